@@ -1,0 +1,1 @@
+"""See design: filled by its room."""

@@ -1,0 +1,154 @@
+"""The only clock: quarters and months of the program's own calendar.
+
+A period is a plain integer, so that "the quarter after" is ``+ 1``; its label
+(``2026Q3``, ``FY2027Q1``, ``2026-07``) is for people. Boundaries are local
+midnights of the program's time zone, half open: an instant belongs to the
+period whose start it has reached and whose end it has not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from partnerlab.errors import ParameterError, SpecError
+
+Cadence = Literal["quarter", "month"]
+
+_QUARTER = re.compile(r"(?P<fiscal>FY)?(?P<year>\d{4})Q(?P<quarter>[1-4])")
+_MONTH = re.compile(r"(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Calendar:
+    """The program's calendar: where its year starts and in which time zone.
+
+    Parameters
+    ----------
+    start_month : int
+        First month of the program's year, 1 to 12. A year that does not start
+        in January is fiscal and named after the calendar year in which it ends.
+    timezone : str
+        IANA name of the zone whose midnights cut the quarters.
+    cadence : {"quarter", "month"}
+        What a period is.
+
+    Raises
+    ------
+    SpecError
+        If the month, zone or cadence does not exist.
+
+    Examples
+    --------
+    >>> calendar = Calendar()
+    >>> calendar.label(calendar.parse("2026Q3") + 2)
+    '2027Q1'
+    >>> Calendar(start_month=4).label(Calendar(start_month=4).period_of_date(date(2026, 5, 1)))
+    'FY2027Q1'
+    """
+
+    start_month: int = 1
+    timezone: str = "UTC"
+    cadence: Cadence = "quarter"
+
+    def __post_init__(self) -> None:
+        if self.start_month not in range(1, 13):
+            raise SpecError(f"calendar.start_month is {self.start_month}; give a month, 1 to 12")
+        if self.cadence not in ("quarter", "month"):
+            raise SpecError(f"calendar.cadence is {self.cadence!r}; give 'quarter' or 'month'")
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise SpecError(f"calendar.timezone {self.timezone!r} is not an IANA time zone such as 'Europe/Berlin'") from error
+
+    @property
+    def months(self) -> int:
+        """Months in a period: 3 or 1."""
+        return 3 if self.cadence == "quarter" else 1
+
+    @property
+    def _offset(self) -> int:
+        """Months by which the program's year leads (fiscal, named after its end) or 0."""
+        return 0 if self.start_month == 1 else 13 - self.start_month
+
+    def parse(self, label: str) -> int:
+        """Read a label such as ``2026Q3``, ``FY2027Q1`` or ``2026-07``.
+
+        Raises
+        ------
+        ParameterError
+            If the label is not of this calendar.
+        """
+        if self.cadence == "month":
+            match = _MONTH.fullmatch(str(label))
+            if match is None:
+                raise ParameterError(f"{label!r} is not a month of this calendar; write it like {self._example!r}")
+            return int(match["year"]) * 12 + int(match["month"]) - 1
+        match = _QUARTER.fullmatch(str(label))
+        if match is None or bool(match["fiscal"]) != bool(self._offset):
+            raise ParameterError(f"{label!r} is not a quarter of this calendar; write it like {self._example!r}")
+        return int(match["year"]) * 4 + int(match["quarter"]) - 1
+
+    @property
+    def _example(self) -> str:
+        if self.cadence == "month":
+            return "2026-07"
+        return "FY2026Q3" if self._offset else "2026Q3"
+
+    def label(self, period: int) -> str:
+        """Name a period for people."""
+        if self.cadence == "month":
+            return f"{period // 12:04d}-{period % 12 + 1:02d}"
+        return f"{'FY' if self._offset else ''}{period // 4:04d}Q{period % 4 + 1}"
+
+    def labels(self, periods: Sequence[int] | np.ndarray) -> list[str]:
+        """Name several periods."""
+        return [self.label(int(period)) for period in periods]
+
+    def start(self, period: int) -> date:
+        """First day of a period, local."""
+        month = period * self.months - (self._offset if self.cadence == "quarter" else 0)
+        return date(month // 12, month % 12 + 1, 1)
+
+    def start_utc(self, period: int) -> datetime:
+        """Local midnight that opens the period, as an aware UTC instant."""
+        first = self.start(period)
+        return datetime(first.year, first.month, first.day, tzinfo=ZoneInfo(self.timezone)).astimezone(UTC)
+
+    def bounds_utc(self, first: int, last: int) -> np.ndarray:
+        """Edges of periods ``first..last``: naive UTC ``datetime64[us]``, shape ``(last - first + 2,)``."""
+        edges = [self.start_utc(period).replace(tzinfo=None) for period in range(first, last + 2)]
+        return np.array(edges, dtype="datetime64[us]")
+
+    def bounds_date(self, first: int, last: int) -> np.ndarray:
+        """Edges of periods ``first..last`` as local dates: ``datetime64[D]``, shape ``(last - first + 2,)``."""
+        return np.array([self.start(period) for period in range(first, last + 2)], dtype="datetime64[D]")
+
+    def period_of_date(self, day: date) -> int:
+        """Period that a local date falls in."""
+        month = day.year * 12 + day.month - 1 + (self._offset if self.cadence == "quarter" else 0)
+        return month // self.months
+
+    def period_of(self, instant: datetime) -> int:
+        """Period that an instant falls in; a naive instant is UTC."""
+        aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return self.period_of_date(aware.astimezone(ZoneInfo(self.timezone)).date())
+
+    def range(self, first: str, last: str) -> np.ndarray:
+        """All periods from one label to another, both included, shape ``(t,)``.
+
+        Raises
+        ------
+        ParameterError
+            If the last comes before the first.
+        """
+        start, stop = self.parse(first), self.parse(last)
+        if stop < start:
+            raise ParameterError(f"last period {last} is before first period {first}; swap them")
+        return np.arange(start, stop + 1)
