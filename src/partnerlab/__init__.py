@@ -20,7 +20,7 @@ _ROOMS = {
     "Calendar": "periods",
 }
 
-__all__ = sorted(_ROOMS)
+__all__ = list(_ROOMS)
 
 
 def __getattr__(name: str) -> Any:

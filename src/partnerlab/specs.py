@@ -54,7 +54,9 @@ def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: dict[tuple[str | 
         for key, value in node.value:
             here = (*path, str(key.value))
             if here in lines:
-                raise SpecError(f"{name}, line {key.start_mark.line + 1}: key {key.value!r} stands twice; keep one", line=key.start_mark.line + 1)
+                raise SpecError(
+                    f"{name}, line {key.start_mark.line + 1}: key {key.value!r} stands twice; keep one", line=key.start_mark.line + 1
+                )
             lines[here] = key.start_mark.line + 1
             _walk(value, here, lines, name)
     elif isinstance(node, yaml.SequenceNode):
@@ -160,5 +162,9 @@ def _explain(error: pydantic.ValidationError, document: Document) -> SpecError:
     line = document.line(path)
     key = ".".join(map(str, path)) or "(top)"
     message = first["msg"].removeprefix("Value error, ")
-    given = f" (given: {first['input']!r})" if not isinstance(first["input"], dict | list) and first["type"] not in ("missing", "unknown_key") else ""
+    given = (
+        f" (given: {first['input']!r})"
+        if not isinstance(first["input"], dict | list) and first["type"] not in ("missing", "unknown_key")
+        else ""
+    )
     return SpecError(f"{document.name}, line {line}, {key}: {message}{given}", file=document.name, line=line, key=key)

@@ -1,1 +1,0 @@
-"""See design: filled by its room."""

@@ -1,0 +1,159 @@
+"""The house stands as AGENTS.md draws it: floors, libraries, verbs, nouns."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import partnerlab
+from partnerlab.results import TIDY, Result
+
+SOURCE = Path(partnerlab.__file__).parent
+# errors lie under the ground floor: everything may raise them
+FLOORS = {
+    "errors": -1, "periods": 0, "results": 0, "specs": 0,
+    "stats": 1, "intake": 1, "ledger": 1,
+    "panel": 2,
+    "scoring": 3,
+    "tiers": 4,
+    "spells": 5,
+    "transitions": 6, "survival": 6, "effects": 6, "experiments": 6,
+    "program": 6, "plan": 6,
+    "show": 7,
+    "report": 8,
+    "cli": 9,
+}  # fmt: skip
+LIBRARIES = {
+    "duckdb": {"intake", "panel", "ledger"},
+    "sqlglot": {"intake", "panel"},
+    "adbc_driver_postgresql": {"intake"},
+    "adbc_driver_manager": {"intake"},
+    "matplotlib": {"show"},
+    "seaborn": {"show"},
+    "papermill": {"report"},
+    "nbconvert": {"report"},
+    "nbclient": {"report"},
+    "nbformat": {"report"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "statsmodels": {"stats", "tiers", "transitions", "survival", "effects", "experiments", "program", "plan"},
+}
+NEVER = {"lifelines", "pyfixest", "sksurv", "pymsm", "transitionMatrix", "ibis"}
+VERBS = (
+    "connect", "validate", "simulate", "load", "lint", "build", "score", "assign", "explain", "estimate", "compare", "check",
+    "detect", "forecast", "backtest", "design", "analyze", "record", "plan", "plot", "tabulate", "render", "require",
+)  # fmt: skip
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> list[tuple[str, int]]:
+    """Every module a file imports at run time (imports for types only aside), with its line."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import in line {node.lineno}"
+            base = node.module or ""
+            found += [(f"{base}.{alias.name}" if base == "partnerlab" else base, node.lineno) for alias in node.names]
+    return found
+
+
+def test_every_room_has_its_floor():
+    assert {_room(path) for path in FILES} - {"__init__"} <= set(FLOORS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_strictly_down(path):
+    room = _room(path)
+    wrong = [
+        f"line {line}: {module}"
+        for module, line in _imports(path)
+        if module.startswith("partnerlab.") and (other := module.split(".")[1]) != room and FLOORS.get(other, 0) >= FLOORS.get(room, 99)
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_libraries_stay_in_their_rooms(path):
+    used = {module.split(".")[0] for module, _ in _imports(path)}
+
+    assert {library for library in used & set(LIBRARIES) if _room(path) not in LIBRARIES[library]} == set()
+    assert used & NEVER == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_file_is_one_subject(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def _public() -> list[tuple[str, object]]:
+    return [(name, getattr(partnerlab, name)) for name in partnerlab.__all__]
+
+
+@pytest.mark.parametrize(("name", "thing"), _public(), ids=[name for name, _ in _public()])
+def test_public_functions_are_verbs_of_the_closed_set(name, thing):
+    if inspect.isfunction(thing):
+        assert name.split("_")[0] in VERBS
+        kinds = [parameter.kind for parameter in inspect.signature(thing).parameters.values()]
+        assert all(kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD) for kind in kinds[1:])
+
+
+@pytest.mark.parametrize(("name", "thing"), _public(), ids=[name for name, _ in _public()])
+def test_public_names_are_documented_with_an_example(name, thing):
+    text = inspect.getdoc(thing) or ""
+
+    assert len(text) > 40
+    if inspect.isfunction(thing):
+        assert ">>>" in text, f"{name} has no example"
+
+
+def test_no_function_is_named_like_a_module():
+    modules = {info.name.split(".")[-1] for info in pkgutil.walk_packages([str(SOURCE)], "partnerlab.")}
+    functions = {name for name, thing in _public() if inspect.isfunction(thing)}
+
+    assert functions & modules == set()
+
+
+def test_nouns_are_frozen():
+    for name, thing in _public():
+        if inspect.isclass(thing) and "__dataclass_fields__" in vars(thing):
+            assert thing.__dataclass_params__.frozen, f"{name} can be changed after it is made"
+        if hasattr(thing, "model_config"):
+            assert thing.model_config.get("frozen"), f"{name} can be changed after it is made"
+
+
+def test_results_neither_plot_nor_print_nor_refit():
+    rooms = ("transitions", "survival")
+    for room in rooms:
+        importlib.import_module(f"partnerlab.{room}")
+    kinds = list(Result.__subclasses__())
+
+    assert kinds
+    assert not [f"{kind.__name__}.{verb}" for kind in kinds for verb in ("plot", "print", "fit") if hasattr(kind, verb)]
+
+
+def test_tidy_columns_are_the_agreed_ones():
+    assert TIDY == ("estimate", "std_error", "conf_low", "conf_high", "n")
+
+
+def test_importing_the_package_loads_no_heavy_library():
+    code = "import sys, partnerlab; print(sorted({'pandas','numpy','scipy','statsmodels','duckdb','matplotlib'} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert out.stdout.strip() == "[]"
