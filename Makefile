@@ -42,8 +42,8 @@ format: $(READY) ## put the code into the house's format
 	$(BIN)/ruff check --fix src tests benchmarks
 	$(BIN)/ruff format src tests benchmarks
 
-docs: $(READY) ## rebuild docs/reference and data/README.md from the code
-	$(BIN)/python docs/build_reference.py
+docs: $(READY) ## the reference, built from the docstrings, and the data dictionary
+	$(BIN)/pdoc --docformat numpy --output-directory docs/reference partnerlab
 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock
