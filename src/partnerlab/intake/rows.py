@@ -1,0 +1,245 @@
+"""Rows as the contract promises them: typed, as known on a date, without those set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from partnerlab.errors import MissingTableError, nearest
+from partnerlab.intake import casts
+from partnerlab.intake.contract import Column, Table, find_table
+from partnerlab.intake.program import Program
+
+if TYPE_CHECKING:
+    from partnerlab.intake.source import Source
+
+#: Alias of the typed rows that conditions are written over.
+ROW = "r"
+
+
+def field(name: str) -> exp.Column:
+    """A column of the typed rows."""
+    return exp.column(name, table=ROW, quoted=True)
+
+
+def literal(moment: datetime | date) -> exp.Expr:
+    """An instant (naive UTC) or a day, written so that every engine reads it the same."""
+    if isinstance(moment, datetime):
+        return exp.cast(exp.Literal.string(naive_utc(moment).isoformat(sep=" ")), "timestamp")
+    return exp.cast(exp.Literal.string(moment.isoformat()), "date")
+
+
+def naive_utc(moment: datetime) -> datetime:
+    """The instant without its zone, in UTC; a naive one is UTC already."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def select_rows(
+    source: Source, table: str, *, columns: Sequence[str], as_of: datetime | None = None, clean: bool = True
+) -> exp.Select:
+    """Select typed columns of a table, of each row the version known at a moment.
+
+    Parameters
+    ----------
+    source : Source
+        Where the rows live.
+    table : str
+        Name in the contract.
+    columns : sequence of str
+        Names in the contract; nothing else is read, but for what the version and the
+        conditions of quarantine need.
+    as_of : datetime, optional
+        Take of each row the last version recorded by then (naive is UTC); a row that does not
+        say when it was recorded counts from its event on. Without it: the latest version.
+    clean : bool
+        Leave out the rows that `validate` reports as set aside.
+
+    Returns
+    -------
+    sqlglot Select
+        To be used as a subquery: instants are naive UTC TIMESTAMP, days DATE, money DECIMAL(18, 2).
+
+    Raises
+    ------
+    MissingTableError
+        If the source has no such table or column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.intake import connect
+    >>> source = connect({"partners": pd.DataFrame({"partner_id": ["P1", "P2"], "is_test": [False, True]})})
+    >>> source.run(select_rows(source, "partners", columns=["partner_id"])).to_pylist()
+    [{'partner_id': 'P1'}]
+    """
+    from partnerlab.intake.rules import broken_rules
+
+    contract = find_table(table)
+    check_columns(source, contract, columns)
+    rules = broken_rules(source, table, as_of=as_of) if clean else ()
+    needed = list(dict.fromkeys([*columns, *(name for rule in rules for name in rule.needs)]))
+    rows = known_rows(source, contract, columns=needed, as_of=as_of)
+    if not rules:
+        return rows
+    chosen = [exp.alias_(_repaired(name, [r for r in rules if r.repairs == name]), name, quoted=True) for name in columns]
+    kept = [exp.not_(exp.paren(rule.condition)) for rule in rules if rule.repairs is None]
+    return exp.select(*chosen).from_(rows.subquery(exp.to_identifier(ROW, quoted=True))).where(*kept)
+
+
+def check_columns(source: Source, contract: Table, columns: Sequence[str]) -> None:
+    """Refuse columns that the source does not have.
+
+    Raises
+    ------
+    MissingTableError
+        Naming the table, the column and the nearest one.
+    """
+    present = source.columns().get(contract.name)
+    if present is None:
+        raise MissingTableError(f"{source.url} has no table {contract.name!r}{nearest(contract.name, source.columns())}", table=contract.name)
+    for name in columns:
+        contract.column(name)
+        if name not in present:
+            raise MissingTableError(
+                f"{source.url}: table {contract.name} has no column {name!r}; it has {', '.join(present)}", table=contract.name, column=name
+            )
+
+
+def known_rows(source: Source, contract: Table, *, columns: Sequence[str], as_of: datetime | None) -> exp.Select:
+    """Typed rows, of each the version known at a moment; nobody is set aside."""
+    present = source.columns()[contract.name]
+    key = [name for name in contract.key if name in present]
+    several = has_versions(source, contract)
+    needed = list(dict.fromkeys(columns))
+    if as_of is not None:
+        needed += [name for name in ("recorded_at", contract.time) if name in present and name not in needed]
+    if several:
+        needed += [name for name in (*key, "recorded_at") if name not in needed]
+    rows = typed_rows(source, contract, columns=needed)
+    if as_of is None and not several:
+        return rows
+    chosen: list[exp.Expr] = [exp.alias_(field(name), name, quoted=True) for name in (needed if several else columns)]
+    if several:
+        chosen.append(exp.alias_(_version(key), "version_rank", quoted=True))
+    rows = exp.select(*chosen).from_(rows.subquery(exp.to_identifier(ROW, quoted=True)))
+    if as_of is not None:
+        rows = rows.where(_known_by(contract, present, as_of))
+    if not several:
+        return rows
+    chosen = [exp.alias_(field(name), name, quoted=True) for name in columns]
+    return exp.select(*chosen).from_(rows.subquery(exp.to_identifier(ROW, quoted=True))).where(field("version_rank").eq(1))
+
+
+def typed_rows(source: Source, contract: Table, *, columns: Sequence[str]) -> exp.Select:
+    """All rows, all versions, each column as the contract's type."""
+    chosen = [exp.alias_(_typed(source, contract, contract.column(name)), name, quoted=True) for name in columns]
+    return exp.select(*chosen).from_(exp.to_table(f'"{contract.name}"'))
+
+
+def has_versions(source: Source, contract: Table) -> bool:
+    """Whether some key of the table was recorded more than once (asked of the engine once)."""
+    fact = ("versions", contract.name)
+    if fact not in source.facts:
+        present = source.columns()[contract.name]
+        key = [exp.column(name, quoted=True) for name in contract.key if name in present]
+        source.facts[fact] = False
+        if "recorded_at" in present and key:
+            query = exp.select(*key).from_(exp.to_table(f'"{contract.name}"')).group_by(*(k.copy() for k in key)).having("COUNT(*) > 1").limit(1)
+            source.facts[fact] = source.run(query).num_rows > 0
+    return source.facts[fact]
+
+
+def stray_values(source: Source, table: str, column: str) -> dict[str, int]:
+    """Values of a category outside its closed list, with their rows (asked of the engine once)."""
+    fact = ("strays", table, column)
+    if fact not in source.facts:
+        contract = find_table(table).column(column)
+        place = _typed_bare(source, table, contract)
+        query = exp.select(exp.alias_(place, "value", quoted=True), exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True))
+        query = query.from_(exp.to_table(f'"{table}"')).where(exp.not_(place.copy().isin(*contract.values))).group_by(place.copy())
+        source.facts[fact] = {row["value"]: row["rows"] for row in source.run(query).to_pylist()}
+    return source.facts[fact]
+
+
+def _typed_bare(source: Source, table: str, column: Column) -> exp.Expr:
+    kinds = source.kinds(table)
+    name = column.name if column.name in kinds else column.instead or column.name
+    return casts.canonical(column, kinds[name], expression=exp.column(name, quoted=True), program_zone=source.program.timezone)
+
+
+def _typed(source: Source, contract: Table, column: Column) -> exp.Expr:
+    bare = _typed_bare(source, contract.name, column)
+    kinds = source.kinds(contract.name)
+    if column.instead in kinds and column.name in kinds:
+        other = casts.canonical(column, kinds[column.instead], expression=exp.column(column.instead, quoted=True), program_zone=source.program.timezone)
+        return exp.Coalesce(this=bare, expressions=[other])
+    if column.type == "category" and stray_values(source, contract.name, column.name):
+        tidy = exp.Lower(this=exp.Trim(this=bare))
+        return exp.Case().when(tidy.isin(*column.values), tidy.copy()).when(bare.copy().is_(exp.Null()), exp.Null()).else_(
+            exp.Literal.string("other") if "other" in column.values else tidy.copy()
+        )
+    return bare
+
+
+def _repaired(name: str, rules: Sequence[Any]) -> exp.Expr:
+    """A column whose impossible values are unknown."""
+    if not rules:
+        return field(name)
+    return exp.Case().when(exp.or_(*(rule.condition for rule in rules)), exp.Null()).else_(field(name))
+
+
+def _known_by(contract: Table, present: Sequence[str], as_of: datetime) -> exp.Expr:
+    """A row is known once recorded; one that does not say when, once it happened; one without any date, always."""
+    moments = [field("recorded_at")] if "recorded_at" in present else []
+    if contract.time in present:
+        moments.append(exp.cast(field(contract.time), "timestamp"))
+    if not moments:
+        return exp.true()
+    moment = moments[0] if len(moments) == 1 else exp.Coalesce(this=moments[0], expressions=moments[1:])
+    return exp.or_(moment.is_(exp.Null()), exp.LTE(this=moment.copy(), expression=literal(as_of)))
+
+
+def _version(key: Sequence[str]) -> exp.Expr:
+    order = exp.Order(expressions=[exp.Ordered(this=field("recorded_at"), desc=True, nulls_first=False)])
+    return exp.Window(this=exp.RowNumber(), partition_by=[field(name) for name in key], order=order)
+
+
+def last_day(source: Source, *, horizon: datetime) -> date | None:
+    """Day after the last thing that was recorded or happened before ``horizon``; None where no row is dated."""
+    latest: list[date] = []
+    for name, present in source.columns().items():
+        contract = find_table(name)
+        if name == "ingest_manifest" and "as_of" in present:
+            return _latest(source, contract, "as_of", horizon)
+        clock = "recorded_at" if "recorded_at" in present else contract.time
+        if clock in present and not contract.column(clock).planned:
+            found = _latest(source, contract, clock, horizon)
+            latest += [found] if found else []
+    return max(latest) + timedelta(days=1) if latest else None
+
+
+def _latest(source: Source, contract: Table, clock: str, horizon: datetime) -> date | None:
+    rows = typed_rows(source, contract, columns=[clock]).subquery(exp.to_identifier(ROW, quoted=True))
+    limit = literal(horizon if contract.column(clock).type == "instant" else horizon.date())
+    query = exp.select(exp.alias_(exp.Max(this=field(clock)), "last", quoted=True)).from_(rows).where(field(clock) < limit)
+    found = source.run(query).to_pylist()[0]["last"]
+    return found.date() if isinstance(found, datetime) else found
+
+
+def stated_program(source: Source, *, stem: str) -> Program:
+    """What the source's ``program`` table says, else its ``quarters``, else defaults."""
+    tables = source.columns()
+    if "program" in tables:
+        rows = source.run(typed_rows(source, find_table("program"), columns=tables["program"])).to_pylist()
+        if rows:
+            return Program.from_row(rows[0], url=source.url)
+    if "quarters" in tables and {"start", "quarter_id"} <= set(tables["quarters"]):
+        wanted = [name for name in ("quarter_id", "start", "tz") if name in tables["quarters"]]
+        rows = source.run(typed_rows(source, find_table("quarters"), columns=wanted)).to_pylist()
+        first = [row for row in rows if str(row["quarter_id"]).endswith("Q1") and row["start"]]
+        if first:
+            return Program.from_row({"name": stem, "start_month": first[0]["start"].month, "timezone": first[0].get("tz") or "UTC"}, url=source.url)
+    return Program(name=stem)

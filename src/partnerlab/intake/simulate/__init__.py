@@ -1,0 +1,6 @@
+"""A program whose true answers are known: every table of the contract, and the truth that no row tells."""
+
+from partnerlab.intake.simulate.simulation import Simulation, simulate_program, write_tables
+from partnerlab.intake.simulate.truth import Dirt, Portal, Region, Tactic, Trial, Truth
+
+__all__ = ["Dirt", "Portal", "Region", "Simulation", "Tactic", "Trial", "Truth", "simulate_program", "write_tables"]

@@ -1,0 +1,213 @@
+"""The partners themselves: names, recorded tiers, profile, certificates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from partnerlab.intake.simulate.columns import blank, contract_table, dates, hash_ids, instants, name_ids, pick
+from partnerlab.intake.simulate.latents import expit, stream
+from partnerlab.intake.simulate.realized import Realized, spread
+
+_FIRST = (
+    "Nord", "Alpen", "Blue", "Clear", "Delta", "Ever", "Fjord", "Granite", "Harbor", "Iber", "Jade", "Kestrel", "Lumen", "Meridian", "Nova",
+    "Orion", "Pioneer", "Quanta", "River", "Sierra", "Terra", "Umbra", "Vector", "Willow", "Xenon", "Yellowtail", "Zephyr", "Andes", "Baltic",
+    "Cobalt",
+)  # fmt: skip
+_SECOND = (
+    "bridge", "cloud", "craft", "data", "field", "forge", "gate", "grid", "house", "line", "logic", "mark", "net", "path", "point", "port",
+    "scale", "soft", "stack", "stream", "sys", "ware", "wave", "works",
+)  # fmt: skip
+_SUFFIX = ("Systems", "Consulting", "Partners", "Technologies", "Solutions", "IT Services", "Digital", "Distribution")
+_TYPES = ("reseller", "services", "referral", "technology", "distributor", "training")
+_TYPE_SHARES = (0.45, 0.22, 0.14, 0.10, 0.06, 0.03)
+_SEGMENTS = ("enterprise", "mid-market", "small business")
+_INDUSTRIES = ("manufacturing", "finance", "health", "public sector", "retail", "logistics")
+_EXITS = ("did not renew", "went to a competitor", "closed business", "merged", "inactive")
+_CERTIFICATES = ("Sales Associate", "Solution Engineer", "Architect")
+PROGRAM = "channel"
+
+#: Yes/no facts of a profile: log odds for a partner of average quality, log odds for each standard deviation of it, and who says so.
+FACTS = {
+    "opt_in": (1.2, 0.5, "attested"),
+    "is_partner": (3.0, 0.3, "attested"),
+    "meets": (0.2, 0.9, "manager_rated"),
+    "speaks": (-0.6, 0.8, "manager_rated"),
+    "access_to_others": (-0.4, 0.7, "manager_rated"),
+    "visible_in_facilities": (-0.9, 0.7, "measured"),
+    "tells_needs": (0.1, 0.6, "manager_rated"),
+    "dedicates_resources": (-0.5, 1.0, "attested"),
+    "mgp_potential": (-0.7, 1.0, "manager_rated"),
+}
+
+#: Things that a partner does in a quarter or not: chance for one of average quality.
+EVENTS = {"referred_new_mgp": 0.03, "suggestion": 0.12}
+
+
+def partner_types(realized: Realized) -> np.ndarray:
+    """Position of each partner's type, shape ``(n,)``."""
+    rng = stream(realized.seed, "partner types")
+    return rng.choice(len(_TYPES), size=len(realized.lapsed), p=_TYPE_SHARES)
+
+
+def partner_names(count: int, rng: np.random.Generator) -> pa.Array:
+    """Names of companies, all different."""
+    whole = len(_FIRST) * len(_SECOND) * len(_SUFFIX)
+    order = rng.permutation(whole)
+    place = order[np.arange(count) % whole]
+    words = [pick(_FIRST, place % len(_FIRST)), pick(_SECOND, place // len(_FIRST) % len(_SECOND)), pick(_SUFFIX, place // len(_FIRST) // len(_SECOND))]
+    names = pc.binary_join_element_wise(pc.binary_join_element_wise(words[0], words[1], ""), words[2], " ")
+    again = np.arange(count) // whole
+    return pc.if_else(pa.array(again == 0), names, pc.binary_join_element_wise(names, pc.cast(pa.array(again + 1), pa.string()), " "))
+
+
+def _countries(realized: Realized, rng: np.random.Generator) -> pa.Array:
+    areas = list(realized.latents.truth.regions.values())
+    codes = [code for area in areas for code in area.countries]
+    sizes = np.array([len(area.countries) for area in areas])
+    region = realized.latents.region
+    first = np.concatenate([[0], np.cumsum(sizes)[:-1]])[region]
+    return pick(codes, first + (rng.random(len(region)) ** 1.5 * sizes[region]).astype(np.int64))
+
+
+def build_partners(realized: Realized) -> pa.Table:
+    """Table ``partners``: one row each, in the order of the latent arrays."""
+    latents, count = realized.latents, len(realized.lapsed)
+    rng = stream(realized.seed, "partners")
+    left = ~np.isnat(realized.left_at)
+    parent = rng.integers(0, count, count)
+    child = (rng.random(count) < 0.04) & (parent != np.arange(count)) & (parent % 5 == 0) & (np.arange(count) % 5 != 0)
+    return contract_table(
+        "partners",
+        partner_id=name_ids("P", np.arange(count)),
+        name=partner_names(count, rng),
+        partner_type=pick(_TYPES, partner_types(realized)),
+        country=_countries(realized, rng),
+        region=pick(list(latents.truth.regions), latents.region),
+        segment=pick(_SEGMENTS, rng.choice(3, size=count, p=(0.2, 0.45, 0.35))),
+        industry=pick(_INDUSTRIES, rng.integers(0, len(_INDUSTRIES), count)),
+        parent_partner_id=name_ids("P", parent, known=child),
+        program_id=pa.repeat(PROGRAM, count),
+        joined_at=dates(realized.joined_at),
+        joined_source=pa.repeat("stated", count),
+        left_at=dates(realized.left_at),
+        exit_reason=pick(_EXITS, rng.integers(0, len(_EXITS), count), known=left),
+        manager_id=hash_ids("M", latents.manager + 1),
+        is_test=np.zeros(count, dtype=bool),
+    )
+
+
+def build_tier_history(realized: Realized) -> pa.Table:
+    """Table ``tier_history``: stays in recorded tiers, half open, closed when the partner leaves."""
+    tier, edges = realized.latents.tier, realized.edges
+    seen = (tier >= 0) & realized.member
+    begins = seen.copy()
+    begins[:, 1:] &= ~seen[:, :-1] | (tier[:, 1:] != tier[:, :-1])
+    partner, quarter = np.nonzero(begins)
+    joined = realized.joined_at[partner].astype("datetime64[s]")
+    start = np.maximum(edges[quarter].astype("datetime64[s]"), joined)
+    left = realized.left_at[partner].astype("datetime64[s]")
+    follows = np.append(partner[1:] == partner[:-1], False)
+    end = np.where(follows, np.append(start[1:], np.datetime64("NaT")), left)
+    first = np.append(True, partner[1:] != partner[:-1])
+    old = first & (realized.latents.joined[partner] < 0)
+    start = np.where(old, edges[0].astype("datetime64[s]"), start)
+    return contract_table(
+        "tier_history",
+        partner_id=name_ids("P", partner),
+        program_id=pa.repeat(PROGRAM, len(partner)),
+        tier=pick(realized.latents.truth.tiers, tier[partner, quarter]),
+        valid_from=instants(start),
+        valid_to=instants(end),
+        origin=pa.repeat("recorded", len(partner)),
+        reason=pick(("assessment", "renewal"), (~first).astype(np.int8)),
+        left_truncated=old,
+        right_censored=np.isnat(end),
+    )
+
+
+def _day_in(realized: Realized, partner: np.ndarray, quarter: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A day of the membership in a quarter."""
+    edges = realized.latents.truth.calendar.bounds_date(realized.latents.truth.start, realized.latents.truth.last)
+    length = np.diff(edges).astype(np.int64)[quarter]
+    opens, closes = realized.opens[partner, quarter], realized.closes[partner, quarter]
+    day = (opens + (closes - opens) * 0.9 * rng.random(len(partner))) * length
+    return edges[quarter] + np.minimum(day.astype(np.int64) + (opens > 0), length - 1)
+
+
+def _profile_rows(partner: np.ndarray, field: str, number: np.ndarray, source: str, day: np.ndarray, *, flag: bool = False) -> pa.Table:
+    text = pick(("no", "yes"), number.astype(np.int8)) if flag else pc.cast(pa.array(np.asarray(number, dtype=np.int64)), pa.string())
+    return contract_table(
+        "partner_profile",
+        partner_id=name_ids("P", partner),
+        field=pa.repeat(field, len(partner)),
+        value=text,
+        number=np.asarray(number, dtype=np.float64),
+        source=pa.repeat(source, len(partner)),
+        valid_from=dates(day),
+    )
+
+
+def _stated_facts(realized: Realized, says: np.ndarray) -> list[pa.Table]:
+    """Yes/no facts: said when the partner is first seen, and again now and then, with changes."""
+    member, quality = realized.member, realized.latents.quality
+    first = member.argmax(axis=1)
+    tables = []
+    for field, (level, slope, source) in FACTS.items():
+        rng = stream(realized.seed, f"profile {field}")
+        silent = rng.random(len(says)) < 0.05
+        again = member & (rng.random(member.shape, dtype=np.float32) < 0.12)
+        again[np.arange(len(first)), first] = True
+        again &= (says & ~silent)[:, None]
+        partner, quarter = np.nonzero(again)
+        stable = level + slope * quality[partner] + rng.normal(0.0, 0.8, len(says))[partner]
+        tables.append(
+            _profile_rows(partner, field, rng.random(len(partner)) < expit(stable), source, _day_in(realized, partner, quarter, rng), flag=True)
+        )
+    return tables
+
+
+def build_partner_profile(realized: Realized) -> pa.Table:
+    """Table ``partner_profile``: what is known about each partner, from which day; some never say anything."""
+    latents = realized.latents
+    rng = stream(realized.seed, "profile")
+    says = ~np.isnan(latents.relevance).all(axis=1)
+    partner, quarter = np.nonzero(latents.relevance_said & realized.member)
+    tables = [
+        _profile_rows(partner, "market_relevance", latents.relevance[partner, quarter], "manager_rated", _day_in(realized, partner, quarter, rng))
+    ]
+    first = realized.member.argmax(axis=1)
+    speaker = np.flatnonzero(says)
+    clients = np.rint(np.exp(rng.normal(3.6 + 0.4 * latents.quality[speaker], 0.9)))
+    tables.append(_profile_rows(speaker, "network_clients", clients, "self_reported", _day_in(realized, speaker, first[speaker], rng)))
+    for field, level in EVENTS.items():
+        chance = level * np.exp(0.6 * latents.quality)[:, None]
+        partner, quarter = np.nonzero(realized.member & (rng.random(realized.member.shape) < chance))
+        tables.append(_profile_rows(partner, field, np.ones(len(partner)), "attested", _day_in(realized, partner, quarter, rng), flag=True))
+    return pa.concat_tables([*tables, *_stated_facts(realized, says)])
+
+
+def build_certifications(realized: Realized) -> pa.Table:
+    """Table ``certifications``: persons' certificates that hold two years unless renewed or revoked."""
+    latents = realized.latents
+    rng = stream(realized.seed, "certifications")
+    staff = 0.22 * np.exp(0.4 * latents.quality)[:, None] + 0.5 * (latents.treated["training"] if "training" in latents.treated else 0)
+    partner, _, at = spread(realized, rng.poisson(staff * realized.exposure), rng)
+    day = at.astype("datetime64[D]")
+    person = partner.astype(np.int64) * 16 + rng.integers(0, 12, len(partner))
+    revoked = rng.random(len(partner)) < 0.02
+    return contract_table(
+        "certifications",
+        cert_id=name_ids("C", np.arange(len(partner))),
+        partner_id=name_ids("P", partner),
+        program=pick(_CERTIFICATES, rng.choice(3, size=len(partner), p=(0.5, 0.35, 0.15))),
+        level=pick(("base", "advanced"), (rng.random(len(partner)) < 0.3).astype(np.int8)),
+        product=pick(("platform", "analytics", "security"), rng.integers(0, 3, len(partner))),
+        issued_at=dates(day),
+        expires_at=dates(day + 730),
+        revoked_at=blank(dates(day + rng.integers(30, 600, len(partner))), revoked & (day + 600 < realized.edges[-1])),
+        person_id=hash_ids("H", person + 1),
+        left_truncated=np.zeros(len(partner), dtype=bool),
+        right_censored=day + 730 > realized.edges[-1],
+    )
