@@ -1,0 +1,1 @@
+"""Indicators that ship with the package, one YAML file each."""

@@ -1,0 +1,282 @@
+"""What is counted: each indicator says, once, what is taken from which rows of which table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal, Self
+
+import pydantic
+
+from partnerlab.errors import SpecError, nearest
+from partnerlab.intake.contract import TABLES, Column
+from partnerlab.panel.conditions import parse_condition
+from partnerlab.specs import Spec
+
+Statistic = Literal["count", "sum", "mean", "share", "distinct", "last", "held", "active"]
+
+#: Not a table: the values come with a frame (`Panel.from_frame`).
+FRAME = "frame"
+
+_NUMBERS = ("money", "number", "integer", "share", "flag")
+_NEEDS_VALUE = {"sum": "a column of numbers", "mean": "a column of numbers", "last": "a column of numbers",
+                "share": "a condition", "distinct": "a column"}  # fmt: skip
+_NO_WINDOW = ("distinct", "last", "held")
+_UNKNOWN_BY_DEFAULT = ("mean", "share", "last")
+
+
+class Indicator(Spec):
+    """One number for each partner and period, and what it is made of.
+
+    Parameters
+    ----------
+    name : str
+        Its name in conditions and scorecards; filled from the key in YAML.
+    kind : {"leading", "lagging", "informational"}
+        Whether it is meant to run ahead of results.
+    unit, meaning : str
+        For people.
+    from_ : str
+        Contract table that its rows come from (``from`` in YAML), or ``frame``.
+    statistic : {"count", "sum", "mean", "share", "distinct", "last", "held", "active"}
+        ``count`` rows; ``sum`` or ``mean`` of a column; ``share`` of rows for which the
+        condition in ``value`` is true; ``distinct`` values of a column in the period;
+        ``last`` number known at the end of the period, carried forward; ``held`` rows
+        (or distinct values) whose interval covers the end of the period; ``active``
+        periods of the window with at least ``at_least`` rows.
+    value : str or None
+        Column, or for a share the condition.
+    where : str or None
+        Condition that a row must fulfil to be counted at all.
+    at : str or None
+        Column that says when a row happened; the table's event time if empty.
+    ends : tuple of str or None
+        For ``held``: columns of which the earliest ends the interval.
+    role : {"sourced", "influenced", "fulfilled", "any"} or None
+        For deals: the part that the partner plays (``deal_partners``), sourced if empty.
+    window : int
+        Periods, ending with the one in question, that are taken together.
+    at_least : int
+        For ``active``: rows that make a period count.
+    missing : {"zero", "unknown"}
+        What no row means. Unknown for ``mean``, ``share`` and ``last``, else zero.
+    min_n : int
+        With fewer rows than this in the window the value is unknown.
+    trust : {"measured", "self_reported", "attested", "manager_rated"}
+        Whose word it is.
+    squares : bool
+        Keep sums of squares, so that the noise of a mean or sum can be judged.
+
+    Raises
+    ------
+    SpecError
+        From YAML, naming file, line and key; ``pydantic.ValidationError`` from Python.
+
+    Examples
+    --------
+    >>> won = Indicator.model_validate({"name": "won", "from": "deals", "where": "status = 'won'", "at": "closed_at", "window": 4})
+    >>> won.statistic, won.missing, won.is_count
+    ('count', 'zero', True)
+    """
+
+    name: str = ""
+    kind: Literal["leading", "lagging", "informational"] = "informational"
+    unit: str = ""
+    meaning: str = ""
+    from_: str = pydantic.Field(alias="from")
+    statistic: Statistic = "count"
+    value: str | None = None
+    where: str | None = None
+    at: str | None = None
+    ends: tuple[str, ...] | None = None
+    role: Literal["sourced", "influenced", "fulfilled", "any"] | None = None
+    window: int = pydantic.Field(default=1, ge=1, le=60, strict=True)
+    at_least: int = pydantic.Field(default=1, ge=1, strict=True)
+    missing: Literal["zero", "unknown"] = "zero"
+    min_n: int = pydantic.Field(default=0, ge=0, strict=True)
+    trust: Literal["measured", "self_reported", "attested", "manager_rated"] = "measured"
+    squares: bool = pydantic.Field(default=False, strict=True)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _default_missing(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "missing" not in data and data.get("statistic") in _UNKNOWN_BY_DEFAULT:
+            return {**data, "missing": "unknown"}
+        return data
+
+    @pydantic.field_validator("from_")
+    @classmethod
+    def _known_table(cls, table: str) -> str:
+        if table != FRAME and table not in TABLES:
+            raise ValueError(f"the contract has no table {table!r}{nearest(table, TABLES)}")
+        return table
+
+    @pydantic.model_validator(mode="after")
+    def _means_something(self) -> Self:
+        self._check_shape()
+        if self.from_ != FRAME:
+            self._check_columns()
+        return self
+
+    def _check_shape(self) -> None:
+        """Refuse combinations of keys that nobody can mean."""
+        if self.statistic in _NEEDS_VALUE and self.value is None and self.from_ != FRAME:
+            raise ValueError(f"statistic {self.statistic} needs value: {_NEEDS_VALUE[self.statistic]}")
+        if self.statistic in ("count", "active") and self.value is not None:
+            raise ValueError(f"statistic {self.statistic} counts rows and takes no value; drop it, or say sum, mean or distinct")
+        if self.statistic in _NO_WINDOW and self.window != 1:
+            raise ValueError(f"statistic {self.statistic} is a state at the end of the period or cannot be added up; drop window: {self.window}")
+        for key, fits in (("at_least", self.statistic == "active"), ("ends", self.statistic == "held"),
+                          ("squares", self.statistic in ("sum", "mean")), ("role", self.from_ == "deals")):  # fmt: skip
+            if key in self.model_fields_set and getattr(self, key) not in (None, False) and not fits:
+                raise ValueError(f"{key} has no meaning for statistic {self.statistic} of {self.from_}; drop it")
+
+    def _check_columns(self) -> None:
+        columns = self.columns
+        if self.from_ != "deals" and "partner_id" not in columns:
+            raise ValueError(f"rows of {self.from_} belong to no partner; tables of partners: {', '.join(partner_tables())}")
+        for key, text in (("where", self.where), ("value", self.value if self.statistic == "share" else None)):
+            if text is not None:
+                try:
+                    parse_condition(text, columns=columns)
+                except ValueError as error:
+                    raise ValueError(f"{key}: {error}") from error
+        if self.value is not None and self.statistic != "share":
+            kind = self._column(self.value, "value").type
+            if self.statistic in ("sum", "mean", "last") and kind not in _NUMBERS:
+                raise ValueError(f"value: {self.value} is {kind}, and statistic {self.statistic} needs a number")
+        if self.event_time is None:
+            raise ValueError(f"{self.from_} has no event time; say at: which column tells when a row happened")
+        for name in (self.event_time, *self.interval_ends):
+            if self._column(name, "at").type not in ("date", "instant"):
+                raise ValueError(f"at: {name} is neither a date nor an instant")
+
+    def _column(self, name: str, key: str) -> Column:
+        if name not in self.columns:
+            raise ValueError(f"{key}: {self.from_} has no column {name!r}{nearest(name, self.columns)}")
+        return self.columns[name]
+
+    @property
+    def table(self) -> str:
+        """Contract table that its rows come from."""
+        return self.from_
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Columns that its conditions may name: those of its table, for deals those of ``deal_partners`` too."""
+        if self.from_ == FRAME:
+            return {}
+        found = {column.name: column for column in TABLES[self.from_].columns}
+        if self.from_ == "deals":
+            found |= {name: TABLES["deal_partners"].column(name) for name in ("role", "is_primary", "weight")}
+        return found
+
+    @property
+    def event_time(self) -> str | None:
+        """Column that says when a row happened."""
+        return None if self.from_ == FRAME else self.at or TABLES[self.from_].time
+
+    @property
+    def interval_ends(self) -> tuple[str, ...]:
+        """For ``held``: columns of which the earliest ends the interval."""
+        if self.statistic != "held" or self.from_ == FRAME:
+            return ()
+        if self.ends is not None:
+            return self.ends
+        return tuple(name for name in ("valid_to", "expires_at", "revoked_at", "left_at", "closed_at") if name in self.columns)
+
+    @property
+    def money(self) -> bool:
+        """Whether totals are kept in minor units of a currency (int64)."""
+        return self.statistic in ("sum", "mean") and self.value in self.columns and self.columns[self.value].type == "money"
+
+    @property
+    def is_count(self) -> bool:
+        """Whether each period's total is a number of rows, so that its noise is that of a count."""
+        return self.statistic in ("count", "active")
+
+    @property
+    def measure(self) -> tuple[Any, ...]:
+        """What its arrays depend on: indicators with the same measure share one query."""
+        base = "count" if self.statistic == "active" else self.statistic
+        return (self.from_, base, self.value, self.where, self.event_time, self.interval_ends, self.role, self.squares)
+
+
+class Indicators(Spec):
+    """Indicators by name, as one YAML file declares them.
+
+    Parameters
+    ----------
+    indicators : mapping of str to Indicator
+        In the order in which they are shown.
+
+    Examples
+    --------
+    >>> standard = Indicators.load("standard")
+    >>> standard["leads_4q"].window
+    4
+    >>> mine = Indicators(indicators={"events": {"from": "activities", "where": "tactic = 'event'"}})
+    >>> list((standard | mine).names)[-1]
+    'events'
+    """
+
+    shipped: ClassVar[str | None] = "partnerlab.panel.catalog"
+
+    indicators: dict[str, Indicator]
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _names_from_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("indicators"), dict):
+            return data
+        named = {}
+        for key, said in data["indicators"].items():
+            if isinstance(said, Indicator):
+                named[key] = said if said.name == key else said.model_copy(update={"name": key})
+            else:
+                named[key] = {**said, "name": key} if isinstance(said, dict) and said.get("name") in (None, "", key) else said
+        return {**data, "indicators": named}
+
+    @pydantic.field_validator("indicators")
+    @classmethod
+    def _names_that_conditions_can_say(cls, indicators: dict[str, Indicator]) -> dict[str, Indicator]:
+        for key, indicator in indicators.items():
+            if not key.isidentifier() or key.endswith("_n"):
+                raise ValueError(f"{key!r} cannot be named in a condition; use letters, digits and underscores, and no ending in _n")
+            if indicator.name != key:
+                raise ValueError(f"{key}: name says {indicator.name!r}; drop name, the key is the name")
+        return indicators
+
+    def __getitem__(self, name: str) -> Indicator:
+        """Find an indicator by name, SpecError if there is none."""
+        if name not in self.indicators:
+            raise SpecError(f"no indicator is called {name!r}{nearest(name, self.indicators)}", indicator=name)
+        return self.indicators[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.indicators
+
+    def __len__(self) -> int:
+        return len(self.indicators)
+
+    def __or__(self, other: Indicators) -> Indicators:
+        """Merge; what ``other`` says wins."""
+        return Indicators(indicators=self.indicators | other.indicators)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names in order."""
+        return tuple(self.indicators)
+
+    def only(self, names: Iterable[str]) -> Indicators:
+        """Give those of the names asked for, in the order asked."""
+        return Indicators(indicators={name: self[name] for name in names})
+
+    def fingerprint(self) -> str:
+        """Give the definitions as canonical JSON: equal text, equal meaning."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+
+
+def partner_tables() -> tuple[str, ...]:
+    """Name the contract's tables whose rows belong to a partner."""
+    return tuple(name for name, table in TABLES.items() if "partner_id" in table.names or name == "deals")

@@ -1,0 +1,122 @@
+"""What an indicator says at the end of each period: trailing windows, small samples, and the unknown.
+
+Array functions only. Columns are periods, oldest first; arrays that reach back
+before the panel (the run-in) have more columns than the panel shows, and the
+last ``t`` columns of every answer are the panel's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from partnerlab.panel.indicators import Indicator
+
+
+def trailing_sum(values: np.ndarray, *, window: int) -> np.ndarray:
+    """Sum each column with the ``window - 1`` columns before it.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, m)
+        Whole numbers stay exact (int64); others become float64.
+    window : int
+        At least 1; near the left edge fewer columns are summed.
+
+    Returns
+    -------
+    ndarray, shape (n, m)
+
+    Examples
+    --------
+    >>> trailing_sum(np.array([[1, 2, 3, 4]]), window=2).tolist()
+    [[1, 3, 5, 7]]
+    """
+    wide = values.astype(np.int64 if values.dtype.kind in "biu" else np.float64)
+    if window == 1:
+        return wide
+    total = wide.copy()
+    for back in range(1, min(window, wide.shape[1])):
+        total[:, back:] += wide[:, :-back]
+    return total
+
+
+def indicator_values(
+    indicator: Indicator, *, totals: np.ndarray, counts: np.ndarray, unseen: np.ndarray | None, told: np.ndarray | None = None
+) -> np.ndarray:
+    """Compute an indicator at the end of each period.
+
+    Parameters
+    ----------
+    indicator : Indicator
+        Statistic, window, minimum n and missing rule.
+    totals, counts : ndarray, shape (n, m)
+        Single periods: numerator, and rows behind it.
+    unseen : ndarray of bool, shape (n, m), or None
+        Periods of which nothing is known although the partner was a member: they make the window unknown.
+    told : ndarray of bool, shape (n, m), or None
+        Periods whose value was stated, even if no row stands behind it.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, m)
+        NaN is unknown. Money is in whole units of its currency.
+
+    Examples
+    --------
+    >>> rate = Indicator.model_validate({"from": "frame", "statistic": "share", "window": 2, "min_n": 3})
+    >>> won, decided = np.array([[1, 0, 3]]), np.array([[2, 0, 4]])
+    >>> indicator_values(rate, totals=won, counts=decided, unseen=None).tolist()
+    [[nan, nan, 0.75]]
+    """
+    window = indicator.window
+    if indicator.statistic == "last":
+        value = totals.astype(np.float64)
+        return np.where(np.isnan(value), 0.0, value) if indicator.missing == "zero" else value
+    rows = trailing_sum(counts, window=window)
+    if indicator.statistic == "active":
+        value = trailing_sum(totals >= indicator.at_least, window=window).astype(np.float64)
+    elif indicator.statistic in ("mean", "share"):
+        value = _ratio(trailing_sum(totals, window=window), rows, indicator)
+    else:
+        value = trailing_sum(totals, window=window).astype(np.float64)
+    if indicator.money:
+        value /= 100.0
+    return _blank_unknown(value, rows, indicator, unseen, told)
+
+
+def _ratio(top: np.ndarray, rows: np.ndarray, indicator: Indicator) -> np.ndarray:
+    empty = np.nan if indicator.missing == "unknown" else 0.0
+    value = np.full(top.shape, empty)
+    np.divide(top, rows, out=value, where=rows >= max(indicator.min_n, 1))
+    return value
+
+
+def _blank_unknown(
+    value: np.ndarray, rows: np.ndarray, indicator: Indicator, unseen: np.ndarray | None, told: np.ndarray | None
+) -> np.ndarray:
+    """Set NaN where the window reaches into the unseen, has no row, or too few."""
+    if indicator.missing == "unknown" or indicator.statistic not in ("mean", "share"):
+        needed = max(indicator.min_n, 1 if indicator.missing == "unknown" else 0)
+        if needed:
+            known = rows >= needed
+            if told is not None and indicator.min_n == 0:
+                known |= trailing_sum(told, window=indicator.window) > 0
+            value[~known] = np.nan
+    if unseen is not None and unseen.any():
+        value[trailing_sum(unseen, window=indicator.window) > 0] = np.nan
+    return value
+
+
+def carry_forward(values: np.ndarray) -> np.ndarray:
+    """Fill each NaN with the last known value to its left.
+
+    Examples
+    --------
+    >>> carry_forward(np.array([[np.nan, 3.0, np.nan, 5.0]])).tolist()
+    [[nan, 3.0, 3.0, 5.0]]
+    """
+    filled = values.copy()
+    for column in range(1, filled.shape[1]):
+        gap = np.isnan(filled[:, column])
+        filled[gap, column] = filled[gap, column - 1]
+    return filled
