@@ -1,0 +1,366 @@
+"""What a report is asked: checked against the data themselves, so that a wrong question stops before any kernel starts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError, SourceError, nearest
+
+if TYPE_CHECKING:
+    from partnerlab.intake import Source
+    from partnerlab.ledger import Ledger
+    from partnerlab.panel import Indicators
+    from partnerlab.periods import Calendar
+    from partnerlab.tiers import TierScheme
+
+#: The program that ships with the package: simulated, its truth known.
+DEMO = "duckdb:///data/demo.duckdb"
+DEMO_SEED = 7
+
+Stop = TypeVar("Stop")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a report is asked, checked.
+
+    Parameters
+    ----------
+    source : Source
+        Open.
+    url : str
+        Where it is, without a password.
+    program : str
+        Its name.
+    calendar : Calendar
+        Its clock.
+    first, quarter : str
+        First quarter looked at, and the quarter that the report is about.
+    scheme : TierScheme
+        The rules.
+    indicators : Indicators or None
+        Beyond the standard ones that the scheme needs.
+    segment : tuple of (attribute, value), or None
+        Whom the report is about; None for everybody.
+    as_of : datetime or None
+        Only what was known then; None for all that is known.
+    seed : int
+        Of every draw.
+    until : date or None
+        Day up to which the data are complete.
+    ledger : Ledger or None
+        What was published before: overrides, appeals, forecasts.
+    """
+
+    source: Source = dataclasses.field(repr=False)
+    url: str
+    program: str
+    calendar: Calendar
+    first: str
+    quarter: str
+    scheme: TierScheme = dataclasses.field(repr=False)
+    indicators: Indicators | None = dataclasses.field(repr=False, default=None)
+    segment: tuple[str, str] | None = None
+    as_of: datetime | None = None
+    seed: int = 7
+    until: date | None = None
+    ledger: Ledger | None = dataclasses.field(repr=False, default=None)
+
+    @property
+    def before(self) -> str:
+        """The quarter before."""
+        return self.calendar.label(self.calendar.parse(self.quarter) - 1)
+
+    @property
+    def segment_words(self) -> str:
+        """Whom the report is about, in words."""
+        return "all partners" if self.segment is None else f"{self.segment[0].replace('_', ' ')} {self.segment[1]}"
+
+    def select(self, stop: Stop) -> Stop:
+        """Keep the partners that the report is about, of a panel or a tier history.
+
+        Tiers are always assigned to everybody first: cut lines and goals are the program's.
+
+        Raises
+        ------
+        ParameterError
+            If the attribute or the value does not exist.
+        """
+        if self.segment is None:
+            return stop
+        attribute, value = self.segment
+        return stop.select(segment_mask(stop.attributes, attribute, value))
+
+    def words(self) -> dict[str, str]:
+        """Say what was asked, for the head of a page."""
+        asked = {
+            "Program": self.program,
+            "Quarter": self.quarter,
+            "Partners": self.segment_words,
+            "Tier scheme": self.scheme.name_version,
+            "History from": self.first,
+        }
+        if self.until is not None:
+            asked["Data complete until"] = str(self.until)
+        asked["As known on"] = f"{self.as_of:%Y-%m-%d}" if self.as_of else "the latest load"
+        return asked
+
+
+def load_request(
+    *,
+    source: str | Path = DEMO,
+    quarter: str = "",
+    first: str = "",
+    region: str = "",
+    segment: str = "",
+    scheme: str = "quadrant",
+    indicators: str = "",
+    as_of: str = "",
+    seed: int = DEMO_SEED,
+    ledger: str = "",
+) -> Request:
+    """Check what a report is asked, and open what it needs.
+
+    Parameters
+    ----------
+    source : str or Path
+        Anything that `partnerlab.connect` opens. A relative path is looked for in the working folder and above it;
+        the demo program is simulated when it is not there yet.
+    quarter : str
+        Label such as ``2026Q3``; empty for the last quarter that the data cover in full.
+    first : str
+        First quarter of the history; empty for the first in the data.
+    region : str
+        Value of the attribute ``region``; empty for all.
+    segment : str
+        ``attribute=value`` for any other attribute of partners.
+    scheme : str
+        Name of a shipped tier scheme or path of a YAML file.
+    indicators : str
+        Name of shipped indicators or path of a YAML file; empty for the standard ones.
+    as_of : str
+        ISO date or instant: use only what was known then.
+    seed : int
+        Of every draw.
+    ledger : str
+        Path of the ledger that holds overrides, appeals and last quarter's forecast.
+
+    Raises
+    ------
+    PartnerlabError
+        In one line, before anything is computed.
+    """
+    from partnerlab.intake import connect
+    from partnerlab.panel import data_span
+
+    known_on = parse_as_of(as_of)
+    rules = load_scheme(scheme)
+    asked_indicators = load_indicators(indicators)
+    opened = connect(locate_source(str(source)))
+    calendar = opened.program.calendar
+    span = data_span(opened, calendar=calendar, as_of=known_on)
+    until = span.until
+    quarter = quarter or span.last_complete
+    first = first or span.first
+    check_quarter(quarter, calendar=calendar, first=span.first, last=span.last, what="quarter")
+    check_quarter(first, calendar=calendar, first=span.first, last=quarter, what="first")
+    return Request(
+        source=opened,
+        url=opened.url,
+        program=opened.program.name,
+        calendar=calendar,
+        first=first,
+        quarter=quarter,
+        scheme=rules,
+        indicators=asked_indicators,
+        segment=parse_segment(region=region, segment=segment),
+        as_of=known_on,
+        seed=seed,
+        until=until,
+        ledger=_open_ledger(ledger),
+    )
+
+
+def check_quarter(label: str, *, calendar: Calendar, first: str, last: str, what: str) -> None:
+    """Refuse a quarter that the data do not cover.
+
+    Examples
+    --------
+    >>> from partnerlab.periods import Calendar
+    >>> check_quarter("2027Q1", calendar=Calendar(), first="2023Q1", last="2026Q3", what="quarter")
+    Traceback (most recent call last):
+    partnerlab.errors.ParameterError: quarter 2027Q1 is outside the data, which run from 2023Q1 to 2026Q3
+    """
+    period = calendar.parse(label)
+    if not calendar.parse(first) <= period <= calendar.parse(last):
+        raise ParameterError(f"{what} {label} is outside the data, which run from {first} to {last}", quarter=label)
+
+
+def parse_segment(*, region: str, segment: str) -> tuple[str, str] | None:
+    """Read whom a report is about.
+
+    Examples
+    --------
+    >>> parse_segment(region="NO", segment=""), parse_segment(region="", segment="partner_type=reseller")
+    (('region', 'NO'), ('partner_type', 'reseller'))
+    """
+    if region and segment:
+        raise ParameterError(f"give region ({region!r}) or segment ({segment!r}), not both")
+    if region:
+        return "region", region
+    if not segment:
+        return None
+    attribute, mark, value = segment.partition("=")
+    if not mark or not attribute or not value:
+        raise ParameterError(f"segment {segment!r} is not of the form attribute=value, such as partner_type=reseller")
+    return attribute.strip(), value.strip()
+
+
+def segment_values(attributes: pd.DataFrame, attribute: str) -> list[str]:
+    """Give the values that partners have in an attribute, sorted; the unknown are not a value.
+
+    Raises
+    ------
+    ParameterError
+        If partners have no such attribute.
+    """
+    if attribute not in attributes.columns:
+        raise ParameterError(f"partners have no attribute {attribute!r}{nearest(attribute, map(str, attributes.columns))}", attribute=attribute)
+    return sorted({str(value) for value in attributes[attribute].dropna()} - {""})
+
+
+def segment_mask(attributes: pd.DataFrame, attribute: str, value: str) -> np.ndarray:
+    """Mark the partners of a segment, shape ``(n,)``.
+
+    Raises
+    ------
+    ParameterError
+        If the attribute or value does not exist.
+
+    Examples
+    --------
+    >>> segment_mask(pd.DataFrame({"region": ["NO", "DE"]}), "region", "N0")
+    Traceback (most recent call last):
+    partnerlab.errors.ParameterError: no partner has region 'N0'; did you mean 'NO'?
+    """
+    values = segment_values(attributes, attribute)
+    if value not in values:
+        raise ParameterError(f"no partner has {attribute} {value!r}{nearest(value, values)}", attribute=attribute, value=value)
+    return (attributes[attribute].astype("str") == value).to_numpy(dtype=bool)
+
+
+def parse_as_of(text: str) -> datetime | None:
+    """Read a date or instant; a date means its end, so that the whole day is known.
+
+    Examples
+    --------
+    >>> parse_as_of("2026-07-01")
+    datetime.datetime(2026, 7, 2, 0, 0)
+    """
+    if not text:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ParameterError(f"as_of {text!r} is not a date such as 2026-07-01") from None
+    return instant if len(text) > 10 else datetime.fromordinal(instant.toordinal() + 1)
+
+
+def load_scheme(name: str) -> TierScheme:
+    """Load a tier scheme by shipped name or path, looked for in the working folder and above it."""
+    from partnerlab.tiers import TierScheme
+
+    return TierScheme.load(_upward(name) if name.endswith((".yaml", ".yml")) else name)
+
+
+def load_indicators(name: str) -> Indicators | None:
+    """Load indicators by shipped name or path; None when nothing was named."""
+    from partnerlab.panel import Indicators
+
+    if not name:
+        return None
+    return Indicators.load(_upward(name) if name.endswith((".yaml", ".yml")) else name)
+
+
+def locate_source(url: str) -> str:
+    """Find a relative source in the working folder or above it, so that notebooks run from where they lie.
+
+    The demo program is simulated in its place when it is not there yet.
+
+    Raises
+    ------
+    SourceError
+        If a relative path leads nowhere.
+    """
+    scheme, mark, rest = url.partition(":///")
+    if mark and scheme != "duckdb":
+        return url
+    if not mark and "://" in url:
+        return url
+    path = rest if mark else url
+    if Path(path).is_absolute() or path in ("", ":memory:"):
+        return url
+    found = _upward(path)
+    if not Path(found).exists():
+        if not path.endswith("demo.duckdb"):
+            raise SourceError(f"{path}: no such file or folder here or above {Path.cwd().name}/; give the path of your data", source=url)
+        found = str(write_demo(_project_folder() / path))
+    return f"{scheme}:///{found}" if mark else found
+
+
+def write_demo(path: str | Path, *, seed: int = DEMO_SEED) -> Path:
+    """Simulate the demo program into a DuckDB file, put in place when it is whole."""
+    import os
+
+    from partnerlab.intake.simulate import Truth, simulate_program
+
+    target = Path(path).resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    half = target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}")
+    half.unlink(missing_ok=True)
+    simulate_program(Truth(), seed=seed).write(half)
+    os.replace(half, target)
+    return target
+
+
+def _project_folder() -> Path:
+    """Folder that holds ``notebooks/``, at or above the working folder; else the working folder."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "notebooks").is_dir()), here)
+
+
+def _upward(path: str) -> str:
+    """Absolute path of a relative one, looked for here and above; unchanged when it is nowhere."""
+    given = Path(path)
+    here = Path.cwd()
+    candidates = [given] if given.is_absolute() else [folder / given for folder in (here, *here.parents)]
+    return str(next((candidate for candidate in candidates if candidate.exists()), given))
+
+
+def _open_ledger(path: str) -> Ledger | None:
+    if not path:
+        return None
+    from partnerlab.ledger import Ledger
+
+    return Ledger.open(path)
+
+
+def parameters_of(request: Request, *, source: str, ledger: str = "", scheme: str = "quadrant", indicators: str = "") -> Mapping[str, Any]:
+    """Parameters that make a notebook ask the same, with every path absolute and every default spelled out."""
+    return {
+        "source": source,
+        "quarter": request.quarter,
+        "first": request.first,
+        "scheme": _upward(scheme) if scheme.endswith((".yaml", ".yml")) else scheme,
+        "indicators": _upward(indicators) if indicators.endswith((".yaml", ".yml")) else indicators,
+        "as_of": request.as_of.isoformat() if request.as_of else "",
+        "seed": request.seed,
+        "ledger": ledger,
+    }
