@@ -1,0 +1,274 @@
+"""Pictures of time: survival curves with their bands and at-risk table, hazards with their seasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import SampleError
+from partnerlab.show import claims, style, words
+from partnerlab.show.canvas import Canvas, shorten, text_width
+from partnerlab.show.marks import quarter_axis, spread_labels, value_axis
+from partnerlab.show.picture import Picture, picture
+from partnerlab.show.plots import plot
+from partnerlab.survival import HazardEstimate, SurvivalEstimate
+
+#: More curves than this in one picture cannot be told apart.
+MOST_CURVES = 6
+
+
+@plot.register(SurvivalEstimate)
+def _survival(result: SurvivalEstimate, *, period: str = "", time_unit: str = "quarters", event: str = "") -> Picture:
+    groups = [key for key in result.keys if key != "time"]
+    by = groups[0] if groups else ""
+    return plot_survival(
+        result.table, by=by, median=getattr(result, "median", None), level=result.level, period=period or _when(result), time_unit=time_unit,
+        estimand=result.estimand,
+    )  # fmt: skip
+
+
+@plot.register(HazardEstimate)
+def _hazard(result: HazardEstimate, *, period: str = "") -> Picture:
+    by = result.keys[-1]
+    return plot_hazard(result.table, by=by, level=result.level, period=period or _when(result), estimand=result.estimand)
+
+
+def _when(result: object) -> str:
+    return str(getattr(result, "period", "") or "all spells on record")
+
+
+def plot_survival(
+    curve: pd.DataFrame, *, by: str, level: float, period: str, estimand: str, median: pd.DataFrame | None = None, time_unit: str = "quarters"
+) -> Picture:
+    """Draw Kaplan-Meier curves as steps, each with its band, its name at its end and its at-risk numbers below.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        ``time, estimate, conf_low, conf_high, n`` (``n`` at risk), and a column ``by`` where there are groups.
+    by : str
+        Column of the groups; empty for one curve.
+    level : float
+        Coverage of the bands.
+    period, estimand : str
+        Data period; what the curve is.
+    median : DataFrame, optional
+        Median durations with intervals, one row for each group.
+    time_unit : str
+        What a step of time is called.
+    """
+    if curve["estimate"].notna().sum() == 0:
+        raise SampleError("no curve has enough spells; nothing to draw")
+    groups = list(dict.fromkeys(curve[by])) if by else [""]
+    shown = groups[:MOST_CURVES]
+    curves = {str(group): (curve[curve[by] == group] if by else curve).sort_values("time") for group in shown}
+    colours = style.series_colours(list(curves))
+    end = float(curve["time"].max())
+    below = 34.0 + 14.0 * len(curves) + (10.0 if by else 0.0)
+
+    def paint(canvas: Canvas) -> None:
+        left = 74.0 if by else 42.0
+        right = min(max((text_width(name, size=style.SMALL) for name in curves), default=0) + 12, 92.0) if by else 16.0
+        axes = canvas.axes(left, 14, canvas.width - left - right, 190)
+        value_axis(axes, top=1.0, kind="share", ticks=5)
+        axes.set_xlim(0, end)
+        for name, frame in curves.items():
+            _step(axes, frame, colour=colours[name], end=end)
+        _curve_names(canvas, axes, curves, colours, right=right)
+        _risk_table(canvas, axes, curves, colours, top=14 + 190 + 16, end=end, time_unit=time_unit)
+
+    facts = [_curve_words(name, frame, _median_of(median, by, name), time_unit) for name, frame in curves.items()]
+    n = int(sum(frame["n"].max() for frame in curves.values() if len(frame)))
+    return picture(
+        paint,
+        height=14 + 190 + below,
+        headline=_survival_headline(curves, median, by, time_unit),
+        alt=f"Step curves: {estimand.rstrip('.')}. {' '.join(facts)}",
+        units=f"share not yet ended, by {time_unit} since the start; n counts spells at risk at the most",
+        n=n,
+        period=period,
+        note=f"Bands are {100 * level:g}{words.NBSP}% intervals; numbers below are spells at risk"
+        + (f". {len(groups) - MOST_CURVES} further groups are in the table" if len(groups) > MOST_CURVES else ""),
+        table=curve.reset_index(drop=True),
+    )
+
+
+def _step(axes: object, frame: pd.DataFrame, *, colour: str, end: float) -> None:
+    known = frame.dropna(subset=["estimate"])
+    if known.empty:
+        return
+    time, share = known["time"].to_numpy(dtype=np.float64), known["estimate"].to_numpy()
+    low, high = known["conf_low"].fillna(known["estimate"]).to_numpy(), known["conf_high"].fillna(known["estimate"]).to_numpy()
+    if time[0] > 0:
+        time, share, low, high = np.r_[0.0, time], np.r_[1.0, share], np.r_[1.0, low], np.r_[1.0, high]
+    axes.fill_between(time, low, high, step="post", color=colour, alpha=0.16, linewidth=0)
+    axes.plot(time, share, drawstyle="steps-post", color=colour, linewidth=2.0)
+
+
+def _curve_names(canvas: Canvas, axes: object, curves: dict[str, pd.DataFrame], colours: dict[str, str], *, right: float) -> None:
+    named = {name: frame.dropna(subset=["estimate"]) for name, frame in curves.items() if name}
+    named = {name: frame for name, frame in named.items() if len(frame)}
+    if not named:
+        return
+    ends = [float(frame["estimate"].iloc[-1]) for frame in named.values()]
+    places = spread_labels(ends, gap=0.07, low=0.02, high=0.98)
+    for name, place in zip(named, places, strict=True):
+        axes.annotate(
+            shorten(name, width=right - 8, size=style.SMALL), (1.0, place), xycoords=("axes fraction", "data"), xytext=(5, 0), textcoords="offset points",
+            va="center", fontsize=style.SMALL, color=style.readable(colours[name]), annotation_clip=False, weight="bold",
+        )  # fmt: skip
+
+
+def _risk_table(
+    canvas: Canvas, axes: object, curves: dict[str, pd.DataFrame], colours: dict[str, str], *, top: float, end: float, time_unit: str
+) -> None:
+    box = axes.get_position()
+    left, right = box.x0 * canvas.width, box.x1 * canvas.width
+    steps = style.nice_ceiling(end / 5) if end > 5 else 1.0
+    places = np.arange(0, end + 1e-9, max(steps, 1.0))
+    axes.set_xticks(places, [words.say_number(place) for place in places])
+    axes.spines["bottom"].set_visible(True)
+    canvas.words((left + right) / 2, top + 16, f"{time_unit} since the start", ha="center", size=style.SMALL)
+    canvas.words(6, top + 16, "at risk", size=style.SMALL, colour=style.MUTED)
+    for index, (name, frame) in enumerate(curves.items()):
+        line = top + 16 + 15 + 14 * index
+        if name:
+            canvas.words(6, line, shorten(name, width=58, size=9.5), size=9.5, colour=style.readable(colours[name]), weight="bold")
+        for place in places:
+            at_risk = _at_risk(frame, place)
+            x = left + (right - left) * place / end
+            canvas.words(x, line, words.say_count(at_risk), size=9.5, ha="center")
+
+
+def _at_risk(frame: pd.DataFrame, time: float) -> float:
+    """Spells at risk at a time: those of the first row that has come by then or is next."""
+    counts = frame["at_risk"] if "at_risk" in frame.columns else frame["n"]
+    later = frame["time"].to_numpy(dtype=np.float64) >= time - 1e-9
+    return float(counts.to_numpy()[later][0]) if later.any() else 0.0
+
+
+def _median_of(median: pd.DataFrame | None, by: str, name: str) -> pd.Series | None:
+    if median is None or median.empty:
+        return None
+    rows = median[median[by].astype(str) == name] if by and by in median.columns else median
+    return rows.iloc[0] if len(rows) else None
+
+
+def _curve_words(name: str, frame: pd.DataFrame, median: pd.Series | None, time_unit: str) -> str:
+    who = f"{name}: " if name else ""
+    known = frame.dropna(subset=["estimate"])
+    if known.empty:
+        return f"{who}{words.say_not_enough(frame['n'].max() if len(frame) else 0)}."
+    last = known.iloc[-1]
+    text = f"{who}{words.say_share(last['estimate'])} ({words.say_interval(last['conf_low'], last['conf_high'], kind='share')}) left after"
+    text += f" {words.say_number(last['time'])} {time_unit}"
+    return text + (f", median {_median_words(median, time_unit)}." if median is not None else ".")
+
+
+def _median_words(median: pd.Series, time_unit: str) -> str:
+    if np.isnan(median["estimate"]) or np.isinf(median["estimate"]):
+        return "not reached"
+    high = median["conf_high"]
+    upper = words.say_number(high) if np.isfinite(high) else "not reached"
+    low = words.say_number(median["conf_low"]) if np.isfinite(median["conf_low"]) else "unknown"
+    return f"{words.say_number(median['estimate'])} {time_unit} ({low} to {upper})"
+
+
+def _survival_headline(curves: dict[str, pd.DataFrame], median: pd.DataFrame | None, by: str, time_unit: str) -> str:
+    known = {name: frame.dropna(subset=["estimate"]) for name, frame in curves.items()}
+    known = {name: frame for name, frame in known.items() if len(frame)}
+    if len(curves) == 1:
+        name, frame = next(iter(known.items()))
+        found = _median_of(median, by, name)
+        if found is not None and np.isfinite(found["estimate"]):
+            return f"Half have ended after {_median_words(found, time_unit)}"
+        time = min(4.0, float(frame["time"].max()))
+        return f"{_share_at(frame, time)} remain after {words.say_number(time)} {time_unit}"
+    time = min(4.0, min(float(frame["time"].max()) for frame in known.values()))
+    rows = {name: _row_at(frame, time) for name, frame in known.items()}
+    low, high = min(rows, key=lambda name: rows[name]["estimate"]), max(rows, key=lambda name: rows[name]["estimate"])
+    if claims.furthest_apart(pd.DataFrame(rows).T.astype({"estimate": float, "conf_low": float, "conf_high": float}))[2]:
+        return (
+            f"After {words.say_number(time)} {time_unit}, {_share_at(known[high], time)} of {high} remain,"
+            f" against {_share_at(known[low], time)} of {low}"
+        )
+    return f"No clear difference between groups after {words.say_number(time)} {time_unit}: {_share_at(known[low], time)} to {_share_at(known[high], time)} remain"
+
+
+def _row_at(frame: pd.DataFrame, time: float) -> pd.Series:
+    come = frame[frame["time"] <= time + 1e-9]
+    return come.iloc[-1] if len(come) else pd.Series({"estimate": 1.0, "conf_low": 1.0, "conf_high": 1.0, "n": frame["n"].iloc[0]})
+
+
+def _share_at(frame: pd.DataFrame, time: float) -> str:
+    row = _row_at(frame, time)
+    return f"{words.say_share(row['estimate'])} ({words.say_interval(row['conf_low'], row['conf_high'], kind='share')})"
+
+
+def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, estimand: str) -> Picture:
+    """Draw a hazard as dots with upright intervals: by calendar quarter (seasons show), by tenure, or by group.
+
+    Parameters
+    ----------
+    hazard : DataFrame
+        Key column ``by``, then ``estimate, conf_low, conf_high, n``.
+    by : str
+        What is along the axis.
+    level : float
+        Coverage of the intervals.
+    period, estimand : str
+        Data period; what the hazard is.
+    """
+    known = hazard.dropna(subset=["estimate"]).reset_index(drop=True)
+    if known.empty:
+        raise SampleError(f"no {by} has enough spells at risk; nothing to draw")
+    labels = [str(value) for value in hazard[by]]
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(44, 14, canvas.width - 56, 170)
+        top = style.nice_ceiling(float(np.nanmax(hazard["conf_high"].fillna(hazard["estimate"]).to_numpy())) * 1.02)
+        value_axis(axes, top=min(top, 1.0), kind="share", ticks=5)
+        _seasons(axes, labels, height=min(top, 1.0))
+        for place, row in enumerate(hazard.itertuples()):
+            if np.isnan(row.estimate):
+                axes.plot([place], [0], "x", color=style.MUTED, markersize=5, clip_on=False)
+                continue
+            axes.plot([place, place], [row.conf_low, row.conf_high], color=style.ACCENT, linewidth=2.2, solid_capstyle="butt", alpha=0.55)
+            axes.plot([place], [row.estimate], "o", color=style.ACCENT, markersize=5.5)
+        quarter_axis(axes, labels, most=5 if len(labels[0]) > 3 else 10)
+        canvas.words(44 + (canvas.width - 56) / 2, 14 + 170 + 30, by.replace("_", " "), ha="center", size=style.SMALL)
+
+    low, high, clear = claims.furthest_apart(known, level=level)
+    return picture(
+        paint,
+        height=14 + 170 + 38,
+        headline=_hazard_headline(high, low, by, clear=clear),
+        alt=f"Dots with intervals: {estimand.rstrip('.')}. Highest in {high[by]}: {_rate(high)}; lowest in {low[by]}: {_rate(low)}.",
+        units="share of the spells at risk that end in the period; n counts spell-periods at risk",
+        n=int(hazard["n"].sum()),
+        period=period,
+        note=f"Bars are {100 * level:g}{words.NBSP}% intervals" + ("; crosses mark periods with not enough data" if len(known) < len(hazard) else ""),
+        table=hazard.reset_index(drop=True),
+    )
+
+
+def _seasons(axes: object, labels: Sequence[str], *, height: float) -> None:
+    """Shade every last quarter of a year, so that renewal seasons can be seen."""
+    for place, label in enumerate(labels):
+        if label.endswith("Q4"):
+            axes.axvspan(place - 0.5, place + 0.5, color=style.GRID, alpha=0.55, linewidth=0, zorder=0)
+    if any(label.endswith("Q4") for label in labels):
+        place = next(index for index, label in enumerate(labels) if label.endswith("Q4"))
+        axes.text(place, height * 1.01, "Q4", ha="center", va="bottom", fontsize=9.5, color=style.MUTED)
+
+
+def _rate(row: pd.Series) -> str:
+    return words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="share")
+
+
+def _hazard_headline(high: pd.Series, low: pd.Series, by: str, *, clear: bool) -> str:
+    if clear:
+        return f"Most end in {high[by]}, {_rate(high)}; fewest in {low[by]}, {_rate(low)}"
+    return f"No clear difference by {by.replace('_', ' ')}: between {_rate(low)}, and {_rate(high)}"

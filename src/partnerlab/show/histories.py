@@ -1,0 +1,148 @@
+"""Pictures of a tier history: how many partners are in each tier, where they stand, and where they went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.show import claims, style, words
+from partnerlab.show.canvas import Canvas
+from partnerlab.show.marks import quarter_axis
+from partnerlab.show.picture import Picture, picture
+from partnerlab.show.plots import plot
+from partnerlab.show.tables import TableView, table_view
+from partnerlab.show.tabulation import tabulate
+from partnerlab.tiers.history import Outside, TierHistory
+
+VIEWS = ("counts", "quadrant", "flows")
+
+
+@plot.register(TierHistory)
+def _history(history: TierHistory, *, view: str = "counts", **options: Any) -> Picture:
+    if view not in VIEWS:
+        raise ParameterError(f"a tier history has no view {view!r}{nearest(view, VIEWS)}", view=view)
+    if view == "counts":
+        return plot_counts(count_tiers(history, **options), partial=_partial(history))
+    if view == "quadrant":
+        from partnerlab.show.quadrants import plot_quadrant
+
+        return plot_quadrant(history, **options)
+    from partnerlab.show.rivers import plot_flows
+
+    return plot_flows(history, **options)
+
+
+@tabulate.register(TierHistory)
+def _history_table(history: TierHistory, *, stage: str = "published", caption: str = "", rows: int | None = None) -> TableView:
+    counts = count_tiers(history, stage=stage)
+    wide = counts.pivot(index="quarter", columns="tier", values="partners")[list(dict.fromkeys(counts["tier"]))].reset_index()
+    wide = wide.tail(rows) if rows else wide
+    kinds = {column: "text" if column == "quarter" else "count" for column in wide.columns}
+    view = table_view(wide, caption=caption or f"Partners in each tier, {stage}, at the end of each quarter", kinds=kinds)
+    return view
+
+
+def count_tiers(history: TierHistory, *, stage: str = "published") -> pd.DataFrame:
+    """Partners in each tier at the end of each quarter, and how many came and left since the quarter before.
+
+    Returns
+    -------
+    DataFrame
+        ``quarter, tier, partners, came, left``, tiers in order within quarters.
+    """
+    codes = getattr(history, stage)
+    tiers = range(len(history.tiers))
+    here = np.stack([codes == tier for tier in tiers])
+    came, left = np.zeros(here.shape[::2], dtype=int), np.zeros(here.shape[::2], dtype=int)
+    came[:, 1:] = (here[:, :, 1:] & ~here[:, :, :-1]).sum(axis=1)
+    left[:, 1:] = (~here[:, :, 1:] & here[:, :, :-1]).sum(axis=1)
+    frame = pd.DataFrame({"quarter": np.repeat(history.labels, len(history.tiers)), "tier": list(history.tiers) * len(history.labels)})
+    frame["partners"], frame["came"], frame["left"] = here.sum(axis=1).T.ravel(), came.T.ravel(), left.T.ravel()
+    unknown = (codes == Outside.UNKNOWN).sum(axis=0)
+    if unknown.any():
+        extra = pd.DataFrame({"quarter": history.labels, "tier": "unknown", "partners": unknown, "came": 0, "left": 0})
+        frame = pd.concat([frame, extra], ignore_index=True).sort_values("quarter", kind="stable", ignore_index=True)
+    return frame
+
+
+def plot_counts(counts: pd.DataFrame, *, partial: Sequence[str] = ()) -> Picture:
+    """Draw how many partners are in each tier: one row of bars for each tier, the last quarter marked.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        ``quarter, tier, partners, came, left``.
+    partial : sequence of str
+        Quarters that the data cover only in part.
+    """
+    labels = list(dict.fromkeys(counts["quarter"]))
+    tiers = [tier for tier in dict.fromkeys(counts["tier"]) if tier != "unknown"]
+    if not labels or counts["partners"].sum() == 0:
+        raise SampleError("no partner is in a tier in any quarter; nothing to draw")
+    last = counts[counts["quarter"] == labels[-1]].set_index("tier")
+    row = 62.0
+
+    def paint(canvas: Canvas) -> None:
+        for index, tier in enumerate(tiers):
+            values = counts.loc[counts["tier"] == tier, "partners"].to_numpy()
+            _tier_row(canvas, 14 + index * row, tier, values, labels=labels, said=_said(last.loc[tier], len(tiers)), last=index == len(tiers) - 1, partial=partial)
+
+    numbers = "; ".join(f"{tier} {words.say_count(last.loc[tier, 'partners'])} ({_said(last.loc[tier], len(tiers))})" for tier in tiers)
+    compared = f" since {labels[-2]}" if len(labels) > 1 else ""
+    unknown = counts.loc[(counts["tier"] == "unknown") & (counts["quarter"] == labels[-1]), "partners"].sum()
+    note = "Each row has its own scale, from zero. A change is called up or down only if more partners came than left, or the other way round, by more than chance would over all tiers at once"
+    return picture(
+        paint,
+        height=14 + row * len(tiers) + 16,
+        headline=_counts_headline(last.loc[tiers], labels),
+        alt=f"Bars, one row for each tier, {words.say_period(labels)}. In {labels[-1]}: {numbers}{compared}.",
+        units="partners at the end of each quarter",
+        n=int(last["partners"].sum()),
+        period=words.say_period(labels) + (f" ({words.say_list(list(partial))} only in part, hatched)" if len(partial) else ""),
+        note=note + (f". {words.plural(unknown, 'partner')} of unknown tier not drawn" if unknown else ""),
+        table=counts.reset_index(drop=True),
+    )
+
+
+def _said(row: pd.Series, of: int) -> str:
+    net = int(row["came"] - row["left"])
+    direction = claims.direction(*claims.net_change(int(row["came"]), int(row["left"]), of=of))
+    return direction if direction == "no clear change" else f"{direction} {abs(net)}"
+
+
+def _counts_headline(last: pd.DataFrame, labels: Sequence[str]) -> str:
+    clear = [(tier, row) for tier, row in last.iterrows() if _said(row, len(last)) != "no clear change"]
+    if len(labels) < 2:
+        return f"{words.plural(last['partners'].sum(), 'partner')} in {words.plural(len(last), 'tier')} in {labels[-1]}"
+    if not clear:
+        return f"No tier changed clearly in {labels[-1]}: as many partners came as left, give or take chance"
+    clear.sort(key=lambda pair: -abs(pair[1]["came"] - pair[1]["left"]))
+    parts = [f"{tier} {_said(row, len(last))} to {words.say_count(row['partners'])}" for tier, row in clear[:2]]
+    rest = "; no clear change in the other tiers" if len(last) > len(clear) else ""
+    return f"{words.say_list(parts)} in {labels[-1]}{rest if len(clear) <= 2 else ''}"
+
+
+def _tier_row(
+    canvas: Canvas, top: float, tier: str, values: np.ndarray, *, labels: Sequence[str], said: str, last: bool, partial: Sequence[str]
+) -> None:
+    canvas.words(6, top, tier, weight="bold")
+    canvas.words(canvas.width - 6, top, f"{words.say_count(values[-1])}, {said}", ha="right")
+    axes = canvas.axes(6, top + 7, canvas.width - 12, 36)
+    colours = [style.PALE] * (len(values) - 1) + [style.ACCENT]
+    bars = axes.bar(range(len(values)), values, width=0.78, color=colours, linewidth=0)
+    for bar, label in zip(bars, labels, strict=True):
+        if label in partial:
+            bar.set(hatch="////", edgecolor=style.PAPER)
+    axes.set_ylim(0, max(values.max(), 1))
+    axes.set_yticks([])
+    quarter_axis(axes, labels)
+    if not last:
+        axes.set_xticks([])
+
+
+def _partial(history: TierHistory) -> list[str]:
+    return [label for label, part in zip(history.labels, history.partial, strict=True) if part]

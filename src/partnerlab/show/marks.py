@@ -1,0 +1,98 @@
+"""The marks that every drawing is made of: bars over quarters, intervals with a dot, axes with units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from partnerlab.show import style, words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def shown_quarters(labels: Sequence[str], *, most: int = 5) -> list[int]:
+    """Columns whose label is written: the last, and as many evenly spaced ones before it as there is room for.
+
+    Examples
+    --------
+    >>> shown_quarters(["a", "b", "c", "d", "e", "f", "g"], most=4)
+    [0, 2, 4, 6]
+    """
+    step = max(1, -(-(len(labels) - 1) // max(most - 1, 1)))
+    return sorted(range(len(labels) - 1, -1, -step))
+
+
+def quarter_axis(axes: Axes, labels: Sequence[str], *, most: int = 5) -> None:
+    """Write quarters below; the outer labels stay inside the sheet."""
+    places = shown_quarters(labels, most=most)
+    axes.set_xlim(-0.6, len(labels) - 0.4)
+    axes.set_xticks(places, [str(labels[place]) for place in places])
+    axes.spines["bottom"].set_visible(True)
+    ticks = axes.get_xticklabels()
+    if ticks and places[0] == 0 and len(labels) > most:
+        ticks[0].set_ha("left")
+    if ticks and len(labels) > most:
+        ticks[-1].set_ha("right")
+
+
+def value_axis(axes: Axes, *, top: float, bottom: float = 0.0, kind: str = "count", ticks: int = 4) -> None:
+    """Write a few round values at the left with a fine line across each."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_ylim(bottom, top)
+    integers = kind == "count"
+    places = [place for place in MaxNLocator(ticks, integer=integers, steps=[1, 2, 2.5, 5, 10]).tick_values(bottom, top) if bottom <= place <= top * 1.0001]
+    axes.set_yticks(places, words.say_ticks(places, kind=kind))
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
+
+
+def reach_axis(axes: Axes, *, low: float, high: float, kind: str, ticks: int = 5) -> None:
+    """Write a few round values below with a fine line up each; for dots and intervals lying down."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(low, high)
+    slack = (high - low) * 1e-6
+    found = MaxNLocator(ticks, integer=kind == "count", steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    places = [place for place in found if low - slack <= place <= high + slack]
+    axes.set_xticks(places, words.say_ticks(places, kind=kind))
+    axes.set_axisbelow(True)
+    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+
+
+def interval_mark(axes: Axes, place: float, low: float, high: float, estimate: float, *, colour: str = style.ACCENT, **options: Any) -> None:
+    """Draw a lying interval with a dot at its estimate."""
+    width = options.pop("width", 3.0)
+    axes.plot([low, high], [place, place], color=colour, linewidth=width, solid_capstyle="butt", alpha=options.pop("alpha", 1.0), zorder=3)
+    axes.plot([estimate], [place], marker=options.pop("marker", "o"), markersize=options.pop("size", 7.0), color=colour, **options, zorder=4)
+
+
+def spread_labels(places: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
+    """Move labels apart until neighbours are ``gap`` apart, as little as it takes, inside ``low..high``.
+
+    Examples
+    --------
+    >>> spread_labels([5.0, 5.0], gap=2.0, low=0.0, high=10.0)
+    [4.0, 6.0]
+    """
+    order = np.argsort(np.asarray(places, dtype=np.float64), kind="stable")
+    wanted = np.asarray(places, dtype=np.float64)[order]
+    blocks: list[list[float]] = []  # [sum of wanted minus offset, members]
+    for place in wanted:
+        blocks.append([float(place), 1.0])
+        while len(blocks) > 1 and _start(blocks[-1], gap) < _start(blocks[-2], gap) + blocks[-2][1] * gap:
+            later = blocks.pop()
+            blocks[-1] = [blocks[-1][0] + later[0], blocks[-1][1] + later[1]]
+    spread = [_start(block, gap) + gap * step for block in blocks for step in range(int(block[1]))]
+    shifted = np.clip(spread, low + gap * np.arange(len(spread)), high - gap * np.arange(len(spread))[::-1])
+    result = np.empty(len(spread))
+    result[order] = shifted
+    return [float(place) for place in result]
+
+
+def _start(block: list[float], gap: float) -> float:
+    """First place of a block of labels centred on what its members want."""
+    return block[0] / block[1] - gap * (block[1] - 1) / 2

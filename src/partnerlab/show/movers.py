@@ -1,0 +1,95 @@
+"""Picture of who moved this quarter, each with the chance that noise alone made the move."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import SampleError
+from partnerlab.show import style, words
+from partnerlab.show.canvas import Canvas, shorten, text_width
+from partnerlab.show.marks import reach_axis
+from partnerlab.show.picture import Picture, picture
+from partnerlab.show.plots import plot
+from partnerlab.transitions import Movers
+
+
+@plot.register(Movers)
+def _movers(result: Movers, *, rows: int = 15, period: str = "") -> Picture:
+    return plot_movers(result.table, rows=rows, period=period or str(getattr(result, "quarter", "") or "this quarter"))
+
+
+def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str) -> Picture:
+    """Draw movers as dots, those least likely to be noise first.
+
+    Parameters
+    ----------
+    moves : DataFrame
+        ``partner, from_tier, to_tier, estimate`` (the chance that no change at all would have produced the move)
+        ``, n, beyond_noise`` (bool, after allowing for how many were looked at).
+    rows : int
+        How many are drawn; the table holds all.
+    period : str
+        The quarter.
+    """
+    if moves.empty:
+        raise SampleError(f"nobody moved between tiers in {period}; nothing to draw")
+    ordered = moves.assign(_order=moves["estimate"].fillna(2.0)).sort_values(["_order", "partner"], kind="stable").drop(columns="_order")
+    shown = ordered.head(rows).reset_index(drop=True)
+    line, top = 34.0, 24.0
+
+    moved = [f"{row.from_tier} {words.ARROW} {row.to_tier}" for row in shown.itertuples()]
+    left = min(max(text_width(move, size=9.5) for move in moved) + 20, 216.0)
+
+    def paint(canvas: Canvas) -> None:
+        canvas.words(left, 12, "chance by noise alone", size=style.SMALL, colour=style.MUTED)
+        axes = canvas.axes(left, top - 6, canvas.width - left - 26, line * len(shown))
+        axes.set_ylim(line * len(shown), 0)
+        axes.set_yticks([])
+        reach_axis(axes, low=0, high=nice_share(shown["estimate"]), kind="share", ticks=4)
+        for index, row in shown.iterrows():
+            _mover(canvas, axes, row, place=line * (index + 0.5), top=top - 6, left=left)
+
+    beyond = int(ordered["beyond_noise"].fillna(False).astype(bool).sum())
+    named = "; ".join(f"{row['partner']} {row['from_tier']} to {row['to_tier']} {_chance(row['estimate'])}" for _, row in shown.head(8).iterrows())
+    return picture(
+        paint,
+        height=top + line * len(shown) + 20,
+        headline=_movers_headline(len(moves), beyond, period),
+        alt=f"Dots, {len(shown)} of {words.plural(len(moves), 'mover')}, by the chance that noise alone would have made the move. {named}.",
+        units="chance that a partner about whom nothing changed would have made this move",
+        n=len(moves),
+        period=period,
+        note="Filled dots are beyond noise after allowing for the number of movers looked at; hollow dots are what noise makes every quarter",
+        table=ordered.reset_index(drop=True),
+    )
+
+
+def nice_share(values: pd.Series) -> float:
+    """Upper end of an axis of shares."""
+    top = float(np.nanmax(values.to_numpy(dtype=np.float64), initial=0.0))
+    return min(max(style.nice_ceiling(top * 1.02), 0.05), 1.0)
+
+
+def _chance(value: float) -> str:
+    return "unknown" if np.isnan(value) else words.say_share(value)
+
+
+def _mover(canvas: Canvas, axes: object, row: pd.Series, *, place: float, top: float, left: float) -> None:
+    beyond = bool(row["beyond_noise"]) if not pd.isna(row["beyond_noise"]) else False
+    name = shorten(str(row["partner"]), width=left - 16, weight="bold" if beyond else "normal")
+    canvas.words(6, top + place - 2, name, weight="bold" if beyond else "normal")
+    move = f"{row['from_tier']} {words.ARROW} {row['to_tier']}"
+    canvas.words(6, top + place + 11, shorten(move, width=left - 16, size=9.5), size=9.5, colour=style.MUTED)
+    if np.isnan(row["estimate"]):
+        axes.text(0, place, "not enough data", va="center", fontsize=9.5, color=style.MUTED)
+        return
+    axes.plot([0, row["estimate"]], [place, place], color=style.PALE, linewidth=1.2, zorder=2)
+    face = style.SIGNAL if beyond else style.PAPER
+    axes.plot([row["estimate"]], [place], "o", markersize=8, markerfacecolor=face, markeredgecolor=style.SIGNAL, clip_on=False, zorder=4)
+
+
+def _movers_headline(movers: int, beyond: int, period: str) -> str:
+    if beyond == 0:
+        return f"{words.plural(movers, 'partner')} moved in {period}; none by more than noise could explain"
+    return f"{words.plural(movers, 'partner')} moved in {period}; {beyond} of the moves {'is' if beyond == 1 else 'are'} beyond noise"

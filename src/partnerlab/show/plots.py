@@ -1,0 +1,68 @@
+"""The verb `plot`: one picture for each kind of result.
+
+The drawings live in files by subject. A drawing file is imported when the first
+result of its kind is plotted, so that this room is quick to import.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+from partnerlab.errors import ParameterError
+from partnerlab.show.picture import Picture
+
+#: Class of a result -> the file that registers its drawing.
+DRAWN_IN = {
+    "Panel": "indicators",
+    "Scores": "indicators",
+    "TierHistory": "histories",
+    "TransitionEstimate": "flows",
+    "Movers": "movers",
+    "TierForecast": "forecasts",
+    "ForecastComparison": "forecasts",
+    "SurvivalEstimate": "curves",
+    "HazardEstimate": "curves",
+    "DataQuality": "quality",
+}
+
+
+@functools.singledispatch
+def plot(result: Any, **options: Any) -> Picture:
+    """Draw a result.
+
+    Parameters
+    ----------
+    result : Panel, Scores, TierHistory, TransitionEstimate, Movers, TierForecast, SurvivalEstimate, HazardEstimate or DataQuality
+        What to draw.
+    **options
+        What to show of it, see the drawing's own parameters: ``indicator=`` for a panel,
+        ``view="counts" | "quadrant" | "flows"`` and ``quarter=`` for a tier history, ``group=`` for a result by segment.
+
+    Returns
+    -------
+    Picture
+        Headline, drawing, caption, alternative text, and the numbers behind it.
+
+    Raises
+    ------
+    ParameterError
+        If there is no picture for that kind of thing.
+    SampleError
+        If there is nothing to draw.
+
+    Examples
+    --------
+    >>> plot(42)
+    Traceback (most recent call last):
+    partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes DataQuality, ForecastComparison, ...
+    """
+    for kind in type(result).__mro__:
+        room = DRAWN_IN.get(kind.__name__)
+        if room is not None and kind.__module__.startswith("partnerlab."):
+            importlib.import_module(f"partnerlab.show.{room}")
+            drawing = plot.dispatch(type(result))
+            if drawing is not plot.dispatch(object):
+                return drawing(result, **options)
+    raise ParameterError(f"nothing can be drawn of a {type(result).__name__}; plot takes {', '.join(sorted(DRAWN_IN))}")
