@@ -67,7 +67,7 @@ def dates(at: np.ndarray) -> pa.Array:
     return pa.array(np.asarray(at).astype("datetime64[D]"), pa.date32())
 
 
-def contract_table(name: str, **columns: object) -> pa.Table:
+def contract_table(name: str, /, **columns: object) -> pa.Table:
     """Put columns into the contract's order and types; the contract's other columns stay away."""
     wanted = [column for column in TABLES[name].columns if column.name in columns]
     arrays = []
@@ -78,10 +78,9 @@ def contract_table(name: str, **columns: object) -> pa.Table:
     return pa.table(arrays, names=[column.name for column in wanted])
 
 
-def stamp(table: pa.Table, *, key: str, system: str, recorded_at: np.ndarray) -> pa.Table:
-    """Add the common columns: where a row came from and when the source knew it."""
-    return (
-        table.append_column("source_system", pa.repeat(pa.scalar(system), table.num_rows))
-        .append_column("source_id", table[key])
-        .append_column("recorded_at", instants(recorded_at))
-    )
+def stamp(table: pa.Table, *, key: tuple[str, ...], system: str, recorded_at: np.ndarray) -> pa.Table:
+    """Add the common columns: where a row came from (its id there, if it has one) and when the source knew it."""
+    table = table.append_column("source_system", pa.repeat(pa.scalar(system), table.num_rows))
+    if len(key) == 1:
+        table = table.append_column("source_id", table[key[0]])
+    return table.append_column("recorded_at", instants(recorded_at))

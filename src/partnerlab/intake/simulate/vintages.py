@@ -81,7 +81,6 @@ def record_rows(realized: Realized, name: str, table: pa.Table) -> pa.Table:
     recorded = np.minimum(_event_time(realized, name, table) + np.minimum(delay, 80 * 86400).astype("timedelta64[s]"), end + 3 * 86400)
     if name in EARLIER and truth.restated:
         table, recorded = _restate(name, table, recorded, late, truth.restated, realized)
-    key = TABLES[name].key[0]
     if "source_system" in table.column_names:
         return table.append_column("recorded_at", instants(recorded))
-    return stamp(table, key=key, system=SYSTEMS[name], recorded_at=recorded)
+    return stamp(table, key=TABLES[name].key, system=SYSTEMS[name], recorded_at=recorded)
