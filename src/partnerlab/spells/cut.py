@@ -1,0 +1,248 @@
+"""Cutting a tier history into spells, all partners at once on the code arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError, nearest
+from partnerlab.results import Check
+from partnerlab.spells.table import CENSORED, COLUMNS, Spells
+from partnerlab.tiers.history import Outside, TierHistory
+
+#: How a spell can end.
+CAUSES = ("lapsed", "promotion", "demotion", "sideways")
+
+Stage = Literal["published", "held", "eligible", "raw"]
+
+
+def build_spells(
+    history: TierHistory,
+    *,
+    of: str = "membership",
+    attributes: Sequence[str] | None = None,
+    stage: Stage = "published",
+    include_partial: bool = False,
+) -> Spells:
+    """Cut a tier history into spells of membership, of any tier, or of one tier.
+
+    A spell ends with a cause: ``lapsed``, or for tiers ``promotion``, ``demotion`` or ``sideways`` (no order between
+    the two). It is censored at the end of the data and where observation has a gap (tier unknown). A return
+    after a lapse is a new spell. Partners who were already there in the first period enter late when
+    ``joined_at`` says since when; otherwise their start is unknown, and only calendar hazards use them. Periods
+    that the data cover only in part are left out at the end; for tier spells at the beginning as well, unless
+    the tiers were recorded rather than computed.
+
+    Parameters
+    ----------
+    history : TierHistory
+        Tiers of every partner in every period.
+    of : str
+        ``"membership"``, ``"any tier"`` (one spell for each stay in a tier, with columns ``tier`` and
+        ``to_tier``), or the name of a tier.
+    attributes : sequence of str, optional
+        Which of the history's attributes to carry along; all by default.
+    stage : {"published", "held", "eligible", "raw"}
+        Which of the four tiers.
+    include_partial : bool
+        Use partial periods too.
+
+    Returns
+    -------
+    Spells
+
+    Raises
+    ------
+    ParameterError
+        If ``of``, ``stage`` or an attribute does not exist.
+    """
+    label, wanted = _stays(history, of=of, stage=stage)
+    kept = _whole_periods(history, of=of, include_partial=include_partial)
+    row, begin, end, follows = cut_runs(label[:, kept], wanted)
+    codes = getattr(history, stage)[:, kept]
+    first = history.first + kept.start
+    entry, known, late = _delays(history, row, begin, label[:, kept], of=of, first=first)
+    ended = follows != _NOT_ENDED
+    duration = entry + end - begin + ended
+    frame = pd.DataFrame(
+        {
+            "partner": np.asarray(history.partners)[row],
+            "spell": _count_within(row),
+            "entry": entry,
+            "duration": duration,
+            "event": _causes(history, codes[row, begin], follows, of=of),
+            "start": pd.array(first + begin - entry, dtype="Int64"),
+            "start_known": known,
+        }
+    )
+    if of != "membership":
+        names = [*history.tiers]
+        frame["tier"] = pd.Categorical.from_codes(codes[row, begin], categories=names)
+        frame["to_tier"] = pd.Categorical.from_codes(np.where(follows >= 0, follows, -1), categories=names)
+    carried = _attribute_names(history, attributes)
+    frame = pd.concat([frame, history.attributes[carried].take(row).reset_index(drop=True)], axis=1)
+    seen = duration > entry
+    checks = _look_back(frame, seen, late, history, kept)
+    return Spells(
+        frame=frame.loc[seen].reset_index(drop=True), of=of, unit=history.calendar.cadence, calendar=history.calendar, checks=checks
+    )
+
+
+#: In ``follows``: the stay was still going on when observation stopped.
+_NOT_ENDED = -128
+
+
+def _stays(history: TierHistory, *, of: str, stage: str) -> tuple[np.ndarray, int | None]:
+    """Label each cell by what the partner stays in, shape (n, t); negative cells are no stay. Second: the one label asked for."""
+    if stage not in ("published", "held", "eligible", "raw"):
+        raise ParameterError(f"stage is {stage!r}{nearest(str(stage), ('published', 'held', 'eligible', 'raw'))}")
+    codes = getattr(history, stage)
+    if of == "membership":
+        # a member whose tier is unknown is a member
+        return np.where(codes >= Outside.UNKNOWN, np.int8(0), codes), None
+    if of == "any tier":
+        return codes, None
+    if of not in history.tiers:
+        raise ParameterError(f"spells of {of!r}: no such tier{nearest(of, (*history.tiers, 'membership', 'any tier'))}")
+    return codes, history.tiers.index(of)
+
+
+def _whole_periods(history: TierHistory, *, of: str, include_partial: bool) -> slice:
+    """Columns to use: partial periods fall off the end, and for computed tiers off the beginning."""
+    whole = np.flatnonzero(~np.asarray(history.partial, dtype=bool))
+    if include_partial or len(whole) == 0:
+        return slice(0, history.shape[1])
+    recorded = getattr(history.scheme, "kind", None) == "recorded"
+    return slice(0 if of == "membership" or recorded else int(whole[0]), int(whole[-1]) + 1)
+
+
+def cut_runs(label: np.ndarray, wanted: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Find the runs of equal non-negative labels along the rows.
+
+    Parameters
+    ----------
+    label : ndarray of int8, shape (n, t)
+    wanted : int, optional
+        Only runs of this label.
+
+    Returns
+    -------
+    row, begin, end : ndarray of int, shape (m,)
+        Row and first and last column of each run.
+    follows : ndarray of int, shape (m,)
+        Label after the run; a gap or the edge gives a value that no label has.
+
+    Examples
+    --------
+    >>> row, begin, end, follows = cut_runs(np.array([[0, 0, -3, 0]], dtype=np.int8))
+    >>> begin.tolist(), end.tolist()
+    ([0, 3], [1, 3])
+    """
+    n, t = label.shape
+    stay = label >= 0 if wanted is None else label == wanted
+    change = label[:, 1:] != label[:, :-1]
+    edge = np.ones((n, 1), dtype=bool)
+    row, begin = np.nonzero(stay & np.concatenate([edge, change], axis=1))
+    end = np.nonzero(stay & np.concatenate([change, edge], axis=1))[1]
+    after = label[row, np.minimum(end + 1, t - 1)].astype(np.int64)
+    lost = (end == t - 1) | (after == Outside.UNKNOWN) | (after == Outside.NOT_YET)
+    return row, begin, end, np.where(lost, _NOT_ENDED, after)
+
+
+def _delays(
+    history: TierHistory, row: np.ndarray, begin: np.ndarray, label: np.ndarray, *, of: str, first: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entry time of each spell, whether its start is known, and whether it was under way when first seen."""
+    under_way = begin == 0
+    # a tier first seen after an unknown one may have been held before
+    after_gap = ~under_way & (label[row, np.maximum(begin - 1, 0)] == Outside.UNKNOWN)
+    entry = np.zeros(len(row), dtype=np.int64)
+    known = ~(under_way | after_gap)
+    at = np.flatnonzero(under_way)
+    joined = _joined_periods(history)[row[at]]
+    cut = _left_truncated(history)[row[at]]
+    entry[at] = np.where((joined < first) & (of == "membership"), first - joined, 0)
+    # a date in the very first period is believed unless the record says that the partner was already there
+    known[at] = np.where(joined == first, ~cut, (joined < first) & (of == "membership"))
+    return entry, known, under_way | after_gap
+
+
+#: Period of a partner whose joining date is not known: later than any.
+_NO_DATE = np.iinfo(np.int64).max
+
+
+def _joined_periods(history: TierHistory) -> np.ndarray:
+    """Period in which each partner joined, shape (n,)."""
+    joined = np.full(history.shape[0], _NO_DATE)
+    if "joined_at" not in history.attributes:
+        return joined
+    dates = pd.to_datetime(history.attributes["joined_at"])
+    day = dates.dt.tz_localize(None).to_numpy(dtype="datetime64[D]")
+    have = ~np.isnat(day)
+    if have.any():
+        calendar = history.calendar
+        earliest, latest = (calendar.period_of_date(edge.item()) for edge in (day[have].min(), day[have].max()))
+        edges = calendar.bounds_date(earliest, latest)
+        joined[have] = earliest + np.searchsorted(edges, day[have], side="right") - 1
+    return joined
+
+
+def _left_truncated(history: TierHistory) -> np.ndarray:
+    """Whether the record says that the partner was already there when it began, shape (n,)."""
+    if "left_truncated" in history.attributes:
+        return history.attributes["left_truncated"].fillna(False).to_numpy(dtype=bool)
+    return np.zeros(history.shape[0], dtype=bool)
+
+
+def _count_within(row: np.ndarray) -> np.ndarray:
+    """1, 2, ... within equal neighbours."""
+    index = np.arange(len(row))
+    fresh = np.concatenate([[True], row[1:] != row[:-1]]) if len(row) else np.empty(0, dtype=bool)
+    return index - np.maximum.accumulate(np.where(fresh, index, 0)) + 1 if len(row) else index
+
+
+def _causes(history: TierHistory, tier: np.ndarray, follows: np.ndarray, *, of: str) -> pd.Categorical:
+    """Name the cause of each ending from the tier held and what came after."""
+    names = [CENSORED, *CAUSES]
+    cause = np.where(follows == Outside.LAPSED, names.index("lapsed"), 0)
+    moved = follows >= 0
+    if of != "membership" and moved.any():
+        # tiers that stand outside the order compare as neither higher nor lower
+        height = np.array([np.nan if rank is None else rank for rank in history.rank], dtype=float)
+        step = height[follows[moved]] - height[tier[moved]]
+        cause[moved] = np.where(step > 0, names.index("promotion"), np.where(step < 0, names.index("demotion"), names.index("sideways")))
+    return pd.Categorical.from_codes(cause.astype(np.int8), categories=names)
+
+
+def _attribute_names(history: TierHistory, attributes: Sequence[str] | None) -> list[str]:
+    if attributes is None:
+        return [name for name in history.attributes.columns if name not in (*COLUMNS, "tier", "to_tier")]
+    for name in attributes:
+        if name not in history.attributes:
+            raise ParameterError(f"no attribute {name!r} in the history{nearest(name, history.attributes.columns)}")
+    return list(attributes)
+
+
+def _look_back(frame: pd.DataFrame, seen: np.ndarray, late: np.ndarray, history: TierHistory, kept: slice) -> tuple[Check, ...]:
+    """Say what a reader must know about how the spells were cut."""
+    unknown = int((~frame["start_known"].to_numpy() & seen).sum())
+    delayed = int((late & frame["start_known"].to_numpy() & seen).sum())
+    partial = history.shape[1] - (kept.stop - kept.start)
+    window = f"{history.calendar.label(history.first + kept.start)} to {history.calendar.label(history.first + kept.stop - 1)}"
+    return (
+        Check(
+            "Start of each spell known",
+            unknown == 0,
+            f"{unknown} of {int(seen.sum())} spells were under way when first seen and have no known start: used in calendar hazards, "
+            f"left out where time since the start counts. {delayed} more were under way with a known start and enter late.",
+        ),
+        Check(
+            "Observation window",
+            partial == 0,
+            f"{window}; {partial} partial period(s) left out. "
+            f"{int((~seen).sum())} spell(s) began in the last period and were never at risk.",
+        ),
+    )

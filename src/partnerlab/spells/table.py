@@ -1,0 +1,250 @@
+"""The noun and its door: spells from any table, refused in one line where they cannot be meant."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ContractError, nearest
+from partnerlab.periods import Calendar
+from partnerlab.results import Check
+
+#: Columns that every table of spells has, in this order; attributes follow.
+COLUMNS = ("partner", "spell", "entry", "duration", "event", "start", "start_known")
+
+#: Event of a spell that was not seen ending.
+CENSORED = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spells:
+    """Spells of partners, sorted by partner and spell.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``partner``; ``spell`` (1, 2, ... within the partner; rows that share a number are pieces of one spell);
+        ``entry`` and ``duration`` in periods, observed on ``(entry, duration]``; ``event`` (the cause of the
+        ending, "" while none was seen); ``start`` (period in which the spell began, or, where ``start_known``
+        is False, in which it was first seen; missing without a calendar); attributes.
+    of : str
+        What the partner stays in: ``"membership"``, ``"any tier"`` or the name of a tier.
+    unit : str
+        Name of one period, for people.
+    calendar : Calendar or None
+        Reads ``start``; None where the spells have no place in the calendar.
+    checks : tuple of Check
+        What was looked at while the spells were made.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"partner": ["a", "b", "c"], "duration": [2, 3, 5], "event": ["lapsed", "", "lapsed"]})
+    >>> Spells.from_frame(frame).causes
+    ('lapsed',)
+    """
+
+    frame: pd.DataFrame = dataclasses.field(repr=False)
+    of: str = "membership"
+    unit: str = "quarter"
+    calendar: Calendar | None = None
+    checks: tuple[Check, ...] = ()
+
+    def __post_init__(self) -> None:
+        missing = [column for column in COLUMNS if column not in self.frame.columns]
+        if missing:
+            raise ContractError(f"spells lack the column {', '.join(missing)}; make them with Spells.from_frame or build_spells")
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Kinds of ending that were seen, in alphabetical order."""
+        return tuple(sorted(set(self.frame["event"].astype(str).unique()) - {CENSORED}))
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Columns by which the spells can be grouped."""
+        return tuple(column for column in self.frame.columns if column not in COLUMNS)
+
+    def select(self, mask: np.ndarray | pd.Series) -> Spells:
+        """Keep the spells for which ``mask`` is True."""
+        return dataclasses.replace(self, frame=self.frame.loc[np.asarray(mask, dtype=bool)].reset_index(drop=True))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give a fresh copy of the table."""
+        return self.frame.copy()
+
+    @classmethod
+    def from_frame(  # noqa: PLR0913 - one argument for each column name
+        cls,
+        frame: pd.DataFrame,
+        *,
+        partner: str = "partner",
+        duration: str = "duration",
+        event: str = "event",
+        entry: str | None = None,
+        spell: str | None = None,
+        start: str | None = None,
+        of: str = "membership",
+        unit: str = "quarter",
+        calendar: Calendar | None = None,
+    ) -> Self:
+        """Make spells from any table with one row per spell, or per piece ``(entry, duration]`` of one.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Further columns become attributes.
+        partner, duration, event : str
+            Names of these columns. Events may be True/False, 1/0, or names of causes; False, 0, "" and missing
+            mean that no ending was seen.
+        entry, spell, start : str, optional
+            Names of these columns; each is used under its own name when present. ``start`` holds period labels
+            of the calendar, or period numbers.
+        of, unit : str
+            As in `Spells`.
+        calendar : Calendar, optional
+            The program's clock; needed to read labels in ``start``.
+
+        Raises
+        ------
+        ContractError
+            On a missing column, a negative or missing time, an entry that is not before its duration, or pieces
+            of one spell that overlap; it names the first rows.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"id": [7, 7, 8], "from": [0, 2, 1], "to": [2, 5, 4], "died": [0, 1, 0]})
+        >>> Spells.from_frame(frame, partner="id", entry="from", duration="to", event="died").frame["spell"].tolist()
+        [1, 1, 1]
+        """
+        given = {"partner": partner, "duration": duration, "event": event, "entry": entry, "spell": spell, "start": start}
+        table = _named_columns(frame, given)
+        _check_times(table)
+        table["event"] = _read_events(table["event"])
+        table["start"] = _read_starts(table.get("start"), len(table), calendar)
+        table["start_known"] = True if "start_known" not in table else table["start_known"].astype(bool)
+        table = _number_spells(table)
+        _check_overlaps(table)
+        rest = [column for column in table.columns if column not in COLUMNS]
+        return cls(frame=table[[*COLUMNS, *rest]], of=of, unit=unit, calendar=calendar)
+
+
+def _named_columns(frame: pd.DataFrame, given: dict[str, str | None]) -> pd.DataFrame:
+    """Copy the table under our own column names, refusing what is not there."""
+    names = {}
+    for ours, theirs in given.items():
+        wanted = ours if theirs is None else theirs
+        if wanted in frame.columns:
+            names[wanted] = ours
+        elif theirs is not None:
+            raise ContractError(f"spells: no column {wanted!r} for {ours}{nearest(wanted, frame.columns)}", column=wanted)
+    table = frame.rename(columns=names).reset_index(drop=True)
+    if "entry" not in table:
+        table["entry"] = 0
+    if table["partner"].isna().any():
+        raise ContractError(f"spells.{given['partner']}: {_rows(table['partner'].isna())} name no partner; drop or fill them")
+    return table
+
+
+def _rows(bad: pd.Series | np.ndarray) -> str:
+    """Say how many rows, and which come first: ``2 rows (first: 0, 3)``."""
+    at = np.flatnonzero(np.asarray(bad))
+    return f"{len(at)} row{'s' if len(at) != 1 else ''} (first: {', '.join(map(str, at[:3]))})"
+
+
+def _check_times(table: pd.DataFrame) -> None:
+    for column in ("entry", "duration"):
+        if not pd.api.types.is_numeric_dtype(table[column]) or pd.api.types.is_bool_dtype(table[column]):
+            found = table[column].dtype
+            raise ContractError(f"spells.{column}: expected numbers of periods, found {found}; convert the column", column=column)
+        values = table[column].to_numpy(dtype=float, na_value=np.nan)
+        for bad, what in ((~np.isfinite(values), "are missing or infinite"), (values < 0, "are negative")):
+            if bad.any():
+                raise ContractError(f"spells.{column}: {_rows(bad)} {what}; mend or drop them", column=column, rows=int(bad.sum()))
+    backwards = (table["entry"] >= table["duration"]).to_numpy()
+    if backwards.any():
+        message = f"spells: in {_rows(backwards)} entry is not before duration, so the spell was never at risk; mend or drop them"
+        raise ContractError(message, column="entry", rows=int(backwards.sum()))
+
+
+def _read_events(event: pd.Series) -> pd.Series:
+    """Bring True/False, 0/1, causes and blanks to cause names, "" where no ending was seen."""
+    if pd.api.types.is_bool_dtype(event):
+        return pd.Series(np.where(event.fillna(False).to_numpy(dtype=bool), "ended", CENSORED), index=event.index)
+    if pd.api.types.is_numeric_dtype(event):
+        whole = event.fillna(0)
+        if not (whole == whole.round()).all():
+            broken = _rows(whole != whole.round())
+            raise ContractError(f"spells.event: {broken} hold fractions; give 0/1 or the name of a cause", column="event")
+        names = whole.astype("int64").astype(str)
+        ended = "ended" if set(names.unique()) <= {"0", "1"} else None
+        return names.where(whole != 0, CENSORED).replace({"1": ended} if ended else {})
+    return event.astype("str").where(event.notna(), CENSORED)
+
+
+def _read_starts(start: pd.Series | None, rows: int, calendar: Calendar | None) -> pd.Series:
+    if start is None:
+        return pd.Series(pd.NA, index=range(rows), dtype="Int64")
+    if pd.api.types.is_numeric_dtype(start):
+        return start.astype("Int64")
+    if calendar is None:
+        raise ContractError("spells.start holds labels; give calendar= so that they can be read", column="start")
+    codes, labels = pd.factorize(start)
+    periods = np.array([calendar.parse(label) for label in labels] + [0], dtype=np.int64)
+    return pd.Series(periods[codes], dtype="Int64").mask(codes < 0)
+
+
+def _number_spells(table: pd.DataFrame) -> pd.DataFrame:
+    """Sort, and number the spells of each partner; rows that continue one another are pieces of one spell."""
+    if "spell" in table:
+        if table["spell"].isna().any():
+            raise ContractError(f"spells.spell: {_rows(table['spell'].isna())} are missing; number them 1, 2, ...", column="spell")
+        return table.sort_values(["partner", "spell", "entry"], kind="stable", ignore_index=True)
+    ordered = table.sort_values(["partner", "start", "entry", "duration"], kind="stable", ignore_index=True)
+    same = ordered["partner"].eq(ordered["partner"].shift()).to_numpy(dtype=bool)
+    before = ordered.shift()
+    goes_on = same & before["event"].eq(CENSORED).to_numpy(dtype=bool) & before["duration"].eq(ordered["entry"]).to_numpy(dtype=bool)
+    goes_on &= (ordered["start"].isna() | ordered["start"].eq(before["start"])).to_numpy(dtype=bool, na_value=False)
+    total = np.cumsum(~goes_on)
+    first = np.maximum.accumulate(np.where(~same, total, 0))
+    return ordered.assign(spell=total - first + 1)
+
+
+def _check_overlaps(table: pd.DataFrame) -> None:
+    """Pieces of one spell may not overlap, nor go on after its end; spells of one partner may not overlap in the calendar."""
+    same_partner = table["partner"].eq(table["partner"].shift()).to_numpy(dtype=bool)
+    same_spell = same_partner & table["spell"].eq(table["spell"].shift()).to_numpy(dtype=bool)
+    before = table.shift()
+    overlap = same_spell & (table["entry"] < before["duration"]).to_numpy(dtype=bool)
+    # a clock that was set back starts at 0; a later entry inside another row of the partner is the same stretch told twice
+    told_twice = same_partner & ~same_spell & (table["entry"] > 0).to_numpy() & (table["entry"] < before["duration"]).to_numpy(dtype=bool)
+    told_twice &= table["start"].isna().to_numpy()
+    both = overlap | told_twice
+    if both.any():
+        at = int(np.flatnonzero(both)[0])
+        raise ContractError(
+            f"spells: {int(both.sum())} row(s) overlap the row before (first: partner {table['partner'].iloc[at]}); "
+            "cut them at the overlap, or number separate spells in a 'spell' column",
+            rows=int(both.sum()),
+        )
+    ended_before = same_spell & before["event"].ne(CENSORED).to_numpy(dtype=bool)
+    if ended_before.any():
+        at = int(np.flatnonzero(ended_before)[0])
+        raise ContractError(
+            f"spells: {int(ended_before.sum())} row(s) go on after the spell has ended (first: partner {table['partner'].iloc[at]}); "
+            "number the return as a new spell"
+        )
+    seen_from, seen_to = table["start"] + table["entry"], table["start"] + table["duration"]
+    crossing = same_partner & ~same_spell & (seen_from < seen_to.shift()).to_numpy(dtype=bool, na_value=False)
+    if crossing.any():
+        at = int(np.flatnonzero(crossing)[0])
+        raise ContractError(
+            f"spells: {int(crossing.sum())} spell(s) overlap another spell of the partner in the calendar "
+            f"(first: partner {table['partner'].iloc[at]}); cut them at the overlap"
+        )

@@ -1,0 +1,182 @@
+"""What every survival estimate reads: spells as arrays, with causes, groups and partners as small integers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError, nearest
+from partnerlab.results import Check
+from partnerlab.spells import CENSORED, Spells
+from partnerlab.stats.clustered_curves import repeat_clusters
+from partnerlab.stats.risksets import CENSORED as NO_CAUSE
+from partnerlab.stats.risksets import Spans
+
+Event = str | Sequence[str] | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Spells as arrays of shape ``(n,)``.
+
+    Parameters
+    ----------
+    entry, duration : ndarray of float
+        Observed on ``(entry, duration]``.
+    cause : ndarray of int
+        Index into ``causes``, or the code of a censored spell.
+    group : ndarray of int
+        Index into ``labels``.
+    partner : ndarray of int
+        Code of the partner.
+    causes : tuple of str
+        Endings that count.
+    labels : list of tuple
+        One value per grouping attribute, for each group.
+    by : tuple of str
+        Grouping attributes.
+    others : int
+        Spells that ended in another way and count as censored.
+    """
+
+    entry: np.ndarray
+    duration: np.ndarray
+    cause: np.ndarray
+    group: np.ndarray
+    partner: np.ndarray
+    causes: tuple[str, ...]
+    labels: list[tuple]
+    by: tuple[str, ...]
+    others: int
+
+    def __len__(self) -> int:
+        return len(self.entry)
+
+    @property
+    def groups(self) -> int:
+        """Number of groups, at least 1."""
+        return max(len(self.labels), 1)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether any partner has more than one row."""
+        return len(repeat_clusters(self.partner)[0]) > 0
+
+    def rows(self, mask: np.ndarray) -> Sample:
+        """Keep the rows where ``mask`` is True; groups keep their codes."""
+        kept = {name: getattr(self, name)[mask] for name in ("entry", "duration", "cause", "group", "partner")}
+        return dataclasses.replace(self, **kept)
+
+    @property
+    def spans(self) -> Spans:
+        """Entry, duration and cause, as array functions take them."""
+        return Spans(self.entry, self.duration, self.cause)
+
+
+def draw_sample(spells: Spells, *, by: str | Sequence[str] | None = None, event: Event = None) -> Sample:
+    """Turn spells into arrays, checking that the groups and endings asked for exist.
+
+    Raises
+    ------
+    ParameterError
+        Naming the nearest attribute or ending.
+    """
+    names = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    for name in names:
+        if name not in spells.attributes:
+            raise ParameterError(f"no attribute {name!r} in the spells{nearest(name, spells.attributes)}", by=name)
+    causes = _asked_causes(spells, event)
+    event_codes, seen = pd.factorize(spells.frame["event"])
+    place = np.array([causes.index(name) if name in causes else NO_CAUSE for name in map(str, seen)] + [NO_CAUSE])
+    other = np.array([name not in (*causes, CENSORED) for name in map(str, seen)] + [False])
+    group, labels = _groups(spells.frame, names)
+    return Sample(
+        entry=spells.frame["entry"].to_numpy(dtype=float),
+        duration=spells.frame["duration"].to_numpy(dtype=float),
+        cause=place[event_codes],
+        group=group,
+        partner=pd.factorize(spells.frame["partner"])[0],
+        causes=causes,
+        labels=labels,
+        by=names,
+        others=int(other[event_codes].sum()),
+    )
+
+
+def _asked_causes(spells: Spells, event: Event) -> tuple[str, ...]:
+    """List the endings that count, all that were seen by default."""
+    if event is None:
+        return spells.causes
+    asked = (event,) if isinstance(event, str) else tuple(event)
+    # an ending that could have happened but was not seen is no mistake
+    possible = set(map(str, getattr(spells.frame["event"].dtype, "categories", ()))) | set(spells.causes)
+    for name in asked:
+        if spells.causes and name not in possible:
+            raise ParameterError(f"no spell of {spells.of} ends by {name!r}{nearest(name, possible - {CENSORED})}", event=name)
+    return asked
+
+
+def _groups(frame: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, list[tuple]]:
+    """Code of each row's group, and the groups' values; a missing value is a group of its own."""
+    if not names:
+        return np.zeros(len(frame), dtype=np.int64), [()]
+    code = np.zeros(len(frame), dtype=np.int64)
+    values: list[list] = []
+    for name in names:
+        own, seen = pd.factorize(frame[name], sort=True)
+        labels = [*seen, "unknown"] if (own < 0).any() else list(seen)
+        values.append(labels)
+        code = code * max(len(labels), 1) + np.where(own < 0, len(labels) - 1, own)
+    used, group = np.unique(code, return_inverse=True)
+    grid = np.unravel_index(used, [max(len(labels), 1) for labels in values])
+    return group.reshape(-1), [tuple(labels[i] for labels, i in zip(values, cell, strict=True)) for cell in zip(*grid, strict=True)]
+
+
+def known_starts(spells: Spells) -> tuple[Spells, Check | None]:
+    """Leave out spells whose start is unknown, and say how many."""
+    known = spells.frame["start_known"].to_numpy(dtype=bool)
+    if known.all():
+        return spells, None
+    unknown = int((~known).sum())
+    detail = f"{unknown} of {len(known)} spells were under way when first seen, nobody knows since when: left out of this curve."
+    return spells.select(known), Check("Starts known", False, detail)
+
+
+def check_size(sample: Sample, *, minimum: int, unit: str) -> Check:
+    """Say whether there is enough to estimate anything."""
+    events = int((sample.cause != NO_CAUSE).sum())
+    n, partners = len(sample), len(np.unique(sample.partner))
+    detail = f"{n} spells of {partners} partners, {events} endings seen"
+    if n < minimum:
+        return Check("Enough spells", False, f"not enough data (n = {n}): {detail}.")
+    if events == 0:
+        return Check("Enough spells", None, f"{detail}: the curve stays at 1 and its end is not known.")
+    return Check("Enough spells", True, f"{detail}; time in {unit}s.")
+
+
+def check_clusters(sample: Sample) -> Check | None:
+    """Say how the variance treats partners with several spells."""
+    if not sample.clustered:
+        return None
+    several = int((np.bincount(sample.partner) > 1).sum())
+    detail = f"{several} partners have several spells: the variance adds up their influences (infinitesimal jackknife by partner)."
+    return Check("Partners with several spells", True, detail)
+
+
+def check_competing(sample: Sample) -> Check | None:
+    """Warn where other endings are treated as censoring."""
+    if sample.others == 0:
+        return None
+    detail = (
+        f"{sample.others} spells ended in another way and count as censored: read the curve as if those endings were taken away. "
+        "For the share that really ends this way use estimate_incidence."
+    )
+    return Check("Other endings", None, detail)
+
+
+def key_columns(sample: Sample, group: np.ndarray) -> dict[str, list]:
+    """Values of the grouping attributes, one for each row of a result."""
+    return {name: [sample.labels[index][place] for index in group] for place, name in enumerate(sample.by)}
