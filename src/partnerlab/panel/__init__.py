@@ -4,7 +4,27 @@ SQL ends here: each indicator is one grouped query, run where the rows live; wha
 comes back is one dense array.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
 from partnerlab.panel.indicators import Indicator, Indicators
 from partnerlab.panel.panel import Membership, Panel, Provenance, RecordedTiers, RunIn
 
-__all__ = ["Indicator", "Indicators", "Membership", "Panel", "Provenance", "RecordedTiers", "RunIn"]
+#: Names that load an engine's libraries when first used.
+_LATER = {"build_panel": "build", "DataSpan": "span", "data_span": "span"}
+
+__all__ = [
+    "DataSpan", "Indicator", "Indicators", "Membership", "Panel", "Provenance", "RecordedTiers", "RunIn", "build_panel", "data_span",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'partnerlab.panel' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"partnerlab.panel.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LATER])

@@ -126,3 +126,42 @@ def _check_closed_list(comparison: exp.Expression, columns: Mapping[str, Column]
                 raise ValueError(f"{column.name} is a number; compare it with {value.name}, not with the text {value.name!r}")
             if column.type not in (*_NUMBERS, "date", "instant", "flag") and not value.is_string:
                 raise ValueError(f"{column.name} is text; compare it with {value.name!r} in quotes")
+
+
+def can_be_true(tree: exp.Expression, *, absent: set[str]) -> bool:
+    """Whether any row can fulfil a condition when some columns are absent, that is, unknown in every row.
+
+    Examples
+    --------
+    >>> from partnerlab.intake.contract import TABLES
+    >>> leads = {column.name: column for column in TABLES["leads"].columns}
+    >>> only_first = parse_condition("duplicate_of is null", columns=leads)
+    >>> can_be_true(only_first, absent={"duplicate_of"})
+    True
+    >>> can_be_true(parse_condition("direction = 'submitted'", columns=leads), absent={"direction"})
+    False
+    """
+    return True in _outcomes(tree, absent)
+
+
+def _outcomes(node: exp.Expression, absent: set[str]) -> set[bool | None]:
+    """Truth values that a condition can take, None being unknown."""
+    if isinstance(node, exp.Paren):
+        return _outcomes(node.this, absent)
+    if isinstance(node, exp.Not):
+        return {None if found is None else not found for found in _outcomes(node.this, absent)}
+    if isinstance(node, (exp.And, exp.Or)):
+        strong = isinstance(node, exp.Or)
+        pairs = [(a, b) for a in _outcomes(node.left, absent) for b in _outcomes(node.right, absent)]
+        return {strong if strong in pair else None if None in pair else not strong for pair in pairs}
+    if isinstance(node, exp.Boolean):
+        return {bool(node.this)}
+    gone = any(column.name in absent for column in node.find_all(exp.Column))
+    if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
+        return {True} if gone else {True, False}
+    return {None} if gone else {True, False, None}
+
+
+def without_columns(tree: exp.Expression, *, absent: set[str]) -> exp.Expression:
+    """Write NULL for columns that a source does not have."""
+    return tree.transform(lambda node: exp.Null() if isinstance(node, exp.Column) and node.name in absent else node)

@@ -1,0 +1,285 @@
+"""From rows to the panel: one query for each indicator, each answer one dense array."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from partnerlab.errors import MissingTableError, ParameterError, nearest
+from partnerlab.intake.contract import CONTRACT_VERSION
+from partnerlab.intake.rows import select_rows
+from partnerlab.intake.source import Source
+from partnerlab.panel.indicators import FRAME, Indicator, Indicators
+from partnerlab.panel.membership import membership
+from partnerlab.panel.panel import Panel
+from partnerlab.panel.parts import Provenance, RunIn
+from partnerlab.panel.queries import MILLIONTHS, Cut, check_available, measure_query
+from partnerlab.panel.recorded import read_recorded
+from partnerlab.panel.span import DataSpan, data_span, local_midnight, read_as_of
+from partnerlab.panel.windows import carry_forward
+from partnerlab.periods import Calendar
+
+#: What the panel keeps of each partner.
+ATTRIBUTES = (
+    "name", "region", "segment", "industry", "partner_type", "country", "manager_id", "parent_partner_id", "joined_at", "left_at", "joined_source",
+)  # fmt: skip
+
+
+def build_panel(
+    source: Source,
+    *,
+    first: str,
+    last: str,
+    indicators: Indicators | str | Path | None = None,
+    as_of: datetime | date | str | None = None,
+    calendar: Calendar | None = None,
+    only: Sequence[str] | None = None,
+) -> Panel:
+    """Group a program's rows to partners by periods.
+
+    Parameters
+    ----------
+    source : Source
+        Where the rows live; only the columns that are needed are read.
+    first, last : str
+        First and last period, such as ``2023Q1``.
+    indicators : Indicators, str, Path or None
+        Definitions, the path of their YAML file, or the name of a shipped one. None is
+        ``standard``, less those whose tables this program does not have.
+    as_of : datetime, date, str or None
+        Show what was known then: rows recorded later are not there, and later periods do not
+        exist. A day means its end in the program's time zone.
+    calendar : Calendar or None
+        The program's own if None.
+    only : sequence of str or None
+        Names of the indicators to compute.
+
+    Returns
+    -------
+    Panel
+        Test partners and rows set aside by `validate` are not in it.
+
+    Raises
+    ------
+    ParameterError
+        If a period lies outside the data; it names the first and last that exist.
+    MissingTableError
+        If an indicator that was asked for needs a table or column that is not there.
+
+    Examples
+    --------
+    >>> from partnerlab.intake import Program, connect
+    >>> tables = {
+    ...     "partners": pd.DataFrame({"partner_id": ["a", "b"], "joined_at": ["2025-03-01", "2026-02-01"]}),
+    ...     "cases": pd.DataFrame({"case_id": ["1", "2"], "partner_id": ["a", "a"], "opened_at": ["2026-01-05 09:00", "2026-06-20 10:00"]}),
+    ... }
+    >>> source = connect(tables, program=Program(data_until="2026-07-01"))
+    >>> panel = build_panel(source, first="2026Q1", last="2026Q2", only=["tickets"])
+    >>> panel.values("tickets").tolist()
+    [[1.0, 1.0], [0.0, 0.0]]
+    """
+    calendar = calendar or source.program.calendar
+    moment = read_as_of(as_of, calendar)
+    wanted, notes = _wanted(source, indicators, only)
+    span = data_span(source, calendar=calendar, as_of=moment)
+    periods = span.check(first, last)
+    back = max((indicator.window for indicator in wanted.indicators.values()), default=1) - 1
+    reach = np.arange(periods[0] - back, periods[-1] + 1)
+    cut = _cut(span, reach, moment)
+    partners, attributes = _partners(source, cut)
+    dates = calendar.bounds_date(int(reach[0]), int(reach[-1]))
+    state, exposure = membership(joined=_days(attributes["joined_at"]), left=_days(attributes["left_at"]), edges=dates, until=cut.days[-1])
+    arrays = _measure(source, wanted, partners, cut)
+    covered = {name: span.covered(indicator.table, reach) for name, indicator in wanted.indicators.items() if _flows(indicator)}
+    return Panel(
+        partners=partners, first=int(periods[0]), calendar=calendar, indicators=wanted,
+        **{field: {name: array[:, back:] for name, array in arrays[field].items()} for field in ("totals", "counts", "squares")},
+        covered={name: told[back:] for name, told in covered.items() if not told[back:].all()},
+        run_in=_run_in(wanted, arrays, covered, exposure, back),
+        state=state[:, back:], exposure=exposure[:, back:], attributes=attributes,
+        partial=np.isin(calendar.labels(periods), span.partial),
+        recorded=read_recorded(source, partners=partners, cut=cut, skip=back),
+        provenance=_provenance(source, moment, span, notes),
+    )  # fmt: skip
+
+
+def _provenance(source: Source, moment: datetime | None, span: DataSpan, notes: Sequence[str]) -> Provenance:
+    from partnerlab import __version__
+    from partnerlab.intake.rules import count_breaches
+
+    tests = count_breaches(source, "partners", as_of=moment).get("Q7:is_test", 0) if "Q7" not in source.program.waive else 0
+    left_out = (f"{tests} test partners are left out",) if tests else ()
+    return Provenance(
+        program=source.program.name, source=source.url, as_of=moment, until=span.until, contract=CONTRACT_VERSION, package=__version__,
+        notes=(*left_out, *notes),
+    )  # fmt: skip
+
+
+def _wanted(source: Source, indicators: Indicators | str | Path | None, only: Sequence[str] | None) -> tuple[Indicators, list[str]]:
+    """Indicators to compute, and why others are not."""
+    if "partners" not in source.columns():
+        raise MissingTableError(f"{source.url}: needs table partners, one row for each partner", table="partners")
+    shipped = indicators is None or indicators == "standard"
+    found = indicators if isinstance(indicators, Indicators) else Indicators.load("standard" if indicators is None else indicators)
+    if only is not None:
+        unknown = [name for name in only if name not in found]
+        if unknown:
+            raise ParameterError(f"only: no indicator is called {unknown[0]!r}{nearest(unknown[0], found.names)}", indicator=unknown[0])
+        found = found.only(only)
+    notes, kept = [], []
+    for name, indicator in found.indicators.items():
+        if indicator.table == FRAME:
+            raise ParameterError(f"{name}: its values come with a frame; build it by Panel.from_frame", indicator=name)
+        try:
+            check_available(source, indicator)
+        except MissingTableError as error:
+            if not shipped or only is not None:
+                raise
+            notes.append(str(error))
+            continue
+        kept.append(name)
+        notes += _substitutes(source, indicator)
+    return found.only(kept), notes
+
+
+def _substitutes(source: Source, indicator: Indicator) -> list[str]:
+    """What is taken in place of a column that may be absent."""
+    present = source.columns()[indicator.table]
+    if indicator.value == "amount_base" and "amount_base" not in present:
+        return [f"{indicator.name}: {indicator.table} has no amount_base; amounts are taken as they stand"]
+    if indicator.statistic == "held" and indicator.value is not None and indicator.value not in present:
+        return [f"{indicator.name}: {indicator.table} has no {indicator.value}; rows are counted instead"]
+    return []
+
+
+def _flows(indicator: Indicator) -> bool:
+    return indicator.statistic not in ("last", "held")
+
+
+def _cut(span: DataSpan, reach: np.ndarray, moment: datetime | None) -> Cut:
+    """Edges of the periods, the last no later than the data reach."""
+    calendar = span.calendar
+    instants = calendar.bounds_utc(int(reach[0]), int(reach[-1]))
+    days = calendar.bounds_date(int(reach[0]), int(reach[-1]))
+    until = np.datetime64(span.until, "D")
+    if until < days[-1]:
+        days[-1] = until
+        instants[-1] = np.datetime64(local_midnight(span.until, calendar).replace(tzinfo=None), "us")
+    if moment is not None:
+        instants[-1] = min(instants[-1], np.datetime64(moment, "us") + 1)
+    return Cut(instants=instants, days=days, as_of=moment)
+
+
+def _partners(source: Source, cut: Cut) -> tuple[np.ndarray, pd.DataFrame]:
+    """Partners in order, and what is known of each; who left later than the moment of knowledge has not left."""
+    present = source.columns()["partners"]
+    asked = ["partner_id", *(name for name in ATTRIBUTES if name in present)]
+    rows = source.run(select_rows(source, "partners", columns=asked, as_of=cut.as_of)).to_pandas()
+    ids = rows["partner_id"].to_numpy(dtype=str)
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    twice = int((ids[1:] == ids[:-1]).sum())
+    if twice:
+        raise ParameterError(f"partners.partner_id: {twice} rows repeat a partner; validate() names them", table="partners", rows=twice)
+    attributes = rows.iloc[order].drop(columns="partner_id").reset_index(drop=True)
+    for name in ATTRIBUTES:
+        if name not in attributes:
+            attributes[name] = pd.NaT if name in ("joined_at", "left_at") else None
+    for name in ("joined_at", "left_at"):
+        attributes[name] = pd.to_datetime(attributes[name]).astype("datetime64[s]")
+    if cut.as_of is not None:
+        attributes["left_at"] = attributes["left_at"].mask(attributes["left_at"] > pd.Timestamp(cut.days[-1]))
+    return ids, attributes[list(ATTRIBUTES)]
+
+
+def _days(column: pd.Series) -> np.ndarray:
+    return column.to_numpy().astype("datetime64[D]")
+
+
+def _measure(source: Source, wanted: Indicators, partners: np.ndarray, cut: Cut) -> dict[str, dict[str, np.ndarray]]:
+    """Arrays of every indicator; those with the same measure share one query."""
+    known = pa.array(partners)
+    arrays: dict[str, dict[str, np.ndarray]] = {"totals": {}, "counts": {}, "squares": {}}
+    done: dict[tuple[Any, ...], dict[str, np.ndarray]] = {}
+    for name, indicator in wanted.indicators.items():
+        if indicator.measure not in done:
+            found = source.run(measure_query(source, indicator, cut=cut))
+            done[indicator.measure] = dense_arrays(found, indicator, partners=known, periods=len(cut.days) - 1)
+        for field, array in done[indicator.measure].items():
+            arrays[field][name] = array
+    return arrays
+
+
+def dense_arrays(found: pa.Table, indicator: Indicator, *, partners: pa.Array, periods: int) -> dict[str, np.ndarray]:
+    """Lay the answer of an indicator's query out as partners by periods.
+
+    Parameters
+    ----------
+    found : pyarrow.Table
+        ``partner_id, period, n`` and, unless rows are only counted, ``total``; ``squares`` where asked for.
+    indicator : Indicator
+        Whose statistic decides the types.
+    partners : pyarrow.Array of string, shape (n,)
+        Rows of other partners (test partners) are passed over.
+    periods : int
+        Number of columns.
+
+    Returns
+    -------
+    mapping of str to ndarray, shape (n, periods)
+        ``totals``, ``counts`` and perhaps ``squares``.
+    """
+    rows = pc.index_in(found["partner_id"], value_set=partners.cast(found["partner_id"].type)).combine_chunks()
+    mine = rows.is_valid().to_numpy(zero_copy_only=False)
+    row = rows.fill_null(0).to_numpy()[mine]
+    cell = row.astype(np.int64) * periods + found["period"].to_numpy()[mine]
+    size = (len(partners), periods)
+
+    def lay(name: str, dtype: str, empty: float = 0) -> np.ndarray:
+        array = np.full(size[0] * size[1], empty, dtype=dtype)
+        array[cell] = found[name].to_numpy()[mine]
+        return array.reshape(size)
+
+    counts = lay("n", "int32")
+    if indicator.statistic in ("count", "active"):
+        return {"totals": counts, "counts": counts}
+    if indicator.statistic == "last":
+        value = carry_forward(lay("total", "float64", np.nan))
+        return {"totals": value, "counts": (~np.isnan(value)).astype(np.int32)}
+    if indicator.statistic in ("share", "distinct", "held"):
+        return {"totals": lay("total", "int32"), "counts": counts}
+    total = lay("total", "int64")
+    arrays = {"counts": counts, "totals": total if indicator.money or _is_whole(indicator) else total / MILLIONTHS}
+    if indicator.squares:
+        unit = 100 if indicator.money else 1 if _is_whole(indicator) else MILLIONTHS
+        told = pa.table({"squares": pc.cast(found["squares"], pa.float64())})
+        squares = np.zeros(size[0] * size[1])
+        squares[cell] = told["squares"].to_numpy()[mine] / float(unit) ** 2
+        arrays["squares"] = squares.reshape(size)
+    return arrays
+
+
+def _is_whole(indicator: Indicator) -> bool:
+    return indicator.columns[str(indicator.value)].type in ("integer", "flag")
+
+
+def _run_in(
+    wanted: Indicators, arrays: Mapping[str, Mapping[str, np.ndarray]], covered: Mapping[str, np.ndarray], exposure: np.ndarray, back: int
+) -> RunIn | None:
+    """What the windows reach back to, for those indicators that have one."""
+    names = [name for name, indicator in wanted.indicators.items() if indicator.window > 1]
+    if not names:
+        return None
+    return RunIn(
+        totals={name: arrays["totals"][name][:, :back] for name in names},
+        counts={name: arrays["counts"][name][:, :back] for name in names},
+        covered={name: covered[name][:back] for name in names},
+        exposure=exposure[:, :back],
+    )

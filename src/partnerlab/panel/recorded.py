@@ -1,0 +1,99 @@
+"""Tiers that the program itself recorded: intervals, and the tier held at the end of each period."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sqlglot import exp
+
+from partnerlab.intake.rows import ROW, field, select_rows
+from partnerlab.intake.source import Source
+from partnerlab.panel.parts import RecordedTiers
+from partnerlab.panel.queries import Cut
+
+_COLUMNS = ("partner_id", "tier", "valid_from", "valid_to", "origin", "left_truncated", "right_censored")
+
+
+def read_recorded(source: Source, *, partners: np.ndarray, cut: Cut, skip: int = 0) -> RecordedTiers | None:
+    """Read the recorded tiers of the panel's partners.
+
+    Parameters
+    ----------
+    source : Source
+        Where the rows live.
+    partners : ndarray of str, shape (n,)
+        Sorted.
+    cut : Cut
+        Edges of the periods, and the moment of knowledge.
+    skip : int
+        Periods of the cut that the panel does not show.
+
+    Returns
+    -------
+    RecordedTiers or None
+        None where the program records no tiers.
+    """
+    present = source.columns().get("tier_history")
+    if present is None:
+        return None
+    rows = select_rows(source, "tier_history", columns=[name for name in _COLUMNS if name in present], as_of=cut.as_of)
+    if "origin" in present:
+        by_rule = exp.Coalesce(this=field("origin"), expressions=[exp.Literal.string("recorded")]).eq(exp.Literal.string("derived"))
+        rows = exp.select("*").from_(rows.subquery(exp.to_identifier(ROW, quoted=True))).where(exp.not_(by_rule))
+    intervals = _tidy(source.run(rows).to_pandas(), partners, cut)
+    if intervals.empty:
+        return None
+    tiers = order_tiers(intervals["tier"], stated=source.program.tier_order)
+    at = np.searchsorted(partners, intervals["partner"].to_numpy(dtype=str))
+    codes = _codes(intervals, at, tiers, shape=(len(partners), len(cut.instants) - 1), edges=cut.instants, ordered=bool(source.program.tier_order))
+    codes = codes[:, skip:]
+    truncated = np.zeros(len(partners), dtype=bool)
+    np.logical_or.at(truncated, at, intervals["left_truncated"].to_numpy())
+    return RecordedTiers(tiers=tiers, codes=codes, left_truncated=truncated, right_censored=codes[:, -1] >= 0, intervals=intervals)
+
+
+def _tidy(rows: pd.DataFrame, partners: np.ndarray, cut: Cut) -> pd.DataFrame:
+    """Intervals of the panel's partners as known: sorted, an end yet to come left open."""
+    rows = rows.rename(columns={"partner_id": "partner"})
+    for name in ("left_truncated", "right_censored"):
+        told = rows[name] if name in rows else pd.Series(False, index=rows.index)
+        rows[name] = told.astype("boolean").fillna(False).astype(bool)
+    if "valid_to" not in rows:
+        rows["valid_to"] = pd.NaT
+    last = cut.instants[-1]
+    for name in ("valid_from", "valid_to"):
+        rows[name] = pd.to_datetime(rows[name]).astype("datetime64[us]")
+    rows["valid_to"] = rows["valid_to"].mask(rows["valid_to"] >= last)
+    rows["right_censored"] = rows["valid_to"].isna()
+    rows = rows[rows["partner"].isin(partners) & (rows["valid_from"] < last)]
+    order = ["partner", "valid_from", "tier"]
+    return rows[["partner", "tier", "valid_from", "valid_to", "left_truncated", "right_censored"]].sort_values(order).reset_index(drop=True)
+
+
+def order_tiers(seen: pd.Series, *, stated: tuple[str, ...]) -> tuple[str, ...]:
+    """Order tiers best first: as the program states, those it does not name after them by name.
+
+    Examples
+    --------
+    >>> order_tiers(pd.Series(["silver", "gold", "bronze"]), stated=("gold", "silver"))
+    ('gold', 'silver', 'bronze')
+    """
+    return (*stated, *sorted(set(map(str, seen)) - set(stated)))
+
+
+def _codes(
+    intervals: pd.DataFrame, at: np.ndarray, tiers: tuple[str, ...], *, shape: tuple[int, int], edges: np.ndarray, ordered: bool
+) -> np.ndarray:
+    """Tier at the end of each period: the highest if several are held, or the latest if the program states no order."""
+    rank = {tier: code for code, tier in enumerate(tiers)}
+    tier = intervals["tier"].map(rank).to_numpy(dtype=np.int8)
+    start = intervals["valid_from"].to_numpy().astype("datetime64[us]")
+    stop = intervals["valid_to"].fillna(pd.Timestamp("9999-12-31")).to_numpy().astype("datetime64[us]")
+    # what is written last wins: the best tier, or the latest start
+    height = -tier.astype(np.int16)
+    turn = np.lexsort((start, height)) if ordered else np.lexsort((height, start))
+    codes = np.full(shape, -1, dtype=np.int8)
+    for column, closes in enumerate(edges[1:]):
+        holds = turn[(start[turn] < closes) & (stop[turn] >= closes)]
+        codes[at[holds], column] = tier[holds]
+    return codes

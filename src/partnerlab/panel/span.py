@@ -1,0 +1,248 @@
+"""What the data cover: from which day to which, in which quarters, and for each table."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlglot import exp
+
+from partnerlab.errors import ParameterError, SampleError
+from partnerlab.intake.contract import TABLES
+from partnerlab.intake.rows import ROW, field, select_rows
+from partnerlab.intake.source import Source
+from partnerlab.periods import Calendar
+
+#: Tables that record what happens, so that a stretch without rows says something.
+FLOWS = ("leads", "deals", "transactions", "activities", "cases", "manager_time", "surveys")
+
+#: Tables asked only where a program records no flow at all.
+_STATES = ("tier_history", "certifications", "partner_profile", "partners")
+
+#: A gap up to this long says nothing (holidays), nor does one that chance makes this often.
+_QUIET_DAYS = 7
+_CHANCE = 0.01
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """First and last event of a table, as days from 1970 in UTC, and how many there are."""
+
+    first: float
+    last: float
+    rows: int
+
+    def is_gap(self, days: float) -> bool:
+        """Whether so many days without a row cannot be chance, at the table's own rate."""
+        lasted = max(self.last - self.first, 1.0)
+        return days > _QUIET_DAYS and math.exp(-days * self.rows / lasted) < _CHANCE
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataSpan:
+    """What a source's data cover.
+
+    Parameters
+    ----------
+    first, last : str
+        First and last period of which the data tell anything.
+    last_complete : str or None
+        Last period that they cover in full; None if there is none.
+    since, until : date
+        First day covered, and the first day no longer covered (in the program's time zone).
+    calendar : Calendar
+        The clock that the labels belong to.
+    partial : tuple of str
+        Periods at the ends that are covered only in part.
+    tables : mapping of str to Stretch
+        What each table of events covers.
+    """
+
+    first: str
+    last: str
+    last_complete: str | None
+    since: date
+    until: date
+    calendar: Calendar
+    partial: tuple[str, ...] = ()
+    tables: dict[str, Stretch] = dataclasses.field(default_factory=dict, repr=False)
+
+    def check(self, first: str, last: str) -> np.ndarray:
+        """Give the periods from ``first`` to ``last`` if the data cover them.
+
+        Raises
+        ------
+        ParameterError
+            Naming the first and last period that exist.
+        """
+        periods = self.calendar.range(first, last)
+        low, high = self.calendar.parse(self.first), self.calendar.parse(self.last)
+        for label, period in ((first, periods[0]), (last, periods[-1])):
+            if not low <= period <= high:
+                raise ParameterError(
+                    f"{label} lies outside the data, which run from {self.first} to {self.last}; choose within", first=self.first, last=self.last
+                )
+        return periods
+
+    def covered(self, table: str, periods: np.ndarray) -> np.ndarray:
+        """Say which periods a table tells of: bool, shape ``(t,)``.
+
+        A table of events whose rows begin later, or end earlier, than the data as a
+        whole, by more than chance and holidays explain, tells nothing of the rest.
+        """
+        since, until = _utc_days(self.since, self.calendar), _utc_days(self.until, self.calendar)
+        begin, end = since, until
+        stretch = self.tables.get(table)
+        if stretch is not None:
+            begin = stretch.first if stretch.is_gap(stretch.first - since) else since
+            end = stretch.last if stretch.is_gap(until - stretch.last) else until
+        edges = self.calendar.bounds_utc(int(periods[0]), int(periods[-1])).astype(np.int64) / 86_400e6
+        opens, closes = np.maximum(edges[:-1], since), np.minimum(edges[1:], until)
+        return (opens < closes) & (opens >= begin) & (closes <= end)
+
+
+def data_span(source: Source, *, calendar: Calendar | None = None, as_of: datetime | date | str | None = None) -> DataSpan:
+    """Find out what a source's data cover, without reading more than the dates of its events.
+
+    The first day is that of the first event; the last is the program's ``data_until``,
+    else found from the data. A period is partial if the data begin or end inside it,
+    by more than a week and more than chance explains.
+
+    Parameters
+    ----------
+    source : Source
+        Where the rows live.
+    calendar : Calendar or None
+        The program's own if None.
+    as_of : datetime, date, str or None
+        As it was known then; a day means its end, local.
+
+    Raises
+    ------
+    SampleError
+        If no row of the source carries a date.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.intake import Program, connect
+    >>> cases = pd.DataFrame({"case_id": ["1", "2"], "opened_at": pd.to_datetime(["2026-01-05 09:00", "2026-06-20 10:00"])})
+    >>> found = data_span(connect({"cases": cases}, program=Program(data_until="2026-07-01")))
+    >>> found.first, found.last, found.last_complete
+    ('2026Q1', '2026Q2', '2026Q2')
+    """
+    calendar = calendar or source.program.calendar
+    moment = read_as_of(as_of, calendar)
+    tables = {name: stretch for name in FLOWS if (stretch := _stretch(source, name, moment)) is not None}
+    pooled = tables or {name: stretch for name in _STATES if (stretch := _stretch(source, name, moment)) is not None}
+    if not pooled:
+        raise SampleError(f"{source.url}: no row carries a date{'' if moment is None else f' up to {moment:%Y-%m-%d}'}; nothing can be cut into periods")
+    whole = Stretch(
+        first=min(s.first for s in pooled.values()), last=max(s.last for s in pooled.values()), rows=sum(s.rows for s in pooled.values())
+    )
+    since = _local_day(whole.first, calendar)
+    until, stated = source.data_until(), source.program.data_until is not None
+    if moment is not None and as_of_day(moment, calendar) < until:
+        until, stated = as_of_day(moment, calendar), True
+    return _span(calendar, whole, since, max(until, since + timedelta(days=1)), tables, stated=stated)
+
+
+def _span(calendar: Calendar, whole: Stretch, since: date, until: date, tables: dict[str, Stretch], *, stated: bool) -> DataSpan:
+    """Round the ends to whole periods where the gap is no more than quiet days."""
+    first, last = calendar.period_of_date(since), calendar.period_of_date(until - timedelta(days=1))
+    partial = set()
+    if whole.is_gap((since - calendar.start(first)).days):
+        partial.add(first)
+    else:
+        since = calendar.start(first)
+    missing = (calendar.start(last + 1) - until).days
+    if missing > 0 and (stated or whole.is_gap(missing)):
+        partial.add(last)
+    else:
+        until = calendar.start(last + 1)
+    complete = last - 1 if last in partial else last
+    return DataSpan(
+        first=calendar.label(first), last=calendar.label(last),
+        last_complete=calendar.label(complete) if complete >= first and complete not in partial else None,
+        since=since, until=until, calendar=calendar, partial=tuple(calendar.labels(sorted(partial))), tables=tables,
+    )  # fmt: skip
+
+
+def _stretch(source: Source, table: str, as_of: datetime | None) -> Stretch | None:
+    """First and last event of a table; None where it has none."""
+    clock = TABLES[table].time
+    if clock is None or clock not in source.columns().get(table, ()):
+        return None
+    fact = ("stretch", table, as_of)
+    if fact not in source.facts:
+        rows = select_rows(source, table, columns=[clock], as_of=as_of).subquery(exp.to_identifier(ROW, quoted=True))
+        asked = [exp.alias_(exp.Min(this=field(clock)), "first", quoted=True), exp.alias_(exp.Max(this=field(clock)), "last", quoted=True)]
+        query = exp.select(*asked, exp.alias_(exp.Count(this=field(clock)), "rows", quoted=True)).from_(rows)
+        (found,) = source.run(query).to_pylist()
+        source.facts[fact] = found
+    found = source.facts[fact]
+    return None if not found["rows"] else Stretch(first=_days(found["first"]), last=_days(found["last"]), rows=int(found["rows"]))
+
+
+def _days(moment: datetime | date) -> float:
+    """Days since 1970, UTC; a day counts from its noon, so that no zone moves it to another."""
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time(12))
+    return moment.replace(tzinfo=UTC).timestamp() / 86_400
+
+
+def _local_day(days: float, calendar: Calendar) -> date:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)).astimezone(ZoneInfo(calendar.timezone)).date()
+
+
+def _utc_days(day: date, calendar: Calendar) -> float:
+    return local_midnight(day, calendar).timestamp() / 86_400
+
+
+def local_midnight(day: date, calendar: Calendar) -> datetime:
+    """Instant (aware, UTC) at which a day of the program begins."""
+    return datetime.combine(day, time(), tzinfo=ZoneInfo(calendar.timezone)).astimezone(UTC)
+
+
+def read_as_of(as_of: datetime | date | str | None, calendar: Calendar) -> datetime | None:
+    """Read a moment, as naive UTC: an instant as it stands, a day as its end in the program's time zone.
+
+    Raises
+    ------
+    ParameterError
+        If a text is neither a day nor an instant.
+
+    Examples
+    --------
+    >>> read_as_of("2026-10-05", Calendar(timezone="Europe/Berlin"))
+    datetime.datetime(2026, 10, 5, 21, 59, 59, 999999)
+    """
+    if as_of is None or as_of == "":
+        return None
+    if isinstance(as_of, str):
+        try:
+            as_of = date.fromisoformat(as_of) if len(as_of) == 10 else datetime.fromisoformat(as_of)
+        except ValueError as error:
+            raise ParameterError(f"as_of is {as_of!r}; write a day such as '2026-10-05' or an instant such as '2026-10-05T12:00'") from error
+    if not isinstance(as_of, datetime):
+        next_day = datetime.combine(as_of + timedelta(days=1), time(), tzinfo=ZoneInfo(calendar.timezone))
+        return next_day.astimezone(UTC).replace(tzinfo=None) - timedelta(microseconds=1)
+    return as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of
+
+
+def as_of_day(moment: datetime, calendar: Calendar) -> date:
+    """First local day of which not everything is known at a moment; a moment at midnight knows all of the day before.
+
+    Examples
+    --------
+    >>> as_of_day(read_as_of("2026-10-05", Calendar()), Calendar())
+    datetime.date(2026, 10, 6)
+    >>> as_of_day(datetime(2026, 10, 5, 12), Calendar())
+    datetime.date(2026, 10, 6)
+    """
+    local = (moment.replace(tzinfo=UTC) + timedelta(microseconds=1)).astimezone(ZoneInfo(calendar.timezone))
+    midnight = local.time() <= time(0, 0, 0, 1)
+    return local.date() if midnight else local.date() + timedelta(days=1)
