@@ -1,1 +1,1 @@
-"""See design: filled by its room."""
+"""Pure functions of arrays: intervals, clusters, counts, pooling, risk sets. No frames, no nouns."""
