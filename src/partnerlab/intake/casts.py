@@ -32,7 +32,8 @@ _READABLE = {
 #: Words that systems write where they mean nothing (types other than text).
 NOTHING = ("", "none", "null", "nan", "n/a", "#n/a", "nat")
 
-_OFFSET = r"([zZ]|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
+#: How a text ends that states its offset from UTC.
+OFFSET = r"([zZ]|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"
 
 
 def base_kind(kind: str) -> str:
@@ -81,7 +82,7 @@ def _instant(expression: exp.Expr, kind: str, *, zone: str, program_zone: str) -
     wall = _at(_as(text, "timestamptz"), "UTC")
     if zone == "UTC":
         return wall
-    stated = exp.RegexpLike(this=text.copy(), expression=exp.Literal.string(_OFFSET))
+    stated = exp.RegexpLike(this=text.copy(), expression=exp.Literal.string(OFFSET))
     return exp.Case().when(stated, wall).else_(_local(wall.copy(), zone))
 
 
@@ -97,7 +98,7 @@ def _date(expression: exp.Expr, kind: str, *, program_zone: str) -> exp.Expr:
         return _as(expression, "date")
     text = blank_to_null(expression)
     moment = _as(text, "timestamptz")
-    stated = exp.RegexpLike(this=text.copy(), expression=exp.Literal.string(r":\d{2}.*" + _OFFSET))
+    stated = exp.RegexpLike(this=text.copy(), expression=exp.Literal.string(r":\d{2}.*" + OFFSET))
     zone = exp.Case().when(stated, _at(moment, program_zone)).else_(_at(moment.copy(), "UTC"))
     return _as(zone, "date")
 

@@ -282,6 +282,7 @@ _ALL = (
         _CURRENCY,
         _may("amount_base", "money", "signed amount in the program's currency", unit="program currency"),
         _may("quantity", "number", "signed number of units", unit="units"),
+        _may("unit_price", "number", "price of one unit", unit="currency"),
         _may("product", "text", "what was sold"),
         time="booked_at",
     ),

@@ -72,6 +72,8 @@ class Lazy:
     probes : mapping of str to str
         Column -> column of ``select`` that holds its raw text, so that values which could
         not be read can be told from those that were never there.
+    undeclared : tuple of str
+        Instants for which the mapping names no zone.
     ready : bool
         It has been read.
     """
@@ -80,6 +82,7 @@ class Lazy:
     kinds: Mapping[str, str]
     zones: Mapping[str, str] = dataclasses.field(default_factory=dict)
     probes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    undeclared: tuple[str, ...] = ()
     ready: bool = False
 
     def read(self, table: str, name: str, *, program_zone: str) -> exp.Expr:
@@ -145,11 +148,16 @@ class DuckDBEngine:
         lazy.ready = True
 
     def misreadings(self, table: str) -> tuple[Misreading, ...]:
-        """Values of a raw export that could not be read as the contract's type."""
+        """Values that are written as text and could not be read as the contract's type."""
         if table not in self._misread:
-            lazy = self._lazy.get(table)
-            self._misread[table] = find_misreadings(self, table, lazy) if lazy else ()
+            bare = Lazy(select=f"SELECT * FROM {_quote(table)}", kinds=self._tables[table])
+            self._misread[table] = find_misreadings(self, table, self._lazy.get(table, bare))
         return self._misread[table]
+
+    def wall_clocks(self, table: str) -> tuple[str, ...]:
+        """Columns of a raw export whose times state no zone and whose mapping declares none."""
+        lazy = self._lazy.get(table)
+        return tuple(name for name in lazy.undeclared if _has_wall_clock(self, name, lazy)) if lazy else ()
 
     def fetch(self, sql: str) -> pa.Table:
         """Answer one SELECT."""
@@ -175,6 +183,19 @@ class DuckDBEngine:
             self._connection.execute(sql)
         except duckdb.Error as error:
             raise SourceError(f"DuckDB could not read: {_first_line(error)}") from error
+
+
+def _has_wall_clock(engine: DuckDBEngine, name: str, lazy: Lazy) -> bool:
+    """Whether a column holds a time of day without an offset."""
+    kind = casts.base_kind(lazy.kinds[name])
+    if kind != "text":
+        return kind == "timestamp"
+    raw = exp.column(name, quoted=True)
+    timed = exp.and_(
+        exp.RegexpLike(this=raw, expression=exp.Literal.string(r"\d:\d{2}")),
+        exp.not_(exp.RegexpLike(this=raw.copy(), expression=exp.Literal.string(casts.OFFSET))),
+    )
+    return engine.fetch(f"SELECT 1 FROM ({lazy.select}) AS raw WHERE {timed.sql('duckdb', identify=True)} LIMIT 1").num_rows > 0
 
 
 def find_misreadings(engine: DuckDBEngine, table: str, lazy: Lazy) -> tuple[Misreading, ...]:

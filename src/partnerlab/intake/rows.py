@@ -102,6 +102,12 @@ def check_columns(source: Source, contract: Table, columns: Sequence[str]) -> No
         raise MissingTableError(f"{source.url} has no table {contract.name!r}{nearest(contract.name, source.columns())}", table=contract.name)
     for name in columns:
         contract.column(name)
+        if name not in present and name in source.kinds(contract.name):
+            raise MissingTableError(
+                f"{source.url}: {contract.name}.{name} is {source.kinds(contract.name)[name]}, the contract wants {contract.column(name).type};"
+                " change its type there or read it through a mapping",
+                table=contract.name, column=name,
+            )  # fmt: skip
         if name not in present:
             raise MissingTableError(
                 f"{source.url}: table {contract.name} has no column {name!r}; it has {', '.join(present)}", table=contract.name, column=name
@@ -174,7 +180,8 @@ def _typed(source: Source, contract: Table, column: Column) -> exp.Expr:
     bare = _typed_bare(source, contract.name, column)
     kinds = source.kinds(contract.name)
     if column.instead in kinds and column.name in kinds:
-        other = casts.canonical(column, kinds[column.instead], expression=exp.column(column.instead, quoted=True), program_zone=source.program.timezone)
+        spare = exp.column(column.instead, quoted=True)
+        other = casts.canonical(column, kinds[column.instead], expression=spare, program_zone=source.program.timezone)
         return exp.Coalesce(this=bare, expressions=[other])
     if column.type == "category" and stray_values(source, contract.name, column.name):
         tidy = exp.Lower(this=exp.Trim(this=bare))

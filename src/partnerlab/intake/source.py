@@ -40,6 +40,9 @@ class Engine(Protocol):
     def misreadings(self, table: str) -> tuple[Misreading, ...]:
         """Values of a raw export that could not be read."""
 
+    def wall_clocks(self, table: str) -> tuple[str, ...]:
+        """Columns of a raw export whose times state no zone and whose mapping declares none."""
+
     def fetch(self, sql: str) -> pa.Table:
         """Answer one SELECT."""
 
@@ -88,11 +91,14 @@ class Source:
     def columns(self) -> Mapping[str, tuple[str, ...]]:
         """Contract tables that exist here, each with the contract columns it has."""
         if ("columns",) not in self.facts:
-            self.facts["columns",] = {
-                name: tuple(column.name for column in TABLES[name].columns if column.name in kinds or column.instead in kinds)
-                for name, kinds in sorted(self._engine.tables().items())
-                if name in TABLES
-            }
+            from partnerlab.intake.casts import is_readable
+
+            found: dict[str, tuple[str, ...]] = {}
+            for name, kinds in sorted(self._engine.tables().items()):
+                if name in TABLES:
+                    readable = {c.name for c in TABLES[name].columns if c.name in kinds and is_readable(c, kinds[c.name], dialect=self.dialect)}
+                    found[name] = tuple(c.name for c in TABLES[name].columns if c.name in readable or c.instead in readable)
+            self.facts["columns",] = found
         return self.facts["columns",]
 
     def kinds(self, table: str) -> Mapping[str, str]:
@@ -108,9 +114,12 @@ class Source:
             raise MissingTableError(f"{self.url} has no table {table!r}{nearest(table, tables)}", table=table)
         return tables[table]
 
+    def wall_clocks(self, table: str) -> tuple[str, ...]:
+        """Columns of a raw export whose times state no zone and whose mapping declares none; they are read as UTC."""
+        return self._engine.wall_clocks(table)
+
     def misreadings(self, table: str) -> tuple[Misreading, ...]:
         """Values of a raw export that could not be read as the contract's type."""
-        self._engine.prepare(table)
         return self._engine.misreadings(table)
 
     def run(self, query: exp.Query) -> pa.Table:

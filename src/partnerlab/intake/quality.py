@@ -1,0 +1,213 @@
+"""What is wrong with the data, counted and quoted before anything is computed from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from partnerlab.errors import ContractError, MissingTableError
+from partnerlab.intake.contract import find_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from partnerlab.intake.findings import Desk, Finding
+    from partnerlab.intake.source import Source
+
+#: Columns of a data-quality report.
+COLUMNS = ("table", "column", "rule", "grade", "rows", "share", "examples", "action", "meaning")
+
+_GRADES = {"E": "reject", "Q": "quarantine", "W": "warn"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataQuality:
+    """What `validate` found.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row for each broken rule: ``table, column, rule, grade (reject, quarantine, warn),
+        rows, share, examples, action, meaning``; the worst first.
+    tables : mapping of str to int
+        Rows of each table, as known at ``as_of``.
+    url : str
+        Where the data live.
+    as_of : datetime or None
+        As known on this moment.
+    """
+
+    table: pd.DataFrame = dataclasses.field(repr=False)
+    tables: Mapping[str, int]
+    url: str
+    as_of: datetime | None = None
+
+    @property
+    def rejects(self) -> pd.DataFrame:
+        """The findings from which nothing can be computed."""
+        return self.table[self.table["grade"] == "reject"].reset_index(drop=True)
+
+    @property
+    def passed(self) -> bool:
+        """Whether anything can be computed from these data."""
+        return self.rejects.empty
+
+    def count(self, rule: str, *, table: str | None = None) -> int:
+        """Rows that break a rule, in one table or all.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partnerlab.intake import connect, validate
+        >>> validate(connect({"partners": pd.DataFrame({"partner_id": ["P1", "P1", "P2"]})})).count("E1")
+        1
+        """
+        found = self.table[self.table["rule"] == rule]
+        return int((found if table is None else found[found["table"] == table])["rows"].sum())
+
+    def raise_if_rejected(self) -> None:
+        """Stop if a finding has grade reject.
+
+        Raises
+        ------
+        ContractError
+            Naming the first finding in one line, and how many more there are.
+        """
+        rejects = self.rejects
+        if rejects.empty:
+            return
+        first = rejects.iloc[0]
+        more = f" (and {len(rejects) - 1} more findings, see validate(source).rejects)" if len(rejects) > 1 else ""
+        rows = f"{first['rows']:,} rows: " if first["rows"] else ""
+        examples = f"; such as {first['examples']}" if first["examples"] else ""
+        raise ContractError(
+            f"{self.url}: {first['table']}.{first['column']}: {rows}{first['meaning']} ({first['rule']}){examples}{more}",
+            table=first["table"], column=first["column"], rule=first["rule"], rows=int(first["rows"]),
+        )  # fmt: skip
+
+    def summary(self) -> str:
+        """The findings in one sentence.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partnerlab.intake import connect, validate
+        >>> validate(connect({"partners": pd.DataFrame({"partner_id": ["P1"]})})).summary()
+        '1 table, 1 row: nothing to reject, no row set aside, 0 warnings.'
+        """
+        rows, names = sum(self.tables.values()), len(self.tables)
+        grades = self.table.groupby("grade")["rows"].agg(["size", "sum"]) if len(self.table) else None
+        rejected, aside, warned = (
+            (int(grades.loc[g, "size"]), int(grades.loc[g, "sum"])) if grades is not None and g in grades.index else (0, 0) for g in _GRADES.values()
+        )
+        return (
+            f"{names} table{'s' * (names != 1)}, {rows:,} row{'s' * (rows != 1)}: "
+            f"{_some(rejected[0], 'finding') + ' to reject' if rejected[0] else 'nothing to reject'}, "
+            f"{_some(aside[1], 'row or value', 'rows or values') + ' set aside' if aside[0] else 'no row set aside'}, {_some(warned[0], 'warning')}."
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.summary())}</p>" + self.table.to_html(index=False, float_format="{:.1%}".format)
+
+
+def _some(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def validate(source: Source, *, as_of: datetime | None = None, tables: Sequence[str] | None = None) -> DataQuality:
+    """Count everything in the data that breaks the contract or looks wrong; dirty rows never raise.
+
+    Parameters
+    ----------
+    source : Source
+        Whose data.
+    as_of : datetime, optional
+        As known on this moment; a naive one is UTC.
+    tables : sequence of str, optional
+        Only these.
+
+    Returns
+    -------
+    DataQuality
+
+    Raises
+    ------
+    MissingTableError
+        If one of ``tables`` is not there.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.intake import connect
+    >>> deals = pd.DataFrame({"deal_id": ["D1", "D2"], "created_at": ["2026-01-05", "soon"], "status": ["won", "won"]})
+    >>> validate(connect({"deals": deals})).table[["column", "rule", "grade", "rows"]].head(1).to_dict("records")
+    [{'column': 'created_at', 'rule': 'Q3', 'grade': 'quarantine', 'rows': 1}]
+    """
+    import pandas as pd
+
+    from partnerlab.intake.findings import Desk
+
+    chosen = tuple(source.columns()) if tables is None else tuple(tables)
+    require_tables(source, "validate", *chosen)
+    desk = Desk(source, as_of=as_of)
+    counts = {name: _rows(desk, name) for name in chosen}
+    found = [_record(finding, counts) for name in chosen for finding in _findings(desk, name)]
+    order = {"reject": 0, "quarantine": 1, "warn": 2}
+    found.sort(key=lambda row: (order[row["grade"]], row["table"], row["rule"], row["column"]))
+    return DataQuality(table=pd.DataFrame(found, columns=list(COLUMNS)), tables=counts, url=source.url, as_of=as_of)
+
+
+def _findings(desk: Desk, table: str) -> Iterator[Finding]:
+    from partnerlab.intake.oddities import check_oddities
+    from partnerlab.intake.rejections import check_rejections
+    from partnerlab.intake.setaside import check_quarantine
+
+    yield from check_rejections(desk, table)
+    if desk.source.columns()[table]:
+        yield from check_quarantine(desk, table)
+        yield from check_oddities(desk, table)
+
+
+def _rows(desk: Desk, table: str) -> int:
+    from partnerlab.intake.rules import count_breaches
+
+    return count_breaches(desk.source, table, as_of=desk.as_of)["rows"] if desk.source.columns()[table] else 0
+
+
+def _record(finding: Finding, counts: Mapping[str, int]) -> dict[str, object]:
+    of = counts[finding.table] if finding.of is None else finding.of
+    return {
+        "table": finding.table, "column": finding.column, "rule": finding.rule, "grade": finding.grade or _GRADES[finding.rule[0]],
+        "rows": finding.rows, "share": finding.rows / of if of else float("nan"), "examples": finding.examples, "action": finding.action,
+        "meaning": finding.meaning,
+    }  # fmt: skip
+
+
+def require_tables(source: Source, analysis: str, *tables: str) -> None:
+    """Refuse an analysis whose tables this program does not have.
+
+    Raises
+    ------
+    MissingTableError
+        Naming the analysis, the tables and what there is.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.intake import connect
+    >>> source = connect({"partners": pd.DataFrame({"partner_id": ["P1"]})})
+    >>> require_tables(source, "support load", "cases")
+    Traceback (most recent call last):
+        ...
+    partnerlab.errors.MissingTableError: support load needs the table cases; memory:// has partners
+    """
+    present = source.columns()
+    missing = [find_table(name).name for name in tables if name not in present]
+    if missing:
+        several = "tables" if len(missing) > 1 else "table"
+        raise MissingTableError(
+            f"{analysis} needs the {several} {', '.join(missing)}; {source.url} has {', '.join(present)}", analysis=analysis, tables=tuple(missing)
+        )
