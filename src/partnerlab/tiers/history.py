@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 
+from partnerlab.errors import ParameterError, nearest
 from partnerlab.periods import Calendar
 
 if TYPE_CHECKING:
@@ -28,6 +29,44 @@ class Outside(enum.IntEnum):
     def label(self) -> str:
         """The state in words."""
         return {-1: "unknown", -2: "not yet joined", -3: "lapsed"}[self.value]
+
+
+class Reason(enum.IntEnum):
+    """Why a tier is not simply what the rule says; the last stage that changed it."""
+
+    RULE = 0
+    CAP = 1
+    EVER_WITHIN = 2
+    MARGIN = 3
+    CONFIRM = 4
+    CADENCE = 5
+    GRACE = 6
+    LOCK = 7
+    STEP = 8
+    UNKNOWN = 9
+    OVERRIDE = 10
+    APPEAL = 11
+
+
+#: Reasons in words, in the order of their codes.
+REASONS = (
+    "as the rule says",
+    "the tier is full",
+    "reached within the trailing periods",
+    "within the margin of the line",
+    "waiting for confirmation",
+    "not a review period",
+    "grace for a new partner",
+    "the tier is locked",
+    "one step at a time",
+    "kept while data are unknown",
+    "override",
+    "appeal upheld",
+)
+
+
+Stage = Literal["raw", "eligible", "held", "published"]
+STAGES: tuple[Stage, ...] = ("raw", "eligible", "held", "published")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,3 +135,180 @@ class TierHistory:
     def labels(self) -> list[str]:
         """Name of each column for people."""
         return self.calendar.labels(self.periods)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        partner: str = "partner",
+        order: Sequence[str] = (),
+        calendar: Calendar | None = None,
+        attributes: pd.DataFrame | None = None,
+        program: str = "program",
+    ) -> Self:
+        """Take tiers from a table: one row per partner and quarter, or intervals.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            ``partner, quarter, tier``, or ``partner, tier, valid_from, valid_to`` (half open,
+            empty while it lasts). A row without a tier is unknown.
+        partner : str
+            Name of the column with the partner.
+        order : sequence of str
+            Tiers, best first. Without it no tier is above another, and a partner may hold
+            only one at a time; with it the highest of several counts.
+        calendar : Calendar or None
+            The program's clock; calendar quarters in UTC if None.
+        attributes : DataFrame or None
+            One row for each partner, with a column named as ``partner``, or indexed by it.
+        program : str
+            Name of the program.
+
+        Raises
+        ------
+        ParameterError
+            If a column is missing, a tier is not in ``order``, or somebody holds two at once.
+
+        Examples
+        --------
+        >>> rows = pd.DataFrame({"partner": ["a", "a"], "quarter": ["2026Q1", "2026Q3"], "tier": ["Gold", "Silver"]})
+        >>> TierHistory.from_frame(rows, order=["Gold", "Silver"]).names().tolist()
+        [['Gold', 'lapsed', 'Silver']]
+        """
+        from partnerlab.tiers.frames import history_fields
+
+        return cls(**history_fields(frame, partner=partner, order=tuple(order), calendar=calendar or Calendar(), attributes=attributes), program=program)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per partner and period: ``partner, quarter, tier, raw, eligible, held, published, reason``."""
+        n, t = self.shape
+        columns: dict[str, Any] = {"partner": np.repeat(self.partners, t), "quarter": np.tile(np.array(self.labels), n)}
+        columns["tier"] = self.names().ravel()
+        columns |= {stage: self.names(self.stage(stage)).ravel() for stage in STAGES}
+        columns["reason"] = np.array(REASONS)[self.reasons.ravel()]
+        return pd.DataFrame(columns)
+
+    def column(self, label: str) -> int:
+        """Find the column of a period by its label.
+
+        Raises
+        ------
+        ParameterError
+            If the history has no such period; it names the first and last.
+        """
+        column = self.calendar.parse(label) - self.first
+        if not 0 <= column < self.shape[1]:
+            raise ParameterError(f"{label} is not in the history, which runs from {self.labels[0]} to {self.labels[-1]}", period=label)
+        return column
+
+    def row(self, partner: str) -> int:
+        """Find the row of a partner.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such partner; it names the nearest.
+        """
+        row = int(np.searchsorted(self.partners, str(partner)))
+        if row >= len(self.partners) or self.partners[row] != str(partner):
+            hint = nearest(str(partner), self.partners) if len(self.partners) <= 10_000 else ""
+            raise ParameterError(f"no partner is called {str(partner)!r}{hint if len(hint) < 100 else ''}", partner=partner)
+        return row
+
+    def stage(self, name: Stage = "published") -> np.ndarray:
+        """Codes of a stage, int8, shape ``(n, t)``.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such stage.
+        """
+        if name not in STAGES:
+            raise ParameterError(f"no stage is called {name!r}{nearest(name, STAGES)}", stage=name)
+        return getattr(self, name)
+
+    def names(self, codes: np.ndarray | None = None) -> np.ndarray:
+        """Names of tiers and states in place of codes, same shape; the published ones if none are given."""
+        words = np.array([*self.tiers, Outside.LAPSED.label, Outside.NOT_YET.label, Outside.UNKNOWN.label], dtype=object)
+        return words[self.published if codes is None else codes]
+
+    def until(self, label: str) -> Self:
+        """Give the history up to and including a period."""
+        stop = self.column(label) + 1
+        kept: dict[str, Any] = {name: getattr(self, name)[:, :stop] for name in (*STAGES, "reasons")}
+        kept["lines"] = self.lines.loc[self.lines["quarter"].isin(self.labels[:stop])].reset_index(drop=True)
+        kept["scores"] = None if self.scores is None else self.scores.until(label)
+        return dataclasses.replace(self, partial=self.partial[:stop], **kept)
+
+    def select(self, which: np.ndarray | Sequence[str]) -> Self:
+        """Give some of the partners: a mask of shape ``(n,)``, or their names."""
+        mask = np.asarray(which)
+        if mask.dtype != bool:
+            rows = [self.row(str(partner)) for partner in mask]
+            mask = np.isin(np.arange(len(self.partners)), rows)
+        elif mask.shape != (len(self.partners),):
+            raise ParameterError(f"the mask has shape {mask.shape}; it must be ({len(self.partners)},), one entry for each partner")
+        kept: dict[str, Any] = {name: getattr(self, name)[mask] for name in (*STAGES, "reasons")}
+        kept["scores"] = None if self.scores is None else self.scores.select(mask)
+        return dataclasses.replace(self, partners=self.partners[mask], attributes=self.attributes.loc[mask], **kept)
+
+    def counts(self, stage: Stage = "published") -> pd.DataFrame:
+        """Count members by ``quarter`` and ``tier``, unknown ones too: ``quarter, tier, partners``."""
+        codes = self.stage(stage)
+        shown = [*range(len(self.tiers)), int(Outside.UNKNOWN)]
+        table = np.stack([(codes == code).sum(axis=0) for code in shown], axis=1)
+        keys = {"quarter": np.repeat(np.array(self.labels), len(shown)), "tier": np.tile(self.names(np.array(shown)), len(self.labels))}
+        return pd.DataFrame({**keys, "partners": table.ravel()}).astype({"tier": "str"})
+
+    def moves(self, quarter: str, *, stage: Stage = "published") -> pd.DataFrame:
+        """List who moved from the period before.
+
+        Returns
+        -------
+        DataFrame
+            ``partner, from_tier, to_tier, direction, reason``; the direction is up, down,
+            sideways (equal height, or a tier outside the order), joined, lapsed, returned or
+            unknown.
+
+        Raises
+        ------
+        ParameterError
+            If there is no period before.
+        """
+        column = self.column(quarter)
+        if column == 0:
+            raise ParameterError(f"{quarter} is the first period of the history; nothing is known to move from", period=quarter)
+        codes = self.stage(stage)
+        before, now = codes[:, column - 1], codes[:, column]
+        moved = np.flatnonzero((before != now) & ~((before < Outside.UNKNOWN) & (now < Outside.UNKNOWN)))
+        directions = [self._direction(int(start), int(stop)) for start, stop in zip(before[moved], now[moved], strict=True)]
+        return pd.DataFrame(
+            {
+                "partner": self.partners[moved],
+                "from_tier": self.names(before[moved]),
+                "to_tier": self.names(now[moved]),
+                "direction": directions,
+                "reason": np.array(REASONS)[self.reasons[moved, column]],
+            }
+        ).astype("str")
+
+    def _direction(self, start: int, stop: int) -> str:
+        if start == Outside.NOT_YET:
+            return "joined"
+        if start == Outside.LAPSED:
+            return "returned"
+        if stop in (Outside.LAPSED, Outside.NOT_YET):
+            return "lapsed"
+        if Outside.UNKNOWN in (start, stop):
+            return "unknown"
+        here, there = self.rank[start], self.rank[stop]
+        if here is None or there is None or here == there:
+            return "sideways"
+        return "up" if there > here else "down"
+
+    def _repr_html_(self) -> str:
+        shown = self.counts().pivot(index="tier", columns="quarter", values="partners").reindex([*self.tiers, Outside.UNKNOWN.label])
+        body = shown.to_html(border=0)
+        return body.replace("<thead>", f"<caption>Partners in each tier, {self.scheme.name_version if self.scheme else 'from a table'}</caption><thead>", 1)

@@ -1,0 +1,283 @@
+"""From indicators to scores: every part's points, and what stays unknown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import MissingTableError, SpecError, nearest
+from partnerlab.scoring import kleene
+from partnerlab.scoring.evaluate import evaluate_rule
+from partnerlab.scoring.scorecard import Part, Score, Scorecard, UnknownRule
+from partnerlab.scoring.shapes import SHAPES
+
+if TYPE_CHECKING:
+    from partnerlab.panel.panel import Panel
+
+#: Values of parameters: numbers, or arrays that broadcast to ``(n, t)`` where regions differ.
+Params = Mapping[str, "float | np.ndarray"]
+
+
+@dataclasses.dataclass(kw_only=True)
+class PanelFacts:
+    """Indicators, scores and attributes of a panel under the names that conditions use."""
+
+    panel: Panel
+    params: Params = dataclasses.field(default_factory=dict)
+    computed: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Partners, periods."""
+        return self.panel.shape
+
+    def number(self, name: str) -> np.ndarray:
+        """Score, part or indicator, shape ``(n, t)``; NaN is unknown.
+
+        Raises
+        ------
+        MissingTableError
+            If the panel has no such indicator.
+        """
+        if name not in self.computed:
+            self.computed[name] = self.panel.values(name)
+        return self.computed[name]
+
+    def words(self, name: str) -> np.ndarray:
+        """Attribute as text, shape ``(n,)``; None is unknown."""
+        if not self.is_attribute(name):
+            known = list(self.panel.attributes.columns)
+            raise MissingTableError(f"attribute {name!r} is asked for, but partners do not have it{nearest(name, known)}", attribute=name)
+        column = self.panel.attributes[name]
+        return np.array([None if missing else str(word) for word, missing in zip(column, column.isna(), strict=True)], dtype=object)
+
+    def groups(self, name: str) -> np.ndarray:
+        """Attribute as integer codes, shape ``(n,)``; -1 is unknown."""
+        return pd.factorize(self.words(name), use_na_sentinel=True, sort=True)[0]
+
+    def is_attribute(self, name: str) -> bool:
+        """Whether the name is an attribute and no number."""
+        return name not in self.computed and name in self.panel.attributes.columns and not self.panel.known(name)
+
+    def param(self, name: str) -> float | np.ndarray:
+        """Value of a parameter."""
+        if name not in self.params:
+            raise SpecError(f"parameter ${name} has no value{nearest(name, self.params)}; add it under params", key=name)
+        return self.params[name]
+
+    def amount(self, given: Any) -> float | np.ndarray:
+        """Value of a number as written: a number, or the parameter it names."""
+        return self.param(given[1:]) if isinstance(given, str) else float(given)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Scores of every partner in every period.
+
+    Parameters
+    ----------
+    panel : Panel
+        The stop below.
+    values : mapping of str to ndarray of float64, shape (n, t)
+        Each score; NaN is unknown.
+    parts : mapping of score to mapping of part to ndarray of float64, shape (n, t)
+        Points of each part before weights; NaN is unknown.
+    weights : mapping of score to mapping of part to float
+        Weights that were used.
+    scorecard : Scorecard or None
+        The request.
+    """
+
+    panel: Panel
+    values: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
+    parts: Mapping[str, Mapping[str, np.ndarray]] = dataclasses.field(repr=False, default_factory=dict)
+    weights: Mapping[str, Mapping[str, float]] = dataclasses.field(repr=False, default_factory=dict)
+    scorecard: Scorecard | None = dataclasses.field(repr=False, default=None)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, **columns: Any) -> Self:
+        """Take ready-made scores: one row per partner and quarter, every further column a score.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            ``partner, quarter`` and the scores.
+        **columns
+            As for `Panel.from_frame`.
+        """
+        from partnerlab.panel.panel import Panel
+
+        panel = Panel.from_frame(frame, **columns)
+        return cls(panel=panel, values={name: panel.values(name) for name in panel.totals})
+
+    def missing(self, score: str) -> np.ndarray:
+        """How many parts of a score are unknown, int8, shape ``(n, t)``."""
+        unknown = [np.isnan(points) for points in self.parts.get(score, {}).values()]
+        return np.sum(unknown, axis=0, dtype=np.int8) if unknown else np.isnan(self.values[score]).astype(np.int8)
+
+    def select(self, which: Any) -> Self:
+        """Give some of the partners, as `Panel.select` does."""
+        panel = self.panel.select(which)
+        mask = np.isin(self.panel.partners, panel.partners)
+        return self._cut(panel, lambda array: array[mask])
+
+    def until(self, label: str) -> Self:
+        """Give the scores up to and including a period."""
+        panel = self.panel.until(label)
+        return self._cut(panel, lambda array: array[:, : panel.shape[1]])
+
+    def _cut(self, panel: Panel, take: Callable[[np.ndarray], np.ndarray]) -> Self:
+        values = {name: take(array) for name, array in self.values.items()}
+        parts = {score: {name: take(array) for name, array in points.items()} for score, points in self.parts.items()}
+        return dataclasses.replace(self, panel=panel, values=values, parts=parts)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per partner and period: ``partner, quarter`` and every score."""
+        n, t = self.panel.shape
+        keys = {"partner": np.repeat(self.panel.partners, t), "quarter": np.tile(np.array(self.panel.labels), n)}
+        return pd.DataFrame(keys | {name: values.ravel() for name, values in self.values.items()})
+
+
+def score_partners(panel: Panel, *, scorecard: Scorecard, params: Params | None = None) -> Scores:
+    """Score every partner in every period.
+
+    Parameters
+    ----------
+    panel : Panel
+        The indicators.
+    scorecard : Scorecard
+        Parts, shapes, weights and the rule for what is unknown.
+    params : mapping of str to float or ndarray, optional
+        Values that replace the scorecard's own parameters, for example regional ones.
+
+    Returns
+    -------
+    Scores
+        Scores and the points of each part.
+
+    Raises
+    ------
+    MissingTableError
+        If the panel lacks an indicator or attribute that the scorecard asks for.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.panel.panel import Panel
+    >>> panel = Panel.from_frame(pd.DataFrame({"partner": ["a", "b"], "quarter": "2026Q1", "leads": [10, 50]}))
+    >>> card = Scorecard(scores={"size": {"parts": [{"metric": "leads", "shape": {"ratio": 40}}]}})
+    >>> score_partners(panel, scorecard=card).values["size"].ravel().tolist()
+    [25.0, 100.0]
+    """
+    values = {name: float(amount) for name, amount in scorecard.params.items() if not isinstance(amount, str)}
+    facts = PanelFacts(panel=panel, params={**values, **(params or {})})
+    return scores_from(facts, scorecard=scorecard)
+
+
+def scores_from(facts: PanelFacts, *, scorecard: Scorecard) -> Scores:
+    """Score with facts at hand; each score and part becomes a fact for what comes after."""
+    values: dict[str, np.ndarray] = {}
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    weights: dict[str, dict[str, float]] = {}
+    for name, score in scorecard.scores.items():
+        if score.divide:
+            values[name] = _divided(facts.number(score.divide), facts.number(str(score.by)))
+        else:
+            points: dict[str, np.ndarray] = {}
+            for part in score.parts:
+                _points(part, score.unknown, facts, points)
+            top = {part.name: points[part.name] for part in score.parts}
+            weights[name] = _weights(score, scorecard.goal, facts)
+            values[name] = _combined(score, top, weights[name], facts)
+            parts[name] = points
+            facts.computed.update({part: array for part, array in points.items() if not facts.panel.known(part)})
+        facts.computed[name] = values[name]
+    return Scores(panel=facts.panel, values=values, parts=parts, weights=weights, scorecard=scorecard)
+
+
+def _divided(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """One indicator over another; unknown where the second is 0."""
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=(bottom != 0) & ~np.isnan(bottom))
+
+
+def _points(part: Part, inherited: UnknownRule, facts: PanelFacts, found: dict[str, np.ndarray]) -> np.ndarray:
+    """Points of a part, shape ``(n, t)``, noted under its name in ``found``."""
+    rule = part.unknown or inherited
+    if part.metric:
+        points = _shaped(part, facts)
+    else:
+        points = _joined(part, [_points(inner, rule, facts, found) for inner in part.inner], rule)
+    if part.cap is not None:
+        points = np.minimum(points, facts.amount(part.cap))
+    if part.requires is not None:
+        points = _gated(points, evaluate_rule(part.requires, facts))
+    found[part.name] = points
+    return points
+
+
+def _shaped(part: Part, facts: PanelFacts) -> np.ndarray:
+    name, argument = next((key, value) for key, value in (part.shape or {}).items() if key != "max")
+    groups = facts.groups(argument) if name == "percentile" and argument != "population" else None
+    given = argument if name in ("percentile", "bands") else facts.amount(argument)
+    return SHAPES[name](facts.number(str(part.metric)), given, groups)
+
+
+def _joined(part: Part, inner: list[np.ndarray], rule: UnknownRule) -> np.ndarray:
+    """Parts taken together; where a gate or path is unknown the whole is, unless unknown counts as zero."""
+    if rule == "zero":
+        inner = [np.nan_to_num(points) for points in inner]
+    if part.sum_of:
+        return np.sum(inner, axis=0)
+    return np.maximum.reduce(inner) if part.max_of else np.prod(inner, axis=0)
+
+
+def _gated(points: np.ndarray, gate: np.ndarray) -> np.ndarray:
+    """Points count where the gate is met; 0 where it is not; unknown where it is unknown and they would matter."""
+    closed = np.where((gate == kleene.UNKNOWN) & (points != 0), np.nan, 0.0)
+    return np.where(gate == kleene.TRUE, points, closed)
+
+
+def _weights(score: Score, goal: str | None, facts: PanelFacts) -> dict[str, float]:
+    by_goal = score.weights_by_goal.get(goal, {}) if goal else {}
+    if by_goal:
+        return {part.name: float(facts.amount(by_goal.get(part.name, 0))) for part in score.parts}
+    return {part.name: float(facts.amount(part.weight)) for part in score.parts}
+
+
+def _combined(score: Score, parts: Mapping[str, np.ndarray], weights: Mapping[str, float], facts: PanelFacts) -> np.ndarray:
+    """One score from its parts, shape ``(n, t)``."""
+    if score.unknown == "zero":
+        parts = {name: np.nan_to_num(points) for name, points in parts.items()}
+    weighted = [points * weights[name] for name, points in parts.items()]
+    if score.combine in ("max", "product"):
+        join = np.maximum.reduce if score.combine == "max" else np.multiply.reduce
+        return _capped(join(weighted), score, facts)
+    total, share = np.sum(weighted, axis=0), np.ones(facts.shape)
+    if score.unknown == "renormalise":
+        total, share = _known_only(score, parts, weights, facts)
+    rescaled = np.divide(total, share, out=np.full(facts.shape, np.nan), where=share > 0)
+    if score.combine == "sum":
+        return _capped(rescaled, score, facts)
+    full = facts.amount(score.max) if score.max is not None else 100.0
+    return full * rescaled / sum(weights.values())
+
+
+def _known_only(
+    score: Score, parts: Mapping[str, np.ndarray], weights: Mapping[str, float], facts: PanelFacts
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum over the known parts, and the share of the full marks that they stand for."""
+    total, reached, whole = np.zeros(facts.shape), np.zeros(facts.shape), 0.0
+    for part in score.parts:
+        full = weights[part.name] * (1.0 if score.combine == "weighted_mean" else facts.amount(part.cap))
+        known = ~np.isnan(parts[part.name])
+        total = total + np.where(known, parts[part.name] * weights[part.name], 0.0)
+        reached, whole = reached + known * full, whole + full
+    return total, reached / whole
+
+
+def _capped(values: np.ndarray, score: Score, facts: PanelFacts) -> np.ndarray:
+    return values if score.max is None else np.minimum(values, facts.amount(score.max))

@@ -1,0 +1,223 @@
+"""From a panel to tiers at four stages: raw, eligible, held, published."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import MissingTableError, SpecError
+from partnerlab.panel.parts import Membership
+from partnerlab.scoring.scores import PanelFacts, Scores, scores_from
+from partnerlab.tiers.classify import Quadrant, Recorded
+from partnerlab.tiers.history import Outside, Reason, TierHistory
+from partnerlab.tiers.movement import Rules, best_within, heights, hold_tiers, review_periods
+from partnerlab.tiers.overrides import apply_overrides
+from partnerlab.tiers.parameters import resolve_params
+from partnerlab.tiers.raw import LINES, Judged, judge_ladder, judge_quadrant
+from partnerlab.tiers.scheme import TierScheme
+
+if TYPE_CHECKING:
+    from partnerlab.panel.panel import Panel
+
+
+def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overrides: pd.DataFrame | None = None) -> TierHistory:
+    """Give every partner a tier in every period.
+
+    Parameters
+    ----------
+    panel : Panel
+        What is known.
+    scheme : TierScheme
+        The rules.
+    ledger : Ledger, optional
+        Where overrides and upheld appeals of the program are kept.
+    overrides : DataFrame, optional
+        The same by hand: ``partner_id, tier, valid_from, valid_to, approver, reason``
+        and, if some are appeals, ``kind``. They end by themselves.
+
+    Returns
+    -------
+    TierHistory
+        Tiers at the four stages, with reasons and cut lines.
+
+    Raises
+    ------
+    MissingTableError
+        If the panel lacks an indicator, attribute or recorded tiers that the scheme asks for.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.panel.panel import Panel
+    >>> panel = Panel.from_frame(pd.DataFrame({"partner": ["a", "b"], "quarter": "2026Q1", "leads": [10, 50]}))
+    >>> bands = {"kind": "bands", "value": "leads", "bands": [{"name": "Gold", "from": 20}, {"name": "Member"}]}
+    >>> assign_tiers(panel, TierScheme(scheme="demo", classify=bands)).to_frame()["tier"].tolist()
+    ['Member', 'Gold']
+    """
+    if scheme.cadence != panel.calendar.cadence:
+        raise SpecError(f"{scheme.name_version} works by {scheme.cadence}, the panel by {panel.calendar.cadence}; build the panel by {scheme.cadence}")
+    if isinstance(scheme.classify, Recorded):
+        history = _take_recorded(panel, scheme, scheme.classify)
+    else:
+        history = _classify(panel, scheme)
+    return _publish(history, panel, ledger, overrides)
+
+
+def _classify(panel: Panel, scheme: TierScheme) -> TierHistory:
+    """Score, judge and hold."""
+    try:
+        facts = PanelFacts(panel=panel)
+        facts.params = resolve_params(scheme, facts)
+        scores = scores_from(facts, scorecard=scheme.scorecard) if scheme.scorecard else Scores(panel=panel, values={})
+        judge = judge_quadrant if isinstance(scheme.classify, Quadrant) else judge_ladder
+        judged = judge(scheme.classify, facts, margin=scheme.movement.margin)
+    except MissingTableError as error:
+        raise MissingTableError(f"scheme {scheme.name_version}: {error}", **error.facts) from error
+    height = heights(scheme.ranks)
+    headed = best_within(judged.eligible, window=scheme.movement.ever_within, height=height)
+    held, reasons = headed, np.zeros_like(headed)
+    if not scheme.movement.moves_freely:
+        held, reasons = hold_tiers(headed, rules=_movement_rules(panel, scheme, judged, headed, height))
+    reasons = np.where((reasons == Reason.RULE) & (held != judged.eligible), Reason.EVER_WITHIN, reasons)
+    reasons = np.where((reasons == Reason.RULE) & (judged.eligible != judged.raw), Reason.CAP, reasons)
+    return _history(
+        panel,
+        scheme,
+        tiers=scheme.tiers,
+        rank=scheme.ranks,
+        stages={"raw": judged.raw, "eligible": judged.eligible, "held": held, "published": held.copy(), "reasons": reasons.astype(np.int8)},
+        lines=judged.lines,
+        scores=scores,
+    )
+
+
+def _history(panel: Panel, scheme: TierScheme, **fields: Any) -> TierHistory:
+    stages = fields.pop("stages")
+    return TierHistory(
+        partners=panel.partners,
+        first=panel.first,
+        calendar=panel.calendar,
+        attributes=panel.attributes,
+        partial=panel.partial,
+        scheme=scheme,
+        program=panel.provenance.program,
+        **stages,
+        **fields,
+    )
+
+
+def _movement_rules(panel: Panel, scheme: TierScheme, judged: Judged, headed: np.ndarray, height: np.ndarray) -> Rules:
+    movement = scheme.movement
+    target = _plain_target(headed)
+    if movement.margin and isinstance(scheme.classify, Quadrant) and judged.corners is not None:
+        target = _quadrant_target(scheme.classify, headed, judged.corners)
+    elif movement.margin:
+        target = _ladder_target(headed, judged.hard, judged.easy, len(scheme.tiers))
+    months = panel.calendar.months
+    return Rules(
+        movement=movement,
+        height=height,
+        target=target,
+        may_rise=review_periods(movement.cadence.up, periods=panel.periods, months=months),
+        may_fall=review_periods(movement.cadence.down, periods=panel.periods, months=months),
+        anniversary=12 // months,
+        tenure=_tenure(panel),
+    )
+
+
+def _tenure(panel: Panel) -> np.ndarray:
+    """Periods of membership before the first column, int ``(n,)``; long where a member's start is not known."""
+    member = panel.state[:, 0] == Membership.ACTIVE
+    if "joined_at" not in panel.attributes:
+        return np.where(member, 1000, 0)
+    days = panel.attributes["joined_at"]
+    joined = [1000 if pd.isna(day) else panel.first - panel.calendar.period_of_date(pd.Timestamp(day).date()) for day in days]
+    return np.where(member, np.clip(joined, 0, 1000), 0)
+
+
+def _plain_target(headed: np.ndarray) -> Any:
+    """Without a margin partners head for where the data put them."""
+    return lambda column, held: headed[:, column]
+
+
+def _quadrant_target(rule: Quadrant, headed: np.ndarray, corners: np.ndarray) -> Any:
+    """Each axis keeps its side until the line is cleared by the margin."""
+    tiers = rule.tiers
+    sides = np.zeros((2, len(tiers) + 3), dtype=bool)
+    cells = np.full((2, 2), Outside.UNKNOWN, dtype=np.int8)
+    for corner, tier in rule.cells.items():
+        high = [side == "high" for side in corner.split("_")]
+        sides[:, tiers.index(tier)] = high
+        cells[int(high[0]), int(high[1])] = tiers.index(tier)
+    inside = np.array([tier in rule.cells.values() for tier in tiers] + [False] * 3)
+
+    def target(column: int, held: np.ndarray) -> np.ndarray:
+        now = headed[:, column]
+        side = [up | (down & sides[axis][held]) for axis, (up, down) in enumerate(corners[:, :, :, column])]
+        return np.where(inside[now] & inside[held], cells[side[0].astype(int), side[1].astype(int)], now)
+
+    return target
+
+
+def _ladder_target(headed: np.ndarray, hard: np.ndarray, easy: np.ndarray, count: int) -> Any:
+    """A tier is left when the rules moved by the margin say so, upwards or downwards, in the order of the list."""
+    position = np.array([*range(count, 0, -1), 0, 0, 0])
+
+    def target(column: int, held: np.ndarray) -> np.ndarray:
+        here = position[held]
+        up, down = hard[:, column], easy[:, column]
+        goes = np.where((down >= 0) & (position[down] < here), down, held)
+        goes = np.where((up >= 0) & (position[up] > here), up, goes)
+        return np.where(held >= 0, goes, headed[:, column]).astype(np.int8)
+
+    return target
+
+
+def _take_recorded(panel: Panel, scheme: TierScheme, rule: Recorded) -> TierHistory:
+    """Take the program's own record as it stands."""
+    recorded = panel.recorded
+    if recorded is None:
+        raise MissingTableError(f"scheme {scheme.name_version} needs recorded tiers, but this program has no tier_history", table="tier_history")
+    tiers = rule.tiers or tuple(recorded.tiers)
+    absent = [tier for tier in recorded.tiers if tier not in tiers]
+    if absent:
+        raise SpecError(f"scheme {scheme.name_version}: the record also has tier {absent[0]!r}; add it to classify.order or unordered", tier=absent[0])
+    renumbered = np.array([tiers.index(tier) for tier in recorded.tiers] + [int(Outside.UNKNOWN)], dtype=np.int8)
+    codes = renumbered[recorded.codes]
+    codes = np.where(codes >= 0, codes, _without_tier(codes, panel, rule))
+    ordered = [tier for tier in tiers if tier not in rule.unordered]
+    rank = tuple(rule.rank.get(tier, len(ordered) - ordered.index(tier) if tier in ordered else None) for tier in tiers)
+    stages = {stage: codes.copy() for stage in ("raw", "eligible", "held", "published")}
+    return _history(
+        panel,
+        scheme,
+        tiers=tiers,
+        rank=rank,
+        stages={**stages, "reasons": np.zeros_like(codes)},
+        lines=pd.DataFrame(columns=list(LINES)),
+        scores=Scores(panel=panel, values={}),
+    )
+
+
+def _without_tier(codes: np.ndarray, panel: Panel, rule: Recorded) -> np.ndarray:
+    """State of those who hold no tier: not yet or no longer members, or members of unknown tier."""
+    before = np.cumsum(codes >= 0, axis=1) == 0
+    outside = np.where(before, np.int8(Outside.NOT_YET), np.int8(Outside.LAPSED))
+    if rule.without_tier == "outside":
+        return outside
+    unknown = np.int8(Outside.UNKNOWN)
+    return np.where(panel.state == Membership.ACTIVE, unknown, np.where(panel.state == Membership.NOT_YET, Outside.NOT_YET, Outside.LAPSED)).astype(np.int8)
+
+
+def _publish(history: TierHistory, panel: Panel, ledger: Any, overrides: pd.DataFrame | None) -> TierHistory:
+    """Apply overrides and upheld appeals, first those of the ledger."""
+    frames = [] if ledger is None else [ledger.overrides(program=panel.provenance.program)]
+    frames += [] if overrides is None else [overrides]
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        return history
+    published, reasons = apply_overrides(history, pd.concat(frames, ignore_index=True))
+    return dataclasses.replace(history, published=published, reasons=reasons)

@@ -1,0 +1,435 @@
+"""Ways to make tiers: two crossed axes, a checklist, bands of a score, or the program's own record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import pydantic
+
+from partnerlab.errors import nearest
+from partnerlab.scoring.conditions import ALWAYS, AtLeast, Compare, Number, Param, Rule, RuleField, all_of, any_of, facts_of, params_of
+from partnerlab.scoring.scorecard import Amount
+from partnerlab.specs import Spec
+
+_ZERO = Number(Fraction(0))
+
+
+class Cut(Spec):
+    """Where an axis is cut: at a number, or at a quantile of the partners who are rated.
+
+    Parameters
+    ----------
+    absolute : number or $parameter
+        A fixed line.
+    quantile : number in (0, 1)
+        A line that moves with the others (linear interpolation between neighbours).
+    min : number or $parameter
+        A quantile line never lies below this.
+    min_n : int
+        With fewer rated partners than this a quantile line is unknown.
+
+    Examples
+    --------
+    >>> Cut(quantile=0.75, min=3).relative
+    True
+    """
+
+    absolute: Amount | None = None
+    quantile: Amount | None = None
+    min: Amount | None = None
+    min_n: int = pydantic.Field(default=1, ge=1, strict=True)
+
+    @pydantic.model_validator(mode="after")
+    def _one_line(self) -> Self:
+        if (self.absolute is None) == (self.quantile is None):
+            raise ValueError("a cut is either {absolute: 10} or {quantile: 0.75}; give one of the two")
+        if self.quantile is None and self.min is not None:
+            raise ValueError("'min' belongs to a quantile; an absolute line needs none")
+        if self.quantile is not None and not isinstance(self.quantile, str) and not 0 < self.quantile < 1:
+            raise ValueError(f"a quantile lies between 0 and 1, not {float(self.quantile):g}")
+        return self
+
+    @property
+    def relative(self) -> bool:
+        """The line moves when other partners move."""
+        return self.quantile is not None
+
+
+class Axis(Spec):
+    """One axis of a quadrant: what is measured, where it is cut, and among whom.
+
+    Parameters
+    ----------
+    value : str
+        Indicator or score.
+    cut : Cut
+        The line.
+    within : str or None
+        Attribute whose groups have lines of their own, such as ``region``.
+    strict : bool
+        Only values above the line are high; otherwise reaching it is enough.
+    """
+
+    value: str
+    cut: Cut
+    within: str | None = None
+    strict: bool = False
+
+    @pydantic.model_validator(mode="after")
+    def _lines_by_group_are_relative(self) -> Self:
+        if self.within and not self.cut.relative:
+            raise ValueError("'within' needs a quantile; for absolute lines by region use overrides of a $parameter")
+        return self
+
+    @property
+    def operator(self) -> str:
+        """How a value meets the line."""
+        return ">" if self.strict else ">="
+
+
+class _Rules(Spec):
+    """What every way of classifying answers."""
+
+    rank: dict[str, int | None] = {}
+
+    def rules(self) -> Iterator[tuple[str, Rule]]:
+        """Give every rule with the key under which it stands."""
+        return iter(())
+
+    def names(self) -> list[str]:
+        """Give indicators, scores and attributes that are asked for."""
+        return [name for _, rule in self.rules() for name in facts_of(rule)]
+
+    def params(self) -> list[str]:
+        """Give parameters that are asked for."""
+        return [name for _, rule in self.rules() for name in params_of(rule)]
+
+    def _check_rank(self, tiers: tuple[str, ...]) -> None:
+        for tier in self.rank:
+            if tier not in tiers:
+                raise ValueError(f"rank names {tier!r}, which is not a tier{nearest(tier, tiers)}")
+
+
+class Quadrant(_Rules):
+    """Two axes, four tiers.
+
+    Parameters
+    ----------
+    x, y : Axis
+        The axes.
+    cells : mapping
+        ``high_high, low_high, high_low, low_low`` (x first) to the name of a tier.
+    gate : rule or None
+        Who is rated at all; who fails it gets the tier ``outside``.
+    missing : str
+        ``unknown``, or the name of a tier outside the order for those who cannot be rated.
+    rank : mapping
+        Height of each tier where it differs from 3, 2, 2, 1.
+    """
+
+    kind: Literal["quadrant"]
+    x: Axis
+    y: Axis
+    cells: dict[str, str]
+    gate: RuleField | None = None
+    outside: str | None = None
+    missing: str = "unknown"
+
+    CORNERS: ClassVar[tuple[str, ...]] = ("high_high", "low_high", "high_low", "low_low")
+
+    @pydantic.field_validator("cells")
+    @classmethod
+    def _four_cells(cls, cells: dict[str, str]) -> dict[str, str]:
+        for corner in cells:
+            if corner not in cls.CORNERS:
+                raise ValueError(f"unknown cell {corner!r}{nearest(corner, cls.CORNERS)}")
+        missing = [corner for corner in cls.CORNERS if corner not in cells]
+        if missing:
+            raise ValueError(f"cells lack {', '.join(missing)}; every corner needs a tier")
+        return cells
+
+    @pydantic.model_validator(mode="after")
+    def _gate_has_outside(self) -> Self:
+        if (self.gate is None) != (self.outside is None):
+            raise ValueError("'gate' and 'outside' go together: who fails the gate gets the tier named by outside")
+        self._check_rank(self.tiers)
+        return self
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Tiers, best first."""
+        heights = {self.cells[corner]: height for corner, height in reversed(list(zip(self.CORNERS, (3, 2, 2, 1), strict=True)))}
+        ordered = sorted(dict.fromkeys(self.cells[corner] for corner in self.CORNERS), key=lambda tier: -(self.rank.get(tier, heights[tier]) or 0))
+        extra = [self.outside] if self.outside else []
+        extra += [self.missing] if self.missing != "unknown" else []
+        return tuple(dict.fromkeys([*ordered, *extra]))
+
+    @property
+    def ranks(self) -> tuple[int | None, ...]:
+        """Height of each tier; None stands outside the order."""
+        heights: dict[str, int | None] = {}
+        for corner, height in zip(self.CORNERS, (3, 2, 2, 1), strict=True):
+            heights.setdefault(self.cells[corner], height)
+        return tuple(self.rank.get(tier, heights.get(tier)) for tier in self.tiers)
+
+    def rules(self) -> Iterator[tuple[str, Rule]]:
+        """Give the gate."""
+        if self.gate is not None:
+            yield "gate", self.gate
+
+    def names(self) -> list[str]:
+        """Give indicators, scores and attributes that are asked for."""
+        within = [axis.within for axis in (self.x, self.y) if axis.within]
+        return [self.x.value, self.y.value, *within, *super().names()]
+
+    def params(self) -> list[str]:
+        """Give parameters that are asked for."""
+        given = [item for axis in (self.x, self.y) for item in (axis.cut.absolute, axis.cut.quantile, axis.cut.min)]
+        return [item[1:] for item in given if isinstance(item, str)] + super().params()
+
+
+class Share(Spec):
+    """How large a tier should be (a goal, reported) or may be (a cap, enforced).
+
+    Parameters
+    ----------
+    goal : number
+        Share of the rated partners that the program aims at.
+    cap : number
+        Largest share; ``rank_by`` says who stays.
+    ties : {"out", "in"}
+        Whether partners tied at the edge of a cap stay out or come in.
+    """
+
+    goal: Amount | None = None
+    cap: Amount | None = None
+    rank_by: str | None = None
+    ties: Literal["out", "in"] = "out"
+
+    @pydantic.model_validator(mode="after")
+    def _goal_or_cap(self) -> Self:
+        if (self.goal is None) == (self.cap is None):
+            raise ValueError("a share is either {goal: 0.2} (reported) or {cap: 0.2, rank_by: score} (enforced)")
+        if (self.cap is None) != (self.rank_by is None):
+            raise ValueError("'cap' and 'rank_by' go together; a goal has neither")
+        given = self.goal if self.cap is None else self.cap
+        if not isinstance(given, str) and given is not None and not 0 < given < 1:
+            raise ValueError(f"a share lies between 0 and 1, not {float(given):g}; write 0.2 or '20 %'")
+        return self
+
+
+class Level(Spec):
+    """One level of a ladder: what it asks.
+
+    Examples
+    --------
+    >>> Level(name="Gold", all=["total >= 60"]).own
+    Compare(fact='total', operator='>=', line=Number(exact=Fraction(60, 1)))
+    """
+
+    name: str
+    inherits: str | None = None
+    all: tuple[RuleField, ...] | None = None
+    any: tuple[RuleField, ...] | None = None
+    at_least: int | None = None
+    of: tuple[RuleField, ...] | None = None
+    when: RuleField | None = None
+    share: Share | None = None
+    ordered: bool = True
+
+    @pydantic.model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if all(block is None for block in (self.all, self.any, self.of, self.when)) and self.inherits is None:
+            raise ValueError(f"level {self.name!r} says nothing; give all, any, at_least/of or when ('all: []' takes everybody)")
+        if (self.at_least is None) != (self.of is None):
+            raise ValueError("write at_least: 2 together with of: [rule, rule, rule]")
+        if self.of is not None and not 1 <= (self.at_least or 0) <= len(self.of):
+            raise ValueError(f"at_least is {self.at_least} of {len(self.of)} rules; give 1 to {len(self.of)}")
+        if self.any is not None and not self.any:
+            raise ValueError("'any' of nothing can never hold; list at least one rule")
+        return self
+
+    @property
+    def own(self) -> Rule:
+        """The level's own rule, without what it inherits."""
+        parts: list[Rule] = list(self.all or ())
+        parts += [any_of(*self.any)] if self.any else []
+        parts += [AtLeast(self.at_least or 0, self.of)] if self.of else []
+        parts += [self.when] if self.when is not None else []
+        return all_of(*parts) if parts else ALWAYS
+
+
+class Ladder(_Rules):
+    """A checklist: the highest level whose rule holds.
+
+    Parameters
+    ----------
+    levels : list of Level
+        Best first.
+    cumulative : bool
+        Every level also asks all that the levels below it ask.
+    else_ : str or None
+        Tier, outside the order, for those who surely meet no level (``else`` in YAML).
+        Without it the last level must take everybody.
+    missing : {"unknown", "highest_proven"}
+        While a higher level is undecided a partner is unknown, or holds what is proven.
+    """
+
+    kind: Literal["ladder"]
+    levels: tuple[Level, ...] = pydantic.Field(min_length=1)
+    cumulative: bool = False
+    else_: str | None = pydantic.Field(default=None, alias="else")
+    missing: Literal["unknown", "highest_proven"] = "unknown"
+
+    @pydantic.model_validator(mode="after")
+    def _levels_fit(self) -> Self:
+        names = [level.name for level in self.levels]
+        twice = next((name for name in [*names, self.else_] if name and [*names, self.else_].count(name) > 1), None)
+        if twice:
+            raise ValueError(f"level {twice!r} stands twice; keep one")
+        for position, level in enumerate(self.levels):
+            if level.inherits is not None and level.inherits not in names[position + 1 :]:
+                raise ValueError(f"level {level.name!r} inherits {level.inherits!r}, which is no lower level{nearest(level.inherits, names)}")
+        if self.else_ is None and self.rule_of(names[-1]) != ALWAYS:
+            raise ValueError(f"who meets no level? add 'else: UNRATED', or let the last level {names[-1]!r} take everybody with 'all: []'")
+        self._check_rank(self.tiers)
+        return self
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Tiers, best first."""
+        return tuple(level.name for level in self.levels) + ((self.else_,) if self.else_ else ())
+
+    @property
+    def ranks(self) -> tuple[int | None, ...]:
+        """Height of each tier; None stands outside the order."""
+        ordered = [level.name for level in self.levels if level.ordered]
+        heights = {name: len(ordered) - position for position, name in enumerate(ordered)}
+        return tuple(self.rank.get(tier, heights.get(tier)) for tier in self.tiers)
+
+    def rule_of(self, name: str) -> Rule:
+        """Everything that a level asks, with what it inherits."""
+        position = next(index for index, level in enumerate(self.levels) if level.name == name)
+        level = self.levels[position]
+        parts = [level.own]
+        if self.cumulative and position + 1 < len(self.levels):
+            parts.append(self.rule_of(self.levels[position + 1].name))
+        elif level.inherits:
+            parts.append(self.rule_of(level.inherits))
+        parts = [part for part in parts if part != ALWAYS]
+        return all_of(*parts) if parts else ALWAYS
+
+    @property
+    def steps(self) -> tuple[tuple[str, Rule, Share | None], ...]:
+        """Name, rule and share of each level, best first."""
+        return tuple((level.name, self.rule_of(level.name), level.share) for level in self.levels)
+
+    def rules(self) -> Iterator[tuple[str, Rule]]:
+        """Give each level's rule under its name."""
+        for name, rule, _ in self.steps:
+            yield name, rule
+
+    def names(self) -> list[str]:
+        """Give indicators, scores and attributes that are asked for."""
+        return super().names() + [level.share.rank_by for level in self.levels if level.share and level.share.rank_by]
+
+
+class Band(Spec):
+    """One band of a score: its name and where it begins."""
+
+    name: str
+    from_: Amount | None = pydantic.Field(default=None, alias="from")
+    share: Share | None = None
+
+
+class Bands(_Rules):
+    """Bands of one value, best first; the last one without ``from`` takes the rest."""
+
+    kind: Literal["bands"]
+    value: str
+    bands: tuple[Band, ...] = pydantic.Field(min_length=1)
+    else_: str | None = pydantic.Field(default=None, alias="else")
+    missing: Literal["unknown", "highest_proven"] = "unknown"
+
+    @pydantic.model_validator(mode="after")
+    def _bands_fall(self) -> Self:
+        starts = [band.from_ for band in self.bands]
+        if any(start is None for start in starts[:-1]):
+            raise ValueError("only the last band may do without 'from'")
+        if (starts[-1] is None) == (self.else_ is not None):
+            raise ValueError("who is below the last band? leave out its 'from', or name an 'else'")
+        numbers = [start for start in starts if start is not None and not isinstance(start, str)]
+        if any(higher <= lower for higher, lower in zip(numbers[:-1], numbers[1:], strict=True)):
+            raise ValueError("bands are listed best first: each must begin below the one before")
+        self._check_rank(self.tiers)
+        return self
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Tiers, best first."""
+        return tuple(band.name for band in self.bands) + ((self.else_,) if self.else_ else ())
+
+    @property
+    def ranks(self) -> tuple[int | None, ...]:
+        """Height of each tier; None stands outside the order."""
+        heights = {band.name: len(self.bands) - position for position, band in enumerate(self.bands)}
+        return tuple(self.rank.get(tier, heights.get(tier)) for tier in self.tiers)
+
+    @property
+    def steps(self) -> tuple[tuple[str, Rule, Share | None], ...]:
+        """Name, rule and share of each band, best first."""
+        return tuple((band.name, self._rule(band), band.share) for band in self.bands)
+
+    def _rule(self, band: Band) -> Rule:
+        if band.from_ is None:  # everybody whose value is known; an unknown value is in no band
+            return any_of(Compare(self.value, "<=", _ZERO), Compare(self.value, ">", _ZERO))
+        line = Param(band.from_[1:]) if isinstance(band.from_, str) else Number(Fraction(band.from_))
+        return Compare(self.value, ">=", line)
+
+    def rules(self) -> Iterator[tuple[str, Rule]]:
+        """Give each band's rule under its name."""
+        for name, rule, _ in self.steps:
+            yield name, rule
+
+
+class Recorded(_Rules):
+    """The program's own record of tiers.
+
+    Parameters
+    ----------
+    order : tuple of str
+        Tiers, best first; the program's ``tier_order`` if empty.
+    unordered : tuple of str
+        Tiers of another kind, neither above nor below the others.
+    without_tier : {"outside", "unknown"}
+        Who holds no tier is not (yet, any more) a member, or a member of unknown tier.
+    """
+
+    kind: Literal["recorded"]
+    order: tuple[str, ...] = ()
+    unordered: tuple[str, ...] = ()
+    without_tier: Literal["outside", "unknown"] = "outside"
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Tiers, best first; empty where the program gives the order."""
+        return (*self.order, *(tier for tier in self.unordered if tier not in self.order)) if self.order else ()
+
+
+KINDS: dict[str, type[_Rules]] = {"quadrant": Quadrant, "ladder": Ladder, "bands": Bands, "recorded": Recorded}
+
+
+def _by_kind(given: Any, _: Any) -> _Rules:
+    """Check against the kind that is named, so that a mistake keeps its own line."""
+    if isinstance(given, _Rules):
+        return given
+    if not isinstance(given, dict) or given.get("kind") not in KINDS:
+        kind = given.get("kind") if isinstance(given, dict) else None
+        raise ValueError(f"classify.kind is {kind!r}{nearest(str(kind), KINDS)}" if kind else f"classify needs a kind: {', '.join(KINDS)}")
+    return KINDS[given["kind"]].model_validate(given)
+
+
+#: How a scheme classifies: one of the four.
+Classify = Annotated[Quadrant | Ladder | Bands | Recorded, pydantic.WrapValidator(_by_kind)]

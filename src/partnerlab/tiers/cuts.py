@@ -1,0 +1,137 @@
+"""Cut lines of an axis: one for everybody, or one for each period and group."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.scoring.scores import PanelFacts
+from partnerlab.tiers.classify import Axis
+
+
+@dataclasses.dataclass(frozen=True)
+class Cuts:
+    """An axis with its lines.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, t)
+        What is cut.
+    line : ndarray, broadcasts to (n, t)
+        The line that applies to each partner in each period; NaN is unknown.
+    table : DataFrame
+        ``quarter, axis, group, line, n``.
+    """
+
+    values: np.ndarray
+    line: np.ndarray
+    table: pd.DataFrame = dataclasses.field(repr=False)
+
+
+def cut_axis(axis: Axis, facts: PanelFacts, rated: np.ndarray, *, name: str) -> Cuts:
+    """Find the lines of one axis.
+
+    Parameters
+    ----------
+    axis : Axis
+        The request.
+    facts : PanelFacts
+        What is known.
+    rated : ndarray of bool, shape (n, t)
+        Members who pass the gate: the population of a quantile, as far as their value is known.
+    name : str
+        Name of the axis in the table of lines.
+    """
+    values = facts.number(axis.value)
+    labels = facts.panel.labels
+    if not axis.cut.relative:
+        return _fixed(values, np.asarray(facts.amount(axis.cut.absolute), dtype=float), labels, name)
+    codes, groups = _grouping(axis, facts)
+    lines, sizes = quantile_lines(values, rated, codes, quantile=float(facts.amount(axis.cut.quantile)), groups=len(groups))
+    lines = np.where(sizes >= axis.cut.min_n, lines, np.nan)
+    if axis.cut.min is not None:
+        lines = np.maximum(lines, _scalar(facts.amount(axis.cut.min)))
+    grid = np.vstack([lines, np.full(lines.shape[1], np.nan)])  # the last row is for those whose group is unknown
+    return Cuts(values, grid[codes], _table(labels, name, groups, lines, sizes))
+
+
+def _fixed(values: np.ndarray, line: np.ndarray, labels: list[str], name: str) -> Cuts:
+    """Absolute line; where regions differ each distinct line is listed once a period."""
+    if line.ndim == 0:
+        return Cuts(values, line, _table(labels, name, ["all"], np.full((1, len(labels)), float(line)), None))
+    wide = np.broadcast_to(line, values.shape)
+    found = [(column, level) for column in range(wide.shape[1]) for level in np.unique(wide[:, column])]
+    table = {"quarter": [labels[column] for column, _ in found], "axis": name, "group": [f"line {level:g}" for _, level in found]}
+    return Cuts(values, wide, pd.DataFrame({**table, "line": [level for _, level in found], "n": pd.NA}).astype({"n": "Int64"}))
+
+
+def _scalar(amount: float | np.ndarray) -> float:
+    """One number; the floor of a quantile is the lowest that any region has."""
+    return float(np.min(amount))
+
+
+def _grouping(axis: Axis, facts: PanelFacts) -> tuple[np.ndarray, list[str]]:
+    """Code of each partner's group, and the groups' names; -1 where the group is unknown."""
+    if axis.within is None:
+        return np.zeros(facts.shape[0], dtype=int), ["all"]
+    words = facts.words(axis.within)
+    codes, groups = pd.factorize(words, use_na_sentinel=True, sort=True)
+    return codes, list(groups)
+
+
+def quantile_lines(
+    values: np.ndarray, rated: np.ndarray, codes: np.ndarray, *, quantile: float, groups: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Quantile of the known values of each group in each period, by linear interpolation.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, t)
+    rated : ndarray of bool, shape (n, t)
+    codes : ndarray of int, shape (n,)
+        Group of each partner, -1 for none.
+    quantile : float
+    groups : int
+        Number of groups.
+
+    Returns
+    -------
+    lines, sizes : ndarray, shape (groups, t)
+        The line (NaN where nobody is rated) and how many stand behind it.
+
+    Examples
+    --------
+    >>> lines, sizes = quantile_lines(np.array([[1.0], [2.0], [3.0]]), np.ones((3, 1), bool), np.zeros(3, int), quantile=0.5, groups=1)
+    >>> lines.item(), sizes.item()
+    (2.0, 3)
+    """
+    order = np.argsort(codes, kind="stable")
+    edges = np.searchsorted(codes[order], np.arange(groups + 1))
+    lines = np.full((groups, values.shape[1]), np.nan)
+    sizes = np.zeros(lines.shape, dtype=np.int64)
+    for column in range(values.shape[1]):
+        here = np.where(rated[:, column], values[:, column], np.nan)[order]
+        for group in range(groups):
+            known = here[edges[group] : edges[group + 1]]
+            known = known[~np.isnan(known)]
+            sizes[group, column] = len(known)
+            if len(known):
+                lines[group, column] = np.quantile(known, quantile, overwrite_input=True)
+    return lines, sizes
+
+
+def _table(labels: Sequence[str], axis: str, groups: Sequence[str], lines: np.ndarray, sizes: np.ndarray | None) -> pd.DataFrame:
+    """Lines as a tidy table, by quarter and group."""
+    counts = pd.array([pd.NA] * lines.size if sizes is None else sizes.T.ravel(), dtype="Int64")
+    return pd.DataFrame(
+        {
+            "quarter": np.repeat(np.array(labels, dtype=object), len(groups)),
+            "axis": axis,
+            "group": np.tile(np.array(groups, dtype=object), len(labels)),
+            "line": lines.T.ravel(),
+            "n": counts,
+        }
+    ).astype({"quarter": "str", "group": "str"})

@@ -1,0 +1,168 @@
+"""The tier that the data say: four cells of a quadrant, or the highest level of a checklist."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.panel.parts import Membership
+from partnerlab.scoring import kleene
+from partnerlab.scoring.evaluate import evaluate_rule
+from partnerlab.scoring.scores import PanelFacts
+from partnerlab.tiers.classify import Bands, Ladder, Quadrant, Share
+from partnerlab.tiers.cuts import Cuts, cut_axis
+from partnerlab.tiers.history import Outside
+
+LINES = ("quarter", "axis", "group", "line", "n")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What the rule says on the data.
+
+    Parameters
+    ----------
+    raw : ndarray of int8, shape (n, t)
+        The rule alone.
+    eligible : ndarray of int8, shape (n, t)
+        After caps.
+    hard, easy : ndarray of int8, shape (n, t)
+        The tier if every line were moved up, or down, by the margin.
+    corners : ndarray of bool, shape (2, 2, n, t), or None
+        For a quadrant: on each axis, whether the value clears the line moved up, and moved down.
+    lines : DataFrame
+        Cut lines.
+    """
+
+    raw: np.ndarray
+    eligible: np.ndarray
+    hard: np.ndarray
+    easy: np.ndarray
+    corners: np.ndarray | None
+    lines: pd.DataFrame = dataclasses.field(repr=False)
+
+
+def with_states(codes: np.ndarray, state: np.ndarray) -> np.ndarray:
+    """Put "not yet joined" and "lapsed" in place of tiers where the partner is no member."""
+    codes = np.where(state == Membership.NOT_YET, np.int8(Outside.NOT_YET), codes)
+    return np.where(state == Membership.LAPSED, np.int8(Outside.LAPSED), codes).astype(np.int8)
+
+
+def judge_quadrant(rule: Quadrant, facts: PanelFacts, *, margin: float) -> Judged:
+    """Put everybody into one of four cells."""
+    member = facts.panel.state == Membership.ACTIVE
+    gate = np.full(facts.shape, kleene.TRUE) if rule.gate is None else evaluate_rule(rule.gate, facts)
+    rated = member & (gate == kleene.TRUE)
+    x = cut_axis(rule.x, facts, rated, name="x")
+    y = cut_axis(rule.y, facts, rated, name="y")
+    truths = [kleene.compare(cuts.values, cuts.line, axis.operator) for cuts, axis in ((x, rule.x), (y, rule.y))]
+    raw = with_states(_cells(rule, truths[0], truths[1], gate), facts.panel.state)
+    corners = _corners(rule, x, y, margin) if margin else None
+    lines = pd.concat([x.table, y.table], ignore_index=True)
+    return Judged(raw=raw, eligible=raw, hard=raw, easy=raw, corners=corners, lines=lines)
+
+
+def _cells(rule: Quadrant, x: np.ndarray, y: np.ndarray, gate: np.ndarray) -> np.ndarray:
+    """Tier of each cell, shape ``(n, t)``; unknown unless every cell that is possible has the same tier."""
+    tiers = rule.tiers
+    nothing = tiers.index(rule.missing) if rule.missing != "unknown" else int(Outside.UNKNOWN)
+    outside = tiers.index(rule.outside) if rule.outside else nothing
+    table = np.full((3, 3, 3), nothing, dtype=np.int8)
+    for first in range(3):
+        for second in range(3):
+            possible = {rule.cells[f"{high}_{other}"] for high in _sides(first) for other in _sides(second)}
+            if len(possible) == 1:
+                table[kleene.TRUE, first, second] = tiers.index(possible.pop())
+    table[kleene.FALSE] = outside
+    return table.reshape(-1)[(gate * np.int8(9) + x * np.int8(3) + y)]
+
+
+def _sides(truth: int) -> tuple[str, ...]:
+    return {0: ("low",), 1: ("low", "high"), 2: ("high",)}[truth]
+
+
+def _corners(rule: Quadrant, x: Cuts, y: Cuts, margin: float) -> np.ndarray:
+    """On each axis: clears the line moved up; is not below the line moved down (an unknown value keeps its side)."""
+    found = []
+    for cuts, axis in ((x, rule.x), (y, rule.y)):
+        room = margin * np.abs(cuts.line)
+        up = kleene.exceeds(cuts.values, cuts.line + room, axis.operator)
+        down = kleene.exceeds(cuts.values, cuts.line - room, axis.operator)
+        found.append(np.stack([up, down | np.isnan(cuts.values) | np.isnan(cuts.line)]))
+    return np.stack(found)
+
+
+def judge_ladder(rule: Ladder | Bands, facts: PanelFacts, *, margin: float) -> Judged:
+    """Give everybody the highest level whose rule holds."""
+    state = facts.panel.state
+    truths = [evaluate_rule(step, facts) for _, step, _ in rule.steps]
+    raw = with_states(_highest(truths, rule), state)
+    shares = [share for _, _, share in rule.steps]
+    eligible = raw
+    if any(share is not None and share.cap is not None for share in shares):
+        eligible = with_states(_highest(_capped(truths, shares, raw, facts), rule), state)
+    hard = easy = eligible
+    if margin:
+        hard = with_states(_highest([evaluate_rule(step, facts, slack=margin) for _, step, _ in rule.steps], rule), state)
+        easy = with_states(_highest([evaluate_rule(step, facts, slack=-margin) for _, step, _ in rule.steps], rule), state)
+        hard, easy = np.where(raw == eligible, hard, eligible), np.where(raw == eligible, easy, eligible)
+    return Judged(raw=raw, eligible=eligible, hard=hard, easy=easy, corners=None, lines=_band_lines(rule, facts))
+
+
+def _highest(truths: list[np.ndarray], rule: Ladder | Bands) -> np.ndarray:
+    """First level that holds; unknown while a level above it is undecided (or what is proven, if the scheme says so)."""
+    codes = np.full(truths[0].shape, Outside.UNKNOWN, dtype=np.int8)
+    open_ = np.ones(truths[0].shape, dtype=bool)
+    doubt = np.zeros(truths[0].shape, dtype=bool)
+    for code, truth in enumerate(truths):
+        holds = open_ & (truth == kleene.TRUE)
+        codes[holds & ~doubt] = code
+        doubt |= open_ & (truth == kleene.UNKNOWN) & (rule.missing == "unknown")
+        open_ &= truth != kleene.TRUE
+        open_ &= ~doubt
+    if rule.else_ is not None:
+        failed = np.maximum.reduce(truths) == kleene.FALSE
+        codes[failed] = len(truths)
+    return codes
+
+
+def _capped(truths: list[np.ndarray], shares: list[Share | None], raw: np.ndarray, facts: PanelFacts) -> list[np.ndarray]:
+    """Truth values after caps: who finds a level full no longer meets it."""
+    rated = (raw >= 0).sum(axis=0)
+    placed = np.zeros(raw.shape, dtype=bool)
+    result = []
+    for truth, share in zip(truths, shares, strict=True):
+        mine = (truth == kleene.TRUE) & ~placed & (raw >= 0)
+        if share is not None and share.cap is not None:
+            stays = _best(mine, facts.number(str(share.rank_by)), np.floor(float(facts.amount(share.cap)) * rated + kleene.TOLERANCE), share.ties)
+            truth = np.where(mine & ~stays, kleene.FALSE, truth)
+            mine = mine & stays
+        placed |= mine
+        result.append(truth)
+    return result
+
+
+def _best(mine: np.ndarray, merit: np.ndarray, room: np.ndarray, ties: str) -> np.ndarray:
+    """The ``room`` best of each period by merit, bool ``(n, t)``; unknown merit ranks last."""
+    merit = np.where(mine, np.where(np.isnan(merit), -np.inf, merit), np.nan)
+    stays = mine.copy()
+    for column in range(mine.shape[1]):
+        here = -np.sort(-merit[mine[:, column], column])
+        places = int(room[column])
+        if len(here) <= places:
+            continue
+        edge = here[places] if ties == "out" else (here[places - 1] if places else np.inf)
+        stays[:, column] = mine[:, column] & ((merit[:, column] > edge) if ties == "out" else (merit[:, column] >= edge))
+    return stays
+
+
+def _band_lines(rule: Ladder | Bands, facts: PanelFacts) -> pd.DataFrame:
+    """Lines of bands, one row for each period; a checklist has none to draw."""
+    rows = []
+    if isinstance(rule, Bands):
+        for band in rule.bands:
+            line = np.nan if band.from_ is None else float(np.min(facts.amount(band.from_)))
+            rows += [(label, rule.value, band.name, line, pd.NA) for label in facts.panel.labels if band.from_ is not None]
+    return pd.DataFrame(rows, columns=list(LINES)).astype({"line": float, "n": "Int64"})

@@ -1,0 +1,255 @@
+"""Tier schemes: one reviewed, versioned file that computes and explains tiers."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import pydantic
+
+from partnerlab.errors import SpecError, nearest
+from partnerlab.scoring.conditions import RuleField
+from partnerlab.scoring.scorecard import Amount, Score, Scorecard
+from partnerlab.specs import Document, Spec, read_spec_file
+from partnerlab.tiers.classify import Bands, Classify, Ladder, Quadrant, Recorded
+from partnerlab.tiers.movement import Movement
+
+Words = str | tuple[str, ...]
+
+
+class Effective(Spec):
+    """From when until when a version holds."""
+
+    from_: date | None = pydantic.Field(default=None, alias="from")
+    until: date | None = None
+
+
+class RegionalStandard(Spec):
+    """Other parameters for some partners: who, what, approved by whom, why, until when.
+
+    Parameters
+    ----------
+    where : mapping of attribute to value or values
+        Whom it is for.
+    set : mapping of parameter to number
+        New values.
+    scale : mapping of parameter to number
+        Factors.
+    approved_by, reason : str
+        On whose word and why.
+    from_, until : date or None
+        Half open; applies to periods whose last day lies inside.
+    """
+
+    where: dict[str, Words] = pydantic.Field(min_length=1)
+    set: dict[str, Amount] = {}
+    scale: dict[str, Amount] = {}
+    approved_by: str
+    reason: str
+    from_: date | None = pydantic.Field(default=None, alias="from")
+    until: date | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.set and not self.scale:
+            raise ValueError("an override sets or scales at least one parameter")
+        if self.from_ and self.until and self.until <= self.from_:
+            raise ValueError(f"the override ends ({self.until}) before it begins ({self.from_})")
+        return self
+
+
+class Label(Spec):
+    """A word beside the tier, for everybody who meets a rule; labels may overlap."""
+
+    when: RuleField
+    meaning: str = ""
+
+
+class TierScheme(Spec):
+    """How a program makes tiers, in one file.
+
+    Parameters
+    ----------
+    scheme, version : str
+        Together the name under which tiers are published.
+    title : str
+        For people.
+    indicators : str
+        Where its indicators are declared: a shipped name, or a YAML file beside the scheme.
+    params : mapping of name to number
+        What the words of the program mean: "minimum", "high", "consistent".
+    overrides : list of RegionalStandard
+        Where other parameters apply.
+    scores : mapping of name to Score
+        Scores that the rules ask for; ``goal`` picks their weights.
+    classify : Quadrant, Ladder, Bands or Recorded
+        The rule.
+    movement : Movement
+        From the tier that the data say to the tier that is held.
+    labels : mapping of name to Label
+        Words beside the tier.
+    playbook : mapping of tier to tactics
+        What is owed to each tier.
+    glossary : mapping of word to meaning
+        Every tier and every indicator, score and parameter in plain words.
+    audience : mapping of name to {"internal", "partner"}
+        What partners are not shown; all else they are.
+
+    Raises
+    ------
+    SpecError
+        From YAML: naming file, line, key and remedy.
+
+    Examples
+    --------
+    >>> TierScheme.load("rating").name_version
+    'rating@1'
+    >>> TierScheme.load("quadrant").tiers
+    ('KEY PARTNERS', 'UNPOLISHED DIAMONDS', 'GROWTH HACKERS', 'DEMENTORS')
+    """
+
+    shipped: ClassVar[str | None] = "partnerlab.tiers.schemes"
+
+    scheme: str
+    version: Annotated[str, pydantic.BeforeValidator(lambda given: str(given) if isinstance(given, int | float) else given)] = "1"
+    title: str = ""
+    effective: Effective = Effective()
+    supersedes: str | None = None
+    unit: Literal["partner"] = "partner"
+    cadence: Literal["quarter", "month"] = "quarter"
+    indicators: str = "standard"
+    goal: str | None = None
+    params: dict[str, Amount | bool] = {}
+    overrides: tuple[RegionalStandard, ...] = ()
+    scores: dict[str, Score] = {}
+    classify: Classify
+    movement: Movement = Movement()
+    labels: dict[str, Label] = {}
+    playbook: dict[str, tuple[str | dict[str, Any], ...]] = {}
+    glossary: dict[str, str] = {}
+    audience: dict[str, Literal["internal", "partner"]] = {}
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Load from a YAML file, or by name from the schemes that ship: quadrant, rating, recorded.
+
+        Raises
+        ------
+        SpecError
+            Naming file, line, key and remedy.
+        """
+        document = read_spec_file(path, package=cls.shipped)
+        scheme = cls.from_document(document)
+        beside = Path(document.name).parent / scheme.indicators
+        if scheme.indicators.endswith((".yaml", ".yml")) and not Path(scheme.indicators).is_absolute():
+            return scheme.model_copy(update={"indicators": str(beside)})
+        return scheme
+
+    @classmethod
+    def from_document(cls, document: Document) -> Self:
+        """Check a parsed YAML document; the line of each mistake is known."""
+        if isinstance(document.data, dict):
+            cls._point_out_nulls(document)
+        return super().from_document(document)
+
+    @staticmethod
+    def _point_out_nulls(document: Document) -> None:
+        """A threshold without a value is a decision that nobody took."""
+        for name, value in (document.data.get("params") or {}).items() if isinstance(document.data.get("params"), dict) else ():
+            if value is None:
+                line = document.line(("params", name))
+                raise SpecError(f"{document.name}, line {line}, params.{name}: has no value; set a number", line=line, key=f"params.{name}")
+
+    @pydantic.field_validator("params", mode="before")
+    @classmethod
+    def _plain_params(cls, given: Any) -> Any:
+        for name, value in given.items() if isinstance(given, dict) else ():
+            if isinstance(value, str) and value.startswith("$"):
+                raise ValueError(f"parameter {name!r} must be a number, not another parameter")
+        return given
+
+    @pydantic.model_validator(mode="after")
+    def _names_hang_together(self) -> Self:
+        asked = list(self.classify.params())
+        for score in self.scores.values():
+            asked += score.asks()
+        for name in asked:
+            if name not in self.params:
+                raise ValueError(f"${name} is used but has no value under params{nearest(name, self.params)}")
+        for standard in self.overrides:
+            for name in (*standard.set, *standard.scale):
+                if name not in self.params:
+                    raise ValueError(f"overrides change {name!r}, which is not a parameter{nearest(name, self.params)}")
+        for tier in self.playbook:
+            if self.tiers and tier not in self.tiers:
+                raise ValueError(f"playbook names {tier!r}, which is not a tier{nearest(tier, self.tiers)}")
+        self._check_movement()
+        self._check_scorecard()
+        return self
+
+    def _check_movement(self) -> None:
+        if self.kind == "recorded":
+            if not self.movement.moves_freely:
+                raise ValueError("recorded tiers are taken as they are; remove movement, or classify from data")
+            return
+        ranks = [rank for rank in self.ranks if rank is not None]
+        if (self.movement.max_step_down or self.movement.max_step_up) and len(set(ranks)) < len(ranks):
+            raise ValueError("movement.max_step needs tiers of different rank; two tiers of this scheme are equally high")
+        if self.kind == "quadrant" and self.movement.margin and len(set(self.classify.cells.values())) < len(self.classify.cells):  # type: ignore[union-attr]
+            raise ValueError("movement.margin on a quadrant needs four different tiers; two cells share a name")
+
+    def _check_scorecard(self) -> None:
+        if self.scores:
+            Scorecard(scores=self.scores, goal=self.goal)
+
+    @property
+    def name_version(self) -> str:
+        """Name under which tiers are published."""
+        return f"{self.scheme}@{self.version}"
+
+    @property
+    def kind(self) -> str:
+        """How it classifies: quadrant, ladder, bands or recorded."""
+        return self.classify.kind
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Tiers, best first; empty for recorded tiers whose order the program gives."""
+        return self.classify.tiers
+
+    @property
+    def ranks(self) -> tuple[int | None, ...]:
+        """Height of each tier; None stands outside the order."""
+        return self.classify.ranks if not isinstance(self.classify, Recorded) else ()
+
+    @property
+    def scorecard(self) -> Scorecard | None:
+        """The scores with their goal."""
+        return Scorecard(scores=self.scores, goal=self.goal) if self.scores else None
+
+    @property
+    def goals(self) -> dict[str, float]:
+        """Share that each tier should have, for those with a goal."""
+        if not isinstance(self.classify, Ladder | Bands):
+            return {}
+        return {name: float(share.goal) for name, _, share in self.classify.steps if share and share.goal is not None}
+
+    def needs(self) -> list[str]:
+        """Names of the indicators and attributes that the scheme asks of a panel, each once."""
+        names = list(self.classify.names())
+        for score in self.scores.values():
+            names += score.needs()
+        names += [fact for label in self.labels.values() for fact in _facts(label)]
+        names += [attribute for standard in self.overrides for attribute in standard.where]
+        made = {*self.scores, *(part.name for score in self.scores.values() for part in score.walk() if part.name != part.metric)}
+        return [name for name in dict.fromkeys(names) if name not in made]
+
+
+def _facts(label: Label) -> list[str]:
+    from partnerlab.scoring.conditions import facts_of
+
+    return facts_of(label.when)
+
+
+__all__ = ["Label", "Quadrant", "RegionalStandard", "TierScheme"]

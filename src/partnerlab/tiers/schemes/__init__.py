@@ -1,0 +1,1 @@
+"""Tier schemes that ship with the package, each a YAML file."""
