@@ -38,7 +38,7 @@ def hash_ids(prefix: str, numbers: np.ndarray, *, known: np.ndarray | None = Non
 
 
 def blank(values: pa.Array, known: np.ndarray | None) -> pa.Array:
-    """The same with nulls where not known."""
+    """Put nulls where the value is not known."""
     if known is None:
         return values
     return pc.if_else(pa.array(np.asarray(known, dtype=bool)), values, pa.scalar(None, values.type))

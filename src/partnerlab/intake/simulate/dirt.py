@@ -11,7 +11,7 @@ from partnerlab.intake.simulate.realized import Realized
 
 
 def _with(table: pa.Table, **columns: object) -> pa.Table:
-    """The same rows with other values in some columns."""
+    """Give the same rows other values in some columns."""
     for name, values in columns.items():
         place = table.schema.get_field_index(name)
         kind = table.schema.field(name).type
@@ -49,12 +49,17 @@ def soil(realized: Realized, tables: dict[str, pa.Table]) -> dict[str, pa.Table]
     before = backwards["created_at"].to_numpy().astype("datetime64[us]") - np.timedelta64(30, "D")
     backwards = _with(backwards, deal_id=ids(backwards.num_rows, "B"), closed_at=pa.array(before, pa.timestamp("us")))
     orphans = _no_deal(_sample(tables["transactions"], dirt.orphan_transactions, rng))
-    orphans = _with(orphans, txn_id=ids(orphans.num_rows, "T"), partner_id=pa.array([f"ZZ{n:03d}" for n in range(orphans.num_rows)], pa.string()))
+    orphans = _with(orphans, txn_id=ids(orphans.num_rows, "T"), partner_id=ids(orphans.num_rows, "Z"))
     ancient = _with(_sample(tables["cases"], dirt.ancient_cases, rng), opened_at=np.datetime64("1970-01-01", "us"))
     ancient = _with(ancient, case_id=ids(ancient.num_rows, "S"))
     twice = _sample(tables["activities"], dirt.exact_duplicates, rng)
     twice = _with(twice, activity_id=ids(twice.num_rows, "A"))
     added = {
-        "partners": [tests], "leads": [lost], "deals": [negative, backwards], "transactions": [orphans], "cases": [ancient], "activities": [twice],
-    }  # fmt: skip
+        "partners": [tests],
+        "leads": [lost],
+        "deals": [negative, backwards],
+        "transactions": [orphans],
+        "cases": [ancient],
+        "activities": [twice],
+    }
     return {name: pa.concat_tables([table, *added.get(name, [])]) for name, table in tables.items()}

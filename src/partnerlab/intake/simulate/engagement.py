@@ -41,7 +41,7 @@ def _tactic_rows(realized: Realized, name: str) -> dict[str, np.ndarray]:
 
 
 def _partner_calls(realized: Realized) -> dict[str, np.ndarray]:
-    """Calls in which a partner offers something by itself: they do nothing."""
+    """Draw calls in which a partner offers something by itself: they do nothing."""
     rng = stream(realized.seed, "calls")
     rate = 0.35 * np.exp(0.5 * realized.latents.quality)[:, None] * realized.exposure
     partner, _, at = spread(realized, rng.poisson(rate), rng)
@@ -54,12 +54,14 @@ def _partner_calls(realized: Realized) -> dict[str, np.ndarray]:
 
 
 def _portal_rows(realized: Realized) -> dict[str, np.ndarray]:
-    """The first login to the portal of each partner who adopted it."""
+    """Log the first login to the portal of each partner who adopted it."""
     adopted = realized.latents.adopted
     first = (np.arange(realized.member.shape[1]) == adopted[:, None]) & realized.member
     partner, _, at = spread(realized, first.astype(np.int32), stream(realized.seed, "portal rows"))
     zeros = np.zeros(len(partner), dtype=np.int64)
-    return {"partner": partner, "at": at, "tactic": zeros - 2, "outcome": zeros, "minutes": zeros + 5.0, "cents": zeros, "initiated": zeros + 1}
+    return {
+        "partner": partner, "at": at, "tactic": zeros - 2, "outcome": zeros, "minutes": zeros + 5.0, "cents": zeros, "initiated": zeros + 1,
+    }  # fmt: skip
 
 
 def build_activities(realized: Realized) -> pa.Table:

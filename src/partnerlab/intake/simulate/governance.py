@@ -15,7 +15,7 @@ _CELLS = ("KEY PARTNERS", "UNPOLISHED DIAMONDS", "GROWTH HACKERS", "DEMENTORS")
 
 
 def _members_in(realized: Realized, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A few partners, each with one quarter in which it was a member throughout; never the last one."""
+    """Pick a few partners, each with one quarter in which it was a member throughout; never the last one."""
     whole = realized.exposure[:, :-1] > 0.999
     partner = np.flatnonzero(whole.any(axis=1) & (rng.random(len(whole)) < share))
     keys = rng.random((len(partner), whole.shape[1])) * whole[partner]

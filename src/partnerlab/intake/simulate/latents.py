@@ -106,11 +106,9 @@ def quarter_of_year(truth: Truth, periods: np.ndarray) -> np.ndarray:
 
 
 def _joining(truth: Truth, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Quarter of joining of candidates, before anybody left: ``already_members`` of them before the record."""
+    """Quarter of joining of candidates, before anybody left: ``already_members`` of them up to the first quarter of the record."""
     earlier = rng.random(count) < truth.already_members
-    late = 1 if truth.already_members < 1.0 else 0
-    inside = rng.integers(late, max(truth.periods, late + 1), count)
-    return np.where(earlier, rng.integers(-HISTORY, 1, count) - (1 - late), inside)
+    return np.where(earlier, rng.integers(-HISTORY, 1, count), rng.integers(1, truth.periods, count))
 
 
 def _walk(truth: Truth, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -122,7 +120,9 @@ def _walk(truth: Truth, count: int, rng: np.random.Generator) -> np.ndarray:
     return steps
 
 
-def log_hazard(truth: Truth, *, quality: np.ndarray, state: np.ndarray, region: np.ndarray, tenure: np.ndarray, quarters: np.ndarray) -> np.ndarray:
+def log_hazard(
+    truth: Truth, *, quality: np.ndarray, state: np.ndarray, region: np.ndarray, tenure: np.ndarray, quarters: np.ndarray
+) -> np.ndarray:
     """Linear predictor ``eta`` of `Truth`, without tactics; ``state`` in standard deviations, shapes ``(n, t)``."""
     if truth.lapse == 0.0:
         return np.full(tenure.shape, -np.inf, dtype=np.float32)
@@ -165,7 +165,7 @@ def draw_people(truth: Truth, *, count: int, rng: np.random.Generator) -> dict[s
 
 
 def assess_tiers(truth: Truth, *, merit: np.ndarray, tenure: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Recorded tier of each quarter, shape ``(n, p)``: assessed on joining and at every yearly renewal."""
+    """Find the recorded tier of each quarter, shape ``(n, p)``: assessed on joining and at every yearly renewal."""
     error = rng.normal(0.0, truth.assessment_sd, merit.shape).astype(np.float32)
     tiers = np.full(merit.shape, -1, dtype=np.int8)
     for t in range(merit.shape[1]):
@@ -198,7 +198,9 @@ def adopt_portal(truth: Truth, *, quality: np.ndarray, tenure: np.ndarray, rng: 
     return np.where(taken.any(axis=1), taken.argmax(axis=1), periods)
 
 
-def draw_trial(truth: Truth, *, tier: np.ndarray, quality: np.ndarray, tenure: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_trial(
+    truth: Truth, *, tier: np.ndarray, quality: np.ndarray, tenure: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Variant and real participation of each partner, both bool ``(n,)``; stratified by tier."""
     trial, t = truth.trial, truth.trial.start + truth.lead_in
     count = len(quality)

@@ -11,9 +11,9 @@ from partnerlab.intake.simulate.latents import expit, stream
 from partnerlab.intake.simulate.realized import Realized, spread
 
 _FIRST = (
-    "Nord", "Alpen", "Blue", "Clear", "Delta", "Ever", "Fjord", "Granite", "Harbor", "Iber", "Jade", "Kestrel", "Lumen", "Meridian", "Nova",
-    "Orion", "Pioneer", "Quanta", "River", "Sierra", "Terra", "Umbra", "Vector", "Willow", "Xenon", "Yellowtail", "Zephyr", "Andes", "Baltic",
-    "Cobalt",
+    "Nord", "Alpen", "Blue", "Clear", "Delta", "Ever", "Fjord", "Granite", "Harbor", "Iber",
+    "Jade", "Kestrel", "Lumen", "Meridian", "Nova", "Orion", "Pioneer", "Quanta", "River", "Sierra",
+    "Terra", "Umbra", "Vector", "Willow", "Xenon", "Yellowtail", "Zephyr", "Andes", "Baltic", "Cobalt",
 )  # fmt: skip
 _SECOND = (
     "bridge", "cloud", "craft", "data", "field", "forge", "gate", "grid", "house", "line", "logic", "mark", "net", "path", "point", "port",
@@ -56,8 +56,9 @@ def partner_names(count: int, rng: np.random.Generator) -> pa.Array:
     whole = len(_FIRST) * len(_SECOND) * len(_SUFFIX)
     order = rng.permutation(whole)
     place = order[np.arange(count) % whole]
-    words = [pick(_FIRST, place % len(_FIRST)), pick(_SECOND, place // len(_FIRST) % len(_SECOND)), pick(_SUFFIX, place // len(_FIRST) // len(_SECOND))]
-    names = pc.binary_join_element_wise(pc.binary_join_element_wise(words[0], words[1], ""), words[2], " ")
+    first, rest = place % len(_FIRST), place // len(_FIRST)
+    stem = pc.binary_join_element_wise(pick(_FIRST, first), pick(_SECOND, rest % len(_SECOND)), "")
+    names = pc.binary_join_element_wise(stem, pick(_SUFFIX, rest // len(_SECOND)), " ")
     again = np.arange(count) // whole
     return pc.if_else(pa.array(again == 0), names, pc.binary_join_element_wise(names, pc.cast(pa.array(again + 1), pa.string()), " "))
 
@@ -128,7 +129,7 @@ def build_tier_history(realized: Realized) -> pa.Table:
 
 
 def _day_in(realized: Realized, partner: np.ndarray, quarter: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A day of the membership in a quarter."""
+    """Draw a day of the membership in a quarter."""
     edges = realized.latents.truth.calendar.bounds_date(realized.latents.truth.start, realized.latents.truth.last)
     length = np.diff(edges).astype(np.int64)[quarter]
     opens, closes = realized.opens[partner, quarter], realized.closes[partner, quarter]
@@ -162,9 +163,8 @@ def _stated_facts(realized: Realized, says: np.ndarray) -> list[pa.Table]:
         again &= (says & ~silent)[:, None]
         partner, quarter = np.nonzero(again)
         stable = level + slope * quality[partner] + rng.normal(0.0, 0.8, len(says))[partner]
-        tables.append(
-            _profile_rows(partner, field, rng.random(len(partner)) < expit(stable), source, _day_in(realized, partner, quarter, rng), flag=True)
-        )
+        yes = rng.random(len(partner)) < expit(stable)
+        tables.append(_profile_rows(partner, field, yes, source, _day_in(realized, partner, quarter, rng), flag=True))
     return tables
 
 
@@ -174,9 +174,8 @@ def build_partner_profile(realized: Realized) -> pa.Table:
     rng = stream(realized.seed, "profile")
     says = ~np.isnan(latents.relevance).all(axis=1)
     partner, quarter = np.nonzero(latents.relevance_said & realized.member)
-    tables = [
-        _profile_rows(partner, "market_relevance", latents.relevance[partner, quarter], "manager_rated", _day_in(realized, partner, quarter, rng))
-    ]
+    points = latents.relevance[partner, quarter]
+    tables = [_profile_rows(partner, "market_relevance", points, "manager_rated", _day_in(realized, partner, quarter, rng))]
     first = realized.member.argmax(axis=1)
     speaker = np.flatnonzero(says)
     clients = np.rint(np.exp(rng.normal(3.6 + 0.4 * latents.quality[speaker], 0.9)))
@@ -192,7 +191,7 @@ def build_certifications(realized: Realized) -> pa.Table:
     """Table ``certifications``: persons' certificates that hold two years unless renewed or revoked."""
     latents = realized.latents
     rng = stream(realized.seed, "certifications")
-    staff = 0.22 * np.exp(0.4 * latents.quality)[:, None] + 0.5 * (latents.treated["training"] if "training" in latents.treated else 0)
+    staff = 0.22 * np.exp(0.4 * latents.quality)[:, None] + 0.5 * latents.treated.get("training", 0)
     partner, _, at = spread(realized, rng.poisson(staff * realized.exposure), rng)
     day = at.astype("datetime64[D]")
     person = partner.astype(np.int64) * 16 + rng.integers(0, 12, len(partner))

@@ -73,7 +73,7 @@ def draw_relevance(truth: Truth, *, quality: np.ndarray, tenure: np.ndarray, rng
 
 
 def draw_managers(truth: Truth, *, region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Manager of each partner, numbered through all regions, shape ``(n,)``."""
+    """Give each partner a manager, numbered through all regions, shape ``(n,)``."""
     sizes = np.array([area.managers for area in truth.regions.values()])
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return first[region] + (rng.random(len(region)) * sizes[region]).astype(np.int64)

@@ -64,7 +64,7 @@ class Realized:
 
 def joining_share(latents: Latents) -> np.ndarray:
     """Share of the quarter of joining that a partner is a member, in whole days, shape ``(n,)``."""
-    first, days = _quarter_days(latents)
+    days = _quarter_days(latents)[1]
     return 1.0 - _day_of(latents.joined_day, days) / days
 
 

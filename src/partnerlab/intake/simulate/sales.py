@@ -52,7 +52,7 @@ def days_later(at: np.ndarray, days: np.ndarray) -> np.ndarray:
 
 
 def draw_customers(realized: Realized, partner: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Customer of each event: near each partner's own circle, which overlaps with its neighbours'."""
+    """Draw the customer of each event: near each partner's own circle, which overlaps with its neighbours'."""
     region = realized.latents.region[partner].astype(np.int64)
     pool = 6 * np.bincount(realized.latents.region, minlength=region.max(initial=0) + 1) + 20
     place = (partner.astype(np.int64) * 7 + (40 * rng.random(len(partner)) ** 2.5).astype(np.int64)) % pool[region]
@@ -185,7 +185,9 @@ def build_deals(realized: Realized, deals: Deals) -> pa.Table:
     )
 
 
-def _colleagues(realized: Realized, deals: Deals, chance: float, rng: np.random.Generator, *, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _colleagues(
+    realized: Realized, deals: Deals, chance: float, rng: np.random.Generator, *, among: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """For some deals another partner of the same region who is a member then: positions of deal and partner."""
     chosen = np.flatnonzero(rng.random(len(deals.partner)) < chance)
     if not len(among) or not len(chosen):
@@ -260,7 +262,8 @@ def build_transactions(realized: Realized, deals: Deals) -> pa.Table:
     returned = -np.rint(base[back] * rng.choice((1.0, 0.5, 0.25), size=len(back))).astype(np.int64)
     deal = np.concatenate([deal, deal[back], deal[paid]])
     kind = np.repeat([0, 1, 2], [len(at), len(back), len(paid)])
-    booked = np.concatenate([at, days_later(at[back], rng.uniform(5.0, 60.0, len(back))), days_later(at[paid], rng.uniform(1.0, 20.0, len(paid)))])
+    credited, rewarded = days_later(at[back], rng.uniform(5.0, 60.0, len(back))), days_later(at[paid], rng.uniform(1.0, 20.0, len(paid)))
+    booked = np.concatenate([at, credited, rewarded])
     base = np.concatenate([base, returned, np.rint(base[paid] * 0.05).astype(np.int64)])
     keep = np.flatnonzero(booked < realized.edges[-1])
     deal, kind, booked, base = deal[keep], kind[keep], booked[keep], base[keep]

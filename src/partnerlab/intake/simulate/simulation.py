@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from partnerlab.errors import SourceError
+from partnerlab.intake.simulate.causes import true_effects
 from partnerlab.intake.simulate.dirt import soil
 from partnerlab.intake.simulate.engagement import (
     build_activities,
@@ -22,7 +24,15 @@ from partnerlab.intake.simulate.engagement import (
     build_promotions,
     build_surveys,
 )
-from partnerlab.intake.simulate.governance import build_aliases, build_appeals, build_manifest, build_overrides, build_program, build_quarters
+from partnerlab.intake.simulate.exact import true_flows, true_survival
+from partnerlab.intake.simulate.governance import (
+    build_aliases,
+    build_appeals,
+    build_manifest,
+    build_overrides,
+    build_program,
+    build_quarters,
+)
 from partnerlab.intake.simulate.people import build_certifications, build_partner_profile, build_partners, build_tier_history
 from partnerlab.intake.simulate.rates import draw_latents
 from partnerlab.intake.simulate.realized import Realized, realize
@@ -37,6 +47,7 @@ from partnerlab.intake.simulate.sales import (
     draw_leads,
 )
 from partnerlab.intake.simulate.truth import Truth
+from partnerlab.intake.simulate.twins import build_twin
 from partnerlab.intake.simulate.vintages import SYSTEMS, record_rows
 
 if TYPE_CHECKING:
@@ -118,16 +129,36 @@ class Simulation:
         """Ids of the partners in the order of every truth array, shape ``(n,)``."""
         return np.array([f"P{place:07d}" for place in range(len(self.realized.lapsed))])
 
+    def noise_free(self, *, scale: int = 20) -> dict[str, pa.Table]:
+        """Tables of the twin without count noise: leads are ``scale`` times the expected ones, whole by error diffusion.
+
+        The same road walked on them gives the flows of the partners' rates, with lines of leads
+        multiplied by ``scale``. Tables without leads in them stand as they are; deals and money stay away.
+        """
+        return {**build_twin(self.realized, scale=scale), "quarters": self.tables["quarters"], "program": self.tables["program"]}
+
     def truth_rates(self) -> np.ndarray:
-        """Expected counted leads of each partner in each quarter of the record, shape ``(n, t)``; 0 outside membership."""
+        """Look up the expected counted leads of each partner in each quarter, shape ``(n, t)``; 0 outside membership."""
         return (self.realized.latents.rate * self.realized.exposure)[:, self.truth.lead_in :]
 
     def truth_hazards(self) -> np.ndarray:
-        """Probability that a member at the start of a quarter lapses in it, shape ``(n, t)``; 0 up to the quarter of joining."""
+        """Look up the probability that a member at the start of a quarter lapses in it, shape ``(n, t)``; 0 up to joining."""
         return self.realized.latents.hazard[:, self.truth.lead_in :].astype(np.float64)
 
+    def truth_flows(self, *, cuts: Mapping[str, Sequence[float]], tiers: Sequence[str] | None = None, noise: bool = True) -> pd.DataFrame:
+        """Flows between tiers in the whole population: see `true_flows`."""
+        return true_flows(self.truth, cuts=cuts, tiers=tiers, noise=noise)
+
+    def truth_survival(self, *, times: Sequence[int] | None = None) -> pd.DataFrame:
+        """Membership curve by tenure in the whole population: see `true_survival`."""
+        return true_survival(self.truth, times=times)
+
+    def truth_effects(self) -> pd.DataFrame:
+        """Effect of each tactic on each tier beside the naive comparison: see `true_effects`."""
+        return true_effects(self.truth)
+
     def source(self) -> Source:
-        """The tables as a source in memory."""
+        """Open the tables as a source in memory."""
         from partnerlab.intake.source import connect
 
         return connect(dict(self.tables))

@@ -183,10 +183,12 @@ class Dirt(Spec):
 
 def _regions() -> dict[str, Region]:
     return {
-        "EMEA": Region(share=0.40, level=0.10, managers=4, countries=("DE", "FR", "GB", "NL", "PL", "ES", "SE", "ZA"), currency="EUR"),
+        "EMEA": Region(share=0.40, level=0.10, managers=4, countries=("DE", "FR", "GB", "NL", "PL", "ES", "SE", "ZA")),
         "AMER": Region(share=0.30, level=0.20, managers=3, countries=("US", "CA"), currency="USD", rate=0.92),
-        "APAC": Region(share=0.20, level=-0.15, hazard=0.15, managers=2, countries=("JP", "SG", "AU", "IN", "KR"), currency="SGD", rate=0.68),
-        "LATAM": Region(share=0.10, level=-0.35, hazard=0.30, managers=1, countries=("BR", "MX", "CO", "CL"), currency="BRL", rate=0.17),
+        "APAC": Region(
+            share=0.20, level=-0.15, hazard=0.15, managers=2, countries=("JP", "SG", "AU", "IN", "KR"), currency="SGD", rate=0.68
+        ),
+        "LATAM": Region(share=0.10, level=-0.35, hazard=0.30, countries=("BR", "MX", "CO", "CL"), currency="BRL", rate=0.17),
     }
 
 
@@ -197,9 +199,18 @@ def _tactics() -> dict[str, Tactic]:
         ),
         "training": Tactic(activity="training", chance=0.12, liking=0.4, effect=(0.05, 0.12, 0.20), carry=0.7, minutes=180, cost=350),
         "co_marketing": Tactic(
-            activity="co_marketing", chance=0.06, liking=1.2, effect=(0.25, 0.15, 0.05), carry=0.3, minutes=120, cost=4000, campaign="Joint webinar"
+            activity="co_marketing",
+            chance=0.06,
+            liking=1.2,
+            effect=(0.25, 0.15, 0.05),
+            carry=0.3,
+            minutes=120,
+            cost=4000,
+            campaign="Joint webinar",
         ),
-        "dinner": Tactic(activity="event", chance=0.08, liking=1.5, effect=(0.0, 0.0, 0.0), minutes=150, cost=900, campaign="Partner dinner"),
+        "dinner": Tactic(
+            activity="event", chance=0.08, liking=1.5, effect=(0.0, 0.0, 0.0), minutes=150, cost=900, campaign="Partner dinner"
+        ),
         "lead_share": Tactic(activity="lead_share", chance=0.10, liking=1.0, effect=(0.10, 0.10, 0.10), minutes=20),
         "email": Tactic(activity="email", chance=0.55, liking=0.2, effect=(0.0, 0.0, 0.0), most=4, minutes=6, direction="ask"),
     }
@@ -341,7 +352,7 @@ class Truth(Spec):
 
     @classmethod
     def plain(cls, **changes: object) -> Self:
-        """A bare program: no tactics, portal, trial, dirt, late rows or lead-in; one region in one currency.
+        """Make a bare program: no tactics, portal, trial, dirt, late rows or lead-in; one region in one currency.
 
         What is left is count noise, quality, state, join and lapse. Meant for coverage runs.
         """

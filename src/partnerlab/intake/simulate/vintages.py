@@ -25,7 +25,7 @@ SYSTEMS = {
 
 
 def _earlier_lead(table: pa.Table) -> pa.Table:
-    """A lead before anybody decided on it."""
+    """Show a lead before anybody decided on it."""
     count = table.num_rows
     return (
         table.set_column(table.schema.get_field_index("disposition"), "disposition", pa.repeat("new", count))
@@ -35,7 +35,7 @@ def _earlier_lead(table: pa.Table) -> pa.Table:
 
 
 def _earlier_money(table: pa.Table) -> pa.Table:
-    """A row whose amount was first entered a tenth too low."""
+    """Show a row whose amount was first entered a tenth too low."""
     for name in ("amount", "amount_base"):
         place = table.schema.get_field_index(name)
         lower = pc.cast(pc.multiply(pc.cast(table[name], pa.float64()), 0.9), pa.decimal128(18, 2), safe=False)
@@ -58,8 +58,9 @@ def _event_time(realized: Realized, name: str, table: pa.Table) -> np.ndarray:
     return np.where(np.isnat(at), first, np.clip(at, first, last))
 
 
-def _restate(name: str, table: pa.Table, recorded: np.ndarray, late: np.ndarray, share: float, realized: Realized) -> tuple[pa.Table, np.ndarray]:
+def _restate(name: str, table: pa.Table, recorded: np.ndarray, late: np.ndarray, realized: Realized) -> tuple[pa.Table, np.ndarray]:
     """Put an earlier version of some rows behind the table; the row as it stands is recorded later."""
+    share = realized.latents.truth.restated
     rng = stream(realized.seed, f"restated {name}")
     changed = np.flatnonzero((rng.random(table.num_rows) < share) & ~late)
     end = realized.edges[-1].astype("datetime64[s]") + EXTRACT_DAYS * 86400
@@ -80,7 +81,7 @@ def record_rows(realized: Realized, name: str, table: pa.Table) -> pa.Table:
         delay = np.where(late, rng.integers(20 * 86400, 80 * 86400, table.num_rows), delay)
     recorded = np.minimum(_event_time(realized, name, table) + np.minimum(delay, 80 * 86400).astype("timedelta64[s]"), end + 3 * 86400)
     if name in EARLIER and truth.restated:
-        table, recorded = _restate(name, table, recorded, late, truth.restated, realized)
+        table, recorded = _restate(name, table, recorded, late, realized)
     if "source_system" in table.column_names:
         return table.append_column("recorded_at", instants(recorded))
     return stamp(table, key=TABLES[name].key, system=SYSTEMS[name], recorded_at=recorded)
