@@ -32,7 +32,7 @@ def net_change(came: int, left: int, *, level: float = 0.95, of: int = 1) -> tup
     Examples
     --------
     >>> [round(edge) for edge in net_change(30, 6)]
-    [15, 30]
+    [13, 30]
     >>> net_change(0, 0)
     (0.0, 0.0)
     """
