@@ -13,10 +13,11 @@ from partnerlab.panel.indicators import Indicator, Indicators
 from partnerlab.panel.panel import Membership, Panel, Provenance, RecordedTiers, RunIn
 
 #: Names that load an engine's libraries when first used.
-_LATER = {"build_panel": "build", "DataSpan": "span", "data_span": "span"}
+_LATER = {"build_panel": "build", "compare_panels": "compare", "DataSpan": "span", "data_span": "span"}
 
 __all__ = [
-    "DataSpan", "Indicator", "Indicators", "Membership", "Panel", "Provenance", "RecordedTiers", "RunIn", "build_panel", "data_span",
+    "DataSpan", "Indicator", "Indicators", "Membership", "Panel", "Provenance", "RecordedTiers", "RunIn",
+    "build_panel", "compare_panels", "data_span",
 ]  # fmt: skip
 
 

@@ -28,7 +28,8 @@ from partnerlab.periods import Calendar
 
 #: What the panel keeps of each partner.
 ATTRIBUTES = (
-    "name", "region", "segment", "industry", "partner_type", "country", "manager_id", "parent_partner_id", "joined_at", "left_at", "joined_source",
+    "name", "region", "segment", "industry", "partner_type", "country", "manager_id", "parent_partner_id",
+    "joined_at", "left_at", "joined_source",
 )  # fmt: skip
 
 
@@ -123,7 +124,7 @@ def _provenance(source: Source, moment: datetime | None, span: DataSpan, notes: 
 
 
 def _wanted(source: Source, indicators: Indicators | str | Path | None, only: Sequence[str] | None) -> tuple[Indicators, list[str]]:
-    """Indicators to compute, and why others are not."""
+    """Choose the indicators to compute, and say why others are not."""
     if "partners" not in source.columns():
         raise MissingTableError(f"{source.url}: needs table partners, one row for each partner", table="partners")
     shipped = indicators is None or indicators == "standard"
@@ -150,7 +151,7 @@ def _wanted(source: Source, indicators: Indicators | str | Path | None, only: Se
 
 
 def _substitutes(source: Source, indicator: Indicator) -> list[str]:
-    """What is taken in place of a column that may be absent."""
+    """Say what is taken in place of a column that may be absent."""
     present = source.columns()[indicator.table]
     if indicator.value == "amount_base" and "amount_base" not in present:
         return [f"{indicator.name}: {indicator.table} has no amount_base; amounts are taken as they stand"]
@@ -273,7 +274,7 @@ def _is_whole(indicator: Indicator) -> bool:
 def _run_in(
     wanted: Indicators, arrays: Mapping[str, Mapping[str, np.ndarray]], covered: Mapping[str, np.ndarray], exposure: np.ndarray, back: int
 ) -> RunIn | None:
-    """What the windows reach back to, for those indicators that have one."""
+    """Keep what the windows reach back to, for those indicators that have one."""
     names = [name for name, indicator in wanted.indicators.items() if indicator.window > 1]
     if not names:
         return None

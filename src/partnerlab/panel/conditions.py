@@ -7,6 +7,7 @@ value, or an and/or/not of such, is refused when the indicator is made.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import sqlglot
 from sqlglot import exp
@@ -20,14 +21,14 @@ _ALLOWED = (
     exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Is, exp.Null,
     exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Neg,
 )  # fmt: skip
-_TRUTH = (exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Is)
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Is)
 _LONGEST = 2000
 _NUMBERS = ("money", "number", "integer", "share")
 _EXAMPLE = "status = 'won' and amount > 1000"
 
 
 def parse_condition(text: str, *, columns: Mapping[str, Column]) -> exp.Expression:
-    """Read a condition over the columns of a table.
+    r"""Read a condition over the columns of a table.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def parse_condition(text: str, *, columns: Mapping[str, Column]) -> exp.Expressi
     >>> from partnerlab.intake.contract import TABLES
     >>> deals = {column.name: column for column in TABLES["deals"].columns}
     >>> parse_condition("status in ('won', 'lost')", columns=deals).sql()
-    '"status" IN (\\'won\\', \\'lost\\')'
+    '"status" IN (\'won\', \'lost\')'
     """
     if len(text) > _LONGEST:
         raise ValueError(f"the condition has {len(text)} characters; keep it under {_LONGEST}")
@@ -67,15 +68,18 @@ def parse_condition(text: str, *, columns: Mapping[str, Column]) -> exp.Expressi
     for column in list(tree.find_all(exp.Column)):
         _check_column(column, columns)
     _refuse_other_shapes(tree, columns, text)
-    for comparison in tree.find_all(exp.EQ, exp.NEQ, exp.In):
-        _check_closed_list(comparison, columns)
+    for comparison in tree.find_all(*_COMPARISONS):
+        _check_comparison(comparison, columns, text)
     return tree
 
 
 def _refuse_other_nodes(tree: exp.Expression, text: str) -> None:
     for node in tree.walk():
         if not isinstance(node, _ALLOWED):
-            raise ValueError(f"{node.sql(dialect='duckdb')!r} may not stand in a condition ({text!r}); compare columns with values, as in {_EXAMPLE!r}")
+            part = node.sql(dialect="duckdb")
+            raise ValueError(  # noqa: TRY004 - the text is wrong, not the type of an argument
+                f"{part!r} may not stand in a condition ({text!r}); compare columns with values, as in {_EXAMPLE!r}"
+            )
         if isinstance(node, exp.In) and (node.args.get("query") or node.args.get("unnest") or node.args.get("field")):
             raise ValueError(f"'in' needs a list of values ({text!r})")
         if node.comments:
@@ -107,25 +111,37 @@ def _refuse_other_shapes(tree: exp.Expression, columns: Mapping[str, Column], te
 def _is_truth(node: exp.Expression, columns: Mapping[str, Column]) -> bool:
     if isinstance(node, exp.Column):
         return columns[node.name].type == "flag"
-    if isinstance(node, _TRUTH):
+    if isinstance(node, (*_COMPARISONS, exp.And, exp.Or, exp.Not, exp.Paren)):
         return True
     return isinstance(node, exp.Boolean)
 
 
-def _check_closed_list(comparison: exp.Expression, columns: Mapping[str, Column]) -> None:
-    """A category can only equal a value of its closed list: a typing slip would count nothing in silence."""
-    sides = [comparison.this, *comparison.expressions] if isinstance(comparison, exp.In) else [comparison.left, comparison.right]
+def _check_comparison(comparison: exp.Expression, columns: Mapping[str, Column], text: str) -> None:
+    """Hold the values to the column's type and closed list: a typing slip would count nothing in silence."""
+    sides = [comparison.this, *(comparison.args.get(key) for key in ("expression", "low", "high")), *comparison.expressions]
     named = [columns[side.name] for side in sides if isinstance(side, exp.Column)]
+    if not named:
+        raise ValueError(f"{comparison.sql()!r} compares nothing; name a column ({text!r})")
+    if any(isinstance(value, exp.Boolean) and column.type != "flag" for value in sides for column in named):
+        raise ValueError(f"{named[0].name} is {named[0].type}, neither true nor false; compare it with a value ({text!r})")
     for value in sides:
-        if not isinstance(value, exp.Literal):
-            continue
         for column in named:
-            if column.values and value.is_string and value.name not in column.values:
-                raise ValueError(f"{column.name} is never {value.name!r}{nearest(value.name, column.values)}")
-            if column.type in _NUMBERS and value.is_string:
-                raise ValueError(f"{column.name} is a number; compare it with {value.name}, not with the text {value.name!r}")
-            if column.type not in (*_NUMBERS, "date", "instant", "flag") and not value.is_string:
-                raise ValueError(f"{column.name} is text; compare it with {value.name!r} in quotes")
+            if isinstance(value, exp.Literal):
+                _check_value(value, column)
+
+
+def _check_value(value: exp.Literal, column: Column) -> None:
+    if column.values and value.is_string and value.name not in column.values:
+        raise ValueError(f"{column.name} is never {value.name!r}{nearest(value.name, column.values)}")
+    if column.type in _NUMBERS and value.is_string:
+        raise ValueError(f"{column.name} is a number; compare it with {value.name}, not with the text {value.name!r}")
+    if column.type in ("date", "instant"):
+        try:
+            datetime.fromisoformat(value.name)
+        except ValueError as error:
+            raise ValueError(f"{column.name} is a {column.type}; write it as '2026-10-01', not {value.name!r}") from error
+    elif column.type not in (*_NUMBERS, "flag") and not value.is_string:
+        raise ValueError(f"{column.name} is text; compare it with {value.name!r} in quotes")
 
 
 def can_be_true(tree: exp.Expression, *, absent: set[str]) -> bool:

@@ -143,7 +143,8 @@ def _attributes(
         indexed = given.set_index(key) if key in given.columns else given
         indexed = indexed.set_axis(indexed.index.astype(str))
         if indexed.index.has_duplicates:
-            raise ParameterError(f"attributes: {int(indexed.index.duplicated().sum())} partners stand on several rows; give one row for each")
+            twice = int(indexed.index.duplicated().sum())
+            raise ParameterError(f"attributes: {twice} partners stand on several rows; give one row for each", rows=twice)
         if len(indexed) == len(partners) and given.index.equals(pd.RangeIndex(len(given))) and key not in given.columns:
             raise ParameterError(f"attributes need a column {key!r}, or the partners as index")
         about = indexed.reindex(about.index)
@@ -154,7 +155,7 @@ def _attributes(
         values = pd.Series(frame[name].to_numpy()[told]).groupby(rows[told])
         changing = int((values.nunique() > 1).sum())
         if changing:
-            raise ParameterError(f"frame.{name} changes within {changing} partners; an attribute must stay, and an indicator must be a number")
+            raise ParameterError(f"frame.{name} changes within {changing} partners; an attribute must stay, an indicator must be a number")
         about[name] = values.first().reindex(range(len(partners))).to_numpy()
     return about.reset_index(drop=True)
 

@@ -74,7 +74,8 @@ class Indicator(Spec):
 
     Examples
     --------
-    >>> won = Indicator.model_validate({"name": "won", "from": "deals", "where": "status = 'won'", "at": "closed_at", "window": 4})
+    >>> said = {"name": "won", "from": "deals", "where": "status = 'won'", "at": "closed_at", "window": 4}
+    >>> won = Indicator.model_validate(said)
     >>> won.statistic, won.missing, won.is_count
     ('count', 'zero', True)
     """
@@ -125,7 +126,7 @@ class Indicator(Spec):
         if self.statistic in ("count", "active") and self.value is not None:
             raise ValueError(f"statistic {self.statistic} counts rows and takes no value; drop it, or say sum, mean or distinct")
         if self.statistic in _NO_WINDOW and self.window != 1:
-            raise ValueError(f"statistic {self.statistic} is a state at the end of the period or cannot be added up; drop window: {self.window}")
+            raise ValueError(f"statistic {self.statistic} is a state at the end of a period, or no sum; drop window: {self.window}")
         for key, fits in (("at_least", self.statistic == "active"), ("ends", self.statistic == "held"),
                           ("squares", self.statistic in ("sum", "mean")), ("role", self.from_ == "deals")):  # fmt: skip
             if key in self.model_fields_set and getattr(self, key) not in (None, False) and not fits:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from partnerlab.panel.parts import Membership
@@ -43,7 +45,7 @@ def membership(
     shape = (len(start), len(edges) - 1)
     state = np.empty(shape, dtype=np.int8)
     exposure = np.empty(shape, dtype=np.float32)
-    for column, (opens, closes) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for column, (opens, closes) in enumerate(itertools.pairwise(edges)):
         end = closes if until is None else max(min(closes, until), opens)
         state[:, column] = np.where(start >= end, Membership.NOT_YET, np.where(stop < end, Membership.LAPSED, Membership.ACTIVE))
         days = (np.minimum(stop, end) - np.maximum(start, opens)).astype(np.int64)

@@ -17,6 +17,8 @@ from partnerlab.periods import Calendar
 
 __all__ = ["Membership", "Panel", "Provenance", "RecordedTiers", "RunIn"]
 
+_ARRAYS = ("totals", "counts", "squares")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Panel:
@@ -80,7 +82,7 @@ class Panel:
     attributes: pd.DataFrame = dataclasses.field(repr=False)
     partial: np.ndarray = dataclasses.field(repr=False)
     recorded: RecordedTiers | None = dataclasses.field(repr=False, default=None)
-    provenance: Provenance = Provenance()
+    provenance: Provenance = dataclasses.field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         n, t = self.state.shape
@@ -88,7 +90,7 @@ class Panel:
             raise ParameterError(f"panel: partners, state, exposure, attributes and partial must agree on {n} partners by {t} periods")
         if n > 1 and not (self.partners[1:] > self.partners[:-1]).all():
             raise ParameterError("panel.partners must be sorted and without repeats")
-        for field in ("totals", "counts", "squares"):
+        for field in _ARRAYS:
             for name, array in getattr(self, field).items():
                 if name not in self.indicators:
                     raise ParameterError(f"panel.{field}: no indicator is called {name!r}{nearest(name, self.indicators.names)}")
@@ -215,8 +217,7 @@ class Panel:
         if name in self.indicators:
             return self.indicators[name]
         why = next((note for note in self.provenance.notes if note.startswith(f"{name}:")), None)
-        said = f"this panel has no indicator {why}" if why else f"this panel has no indicator {name!r}{nearest(name, self.indicators.names)}"
-        raise MissingTableError(said, indicator=name)
+        raise MissingTableError(f"this panel has no indicator {why or repr(name) + nearest(name, self.indicators.names)}", indicator=name)
 
     @property
     def member(self) -> np.ndarray:
@@ -271,7 +272,7 @@ class Panel:
         return np.hstack([early_totals, totals]), np.hstack([early_counts, counts]), np.hstack([early_unseen, unseen])
 
     def _before(self, name: str, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The same for the ``width`` periods before the first; what no run-in tells of is unseen."""
+        """Give the same for the ``width`` periods before the first; what no run-in tells of is unseen."""
         n = self.shape[0]
         known = 0 if self.run_in is None or name not in self.run_in.totals else min(width, self.run_in.width)
         lacking = width - known
@@ -315,7 +316,7 @@ class Panel:
             attributes = attributes.assign(left_at=left.mask(left > pd.Timestamp(self.calendar.start(end))))
         return dataclasses.replace(
             self,
-            **{field: {name: array[:, :columns] for name, array in getattr(self, field).items()} for field in ("totals", "counts", "squares")},
+            **{field: {name: array[:, :columns] for name, array in getattr(self, field).items()} for field in _ARRAYS},
             covered={name: array[..., :columns] for name, array in self.covered.items()},
             state=self.state[:, :columns],
             exposure=self.exposure[:, :columns],
@@ -341,7 +342,7 @@ class Panel:
         return dataclasses.replace(
             self,
             partners=self.partners[mask],
-            **{field: {name: array[mask] for name, array in getattr(self, field).items()} for field in ("totals", "counts", "squares")},
+            **{field: {name: array[mask] for name, array in getattr(self, field).items()} for field in _ARRAYS},
             covered={name: array[mask] if array.ndim == 2 else array for name, array in self.covered.items()},
             run_in=None if self.run_in is None else self.run_in.select(mask),
             state=self.state[mask],

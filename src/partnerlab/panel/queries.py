@@ -93,7 +93,7 @@ def check_available(source: Source, indicator: Indicator) -> None:
     present = _present(source, indicator)
     for table in ("deals", "deal_partners") if indicator.table == "deals" else (indicator.table,):
         if table not in source.columns():
-            raise MissingTableError(f"{indicator.name}: needs table {table}, which this program does not have", table=table, indicator=indicator.name)
+            raise MissingTableError(f"{indicator.name}: needs table {table}, which this program does not have", table=table)
     needed = [_PARTNER] if indicator.table != "deals" else ["deal_id"]
     needed.append(str(indicator.event_time))
     if indicator.value is not None and indicator.statistic not in ("share", "held"):
@@ -169,7 +169,7 @@ def _over_rows(tree: exp.Expression) -> exp.Expression:
 
 
 def _value(indicator: Indicator, present: set[str], currency: str | None) -> exp.Expression | None:
-    """What is summed, counted or taken: as a whole number where it is added up."""
+    """Write what is summed, counted or taken: as a whole number where it is added up."""
     if indicator.value is None:
         return None
     one, zero = exp.Literal.number(1), exp.Literal.number(0)
@@ -206,7 +206,7 @@ def _base_amount(present: set[str], currency: str | None) -> exp.Expression:
 
 
 def _partner_rows(source: Source, indicator: Indicator, columns: list[str], as_of: datetime | None) -> exp.Select:
-    """The table's rows with the partner each belongs to; deals by the part that the partner plays in them."""
+    """Select the table's rows with the partner each belongs to; deals by the part that the partner plays in them."""
     if indicator.table != "deals":
         return select_rows(source, indicator.table, columns=list(dict.fromkeys([_PARTNER, *columns])), as_of=as_of)
     of_part = {"role", "is_primary", "weight"}
@@ -227,7 +227,7 @@ def _partner_rows(source: Source, indicator: Indicator, columns: list[str], as_o
 
 
 def period_case(clock: exp.Expression, edges: list[exp.Expression], *, low: int = 0, high: int | None = None) -> exp.Expression:
-    """Number of the period that a moment falls in: a balanced tree of comparisons with the inner edges.
+    """Write the number of the period that a moment falls in: a balanced tree of comparisons with the inner edges.
 
     Examples
     --------
@@ -240,7 +240,8 @@ def period_case(clock: exp.Expression, edges: list[exp.Expression], *, low: int 
         return exp.Literal.number(low)
     middle = (low + high) // 2
     earlier = exp.LT(this=clock.copy(), expression=edges[middle + 1].copy())
-    return exp.Case().when(earlier, period_case(clock, edges, low=low, high=middle)).else_(period_case(clock, edges, low=middle + 1, high=high))
+    case = exp.Case().when(earlier, period_case(clock, edges, low=low, high=middle))
+    return case.else_(period_case(clock, edges, low=middle + 1, high=high))
 
 
 def _grouped(rows: exp.Select, indicator: Indicator) -> exp.Select:
@@ -264,7 +265,7 @@ def _by_partner(rows: exp.Select, asked: Mapping[str, exp.Expression]) -> exp.Se
 
 
 def _last(rows: exp.Select) -> exp.Select:
-    """The last value told in each period; of two told at once, the larger."""
+    """Take the last value told in each period; of two told at once, the larger."""
     order = exp.Order(expressions=[exp.Ordered(this=field("moment"), desc=True), exp.Ordered(this=field(_VALUE), desc=True)])
     rank = exp.Window(this=exp.RowNumber(), partition_by=[field(_PARTNER), field(_PERIOD)], order=order)
     ranked = exp.select(field(_PARTNER), field(_PERIOD), field(_VALUE), exp.alias_(rank, "rank_in_period", quoted=True))
@@ -282,10 +283,12 @@ def _held(rows: exp.Select, indicator: Indicator, source: Source, cut: Cut) -> e
     grid = _grid({kind: cut.edges(kind)[1:] for kind in sorted(set(kinds.values()))})
     edge = {name: exp.column(f"edge_{kind}", table="e", quoted=True) for name, kind in kinds.items()}
     begun = exp.LT(this=field(str(indicator.event_time)), expression=edge[indicator.event_time])
-    lasts = [exp.or_(field(name).is_(exp.Null()), exp.GTE(this=field(name), expression=edge[name])) for name in indicator.interval_ends if name in present]
+    ends = [name for name in indicator.interval_ends if name in present]
+    lasts = [exp.or_(field(name).is_(exp.Null()), exp.GTE(this=field(name), expression=edge[name])) for name in ends]
     value = field(_VALUE) if indicator.value in present else None
     chosen = [field(_PARTNER), exp.column(_PERIOD, table="e", quoted=True), *([value] if value is not None else [])]
-    valid = exp.select(*chosen).from_(rows.subquery(exp.to_identifier(ROW, quoted=True))).join(grid.subquery(closing), on=exp.and_(begun, *lasts))
+    valid = exp.select(*chosen).from_(rows.subquery(exp.to_identifier(ROW, quoted=True)))
+    valid = valid.join(grid.subquery(closing), on=exp.and_(begun, *lasts))
     total: exp.Expression = exp.Count(this=exp.Star())
     if value is not None:
         nameless = exp.Sum(this=exp.Case().when(value.copy().is_(exp.Null()), exp.Literal.number(1)).else_(exp.Literal.number(0)))
@@ -294,7 +297,7 @@ def _held(rows: exp.Select, indicator: Indicator, source: Source, cut: Cut) -> e
 
 
 def _grid(edges: Mapping[str, list[exp.Expression]]) -> exp.Query:
-    """A row for each period with its closing edge, as instant and as day."""
+    """Write a row for each period with its closing edge, as instant and as day."""
     length = len(next(iter(edges.values())))
     selects = [
         exp.select(

@@ -45,8 +45,8 @@ def read_recorded(source: Source, *, partners: np.ndarray, cut: Cut, skip: int =
         return None
     tiers = order_tiers(intervals["tier"], stated=source.program.tier_order)
     at = np.searchsorted(partners, intervals["partner"].to_numpy(dtype=str))
-    codes = _codes(intervals, at, tiers, shape=(len(partners), len(cut.instants) - 1), edges=cut.instants, ordered=bool(source.program.tier_order))
-    codes = codes[:, skip:]
+    shape = (len(partners), len(cut.instants) - 1)
+    codes = _codes(intervals, at, tiers, shape=shape, edges=cut.instants, ordered=bool(source.program.tier_order))[:, skip:]
     truncated = np.zeros(len(partners), dtype=bool)
     np.logical_or.at(truncated, at, intervals["left_truncated"].to_numpy())
     return RecordedTiers(tiers=tiers, codes=codes, left_truncated=truncated, right_censored=codes[:, -1] >= 0, intervals=intervals)

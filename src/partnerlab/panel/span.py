@@ -82,9 +82,8 @@ class DataSpan:
         low, high = self.calendar.parse(self.first), self.calendar.parse(self.last)
         for label, period in ((first, periods[0]), (last, periods[-1])):
             if not low <= period <= high:
-                raise ParameterError(
-                    f"{label} lies outside the data, which run from {self.first} to {self.last}; choose within", first=self.first, last=self.last
-                )
+                said = f"{label} lies outside the data, which run from {self.first} to {self.last}; choose within"
+                raise ParameterError(said, first=self.first, last=self.last)
         return periods
 
     def covered(self, table: str, periods: np.ndarray) -> np.ndarray:
@@ -139,7 +138,8 @@ def data_span(source: Source, *, calendar: Calendar | None = None, as_of: dateti
     tables = {name: stretch for name in FLOWS if (stretch := _stretch(source, name, moment)) is not None}
     pooled = tables or {name: stretch for name in _STATES if (stretch := _stretch(source, name, moment)) is not None}
     if not pooled:
-        raise SampleError(f"{source.url}: no row carries a date{'' if moment is None else f' up to {moment:%Y-%m-%d}'}; nothing can be cut into periods")
+        known = "" if moment is None else f" up to {moment:%Y-%m-%d}"
+        raise SampleError(f"{source.url}: no row carries a date{known}; nothing can be cut into periods")
     whole = Stretch(
         first=min(s.first for s in pooled.values()), last=max(s.last for s in pooled.values()), rows=sum(s.rows for s in pooled.values())
     )
@@ -176,7 +176,7 @@ def _stretch(source: Source, table: str, as_of: datetime | None) -> Stretch | No
     clock = TABLES[table].time
     if clock is None or clock not in source.columns().get(table, ()):
         return None
-    fact = ("stretch", table, as_of)
+    fact = ("panel", "stretch", table, as_of)
     if fact not in source.facts:
         rows = select_rows(source, table, columns=[clock], as_of=as_of).subquery(exp.to_identifier(ROW, quoted=True))
         asked = [exp.alias_(exp.Min(this=field(clock)), "first", quoted=True), exp.alias_(exp.Max(this=field(clock)), "last", quoted=True)]
@@ -226,7 +226,7 @@ def read_as_of(as_of: datetime | date | str | None, calendar: Calendar) -> datet
         try:
             as_of = date.fromisoformat(as_of) if len(as_of) == 10 else datetime.fromisoformat(as_of)
         except ValueError as error:
-            raise ParameterError(f"as_of is {as_of!r}; write a day such as '2026-10-05' or an instant such as '2026-10-05T12:00'") from error
+            raise ParameterError(f"as_of is {as_of!r}; write a day such as '2026-10-05' or an instant, '2026-10-05T12:00'") from error
     if not isinstance(as_of, datetime):
         next_day = datetime.combine(as_of + timedelta(days=1), time(), tzinfo=ZoneInfo(calendar.timezone))
         return next_day.astimezone(UTC).replace(tzinfo=None) - timedelta(microseconds=1)
