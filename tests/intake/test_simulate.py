@@ -152,3 +152,20 @@ def test_writing_over_something_is_refused(clean, tmp_path):
 def test_a_truth_whose_tiers_and_cuts_disagree_is_refused():
     with pytest.raises(ValueError, match="tier_cuts must hold 2 falling lines"):
         Truth(tier_cuts=(0.1,))
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        Truth.plain(n_partners=1, n_quarters=2),
+        Truth(n_partners=1, n_quarters=2, lead_in=0),
+        Truth(n_partners=3, n_quarters=2, lapse=0.0, never_says=1.0),
+        Truth(n_partners=5, n_quarters=3, leads=1e-6, already_members=0.0),
+        Truth(n_partners=5, n_quarters=3, first="2024Q3", timezone="America/Sao_Paulo", already_members=1.0),
+    ],
+    ids=["one bare partner", "one partner", "nobody leaves or speaks", "nothing happens", "elsewhere"],
+)
+def test_tiny_and_empty_programs_are_whole(truth):
+    tables = simulate_program(truth, seed=1).tables
+    assert set(tables) == set(TABLES)
+    assert tables["partners"].num_rows == truth.n_partners + truth.dirt.test_partners

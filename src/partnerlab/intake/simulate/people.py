@@ -28,21 +28,20 @@ _EXITS = ("did not renew", "went to a competitor", "closed business", "merged", 
 _CERTIFICATES = ("Sales Associate", "Solution Engineer", "Architect")
 PROGRAM = "channel"
 
-#: Yes/no facts of a profile: log odds for a partner of average quality, log odds for each standard deviation of it, and who says so.
+#: Yes/no facts of a profile: log odds for a partner of average engagement, log odds for each standard deviation of it, and who says so.
 FACTS = {
-    "opt_in": (1.2, 0.5, "attested"),
-    "is_partner": (3.0, 0.3, "attested"),
-    "meets": (0.2, 0.9, "manager_rated"),
-    "speaks": (-0.6, 0.8, "manager_rated"),
-    "access_to_others": (-0.4, 0.7, "manager_rated"),
-    "visible_in_facilities": (-0.9, 0.7, "measured"),
-    "tells_needs": (0.1, 0.6, "manager_rated"),
-    "dedicates_resources": (-0.5, 1.0, "attested"),
-    "mgp_potential": (-0.7, 1.0, "manager_rated"),
+    "opt_in": (1.9, 1.2, "attested"),
+    "is_partner": (3.2, 0.5, "attested"),
+    "meets": (1.0, 1.8, "manager_rated"),
+    "speaks": (1.3, 1.4, "manager_rated"),
+    "access_to_others": (0.5, 1.8, "manager_rated"),
+    "visible_in_facilities": (0.2, 1.6, "measured"),
+    "tells_needs": (0.6, 1.4, "manager_rated"),
+    "dedicates_resources": (-0.5, 1.6, "attested"),
 }
 
 #: Things that a partner does in a quarter or not: chance for one of average quality.
-EVENTS = {"referred_new_mgp": 0.03, "suggestion": 0.12}
+EVENTS = {"referred_new_mgp": 0.12, "suggestion": 0.25}
 
 
 def partner_types(realized: Realized) -> np.ndarray:
@@ -137,35 +136,50 @@ def _day_in(realized: Realized, partner: np.ndarray, quarter: np.ndarray, rng: n
     return edges[quarter] + np.minimum(day.astype(np.int64) + (opens > 0), length - 1)
 
 
-def _profile_rows(partner: np.ndarray, field: str, number: np.ndarray, source: str, day: np.ndarray, *, flag: bool = False) -> pa.Table:
-    text = pick(("no", "yes"), number.astype(np.int8)) if flag else pc.cast(pa.array(np.asarray(number, dtype=np.int64)), pa.string())
+def _profile_rows(field: str, partner: np.ndarray, day: np.ndarray, number: np.ndarray, *, source: str) -> pa.Table:
+    """Rows of one field; yes/no facts are given as booleans, and say so in words."""
+    number = np.asarray(number)
+    text = (
+        pick(("no", "yes"), number.astype(np.int8)) if number.dtype == bool else pc.cast(pa.array(number.astype(np.float64)), pa.string())
+    )
     return contract_table(
         "partner_profile",
         partner_id=name_ids("P", partner),
         field=pa.repeat(field, len(partner)),
         value=text,
-        number=np.asarray(number, dtype=np.float64),
+        number=number.astype(np.float64),
         source=pa.repeat(source, len(partner)),
         valid_from=dates(day),
     )
 
 
 def _stated_facts(realized: Realized, says: np.ndarray) -> list[pa.Table]:
-    """Yes/no facts: said when the partner is first seen, and again now and then, with changes."""
-    member, quality = realized.member, realized.latents.quality
+    """Tabulate yes/no facts: said when the partner is first seen, and again now and then, with changes."""
+    count, member = len(says), realized.member
     first = member.argmax(axis=1)
+    engaged = 0.7 * realized.latents.quality + 0.7 * stream(realized.seed, "engagement").standard_normal(count)
     tables = []
     for field, (level, slope, source) in FACTS.items():
         rng = stream(realized.seed, f"profile {field}")
-        silent = rng.random(len(says)) < 0.05
+        silent = rng.random(count) < 0.03
         again = member & (rng.random(member.shape, dtype=np.float32) < 0.12)
-        again[np.arange(len(first)), first] = True
+        again[np.arange(count), first] = True
         again &= (says & ~silent)[:, None]
         partner, quarter = np.nonzero(again)
-        stable = level + slope * quality[partner] + rng.normal(0.0, 0.8, len(says))[partner]
+        stable = level + slope * engaged[partner] + rng.normal(0.0, 0.5, count)[partner]
         yes = rng.random(len(partner)) < expit(stable)
-        tables.append(_profile_rows(partner, field, yes, source, _day_in(realized, partner, quarter, rng), flag=True))
+        tables.append(_profile_rows(field, partner, _day_in(realized, partner, quarter, rng), yes, source=source))
     return tables
+
+
+def _first_words(realized: Realized, says: np.ndarray, rng: np.random.Generator) -> list[pa.Table]:
+    """Tabulate what is said once, when the partner is first seen: clients in its network, chance of growing."""
+    speaker = np.flatnonzero(says)
+    quality, first = realized.latents.quality[speaker], realized.member.argmax(axis=1)[speaker]
+    clients = np.rint(np.exp(rng.normal(3.6 + 0.4 * quality, 0.9)))
+    promise = np.round(expit(-0.7 + quality + rng.normal(0.0, 0.7, len(speaker))), 2)
+    said = [("network_clients", clients, "self_reported"), ("mgp_potential", promise, "manager_rated")]
+    return [_profile_rows(field, speaker, _day_in(realized, speaker, first, rng), number, source=source) for field, number, source in said]
 
 
 def build_partner_profile(realized: Realized) -> pa.Table:
@@ -174,17 +188,14 @@ def build_partner_profile(realized: Realized) -> pa.Table:
     rng = stream(realized.seed, "profile")
     says = ~np.isnan(latents.relevance).all(axis=1)
     partner, quarter = np.nonzero(latents.relevance_said & realized.member)
-    points = latents.relevance[partner, quarter]
-    tables = [_profile_rows(partner, "market_relevance", points, "manager_rated", _day_in(realized, partner, quarter, rng))]
-    first = realized.member.argmax(axis=1)
-    speaker = np.flatnonzero(says)
-    clients = np.rint(np.exp(rng.normal(3.6 + 0.4 * latents.quality[speaker], 0.9)))
-    tables.append(_profile_rows(speaker, "network_clients", clients, "self_reported", _day_in(realized, speaker, first[speaker], rng)))
+    day = _day_in(realized, partner, quarter, rng)
+    tables = [_profile_rows("market_relevance", partner, day, latents.relevance[partner, quarter], source="manager_rated")]
     for field, level in EVENTS.items():
         chance = level * np.exp(0.6 * latents.quality)[:, None]
         partner, quarter = np.nonzero(realized.member & (rng.random(realized.member.shape) < chance))
-        tables.append(_profile_rows(partner, field, np.ones(len(partner)), "attested", _day_in(realized, partner, quarter, rng), flag=True))
-    return pa.concat_tables([*tables, *_stated_facts(realized, says)])
+        yes = np.ones(len(partner), dtype=bool)
+        tables.append(_profile_rows(field, partner, _day_in(realized, partner, quarter, rng), yes, source="attested"))
+    return pa.concat_tables([*tables, *_first_words(realized, says, rng), *_stated_facts(realized, says)])
 
 
 def build_certifications(realized: Realized) -> pa.Table:
