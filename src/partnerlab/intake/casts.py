@@ -147,7 +147,9 @@ def canonical(column: Column, kind: str, *, expression: exp.Expr, zone: str = "U
         value = exp.Case().when(expression, exp.Literal.number(1)).when(exp.not_(expression.copy()), exp.Literal.number(0))
     if simple == "integer" and column.type == "flag":
         return expression.neq(0)
-    return _as(value, {"money": "decimal(18, 2)", "number": "double", "share": "double", "integer": "bigint", "flag": "boolean"}[column.type])
+    return _as(
+        value, {"money": "decimal(18, 2)", "number": "double", "share": "double", "integer": "bigint", "flag": "boolean"}[column.type]
+    )
 
 
 def clean_text(column: Column, expression: exp.Expr) -> exp.Expr:

@@ -59,7 +59,7 @@ class Column:
     minimum, maximum : float or None
         Smallest and largest value that can be meant.
     planned : bool
-        The date may lie in the future (an expiry, an expected close).
+        The date may lie after the data's last day (an expiry, an expected close, the day of the extract).
     instead : str or None
         Column that stands in where this one is empty.
     """
@@ -122,7 +122,9 @@ class Table:
             if column.name == name:
                 return column
         names = [column.name for column in self.columns]
-        raise MissingTableError(f"the contract's table {self.name} has no column {name!r}{nearest(name, names)}", table=self.name, column=name)
+        raise MissingTableError(
+            f"the contract's table {self.name} has no column {name!r}{nearest(name, names)}", table=self.name, column=name
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -150,8 +152,8 @@ def _partner(*, must: bool = False) -> Column:
 _COMMON = (
     _may("source_system", "text", "system or extract that the row came from"),
     _may("source_id", "id", "the row's id in that system"),
-    _may("recorded_at", "instant", "when the source knew it; several versions of a key differ in it"),
-    _may("ingested_at", "instant", "when it was read into this source"),
+    _may("recorded_at", "instant", "when the source knew it; several versions of a key differ in it", planned=True),
+    _may("ingested_at", "instant", "when it was read into this source", planned=True),
     _may("row_hash", "text", "fingerprint of the row as it was read"),
 )
 

@@ -74,6 +74,8 @@ class Lazy:
         not be read can be told from those that were never there.
     undeclared : tuple of str
         Instants for which the mapping names no zone.
+    parts : tuple of Lazy
+        What it was stacked from, if from several.
     ready : bool
         It has been read.
     """
@@ -83,6 +85,7 @@ class Lazy:
     zones: Mapping[str, str] = dataclasses.field(default_factory=dict)
     probes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     undeclared: tuple[str, ...] = ()
+    parts: tuple[Lazy, ...] = ()
     ready: bool = False
 
     def read(self, table: str, name: str, *, program_zone: str) -> exp.Expr:
@@ -113,7 +116,12 @@ class DuckDBEngine:
     program_zone = "UTC"
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, *, catalog: str = "memory", schema: str = "main", lazy: Mapping[str, Lazy] | None = None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        catalog: str = "memory",
+        schema: str = "main",
+        lazy: Mapping[str, Lazy] | None = None,
     ) -> None:
         self._connection = connection
         self._lazy = dict(lazy or {})
@@ -126,7 +134,12 @@ class DuckDBEngine:
         self._tables: dict[str, dict[str, str]] = {}
         for table, column, sql_type in found:
             self._tables.setdefault(table, {})[column] = kind_of(sql_type)
-        for name, lazy_table in self._lazy.items():
+        self.add_lazy(self._lazy)
+
+    def add_lazy(self, lazy: Mapping[str, Lazy]) -> None:
+        """Add tables of a raw export, each under its contract name."""
+        self._lazy |= lazy
+        for name, lazy_table in lazy.items():
             contract = TABLES[name]
             self._tables[name] = {c: casts.READY[contract.column(c).type] for c in lazy_table.kinds if c in contract.names} | {
                 c: kind for c, kind in lazy_table.kinds.items() if c not in contract.names
@@ -151,13 +164,16 @@ class DuckDBEngine:
         """Values that are written as text and could not be read as the contract's type."""
         if table not in self._misread:
             bare = Lazy(select=f"SELECT * FROM {_quote(table)}", kinds=self._tables[table])
-            self._misread[table] = find_misreadings(self, table, self._lazy.get(table, bare))
+            lazy = self._lazy.get(table, bare)
+            found = [item for part in lazy.parts or (lazy,) for item in find_misreadings(self, table, part)]
+            self._misread[table] = tuple(_merged(found, name) for name in dict.fromkeys(item.column for item in found))
         return self._misread[table]
 
     def wall_clocks(self, table: str) -> tuple[str, ...]:
         """Columns of a raw export whose times state no zone and whose mapping declares none."""
         lazy = self._lazy.get(table)
-        return tuple(name for name in lazy.undeclared if _has_wall_clock(self, name, lazy)) if lazy else ()
+        parts = (lazy.parts or (lazy,)) if lazy else ()
+        return tuple(dict.fromkeys(name for part in parts for name in part.undeclared if _has_wall_clock(self, name, part)))
 
     def fetch(self, sql: str) -> pa.Table:
         """Answer one SELECT."""
@@ -185,6 +201,13 @@ class DuckDBEngine:
             raise SourceError(f"DuckDB could not read: {_first_line(error)}") from error
 
 
+def _merged(found: list[Misreading], name: str) -> Misreading:
+    """Misreadings of one column over all parts that a table is stacked from."""
+    mine = [item for item in found if item.column == name]
+    examples = dict.fromkeys(example for item in mine for example in item.examples)
+    return Misreading(column=name, rows=sum(item.rows for item in mine), examples=tuple(examples)[:3])
+
+
 def _has_wall_clock(engine: DuckDBEngine, name: str, lazy: Lazy) -> bool:
     """Whether a column holds a time of day without an offset."""
     kind = casts.base_kind(lazy.kinds[name])
@@ -201,7 +224,9 @@ def _has_wall_clock(engine: DuckDBEngine, name: str, lazy: Lazy) -> bool:
 def find_misreadings(engine: DuckDBEngine, table: str, lazy: Lazy) -> tuple[Misreading, ...]:
     """Count the raw values of each column that became NULL although something was written there."""
     aggregates: list[exp.Expr] = []
-    names = [name for name in lazy.kinds if name in TABLES[table].names and (name in lazy.probes or casts.base_kind(lazy.kinds[name]) == "text")]
+    names = [
+        name for name in lazy.kinds if name in TABLES[table].names and (name in lazy.probes or casts.base_kind(lazy.kinds[name]) == "text")
+    ]
     names = [name for name in names if TABLES[table].column(name).type not in ("id", "text", "category")]
     for name in names:
         raw = exp.column(lazy.probes.get(name, name), quoted=True)
@@ -216,7 +241,9 @@ def find_misreadings(engine: DuckDBEngine, table: str, lazy: Lazy) -> tuple[Misr
     sql = exp.select(*aggregates).sql("duckdb", identify=True)
     (found,) = engine.fetch(f"{sql} FROM ({lazy.select}) AS raw").to_pylist()
     return tuple(
-        Misreading(column=name, rows=int(found["rows_" + name]), examples=tuple(dict.fromkeys((found["low_" + name], found["high_" + name]))))
+        Misreading(
+            column=name, rows=int(found["rows_" + name]), examples=tuple(dict.fromkeys((found["low_" + name], found["high_" + name])))
+        )
         for name in names
         if found["rows_" + name]
     )
@@ -252,13 +279,8 @@ def open_frames(frames: Mapping[str, pd.DataFrame | pa.Table]) -> DuckDBEngine:
         for column in empty:
             index = frame.schema.get_field_index(column)
             frame = frame.set_column(index, column, frame[column].cast(pa.string()))
-        connection.register("frame_" + name, frame)
-        connection.execute(f'CREATE VIEW {_quote(name)} AS SELECT * FROM {_quote("frame_" + name)}')
-    # only the frames themselves count, not the names under which Arrow was registered
-    engine = DuckDBEngine(connection)
-    for name in frames:
-        engine._tables.pop("frame_" + name, None)
-    return engine
+        connection.register(name, frame)
+    return DuckDBEngine(connection, catalog="temp")
 
 
 def open_file(path: Path, *, schema: str) -> DuckDBEngine:

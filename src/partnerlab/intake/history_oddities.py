@@ -53,11 +53,18 @@ def _partners_with_several(desk: Desk, table: str, column: str, *, only: exp.Exp
 def _join_dates(desk: Desk) -> Iterator[Finding]:
     """W5. Join dates that nobody stated, or stated after the partner was already there."""
     if desk.has("partners", "joined_source"):
-        unstated = exp.or_(field("joined_source").is_(exp.Null()), exp.NEQ(this=field("joined_source"), expression=exp.Literal.string("stated")))
+        unstated = exp.or_(
+            field("joined_source").is_(exp.Null()), exp.NEQ(this=field("joined_source"), expression=exp.Literal.string("stated"))
+        )
         rows = _tally(desk, "partners", unstated, "joined_source")
         if rows:
             yield Finding(
-                table="partners", column="joined_source", rule="W5", rows=rows, action="kept", meaning="the join date is not stated by the program"
+                table="partners",
+                column="joined_source",
+                rule="W5",
+                rows=rows,
+                action="kept",
+                meaning="the join date is not stated by the program",
             )
     elif desk.has("partners", "joined_at"):
         rows = _tally(desk, "partners", field("joined_at").is_(exp.Null()), "joined_at")
@@ -74,7 +81,12 @@ def _join_dates(desk: Desk) -> Iterator[Finding]:
     rows = desk.number(query.where(field("joined_source").eq("stated"), after))
     if rows:
         yield Finding(
-            table="partners", column="joined_at", rule="W5", rows=rows, action="kept", meaning="stated join date comes after the first recorded tier"
+            table="partners",
+            column="joined_at",
+            rule="W5",
+            rows=rows,
+            action="kept",
+            meaning="stated join date comes after the first recorded tier",
         )
 
 
@@ -84,7 +96,9 @@ def _renames(desk: Desk) -> Iterator[Finding]:
         return
     rows = _partners_with_several(desk, "partner_aliases", "alias")
     if rows:
-        yield Finding(table="partner_aliases", column="alias", rule="W4", rows=rows, action="kept", meaning="partners that go by several names")
+        yield Finding(
+            table="partner_aliases", column="alias", rule="W4", rows=rows, action="kept", meaning="partners that go by several names"
+        )
     several = exp.GT(this=exp.Count(this=exp.Distinct(expressions=[field("partner_id")])), expression=exp.Literal.number(1))
     shared = exp.select(field("alias")).from_(desk.rows("partner_aliases", "partner_id", "alias"))
     shared = shared.where(field("alias").is_(exp.Null()).not_()).group_by(field("alias")).having(several)
@@ -102,7 +116,9 @@ def _stated_twice(desk: Desk) -> Iterator[Finding]:
         return
     rows = _partners_with_several(desk, "partner_profile", "value", only=field("field").eq("joined_at"), needs=("field",))
     if rows:
-        yield Finding(table="partner_profile", column="value", rule="W5", rows=rows, action="kept", meaning="partners with several stated join dates")
+        yield Finding(
+            table="partner_profile", column="value", rule="W5", rows=rows, action="kept", meaning="partners with several stated join dates"
+        )
 
 
 def _tiers_at_once(desk: Desk) -> Iterator[Finding]:
@@ -147,13 +163,21 @@ def _batch_terminations(desk: Desk) -> Iterator[Finding]:
 def _strange_tiers(desk: Desk) -> Iterator[Finding]:
     """W12. Tiers that the program does not list."""
     query = exp.select(field("tier"), exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True))
-    found = {str(row["tier"]): int(row["rows"]) for row in desk.ask(query.from_(desk.rows("tier_history", "tier")).group_by(field("tier"))) if row["tier"]}
+    found = {
+        str(row["tier"]): int(row["rows"])
+        for row in desk.ask(query.from_(desk.rows("tier_history", "tier")).group_by(field("tier")))
+        if row["tier"]
+    }
     known = desk.source.program.tier_order
     strange = {tier: rows for tier, rows in found.items() if tier not in known}
     if strange:
         shown = ", ".join(f"{tier} ({rows})" for tier, rows in sorted(strange.items()))
-        meaning = "tiers that program.tier_order does not list" if known else "program.tier_order is not given: which tier is better is not known"
-        yield Finding(table="tier_history", column="tier", rule="W12", rows=sum(strange.values()), action="kept", meaning=meaning, examples=shown)
+        meaning = (
+            "tiers that program.tier_order does not list" if known else "program.tier_order is not given: which tier is better is not known"
+        )
+        yield Finding(
+            table="tier_history", column="tier", rule="W12", rows=sum(strange.values()), action="kept", meaning=meaning, examples=shown
+        )
 
 
 def _unequal_split(desk: Desk) -> Iterator[Finding]:

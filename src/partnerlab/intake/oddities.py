@@ -78,7 +78,11 @@ def _unattributed(desk: Desk, table: str) -> Iterator[Finding]:
 
 def _drift(found: list[dict]) -> str:
     """Lowest and highest quarterly share, among quarters with enough rows to say."""
-    shares = sorted((int(row["lost"]) / int(row["rows"]), f"{int(row['year'])}Q{int(row['quarter'])}") for row in found if row["year"] and row["rows"] >= 50)
+    shares = sorted(
+        (int(row["lost"]) / int(row["rows"]), f"{int(row['year'])}Q{int(row['quarter'])}")
+        for row in found
+        if row["year"] and row["rows"] >= 50
+    )
     if len(shares) < 2:
         return ""
     (low, first), (high, last) = shares[0], shares[-1]
@@ -119,7 +123,12 @@ def _wall_clocks(desk: Desk, table: str) -> Iterator[Finding]:
     """W9. Wall-clock times without a declared zone, or 'UTC' times that keep local business hours."""
     for name in desk.source.wall_clocks(table):
         yield Finding(
-            table=table, column=name, rule="W9", rows=0, action="read as UTC", meaning="times state no zone and the mapping declares no naive_tz"
+            table=table,
+            column=name,
+            rule="W9",
+            rows=0,
+            action="read as UTC",
+            meaning="times state no zone and the mapping declares no naive_tz",
         )
     clock, zone = TABLES[table].time, desk.source.program.timezone
     shift = _hours_from_utc(zone)
@@ -127,7 +136,11 @@ def _wall_clocks(desk: Desk, table: str) -> Iterator[Finding]:
         return
     hour = exp.Extract(this=exp.var("HOUR"), expression=field(str(clock)))
     query = exp.select(exp.alias_(hour, "hour", quoted=True), exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True))
-    found = {int(row["hour"]): int(row["rows"]) for row in desk.ask(query.from_(desk.rows(table, str(clock))).group_by(hour.copy())) if row["hour"] is not None}
+    found = {
+        int(row["hour"]): int(row["rows"])
+        for row in desk.ask(query.from_(desk.rows(table, str(clock))).group_by(hour.copy()))
+        if row["hour"] is not None
+    }
     total = sum(found.values())
     if total < 200:
         return
@@ -161,17 +174,25 @@ def _money(desk: Desk, table: str) -> Iterator[Finding]:
         rows = count(desk, table, below, "unit_price")
         if rows:
             examples = desk.examples(TABLES[table], "unit_price", below.copy(), needs=())
-            yield Finding(table=table, column="unit_price", rule="W11", rows=rows, action="kept", meaning="unit price is negative", examples=examples)
+            yield Finding(
+                table=table, column="unit_price", rule="W11", rows=rows, action="kept", meaning="unit price is negative", examples=examples
+            )
     if table != "transactions" or not desk.has(table, "kind", "amount"):
         return
     notes = count(desk, table, field("kind").eq("credit_note"), "kind")
     if notes:
-        yield Finding(table=table, column="kind", rule="W17", rows=notes, action="kept; they subtract", meaning="credit notes (cancellations)")
-    against = exp.or_(exp.and_(field("kind").eq("invoice"), field("amount") < 0), exp.and_(field("kind").eq("credit_note"), field("amount") > 0))
+        yield Finding(
+            table=table, column="kind", rule="W17", rows=notes, action="kept; they subtract", meaning="credit notes (cancellations)"
+        )
+    against = exp.or_(
+        exp.and_(field("kind").eq("invoice"), field("amount") < 0), exp.and_(field("kind").eq("credit_note"), field("amount") > 0)
+    )
     rows = count(desk, table, against, "kind", "amount")
     if rows:
         examples = desk.examples(TABLES[table], "amount", against.copy(), needs=("kind",))
-        yield Finding(table=table, column="amount", rule="W11", rows=rows, action="kept", meaning="the sign is against the kind", examples=examples)
+        yield Finding(
+            table=table, column="amount", rule="W11", rows=rows, action="kept", meaning="the sign is against the kind", examples=examples
+        )
     if desk.has(table, "partner_id"):
         yield from _net_losers(desk)
 
@@ -196,7 +217,11 @@ def _stray_categories(desk: Desk, table: str) -> Iterator[Finding]:
     for column in TABLES[table].columns:
         if column.type != "category" or not desk.has(table, column.name):
             continue
-        strays = {value: rows for value, rows in stray_values(desk.source, table, column.name).items() if str(value).strip().lower() not in column.values}
+        strays = {
+            value: rows
+            for value, rows in stray_values(desk.source, table, column.name).items()
+            if str(value).strip().lower() not in column.values
+        }
         if strays:
             shown = ", ".join(f"{value} ({rows})" for value, rows in sorted(strays.items(), key=lambda item: -item[1])[:EXAMPLES])
             kept = "counted as 'other'" if "other" in column.values else "kept as they are; no filter will find them"
@@ -225,7 +250,9 @@ def _personal_data(desk: Desk, table: str) -> Iterator[Finding]:
             mail = exp.Like(this=field(name), expression=exp.Literal.string("%@%"))
             rows = count(desk, table, mail, name)
             if rows:
-                yield Finding(table=table, column=name, rule="W14", rows=rows, action="kept", meaning="mail addresses where a hash should be")
+                yield Finding(
+                    table=table, column=name, rule="W14", rows=rows, action="kept", meaning="mail addresses where a hash should be"
+                )
 
 
 def _orphans(desk: Desk, table: str) -> Iterator[Finding]:
@@ -240,4 +267,12 @@ def _orphans(desk: Desk, table: str) -> Iterator[Finding]:
         rows = count(desk, table, orphan, column.name)
         if rows:
             examples = desk.examples(TABLES[table], column.name, orphan.copy(), needs=())
-            yield Finding(table=table, column=column.name, rule="W18", rows=rows, action="kept", meaning=f"names nobody in {parent}", examples=examples)
+            yield Finding(
+                table=table,
+                column=column.name,
+                rule="W18",
+                rows=rows,
+                action="kept",
+                meaning=f"names nobody in {parent}",
+                examples=examples,
+            )

@@ -97,4 +97,6 @@ class Program(Spec):
         except pydantic.ValidationError as error:
             found = error.errors(include_url=False)[0]
             place = ".".join(map(str, found["loc"]))
-            raise SourceError(f"{url}: table program, column {place}: {found['msg'].removeprefix('Value error, ')}; mend the row") from error
+            raise SourceError(
+                f"{url}: table program, column {place}: {found['msg'].removeprefix('Value error, ')}; mend the row"
+            ) from error

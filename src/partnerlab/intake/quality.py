@@ -101,7 +101,8 @@ class DataQuality:
         rows, names = sum(self.tables.values()), len(self.tables)
         grades = self.table.groupby("grade")["rows"].agg(["size", "sum"]) if len(self.table) else None
         rejected, aside, warned = (
-            (int(grades.loc[g, "size"]), int(grades.loc[g, "sum"])) if grades is not None and g in grades.index else (0, 0) for g in _GRADES.values()
+            (int(grades.loc[g, "size"]), int(grades.loc[g, "sum"])) if grades is not None and g in grades.index else (0, 0)
+            for g in _GRADES.values()
         )
         return (
             f"{names} table{'s' * (names != 1)}, {rows:,} row{'s' * (rows != 1)}: "
@@ -209,5 +210,7 @@ def require_tables(source: Source, analysis: str, *tables: str) -> None:
     if missing:
         several = "tables" if len(missing) > 1 else "table"
         raise MissingTableError(
-            f"{analysis} needs the {several} {', '.join(missing)}; {source.url} has {', '.join(present)}", analysis=analysis, tables=tuple(missing)
+            f"{analysis} needs the {several} {', '.join(missing)}; {source.url} has {', '.join(present)}",
+            analysis=analysis,
+            tables=tuple(missing),
         )

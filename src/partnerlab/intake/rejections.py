@@ -54,7 +54,12 @@ def _repeated_keys(desk: Desk, table: str) -> Iterator[Finding]:
     inner = exp.to_identifier(ROW, quoted=True)
     spare = desk.number(exp.select(exp.alias_(exp.Sum(this=field("times") - 1), "spare", quoted=True)).from_(groups.subquery(inner)))
     if spare:
-        found = desk.ask(exp.select(*(field(name) for name in per_version), field("times")).from_(groups.subquery(inner)).order_by(*(field(name) for name in per_version)).limit(EXAMPLES))
+        found = desk.ask(
+            exp.select(*(field(name) for name in per_version), field("times"))
+            .from_(groups.subquery(inner))
+            .order_by(*(field(name) for name in per_version))
+            .limit(EXAMPLES)
+        )
         yield Finding(
             table=table, column=", ".join(key), rule="E1", rows=spare, meaning="rows repeat the key of another", action=_STOP,
             examples="; ".join(sorted(quote(row) for row in found)),
@@ -68,7 +73,9 @@ def _overlapping_tiers(desk: Desk) -> Iterator[Finding]:
     order = exp.Order(expressions=[exp.Ordered(this=field("valid_from"))])
     following = exp.Window(this=exp.func("LEAD", field("valid_from")), partition_by=[field(name) for name in owner], order=order)
     names = [*owner, "tier", "valid_from", "valid_to"]
-    rows = exp.select(*(field(name) for name in names), exp.alias_(following, "next_from", quoted=True)).from_(desk.rows("tier_history", *names))
+    rows = exp.select(*(field(name) for name in names), exp.alias_(following, "next_from", quoted=True)).from_(
+        desk.rows("tier_history", *names)
+    )
     broken = exp.and_(
         field("next_from").is_(exp.Null()).not_(),
         exp.or_(field("valid_to").is_(exp.Null()), field("next_from") < field("valid_to")),
@@ -77,7 +84,9 @@ def _overlapping_tiers(desk: Desk) -> Iterator[Finding]:
     count = desk.number(exp.select(exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True)).from_(inner).where(broken))
     if count:
         shown = [field(name) for name in ("partner_id", "tier", "valid_from", "valid_to", "next_from")]
-        found = desk.ask(exp.select(*shown).from_(inner.copy()).where(broken.copy()).order_by(field("partner_id"), field("valid_from")).limit(EXAMPLES))
+        found = desk.ask(
+            exp.select(*shown).from_(inner.copy()).where(broken.copy()).order_by(field("partner_id"), field("valid_from")).limit(EXAMPLES)
+        )
         yield Finding(
             table="tier_history", column="valid_to", rule="E3", rows=count, action=_STOP,
             meaning="conflicting tiers: the partner's next tier begins before this one ends", examples="; ".join(sorted(map(quote, found))),
@@ -86,13 +95,20 @@ def _overlapping_tiers(desk: Desk) -> Iterator[Finding]:
 
 def _weights_above_one(desk: Desk) -> Iterator[Finding]:
     total = exp.Sum(this=field("weight"))
-    groups = exp.select(field("deal_id"), field("role"), exp.alias_(total, "total", quoted=True)).from_(desk.rows("deal_partners", "deal_id", "role", "weight"))
+    groups = exp.select(field("deal_id"), field("role"), exp.alias_(total, "total", quoted=True)).from_(
+        desk.rows("deal_partners", "deal_id", "role", "weight")
+    )
     # a thousandth of grace: three thirds written with three digits are one
     groups = groups.group_by(field("deal_id"), field("role")).having(exp.GT(this=total.copy(), expression=exp.Literal.number("1.001")))
     inner = groups.subquery(exp.to_identifier(ROW, quoted=True))
     count = desk.number(exp.select(exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True)).from_(inner))
     if count:
-        found = desk.ask(exp.select(field("deal_id"), field("role"), field("total")).from_(inner.copy()).order_by(field("deal_id"), field("role")).limit(EXAMPLES))
+        found = desk.ask(
+            exp.select(field("deal_id"), field("role"), field("total"))
+            .from_(inner.copy())
+            .order_by(field("deal_id"), field("role"))
+            .limit(EXAMPLES)
+        )
         yield Finding(
             table="deal_partners", column="weight", rule="E4", rows=count, action=_STOP,
             meaning="deals whose credit for a role sums to more than 1", examples="; ".join(sorted(map(quote, found))),
@@ -105,10 +121,14 @@ def _empty_intervals(desk: Desk, table: str) -> Iterator[Finding]:
         return
     start, end = interval
     broken = exp.LTE(this=field(end), expression=field(start))
-    count = desk.number(exp.select(exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True)).from_(desk.rows(table, start, end)).where(broken))
+    count = desk.number(
+        exp.select(exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True)).from_(desk.rows(table, start, end)).where(broken)
+    )
     if count:
         examples = desk.examples(TABLES[table], end, broken.copy(), needs=interval)
-        yield Finding(table=table, column=end, rule="E5", rows=count, meaning=f"{end} is not after {start}", action=_STOP, examples=examples)
+        yield Finding(
+            table=table, column=end, rule="E5", rows=count, meaning=f"{end} is not after {start}", action=_STOP, examples=examples
+        )
 
 
 def _mixed_currencies(desk: Desk, table: str) -> Iterator[Finding]:

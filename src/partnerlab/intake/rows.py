@@ -37,9 +37,7 @@ def naive_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def select_rows(
-    source: Source, table: str, *, columns: Sequence[str], as_of: datetime | None = None, clean: bool = True
-) -> exp.Select:
+def select_rows(source: Source, table: str, *, columns: Sequence[str], as_of: datetime | None = None, clean: bool = True) -> exp.Select:
     """Select typed columns of a table, of each row the version known at a moment.
 
     Parameters
@@ -99,7 +97,9 @@ def check_columns(source: Source, contract: Table, columns: Sequence[str]) -> No
     """
     present = source.columns().get(contract.name)
     if present is None:
-        raise MissingTableError(f"{source.url} has no table {contract.name!r}{nearest(contract.name, source.columns())}", table=contract.name)
+        raise MissingTableError(
+            f"{source.url} has no table {contract.name!r}{nearest(contract.name, source.columns())}", table=contract.name
+        )
     for name in columns:
         contract.column(name)
         if name not in present and name in source.kinds(contract.name):
@@ -153,7 +153,13 @@ def has_versions(source: Source, contract: Table) -> bool:
         key = [exp.column(name, quoted=True) for name in contract.key if name in present]
         source.facts[fact] = False
         if "recorded_at" in present and key:
-            query = exp.select(*key).from_(exp.to_table(f'"{contract.name}"')).group_by(*(k.copy() for k in key)).having("COUNT(*) > 1").limit(1)
+            query = (
+                exp.select(*key)
+                .from_(exp.to_table(f'"{contract.name}"'))
+                .group_by(*(k.copy() for k in key))
+                .having("COUNT(*) > 1")
+                .limit(1)
+            )
             source.facts[fact] = source.run(query).num_rows > 0
     return source.facts[fact]
 
@@ -185,8 +191,11 @@ def _typed(source: Source, contract: Table, column: Column) -> exp.Expr:
         return exp.Coalesce(this=bare, expressions=[other])
     if column.type == "category" and stray_values(source, contract.name, column.name):
         tidy = exp.Lower(this=exp.Trim(this=bare))
-        return exp.Case().when(tidy.isin(*column.values), tidy.copy()).when(bare.copy().is_(exp.Null()), exp.Null()).else_(
-            exp.Literal.string("other") if "other" in column.values else tidy.copy()
+        return (
+            exp.Case()
+            .when(tidy.isin(*column.values), tidy.copy())
+            .when(bare.copy().is_(exp.Null()), exp.Null())
+            .else_(exp.Literal.string("other") if "other" in column.values else tidy.copy())
         )
     return bare
 
@@ -248,5 +257,7 @@ def stated_program(source: Source, *, stem: str) -> Program:
         rows = source.run(typed_rows(source, find_table("quarters"), columns=wanted)).to_pylist()
         first = [row for row in rows if str(row["quarter_id"]).endswith("Q1") and row["start"]]
         if first:
-            return Program.from_row({"name": stem, "start_month": first[0]["start"].month, "timezone": first[0].get("tz") or "UTC"}, url=source.url)
+            return Program.from_row(
+                {"name": stem, "start_month": first[0]["start"].month, "timezone": first[0].get("tz") or "UTC"}, url=source.url
+            )
     return Program(name=stem)

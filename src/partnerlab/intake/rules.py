@@ -106,7 +106,9 @@ def _horizon(source: Source, as_of: datetime | None) -> datetime:
 
 def _empty(column: Column) -> Rule:
     condition = field(column.name).is_(exp.Null())
-    return Rule(code="Q3", column=column.name, condition=condition, needs=(column.name,), meaning="empty or unreadable where a value must be")
+    return Rule(
+        code="Q3", column=column.name, condition=condition, needs=(column.name,), meaning="empty or unreadable where a value must be"
+    )
 
 
 def _impossible_time(column: Column, limit: datetime) -> Rule:
@@ -166,4 +168,10 @@ def known_parent(source: Source, column: Column) -> exp.Expr:
 def _no_product() -> Rule:
     code = exp.Upper(this=field("product")).isin(*NOT_PRODUCTS)
     condition = exp.Coalesce(this=exp.paren(exp.and_(code, field("kind").isin("invoice", "credit_note"))), expressions=[exp.false()])
-    return Rule(code="Q6", column="product", condition=condition, needs=("product", "kind"), meaning="not a product but postage, charges or a correction")
+    return Rule(
+        code="Q6",
+        column="product",
+        condition=condition,
+        needs=("product", "kind"),
+        meaning="not a product but postage, charges or a correction",
+    )

@@ -96,7 +96,9 @@ class Source:
             found: dict[str, tuple[str, ...]] = {}
             for name, kinds in sorted(self._engine.tables().items()):
                 if name in TABLES:
-                    readable = {c.name for c in TABLES[name].columns if c.name in kinds and is_readable(c, kinds[c.name], dialect=self.dialect)}
+                    readable = {
+                        c.name for c in TABLES[name].columns if c.name in kinds and is_readable(c, kinds[c.name], dialect=self.dialect)
+                    }
                     found[name] = tuple(c.name for c in TABLES[name].columns if c.name in readable or c.instead in readable)
             self.facts["columns",] = found
         return self.facts["columns",]
@@ -221,7 +223,9 @@ def connect(url: str | Path | Mapping[str, pd.DataFrame | pa.Table], *, program:
     if scheme == "duckdb":
         return _open_path(Path(_duckdb_path(text)), program=program, schema=_query(text, "schema") or "main", shown=text)
     if "://" in text:
-        raise SourceError(f"{scheme}:// is not an engine that partnerlab knows; give a folder, a .duckdb file, postgresql://... or a mapping .yaml")
+        raise SourceError(
+            f"{scheme}:// is not an engine that partnerlab knows; give a folder, a .duckdb file, postgresql://... or a mapping .yaml"
+        )
     return _open_path(Path(text), program=program, schema="main", shown=text)
 
 
