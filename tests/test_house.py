@@ -48,6 +48,8 @@ VERBS = (
     "connect", "validate", "simulate", "load", "lint", "build", "score", "assign", "explain", "estimate", "compare", "check",
     "detect", "forecast", "backtest", "design", "analyze", "record", "plan", "plot", "tabulate", "render", "require",
 )  # fmt: skip
+# a panel and the scheme that reads it; a ledger and what goes into it; a source and what it is needed for
+TWO_NOUNS = ("assign_tiers", "record_", "require_tables")
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -106,16 +108,22 @@ def _public() -> list[tuple[str, object]]:
     return [(name, getattr(partnerlab, name)) for name in partnerlab.__all__]
 
 
-@pytest.mark.parametrize(("name", "thing"), _public(), ids=[name for name, _ in _public()])
-def test_public_functions_are_verbs_of_the_closed_set(name, thing):
+@pytest.mark.parametrize("name", partnerlab.__all__)
+def test_public_functions_are_verbs_of_the_closed_set(name):
+    thing = getattr(partnerlab, name)
     if inspect.isfunction(thing):
         assert name.split("_")[0] in VERBS
-        kinds = [parameter.kind for parameter in inspect.signature(thing).parameters.values()]
-        assert all(kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD) for kind in kinds[1:])
+        positional = [
+            parameter.name
+            for parameter in inspect.signature(thing).parameters.values()
+            if parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        ]
+        assert len(positional) <= (2 if name.startswith(TWO_NOUNS) else 1)
 
 
-@pytest.mark.parametrize(("name", "thing"), _public(), ids=[name for name, _ in _public()])
-def test_public_names_are_documented_with_an_example(name, thing):
+@pytest.mark.parametrize("name", partnerlab.__all__)
+def test_public_names_are_documented_with_an_example(name):
+    thing = getattr(partnerlab, name)
     text = inspect.getdoc(thing) or ""
 
     assert len(text) > 40
