@@ -14,7 +14,7 @@ from partnerlab.scoring.scores import PanelFacts, Scores, scores_from
 from partnerlab.tiers.classify import Quadrant, Recorded
 from partnerlab.tiers.history import Outside, Reason, TierHistory
 from partnerlab.tiers.movement import Rules, best_within, heights, hold_tiers, review_periods
-from partnerlab.tiers.overrides import apply_overrides
+from partnerlab.tiers.overrides import apply_overrides, upheld_appeals
 from partnerlab.tiers.parameters import resolve_params
 from partnerlab.tiers.raw import LINES, Judged, judge_ladder, judge_quadrant
 from partnerlab.tiers.scheme import TierScheme
@@ -63,7 +63,7 @@ def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overri
         history = _take_recorded(panel, scheme, scheme.classify)
     else:
         history = _classify(panel, scheme)
-    return _publish(history, panel, ledger, overrides)
+    return _publish(history, ledger, overrides)
 
 
 def _classify(panel: Panel, scheme: TierScheme) -> TierHistory:
@@ -100,7 +100,7 @@ def _history(panel: Panel, scheme: TierScheme, **fields: Any) -> TierHistory:
         partners=panel.partners,
         first=panel.first,
         calendar=panel.calendar,
-        attributes=panel.attributes,
+        attributes=fields.pop("attributes", panel.attributes),
         partial=panel.partial,
         scheme=scheme,
         program=panel.provenance.program,
@@ -199,6 +199,7 @@ def _take_recorded(panel: Panel, scheme: TierScheme, rule: Recorded) -> TierHist
         stages={**stages, "reasons": np.zeros_like(codes)},
         lines=pd.DataFrame(columns=list(LINES)),
         scores=Scores(panel=panel, values={}),
+        attributes=panel.attributes.assign(left_truncated=recorded.left_truncated, right_censored=recorded.right_censored),
     )
 
 
@@ -212,12 +213,13 @@ def _without_tier(codes: np.ndarray, panel: Panel, rule: Recorded) -> np.ndarray
     return np.where(panel.state == Membership.ACTIVE, unknown, np.where(panel.state == Membership.NOT_YET, Outside.NOT_YET, Outside.LAPSED)).astype(np.int8)
 
 
-def _publish(history: TierHistory, panel: Panel, ledger: Any, overrides: pd.DataFrame | None) -> TierHistory:
+def _publish(history: TierHistory, ledger: Any, overrides: pd.DataFrame | None) -> TierHistory:
     """Apply overrides and upheld appeals, first those of the ledger."""
-    frames = [] if ledger is None else [ledger.overrides(program=panel.provenance.program)]
+    frames = [] if ledger is None else [ledger.overrides(program=history.program), ledger.appeals(program=history.program)]
     frames += [] if overrides is None else [overrides]
-    frames = [frame for frame in frames if len(frame)]
-    if not frames:
-        return history
-    published, reasons = apply_overrides(history, pd.concat(frames, ignore_index=True))
-    return dataclasses.replace(history, published=published, reasons=reasons)
+    for frame in frames:
+        if len(frame):
+            given = upheld_appeals(frame, calendar=history.calendar) if "granted_tier" in frame else frame
+            published, reasons = apply_overrides(history, given)
+            history = dataclasses.replace(history, published=published, reasons=reasons)
+    return history

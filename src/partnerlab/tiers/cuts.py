@@ -5,11 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from partnerlab.scoring.scores import PanelFacts
 from partnerlab.tiers.classify import Axis
+
+if TYPE_CHECKING:
+    from partnerlab.tiers.history import TierHistory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +126,21 @@ def quantile_lines(
             if len(known):
                 lines[group, column] = np.quantile(known, quantile, overwrite_input=True)
     return lines, sizes
+
+
+def lines_of(history: TierHistory, axis: Axis, name: str) -> np.ndarray:
+    """Line that applied to each partner in each period, shape ``(n, t)``, read off a history."""
+    from partnerlab.tiers.parameters import facts_behind
+
+    if not axis.cut.relative:
+        line = np.asarray(facts_behind(history).amount(axis.cut.absolute), dtype=float)
+        return np.array(np.broadcast_to(line, history.shape))
+    table = history.lines.loc[history.lines["axis"] == name].pivot(index="group", columns="quarter", values="line")
+    grid = table.reindex(columns=history.labels)
+    if axis.within is None:
+        return np.repeat(grid.to_numpy(), len(history.partners), axis=0)
+    words = history.attributes[axis.within]
+    return grid.reindex(words.astype("str").where(words.notna())).to_numpy()
 
 
 def _table(labels: Sequence[str], axis: str, groups: Sequence[str], lines: np.ndarray, sizes: np.ndarray | None) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import ParameterError, nearest
+from partnerlab.errors import MissingTableError, ParameterError, nearest
 from partnerlab.periods import Calendar
 
 if TYPE_CHECKING:
@@ -63,6 +63,48 @@ REASONS = (
     "override",
     "appeal upheld",
 )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AxisView:
+    """An axis of a quadrant as it was applied.
+
+    Parameters
+    ----------
+    name : str
+        Indicator or score.
+    values, line : ndarray of float64, shape (n, t)
+        What was compared; NaN is unknown.
+    within : str or None
+        Attribute whose groups have lines of their own.
+    strict : bool
+        Only values above the line are high.
+    margin : float
+        Share of the line by which it must be cleared to move.
+    """
+
+    name: str
+    values: np.ndarray = dataclasses.field(repr=False)
+    line: np.ndarray = dataclasses.field(repr=False)
+    within: str | None
+    strict: bool
+    margin: float
+
+    @classmethod
+    def of(cls, history: TierHistory, which: str) -> Self:
+        """Read an axis off a history: absolute lines from the parameters, others from its table of lines."""
+        from partnerlab.tiers.cuts import lines_of
+
+        scheme = history.scheme
+        axis = getattr(scheme.classify, which)
+        return cls(
+            name=axis.value,
+            values=history.values(axis.value),
+            line=lines_of(history, axis, which),
+            within=axis.within,
+            strict=axis.strict,
+            margin=scheme.movement.margin,
+        )
 
 
 Stage = Literal["raw", "eligible", "held", "published"]
@@ -253,6 +295,33 @@ class TierHistory:
         kept: dict[str, Any] = {name: getattr(self, name)[mask] for name in (*STAGES, "reasons")}
         kept["scores"] = None if self.scores is None else self.scores.select(mask)
         return dataclasses.replace(self, partners=self.partners[mask], attributes=self.attributes.loc[mask], **kept)
+
+    def values(self, name: str) -> np.ndarray:
+        """Values of an indicator or score behind the tiers, float64, shape ``(n, t)``; NaN is unknown.
+
+        Raises
+        ------
+        MissingTableError
+            If neither the scores nor the panel have it.
+        """
+        if self.scores is None:
+            raise MissingTableError(f"this history came from a table of tiers; nothing is known of {name!r}", indicator=name)
+        for found in (self.scores.values, *self.scores.parts.values()):
+            if name in found:
+                return found[name]
+        return self.scores.panel.values(name)
+
+    def axis(self, name: Literal["x", "y"]) -> AxisView:
+        """Give an axis of a quadrant with everybody's values and lines.
+
+        Raises
+        ------
+        ParameterError
+            If the scheme is no quadrant.
+        """
+        if self.scheme is None or self.scheme.kind != "quadrant":
+            raise ParameterError("only a quadrant has axes; this history has another kind of scheme", axis=name)
+        return AxisView.of(self, name)
 
     def counts(self, stage: Stage = "published") -> pd.DataFrame:
         """Count members by ``quarter`` and ``tier``, unknown ones too: ``quarter, tier, partners``."""

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ContractError, nearest
+from partnerlab.periods import Calendar
 from partnerlab.tiers.history import Outside, Reason, TierHistory
 
+#: Other spellings of the columns, as the ledger has them.
+_SPELLINGS = {"partner": "partner_id", "decided_by": "approver"}
 COLUMNS = ("partner_id", "tier", "valid_from", "valid_to", "approver", "reason")
 
 
@@ -36,7 +39,7 @@ def apply_overrides(history: TierHistory, overrides: pd.DataFrame) -> tuple[np.n
     """
     rows = _checked(history, overrides)
     ends = history.calendar.bounds_date(int(history.periods[0]), int(history.periods[-1]))[1:] - np.timedelta64(1, "D")
-    published, reasons = history.held.copy(), history.reasons.copy()
+    published, reasons = history.published.copy(), history.reasons.copy()
     begins, stops = (rows[name].to_numpy().astype("datetime64[D]") for name in ("begins", "stops"))
     for index, (position, code, why) in enumerate(rows[["position", "code", "why"]].itertuples(index=False)):
         here = (ends >= begins[index]) & (ends < stops[index]) & (published[position] > Outside.NOT_YET)
@@ -45,16 +48,36 @@ def apply_overrides(history: TierHistory, overrides: pd.DataFrame) -> tuple[np.n
     return published, reasons
 
 
+def upheld_appeals(appeals: pd.DataFrame, *, calendar: Calendar) -> pd.DataFrame:
+    """Appeals that were upheld, as overrides from the quarter they are about.
+
+    Parameters
+    ----------
+    appeals : DataFrame
+        Columns of the contract: ``quarter, decided_at, decision, granted_tier, valid_to``, ...
+    calendar : Calendar
+        The program's clock.
+    """
+    upheld = appeals.loc[(appeals["decision"] == "upheld") & appeals["granted_tier"].notna()]
+    decided = pd.to_datetime(upheld["decided_at"], utc=True).dt.tz_localize(None)
+    begins = [day if pd.isna(label) else pd.Timestamp(calendar.start(calendar.parse(str(label)))) for label, day in zip(upheld["quarter"], decided, strict=True)]
+    return upheld.assign(tier=upheld["granted_tier"], valid_from=begins, kind="appeal")
+
+
 def _checked(history: TierHistory, overrides: pd.DataFrame) -> pd.DataFrame:
-    """Rows for partners at hand, in the order in which they began: ``position, code, begins, stops, why``."""
-    lacking = [column for column in COLUMNS[:4] if column not in overrides.columns]
+    """Rows for this scheme and the partners at hand, in the order in which they began: ``position, code, begins, stops, why``."""
+    rows = overrides.rename(columns={old: new for old, new in _SPELLINGS.items() if new not in overrides.columns})
+    lacking = [column for column in COLUMNS[:4] if column not in rows.columns]
     if lacking:
         raise ContractError(f"overrides: no column {', '.join(lacking)}; they need {', '.join(COLUMNS)}", table="overrides")
-    strange = overrides.loc[~overrides["tier"].isin(history.tiers), "tier"]
+    if "scheme" in rows and history.scheme is not None:
+        rows = rows.loc[rows["scheme"].isna() | rows["scheme"].isin(["", history.scheme.scheme, history.scheme.name_version])]
+    strange = rows.loc[~rows["tier"].isin(history.tiers), "tier"]
     if len(strange):
         first = str(strange.iloc[0])
-        raise ContractError(f"overrides.tier: {len(strange)} rows name a tier such as {first!r} that the scheme lacks{nearest(first, history.tiers)}", table="overrides")
-    rows = overrides.assign(position=pd.Index(history.partners).get_indexer(overrides["partner_id"].astype(str)))
+        hint = nearest(first, history.tiers)
+        raise ContractError(f"overrides.tier: {len(strange)} rows name a tier such as {first!r} that the scheme lacks{hint}", table="overrides")
+    rows = rows.assign(position=pd.Index(history.partners).get_indexer(rows["partner_id"].astype(str)))
     rows = rows.assign(begins=_days(rows["valid_from"], "1900-01-01"), stops=_days(rows["valid_to"], "2262-01-01"))
     kind = rows["kind"] if "kind" in rows else pd.Series("override", index=rows.index)
     rows = rows.assign(code=pd.Index(history.tiers).get_indexer(rows["tier"]), why=np.where(kind == "appeal", Reason.APPEAL, Reason.OVERRIDE))
@@ -63,4 +86,4 @@ def _checked(history: TierHistory, overrides: pd.DataFrame) -> pd.DataFrame:
 
 def _days(column: pd.Series, default: str) -> pd.Series:
     """Dates as days; empty ones lie far away."""
-    return pd.to_datetime(column).fillna(pd.Timestamp(default)).dt.tz_localize(None).dt.normalize()
+    return pd.to_datetime(column, utc=True).dt.tz_localize(None).fillna(pd.Timestamp(default)).dt.normalize()

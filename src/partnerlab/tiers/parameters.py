@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from partnerlab.errors import MissingTableError
 from partnerlab.scoring.scores import PanelFacts
 from partnerlab.tiers.scheme import RegionalStandard, TierScheme
+
+if TYPE_CHECKING:
+    from partnerlab.tiers.history import TierHistory
 
 
 def period_ends(facts: PanelFacts) -> np.ndarray:
@@ -32,6 +37,24 @@ def resolve_params(scheme: TierScheme, facts: PanelFacts) -> dict[str, float | n
     return values
 
 
+def facts_behind(history: TierHistory) -> PanelFacts:
+    """Give the facts that a history was made of, scores and parameters included.
+
+    Raises
+    ------
+    MissingTableError
+        If the history came from a table of tiers.
+    """
+    if history.scores is None or history.scheme is None:
+        raise MissingTableError("this history came from a table of tiers; what lies behind them is not known")
+    facts = PanelFacts(panel=history.scores.panel)
+    facts.params = resolve_params(history.scheme, facts)
+    for points in history.scores.parts.values():
+        facts.computed.update({name: array for name, array in points.items() if not facts.panel.known(name)})
+    facts.computed.update(history.scores.values)
+    return facts
+
+
 def _whom(standard: RegionalStandard, facts: PanelFacts) -> np.ndarray:
     """Partners that a standard is for, bool ``(n,)``."""
     chosen = np.ones(facts.shape[0], dtype=bool)
@@ -45,4 +68,4 @@ def _when(standard: RegionalStandard, ends: np.ndarray) -> np.ndarray:
     """Periods whose last day lies inside the standard's time, bool ``(t,)``."""
     begins = standard.from_ or date.min
     stops = standard.until or date.max
-    return (ends >= np.datetime64(begins + timedelta(0))) & (ends < np.datetime64(stops))
+    return (ends >= np.datetime64(begins)) & (ends < np.datetime64(stops))

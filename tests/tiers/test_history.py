@@ -1,0 +1,161 @@
+"""The noun: from a table, to a table, and the small questions it answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab.errors import ContractError, ParameterError
+from partnerlab.panel.panel import Panel
+from partnerlab.tiers import TierHistory, TierScheme, assign_tiers
+
+ORDER = ["Gold", "Silver"]
+
+
+def snapshots(*rows: tuple[str, str, str | None], order=ORDER) -> TierHistory:
+    return TierHistory.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "tier"]), order=order)
+
+
+def intervals(*rows: tuple[str, str, str, str | None], order=ORDER) -> TierHistory:
+    return TierHistory.from_frame(pd.DataFrame(rows, columns=["partner", "tier", "valid_from", "valid_to"]), order=order)
+
+
+def test_snapshots_become_codes_with_states_around_them():
+    history = snapshots(("a", "2026Q1", "Gold"), ("a", "2026Q3", "Silver"), ("b", "2026Q2", None), ("b", "2026Q3", "Gold"))
+
+    assert history.names().tolist() == [["Gold", "lapsed", "Silver"], ["not yet joined", "unknown", "Gold"]]
+
+
+def test_the_highest_of_several_counts_when_the_order_is_known():
+    assert snapshots(("a", "2026Q1", "Silver"), ("a", "2026Q1", "Gold")).names().tolist() == [["Gold"]]
+
+
+def test_two_tiers_at_once_are_refused_when_the_order_is_not_known():
+    with pytest.raises(ParameterError, match="stand on several rows; give order="):
+        snapshots(("a", "2026Q1", "Silver"), ("a", "2026Q1", "Gold"), order=[])
+
+
+def test_intervals_give_the_tier_at_the_end_of_each_quarter():
+    history = intervals(("a", "Silver", "2026-01-10", "2026-04-01"), ("a", "Gold", "2026-04-01", None), ("b", "Gold", "2026-09-30", "2026-12-31"))
+
+    assert history.labels == ["2026Q1", "2026Q2", "2026Q3", "2026Q4"]
+    assert history.names().tolist() == [["Silver", "Gold", "Gold", "Gold"], ["not yet joined", "not yet joined", "Gold", "lapsed"]]
+
+
+def test_overlapping_intervals_are_refused_unless_an_order_decides():
+    rows = [("a", "Silver", "2026-01-01", None), ("a", "Gold", "2026-02-01", "2026-05-01")]
+
+    assert intervals(*rows).names().tolist() == [["Gold", "Silver"]]
+    with pytest.raises(ParameterError, match="1 intervals overlap another"):
+        intervals(*rows, order=[])
+
+
+def test_an_unknown_tier_is_refused_with_the_nearest():
+    with pytest.raises(ParameterError, match="did you mean 'Gold'"):
+        snapshots(("a", "2026Q1", "Golt"))
+
+
+def test_moves_have_directions():
+    history = snapshots(
+        ("up", "2026Q1", "Silver"), ("up", "2026Q2", "Gold"),
+        ("down", "2026Q1", "Gold"), ("down", "2026Q2", "Silver"),
+        ("new", "2026Q2", "Silver"),
+        ("gone", "2026Q1", "Gold"),
+        ("blur", "2026Q1", "Gold"), ("blur", "2026Q2", None),
+        ("same", "2026Q1", "Gold"), ("same", "2026Q2", "Gold"),
+    )  # fmt: skip
+
+    assert history.moves("2026Q2").set_index("partner")["direction"].to_dict() == {
+        "up": "up", "down": "down", "new": "joined", "gone": "lapsed", "blur": "unknown",
+    }  # fmt: skip
+
+
+def test_who_comes_back_returned():
+    history = snapshots(("a", "2026Q1", "Gold"), ("a", "2026Q3", "Gold"))
+
+    assert history.moves("2026Q3")["direction"].tolist() == ["returned"]
+
+
+def test_the_first_quarter_has_no_moves_to_tell():
+    with pytest.raises(ParameterError, match="first period of the history"):
+        snapshots(("a", "2026Q1", "Gold")).moves("2026Q1")
+
+
+def test_counts_add_up_to_the_members():
+    history = snapshots(("a", "2026Q1", "Gold"), ("b", "2026Q1", None), ("c", "2026Q1", "Gold"), ("d", "2026Q2", "Gold"))
+
+    assert history.counts().query("quarter == '2026Q1'").set_index("tier")["partners"].to_dict() == {"Gold": 2, "Silver": 0, "unknown": 1}
+
+
+def test_until_and_select_keep_what_they_say():
+    history = snapshots(("a", "2026Q1", "Gold"), ("a", "2026Q2", "Silver"), ("b", "2026Q1", "Silver"), ("b", "2026Q2", "Silver"))
+
+    assert history.until("2026Q1").names().tolist() == [["Gold"], ["Silver"]]
+    assert history.select(["b"]).names().tolist() == [["Silver", "Silver"]]
+    assert history.select(np.array([True, False])).partners.tolist() == ["a"]
+
+
+def test_a_wrong_quarter_partner_or_stage_is_named():
+    history = snapshots(("alpha", "2026Q1", "Gold"))
+
+    with pytest.raises(ParameterError, match="runs from 2026Q1 to 2026Q1"):
+        history.column("2027Q1")
+    with pytest.raises(ParameterError, match="did you mean 'alpha'"):
+        history.row("alpa")
+    with pytest.raises(ParameterError, match="did you mean 'published'"):
+        history.stage("publish")
+
+
+def test_to_frame_has_a_row_for_each_partner_and_quarter():
+    frame = snapshots(("a", "2026Q1", "Gold"), ("b", "2026Q2", "Silver")).to_frame()
+
+    assert frame.columns.tolist() == ["partner", "quarter", "tier", "raw", "eligible", "held", "published", "reason"]
+    assert len(frame) == 4
+
+
+BANDS = {"kind": "bands", "value": "points", "bands": [{"name": "Gold", "from": 20}, {"name": "Silver"}]}
+
+
+def published(*rows: dict, values=(5, 5, 5)) -> list[str]:
+    labels = ["2026Q1", "2026Q2", "2026Q3"]
+    panel = Panel.from_frame(pd.DataFrame({"partner": "p", "quarter": labels, "points": np.array(values, float)}))
+    overrides = pd.DataFrame(rows)
+    return assign_tiers(panel, TierScheme(scheme="demo", classify=BANDS), overrides=overrides).names()[0].tolist()
+
+
+def override(**changes) -> dict:
+    given = {"partner_id": "p", "tier": "Gold", "valid_from": "2026-05-01", "valid_to": "2026-08-01", "approver": "head", "reason": "launch"}
+    return given | changes
+
+
+def test_an_override_holds_while_it_lasts_and_stops_by_itself():
+    assert published(override()) == ["Silver", "Gold", "Silver"]
+
+
+def test_an_override_without_an_end_stays():
+    assert published(override(valid_to=None)) == ["Silver", "Gold", "Gold"]
+
+
+def test_the_override_that_began_last_wins():
+    assert published(override(valid_to=None), override(tier="Silver", valid_from="2026-07-01", valid_to=None)) == ["Silver", "Gold", "Silver"]
+
+
+def test_overrides_of_other_schemes_and_partners_are_left_alone():
+    assert published(override(scheme="other"), override(partner_id="x")) == ["Silver"] * 3
+
+
+def test_an_override_to_a_tier_that_does_not_exist_is_refused():
+    with pytest.raises(ContractError, match="did you mean 'Gold'"):
+        published(override(tier="Golt"))
+
+
+def test_an_upheld_appeal_is_published_with_its_own_reason():
+    panel = Panel.from_frame(pd.DataFrame({"partner": "p", "quarter": ["2026Q1", "2026Q2"], "points": [5.0, 5.0]}))
+    appeals = pd.DataFrame(
+        [{"partner_id": "p", "quarter": "2026Q2", "decided_at": "2026-08-01", "decision": "upheld", "granted_tier": "Gold", "valid_to": None},
+         {"partner_id": "p", "quarter": "2026Q1", "decided_at": "2026-08-01", "decision": "rejected", "granted_tier": None, "valid_to": None}]
+    )  # fmt: skip
+    history = assign_tiers(panel, TierScheme(scheme="demo", classify=BANDS), overrides=appeals)
+
+    assert history.to_frame()[["published", "held", "reason"]].to_numpy().tolist() == [["Silver", "Silver", "as the rule says"], ["Gold", "Silver", "appeal upheld"]]
