@@ -271,16 +271,17 @@ def open_frames(frames: Mapping[str, pd.DataFrame | pa.Table]) -> DuckDBEngine:
     """
     connection = open_memory()
     for name, frame in frames.items():
-        if isinstance(frame, pd.DataFrame):
-            frame = pa.Table.from_pandas(frame, preserve_index=False)
-        if not isinstance(frame, pa.Table):
-            raise SourceError(f"table {name!r} is a {type(frame).__name__}; give a pandas DataFrame or a pyarrow Table")
-        empty = [field.name for field in frame.schema if pa.types.is_null(field.type)]
-        for column in empty:
-            index = frame.schema.get_field_index(column)
-            frame = frame.set_column(index, column, frame[column].cast(pa.string()))
-        connection.register(name, frame)
+        connection.register(name, _as_arrow(name, frame))
     return DuckDBEngine(connection, catalog="temp")
+
+
+def _as_arrow(name: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
+    table = pa.Table.from_pandas(frame, preserve_index=False) if isinstance(frame, pd.DataFrame) else frame
+    if not isinstance(table, pa.Table):
+        raise SourceError(f"table {name!r} is a {type(frame).__name__}; give a pandas DataFrame or a pyarrow Table")
+    # a column of nothing at all has no type that SQL could cast
+    fields = [pa.field(field.name, pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]
+    return table.cast(pa.schema(fields))
 
 
 def open_file(path: Path, *, schema: str) -> DuckDBEngine:

@@ -134,7 +134,7 @@ def bind_columns(expression: exp.Expr, *, columns: dict[str, tuple[str, ...]], p
 
 
 def raw_column(expression: exp.Expr) -> exp.Expr | None:
-    """The one raw column that an expression merely reads or casts; None for anything cleverer."""
+    """Find the one raw column that an expression merely reads or casts; None for anything cleverer."""
     node = expression
     while isinstance(node, exp.TryCast | exp.Paren | exp.Trim) or (isinstance(node, exp.Anonymous) and node.name.lower() == "try_strptime"):
         node = node.expressions[0] if isinstance(node, exp.Anonymous) else node.this

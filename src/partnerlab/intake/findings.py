@@ -99,7 +99,7 @@ class Desk:
 
 
 def quote(row: dict[str, Any]) -> str:
-    """A row in a few words.
+    """Write a row in a few words.
 
     Examples
     --------

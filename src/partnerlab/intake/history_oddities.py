@@ -25,7 +25,7 @@ SRM = 0.001
 
 
 def check_history(desk: Desk, table: str) -> Iterator[Finding]:
-    """Findings W4 to W8, W10, W12, W13 of one table."""
+    """Yield the findings W4 to W8, W10, W12, W13 of one table."""
     checks = {
         "partners": (_join_dates,), "partner_aliases": (_renames,), "partner_profile": (_stated_twice, _tiers_at_once),
         "tier_history": (_batch_terminations, _strange_tiers), "assignments": (_unequal_split,),

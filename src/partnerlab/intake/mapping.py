@@ -342,7 +342,8 @@ def _select_file(path: Path, file: File, place: _Place) -> str:
     row, name = PSEUDO
     label = f"'{path.name}' AS {name}"
     if path.suffix == ".parquet":
-        return f"SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS {row}, {label} FROM read_parquet('{escaped}', file_row_number=true)"
+        rows = f"read_parquet('{escaped}', file_row_number=true)"
+        return f"SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS {row}, {label} FROM {rows}"
     if path.name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")):
         delimiter = file.delimiter or ("\t" if ".tsv" in path.name else None)
         return f"SELECT *, row_number() OVER () AS {row}, {label} FROM {read_csv_sql(path, delimiter=delimiter, encoding=file.encoding)}"

@@ -28,7 +28,7 @@ UNATTRIBUTED = 0.05
 
 
 def check_oddities(desk: Desk, table: str) -> Iterator[Finding]:
-    """Findings of grade warn in one table: W1 to W18."""
+    """Yield the findings of grade warn in one table: W1 to W18."""
     if table in _OWNED:
         yield from _unattributed(desk, table)
     if table in _EVENTS:
@@ -149,7 +149,7 @@ def _wall_clocks(desk: Desk, table: str) -> Iterator[Finding]:
     if as_utc > as_local + 0.15:
         yield Finding(
             table=table, column=str(clock), rule="W9", rows=total, action="read as UTC",
-            meaning=f"{as_utc:.0%} lie between 8 and 18 as they are, only {as_local:.0%} as local time of {zone}: UTC may be local time mislabelled",
+            meaning=f"{as_utc:.0%} lie between 8 and 18 as they are, {as_local:.0%} as local time of {zone}: UTC may be a mislabel",
         )  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def _personal_data(desk: Desk, table: str) -> Iterator[Finding]:
     hints = [hint.split("; known:")[0] for hint in hints]
     if hints:
         yield Finding(
-            table=table, column=hints[0].split(";")[0], rule="W16", rows=0, action="not read", meaning="columns that the contract does not know",
+            table=table, column=hints[0].split(";")[0], rule="W16", rows=0, action="not read", meaning="columns not in the contract",
             examples="; ".join(hints[: 2 * EXAMPLES]) + (" ..." if len(hints) > 2 * EXAMPLES else ""),
         )  # fmt: skip
     for name in ("manager_id", "person_id", "customer_id", "decided_by", "unit_id"):

@@ -89,7 +89,7 @@ class DataQuality:
         )  # fmt: skip
 
     def summary(self) -> str:
-        """The findings in one sentence.
+        """Say the findings in one sentence.
 
         Examples
         --------

@@ -16,7 +16,7 @@ _STOP = "nothing is computed until it is mended"
 
 
 def check_rejections(desk: Desk, table: str) -> Iterator[Finding]:
-    """Findings of grade reject in one table: E1 to E6."""
+    """Yield the findings of grade reject in one table: E1 to E6."""
     yield from _missing_columns(desk, table)
     yield from _repeated_keys(desk, table)
     if table == "tier_history":
@@ -143,5 +143,6 @@ def _mixed_currencies(desk: Desk, table: str) -> Iterator[Finding]:
     if len(found) > 1:
         yield Finding(
             table=table, column="currency", rule="E6", rows=sum(rows for rows, _ in found[1:]), action=_STOP,
-            meaning="several currencies and neither amount_base nor fx_rates", examples=", ".join(f"{code} {rows}" for rows, code in found[:EXAMPLES]),
+            meaning="several currencies and neither amount_base nor fx_rates",
+            examples=", ".join(f"{code} {rows}" for rows, code in found[:EXAMPLES]),
         )  # fmt: skip

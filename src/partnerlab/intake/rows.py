@@ -21,19 +21,19 @@ ROW = "r"
 
 
 def field(name: str) -> exp.Column:
-    """A column of the typed rows."""
+    """Name a column of the typed rows."""
     return exp.column(name, table=ROW, quoted=True)
 
 
 def literal(moment: datetime | date) -> exp.Expr:
-    """An instant (naive UTC) or a day, written so that every engine reads it the same."""
+    """Write an instant (naive UTC) or a day so that every engine reads it the same."""
     if isinstance(moment, datetime):
         return exp.cast(exp.Literal.string(naive_utc(moment).isoformat(sep=" ")), "timestamp")
     return exp.cast(exp.Literal.string(moment.isoformat()), "date")
 
 
 def naive_utc(moment: datetime) -> datetime:
-    """The instant without its zone, in UTC; a naive one is UTC already."""
+    """Drop an instant's zone after turning it to UTC; a naive one is UTC already."""
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
@@ -102,12 +102,13 @@ def check_columns(source: Source, contract: Table, columns: Sequence[str]) -> No
         )
     for name in columns:
         contract.column(name)
-        if name not in present and name in source.kinds(contract.name):
+        kind = source.kinds(contract.name).get(name)
+        if name not in present and kind is not None:
             raise MissingTableError(
-                f"{source.url}: {contract.name}.{name} is {source.kinds(contract.name)[name]}, the contract wants {contract.column(name).type};"
-                " change its type there or read it through a mapping",
-                table=contract.name, column=name,
-            )  # fmt: skip
+                f"{source.url}: {contract.name}.{name} is {kind}, the contract wants {contract.column(name).type}; change it there or write a mapping",
+                table=contract.name,
+                column=name,
+            )
         if name not in present:
             raise MissingTableError(
                 f"{source.url}: table {contract.name} has no column {name!r}; it has {', '.join(present)}", table=contract.name, column=name
@@ -201,14 +202,14 @@ def _typed(source: Source, contract: Table, column: Column) -> exp.Expr:
 
 
 def _repaired(name: str, rules: Sequence[Any]) -> exp.Expr:
-    """A column whose impossible values are unknown."""
+    """Make a column's impossible values unknown."""
     if not rules:
         return field(name)
     return exp.Case().when(exp.or_(*(rule.condition for rule in rules)), exp.Null()).else_(field(name))
 
 
 def _known_by(contract: Table, present: Sequence[str], as_of: datetime) -> exp.Expr:
-    """A row is known once recorded; one that does not say when, once it happened; one without any date, always."""
+    """Say when a row is known: once recorded; one that does not say when, once it happened; one without any date, always."""
     moments = [field("recorded_at")] if "recorded_at" in present else []
     if contract.time in present:
         moments.append(exp.cast(field(contract.time), "timestamp"))
@@ -246,7 +247,7 @@ def _latest(source: Source, contract: Table, clock: str, horizon: datetime) -> d
 
 
 def stated_program(source: Source, *, stem: str) -> Program:
-    """What the source's ``program`` table says, else its ``quarters``, else defaults."""
+    """Read what the source's ``program`` table says, else its ``quarters``, else defaults."""
     tables = source.columns()
     if "program" in tables:
         rows = source.run(typed_rows(source, find_table("program"), columns=tables["program"])).to_pylist()

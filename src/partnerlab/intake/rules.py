@@ -124,7 +124,7 @@ def _impossible_time(column: Column, limit: datetime) -> Rule:
 
 
 def _disorder(contract: Table, first: str, second: str) -> Rule:
-    """An hour's grace, because clocks of two systems differ; days have none."""
+    """Give an hour's grace, because clocks of two systems differ; days have none."""
     start, end = field(first), field(second)
     if contract.column(first).type == "instant":
         end = exp.Add(this=end, expression=exp.Interval(this=exp.Literal.string("1"), unit=exp.var("HOUR")))
@@ -145,7 +145,7 @@ def _out_of_range(column: Column) -> Rule:
 
 
 def _is_binding(source: Source, contract: Table, column: Column) -> bool:
-    """A row without its partner or its key's parent is nobody's; other orphaned references only warn (see quality)."""
+    """Tell references that make the row somebody's (its partner, its key's parent) from those that only warn."""
     if column.references is None or not (column.name == "partner_id" or column.name in contract.key):
         return False
     parent, key = column.references.split(".")

@@ -10,7 +10,7 @@ from partnerlab.intake.rules import Rule, count_breaches, quarantine_rules
 
 
 def check_quarantine(desk: Desk, table: str) -> Iterator[Finding]:
-    """Findings of grade quarantine in one table: Q1 to Q7, counted with the very predicates that `select_rows` applies."""
+    """Yield the findings of grade quarantine in one table: Q1 to Q7, counted with the very predicates that `select_rows` applies."""
     counts = count_breaches(desk.source, table, as_of=desk.as_of)
     unread = {found.column: found for found in desk.source.misreadings(table)}
     for rule in quarantine_rules(desk.source, table, as_of=desk.as_of):
