@@ -162,6 +162,7 @@ def _papermill(page: Page, target: Path) -> tuple[str, str]:
             kernel_name="python3",
             progress_bar=False,
             start_timeout=180,
+            config=_private_sockets(),
             execution_timeout=3600,
         )
     except PapermillExecutionError as failed:
@@ -169,6 +170,13 @@ def _papermill(page: Page, target: Path) -> tuple[str, str]:
     except (PapermillException, DeadKernelError, CellTimeoutError, RuntimeError, OSError) as failed:
         return f"the kernel stopped: {type(failed).__name__}: {_plain(str(failed)).strip().splitlines()[-1] if str(failed).strip() else ''}", ""
     return "", ""
+
+
+def _private_sockets() -> Any:
+    """Let runner and kernel talk over files of this user, which no port can clash with and nobody else can hear."""
+    from traitlets.config import Config
+
+    return Config() if os.name == "nt" else Config(KernelManager={"transport": "ipc"})
 
 
 def _close_event_loop() -> None:

@@ -93,7 +93,7 @@ def render_index(*, program: str, quarter: str, groups: Sequence[tuple[Any, Sequ
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((_templates() / "run.html.j2").read_text(encoding="utf-8"))
     pages = [page for _, members in groups for page in members]
-    failed = sum(bool(page.error) for page in pages)
+    failed = sum(bool(page["error"]) for page in pages)
     return template.render(
         program=program, quarter=quarter, groups=groups, pages=pages, failed=failed, provenance=provenance, policy=POLICY, style=_style()
     )

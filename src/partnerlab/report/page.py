@@ -13,7 +13,8 @@ import html
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from partnerlab.errors import ParameterError
+from partnerlab.errors import ParameterError, SampleError
+from partnerlab.report.attempts import Unavailable
 from partnerlab.report.metrics import Metric
 from partnerlab.report.pieces import Piece, slug
 
@@ -87,10 +88,17 @@ def render_figure(shown: Any, *, name: str = "", alt: str = "", headline: str = 
     ParameterError
         If nothing says what the drawing shows.
     """
+    if isinstance(shown, Unavailable):
+        _refusal(shown, name=name)
+        return
     if hasattr(shown, "savefig"):
         svg, table = _svg_of(shown, alt=alt, headline=headline), None
     else:
-        picture = shown if hasattr(shown, "svg") else _plot(shown, **options)
+        try:
+            picture = shown if hasattr(shown, "svg") else _plot(shown, **options)
+        except SampleError as refusal:
+            _refusal(Unavailable(what="plot", reason=str(refusal)), name=name)
+            return
         alt, headline, caption = alt or picture.alt, headline or picture.headline, caption or picture.caption
         svg, table = picture.svg(), picture.table
     if not alt.strip():
@@ -125,6 +133,14 @@ def render_table(shown: Any, *, caption: str = "", name: str = "", limit: int = 
 
     from partnerlab.show import tabulate
 
+    if isinstance(shown, Unavailable):
+        _refusal(shown, name=name)
+        return
+    if isinstance(shown, pd.DataFrame) and shown.empty:
+        name = name or f"table-{slug(caption)}"
+        said = f"{caption}: none."
+        _show(Piece(kind="table", name=name, text=said, html=f'<p class="pl-none" id="{name}">{html.escape(said)}</p>'))
+        return
     if hasattr(shown, "html") and hasattr(shown, "frame"):
         view, whole = shown, shown.frame
     else:
@@ -135,6 +151,23 @@ def render_table(shown: Any, *, caption: str = "", name: str = "", limit: int = 
     csv = _csv(whole)
     shown_html = f'<div class="pl-table" id="{name}">{view.html()}<p class="pl-caption">{_download(csv, name)}</p></div>'
     _show(Piece(kind="table", name=name, text=caption, html=shown_html, csv=csv))
+
+
+def render_forecast(forecast: Any, *, caption: str = "", name: str = "forecast") -> None:
+    """Print a forecast: what is printed goes to the ledger when the run is published, and is scored next quarter.
+
+    Parameters
+    ----------
+    forecast : TierForecast
+        From `partnerlab.forecast_tiers`.
+    caption : str
+        What the table holds.
+    name : str
+        Anchor and file name.
+    """
+    render_table(forecast, caption=caption, name=name)
+    if not isinstance(forecast, Unavailable):
+        _show(Piece(kind="forecast", name=f"{name}-as-printed", text=caption, csv=_csv(forecast.table)), silent=True)
 
 
 def render_note(*sentences: str, name: str = "", kind: str = "reading") -> None:
@@ -174,7 +207,17 @@ def render_reading(result: Any, *, name: str = "", **options: Any) -> None:
     """
     from partnerlab.report.readings import read_result
 
+    if isinstance(result, Unavailable):
+        _refusal(result, name=name)
+        return
     render_note(*read_result(result, **options), name=name)
+
+
+def _refusal(refused: Unavailable, *, name: str) -> None:
+    """Say why an analysis does not stand here."""
+    name = name or f"not-here-{slug(refused.reason)}"
+    said = f"Not available: {refused.reason}."
+    _show(Piece(kind="note", name=name, text=said, html=f'<p class="pl-none" id="{name}">{html.escape(said)}</p>'))
 
 
 def _show(piece: Piece, *, silent: bool = False) -> None:
@@ -182,8 +225,7 @@ def _show(piece: Piece, *, silent: bool = False) -> None:
 
     bundle = piece.bundle()
     if silent:
-        del bundle["text/html"], bundle["text/plain"]
-        bundle["text/html"] = ""
+        bundle |= {"text/plain": "", "text/html": ""}
     display(bundle, raw=True)
 
 

@@ -16,7 +16,7 @@ from partnerlab.errors import ParameterError
 
 MIME = "application/vnd.partnerlab+json"
 
-Kind = Literal["about", "headline", "metric", "figure", "table", "note", "style"]
+Kind = Literal["about", "headline", "metric", "figure", "table", "forecast", "note", "style"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

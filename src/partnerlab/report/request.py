@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import ParameterError, SourceError, nearest
+from partnerlab.errors import ParameterError, SampleError, SourceError, nearest
 
 if TYPE_CHECKING:
     from partnerlab.intake import Source
@@ -57,6 +57,8 @@ class Request:
         Day up to which the data are complete.
     ledger : Ledger or None
         What was published before: overrides, appeals, forecasts.
+    overrides : DataFrame or None
+        Overrides and upheld appeals that the source itself holds, where no ledger has taken them over.
     """
 
     source: Source = dataclasses.field(repr=False)
@@ -72,6 +74,7 @@ class Request:
     seed: int = 7
     until: date | None = None
     ledger: Ledger | None = dataclasses.field(repr=False, default=None)
+    overrides: pd.DataFrame | None = dataclasses.field(repr=False, default=None)
 
     @property
     def before(self) -> str:
@@ -136,11 +139,11 @@ def load_request(
     quarter : str
         Label such as ``2026Q3``; empty for the last quarter that the data cover in full.
     first : str
-        First quarter of the history; empty for the first in the data.
+        First quarter of the history; empty for the first in the data whose year-long windows are whole.
     region : str
         Value of the attribute ``region``; empty for all.
     segment : str
-        ``attribute=value`` for any other attribute of partners.
+        ``attribute=value`` (or ``attribute:value``) for any other attribute of partners.
     scheme : str
         Name of a shipped tier scheme or path of a YAML file.
     indicators : str
@@ -158,17 +161,17 @@ def load_request(
         In one line, before anything is computed.
     """
     from partnerlab.intake import connect
-    from partnerlab.panel import data_span
+    from partnerlab.panel.span import data_span, read_as_of
 
-    known_on = parse_as_of(as_of)
     rules = load_scheme(scheme)
     asked_indicators = load_indicators(indicators)
     opened = connect(locate_source(str(source)))
     calendar = opened.program.calendar
+    known_on = read_as_of(as_of or None, calendar)
     span = data_span(opened, calendar=calendar, as_of=known_on)
     until = span.until
-    quarter = quarter or span.last_complete
-    first = first or span.first
+    quarter = quarter or span.last_complete or span.last
+    first = first or default_first(calendar, first=span.first, quarter=quarter)
     check_quarter(quarter, calendar=calendar, first=span.first, last=span.last, what="quarter")
     check_quarter(first, calendar=calendar, first=span.first, last=quarter, what="first")
     return Request(
@@ -185,6 +188,7 @@ def load_request(
         seed=seed,
         until=until,
         ledger=_open_ledger(ledger),
+        overrides=None if ledger else load_overrides(opened, as_of=known_on),
     )
 
 
@@ -203,6 +207,22 @@ def check_quarter(label: str, *, calendar: Calendar, first: str, last: str, what
         raise ParameterError(f"{what} {label} is outside the data, which run from {first} to {last}", quarter=label)
 
 
+def default_first(calendar: Calendar, *, first: str, quarter: str) -> str:
+    """Give the quarter that a history begins with when none is named.
+
+    A year after the data begin, so that year-long windows are whole, if that leaves two years.
+
+    Examples
+    --------
+    >>> from partnerlab.periods import Calendar
+    >>> default_first(Calendar(), first="2022Q1", quarter="2026Q3"), default_first(Calendar(), first="2025Q4", quarter="2026Q3")
+    ('2023Q1', '2025Q4')
+    """
+    year = 12 // calendar.months
+    start, last = calendar.parse(first), calendar.parse(quarter)
+    return calendar.label(start + year) if last - start >= 3 * year else first
+
+
 def parse_segment(*, region: str, segment: str) -> tuple[str, str] | None:
     """Read whom a report is about.
 
@@ -217,7 +237,7 @@ def parse_segment(*, region: str, segment: str) -> tuple[str, str] | None:
         return "region", region
     if not segment:
         return None
-    attribute, mark, value = segment.partition("=")
+    attribute, mark, value = segment.partition("=" if "=" in segment else ":")
     if not mark or not attribute or not value:
         raise ParameterError(f"segment {segment!r} is not of the form attribute=value, such as partner_type=reseller")
     return attribute.strip(), value.strip()
@@ -254,23 +274,6 @@ def segment_mask(attributes: pd.DataFrame, attribute: str, value: str) -> np.nda
     if value not in values:
         raise ParameterError(f"no partner has {attribute} {value!r}{nearest(value, values)}", attribute=attribute, value=value)
     return (attributes[attribute].astype("str") == value).to_numpy(dtype=bool)
-
-
-def parse_as_of(text: str) -> datetime | None:
-    """Read a date or instant; a date means its end, so that the whole day is known.
-
-    Examples
-    --------
-    >>> parse_as_of("2026-07-01")
-    datetime.datetime(2026, 7, 2, 0, 0)
-    """
-    if not text:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise ParameterError(f"as_of {text!r} is not a date such as 2026-07-01") from None
-    return instant if len(text) > 10 else datetime.fromordinal(instant.toordinal() + 1)
 
 
 def load_scheme(name: str) -> TierScheme:
@@ -364,3 +367,42 @@ def parameters_of(request: Request, *, source: str, ledger: str = "", scheme: st
         "seed": request.seed,
         "ledger": ledger,
     }
+
+
+def load_decisions(source: Source, table: str, *, as_of: datetime | None = None) -> pd.DataFrame | None:
+    """Read a source's ``overrides`` or ``appeals``; None if it has no such table."""
+    from partnerlab.intake import select_rows
+
+    present = source.columns()
+    if table not in present:
+        return None
+    return source.run(select_rows(source, table, columns=present[table], as_of=as_of)).to_pandas()
+
+
+def load_overrides(source: Source, *, as_of: datetime | None = None) -> pd.DataFrame | None:
+    """Read the overrides and upheld appeals that a source holds, as `partnerlab.assign_tiers` takes them."""
+    from partnerlab.tiers.overrides import upheld_appeals
+
+    overrides, appeals = (load_decisions(source, table, as_of=as_of) for table in ("overrides", "appeals"))
+    frames = [] if overrides is None else [overrides.assign(kind="override")]
+    if appeals is not None and len(appeals):
+        frames.append(upheld_appeals(appeals, calendar=source.program.calendar))
+    frames = [frame for frame in frames if len(frame)]
+    return pd.concat(frames, ignore_index=True) if frames else None
+
+
+def load_printed_forecast(request: Request) -> pd.DataFrame:
+    """Read back what was forecast for this quarter in the report of the quarter before.
+
+    Raises
+    ------
+    SampleError
+        If nothing was printed then.
+    """
+    words = "" if request.segment is None else request.segment_words
+    if request.ledger is not None:
+        printed = request.ledger.forecasts(program=request.program, quarter=request.quarter, made_in=request.before, scheme=request.scheme.scheme)
+        printed = printed[printed["segment"].fillna("") == words]
+        if len(printed):
+            return printed[["tier", "quarter", "estimate", "std_error", "conf_low", "conf_high", "n"]].reset_index(drop=True)
+    raise SampleError(f"no forecast of {request.quarter} was printed in {request.before}")

@@ -1,0 +1,369 @@
+"""The command line: ``partnerlab demo | check | report | tiers``. Exit codes: 0 ok, 1 some report failed, 2 bad input."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from partnerlab.errors import PartnerlabError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from partnerlab.report.execution import Progress, Watcher
+    from partnerlab.report.request import Request
+
+app = typer.Typer(
+    name="partnerlab",
+    help="Honest statistics for channel partners: data check, tiers, quarterly report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+report_app = typer.Typer(help="Make, list, open and verify quarterly reports.", no_args_is_help=True)
+tiers_app = typer.Typer(help="Assign tiers for a quarter, and explain them.", no_args_is_help=True)
+app.add_typer(report_app, name="report")
+app.add_typer(tiers_app, name="tiers")
+
+DEMO = "duckdb:///data/demo.duckdb"
+
+Source = Annotated[
+    str,
+    typer.Argument(help="A DuckDB file, a folder of Parquet or CSV files, a mapping file (.yaml), or postgresql://... .", show_default=False),
+]
+Quarter = Annotated[str, typer.Option(help="Quarter, such as 2026Q3. Default: the last that the data cover in full.", show_default=False)]
+First = Annotated[str, typer.Option(help="First quarter of the history. Default: the first in the data.", show_default=False)]
+Scheme = Annotated[str, typer.Option(help="Tier scheme: quadrant, rating, recorded, or the path of a YAML file.")]
+Indicators = Annotated[str, typer.Option(help="Indicators: path of a YAML file. Default: the standard ones.", show_default=False)]
+AsOf = Annotated[str, typer.Option("--as-of", help="Use only what was known on this date, such as 2026-07-01.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder of all reports.")]
+Jobs = Annotated[int, typer.Option(min=1, max=64, help="Reports made at a time; each needs about one core and 300 MB.")]
+Ledger = Annotated[str, typer.Option(help="Ledger of what was published. 'none' keeps no ledger.")]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; a mistake is one line on stderr and exit code 2."""
+    try:
+        code = app(args=argv, prog_name="partnerlab", standalone_mode=False)
+    except PartnerlabError as error:
+        _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped; what was there before is untouched", code=130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message())
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, *, code: int = 2) -> None:
+    sys.stderr.write(f"partnerlab: {' '.join(message.split())}\n")
+    sys.exit(code)
+
+
+@app.callback(invoke_without_command=True)
+def _root(ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Say the version and stop.")] = False) -> None:
+    """Honest statistics for channel partners: data check, tiers, quarterly report."""
+    if version:
+        from partnerlab import __version__
+
+        _say(f"partnerlab {__version__}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        _say(ctx.get_help())
+
+
+@app.command()
+def demo(
+    path: Annotated[Path, typer.Argument(help="DuckDB file to write.")] = Path("data/demo.duckdb"),
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
+) -> None:
+    """Write the demo program: simulated partners, leads, deals, tiers and tactics whose true effects are known."""
+    from partnerlab.report.request import write_demo
+
+    with _working(f"Simulating the demo program into {path}"):
+        written = write_demo(path, seed=seed)
+    _say(f"{written}")
+
+
+@app.command()
+def check(
+    source: Source = DEMO,
+    as_of: AsOf = "",
+    csv: Annotated[Path | None, typer.Option(help="Write the findings as CSV.", show_default=False)] = None,
+) -> None:
+    """Check data against the contract: what is rejected, set aside or worth a warning, and what was done about it."""
+    from partnerlab.intake import connect, validate
+    from partnerlab.panel.span import read_as_of
+    from partnerlab.report.request import locate_source
+
+    with connect(locate_source(source)) as opened:
+        with _working(f"Checking {opened.url}"):
+            quality = validate(opened, as_of=read_as_of(as_of or None, opened.program.calendar))
+        findings = quality.table
+        _print_table(findings, title=f"Data quality of {opened.program.name}", columns=("table", "column", "rule", "grade", "rows", "share", "action", "examples"))
+        if csv is not None:
+            _write_csv(findings, csv)
+        quality.raise_if_rejected()
+
+
+@report_app.command("build")
+def report_build(
+    source: Annotated[str, typer.Option(help="A DuckDB file, a folder, a mapping file (.yaml), or postgresql://... .")] = DEMO,
+    quarter: Quarter = "",
+    by: Annotated[str, typer.Option(help="Attribute of partners: one more report for each of its values.", show_default=False)] = "",
+    jobs: Jobs = 2,
+    scheme: Scheme = "quadrant",
+    indicators: Indicators = "",
+    first: First = "",
+    as_of: AsOf = "",
+    seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 7,
+    notebooks: Annotated[list[str] | None, typer.Option(help="Notebooks by number, name or path; repeat for several. Default: all.", show_default=False)] = None,
+    parameter: Annotated[list[str] | None, typer.Option(help="Further notebook parameter, name=value; repeat for several.", show_default=False)] = None,
+    ledger: Ledger = "data/ledger/ledger.duckdb",
+    out: Out = Path("reports"),
+) -> None:
+    """Make the reports of a quarter: the program, each segment, and one page for each question on the road."""
+    from partnerlab.report.runner import Order, render_reports
+
+    order = Order(
+        source=source,
+        quarter=quarter,
+        first=first,
+        scheme=scheme,
+        indicators=indicators,
+        as_of=as_of,
+        seed=seed,
+        ledger="" if ledger == "none" else ledger,
+        by=by,
+        notebooks=tuple(notebooks or ()),
+        extra=_pairs(parameter or []),
+        out=out,
+        jobs=jobs,
+    )
+    with _watching() as watch:
+        run = render_reports(order, watch=watch)
+    for outcome in run.failed:
+        sys.stderr.write(f"partnerlab: {outcome.page.title}: incomplete: {outcome.error}\n")
+    _say(str(run.index))
+    if run.failed:
+        raise typer.Exit(code=1)
+
+
+@report_app.command("list")
+def report_list(out: Out = Path("reports")) -> None:
+    """List the runs there are."""
+    import pandas as pd
+
+    from partnerlab.report.archive import list_runs
+
+    runs = list_runs(out)
+    rows = [
+        {
+            "program": run["program"],
+            "quarter": run["quarter"],
+            "reports": len(run["pages"]),
+            "incomplete": sum(page["state"] == "failed" for page in run["pages"]),
+            "rendered": run["rendered_at"],
+            "index": str(Path(run["folder"]) / "index.html"),
+        }
+        for run in runs
+    ]
+    if not rows:
+        _say(f"No reports in {out} yet; make some with: partnerlab report build")
+        return
+    _print_table(pd.DataFrame(rows), title="Reports")
+
+
+Program = Annotated[str, typer.Option(help="Program, where the folder holds several.", show_default=False)]
+
+
+@report_app.command("open")
+def report_open(quarter: Annotated[str, typer.Argument(help="Quarter. Default: the latest.", show_default=False)] = "", program: Program = "", out: Out = Path("reports")) -> None:
+    """Open the reports of a quarter in the browser, and print where they lie."""
+    import webbrowser
+
+    from partnerlab.report.archive import find_run
+
+    index = Path(find_run(out, quarter=quarter, program=program)["folder"]) / "index.html"
+    _say(str(index))
+    if sys.stdout.isatty():
+        webbrowser.open(index.as_uri())
+
+
+@report_app.command("verify")
+def report_verify(
+    quarter: Annotated[str, typer.Argument(help="Quarter. Default: the latest.", show_default=False)] = "",
+    program: Program = "",
+    source: Annotated[str, typer.Option(help="Where the data are now. Default: where they were.", show_default=False)] = "",
+    jobs: Jobs = 2,
+    out: Out = Path("reports"),
+) -> None:
+    """Make the reports of a quarter again, aside, and compare every figure, table and drawing."""
+    from partnerlab.report.archive import find_run
+    from partnerlab.report.verification import check_run
+
+    folder = find_run(out, quarter=quarter, program=program)["folder"]
+    with _watching() as watch:
+        found = check_run(folder, source=source, jobs=jobs, watch=watch)
+    for line in found.differences:
+        _say(line)
+    if found.same:
+        _say(f"{found.files} files of {folder} came out the same.")
+        return
+    _say(f"{len(found.differences)} of {found.files} files differ. " + ("; ".join(found.reasons) or "Data, scheme, code and packages are as they were."))
+    raise typer.Exit(code=1)
+
+
+@tiers_app.command("assign")
+def tiers_assign(
+    source: Source = DEMO,
+    quarter: Quarter = "",
+    first: First = "",
+    scheme: Scheme = "quadrant",
+    indicators: Indicators = "",
+    as_of: AsOf = "",
+    csv: Annotated[Path | None, typer.Option(help="Write one row for each partner as CSV.", show_default=False)] = None,
+) -> None:
+    """Assign tiers for a quarter: how many partners stand where, and, as CSV, who."""
+    request = _request(source=source, quarter=quarter, first=first, scheme=scheme, indicators=indicators, as_of=as_of)
+    history = _history(request)
+    counts = history.counts()
+    _print_table(counts[counts["quarter"] == request.quarter], title=f"{request.program}, {request.quarter}, {request.scheme.name_version}", columns=("tier", "partners"))
+    if csv is not None:
+        frame = history.to_frame()
+        _write_csv(frame[frame["quarter"] == request.quarter], csv)
+
+
+@tiers_app.command("explain")
+def tiers_explain(
+    source: Source,
+    partner: Annotated[str, typer.Argument(help="Partner's id.", show_default=False)],
+    quarter: Quarter = "",
+    first: First = "",
+    scheme: Scheme = "quadrant",
+    indicators: Indicators = "",
+    as_of: AsOf = "",
+) -> None:
+    """Explain one partner's tier: each condition with its value, its line and the gap."""
+    from partnerlab.tiers import explain_tier
+
+    request = _request(source=source, quarter=quarter, first=first, scheme=scheme, indicators=indicators, as_of=as_of)
+    explained = explain_tier(_history(request), partner=partner, quarter=request.quarter)
+    _print_table(getattr(explained, "table", explained), title=f"{partner}, {request.quarter}, {request.scheme.name_version}")
+
+
+def _request(**asked: str) -> Request:
+    from partnerlab.report.request import load_request
+
+    return load_request(**asked)
+
+
+def _history(request: Request) -> Any:
+    from partnerlab.report.publication import walk
+
+    with _working("Building the panel and assigning tiers"):
+        return walk(request).history
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """Read ``name=value`` texts; values stay text until the notebook's types read them."""
+    from partnerlab.errors import ParameterError
+
+    pairs = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not mark or not name:
+            raise ParameterError(f"--parameter {text!r} is not of the form name=value")
+        pairs[name.strip()] = value
+    return pairs
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(path, index=False)
+    _say(str(path))
+
+
+def _print_table(frame: pd.DataFrame, *, title: str, columns: tuple[str, ...] = ()) -> None:
+    """Print a table: ruled on a terminal, tab-separated lines elsewhere."""
+    shown = frame[[column for column in columns if column in frame.columns]] if columns else frame
+    if not sys.stdout.isatty():
+        _say("\t".join(map(str, shown.columns)))
+        for row in shown.itertuples(index=False):
+            _say("\t".join("" if value is None or value != value else _cell(value) for value in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in shown.columns:
+        table.add_column(str(name), justify="right" if shown[name].dtype.kind in "if" else "left")
+    for row in shown.itertuples(index=False):
+        table.add_row(*("" if value is None or value != value else _cell(value) for value in row))
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def _working(text: str) -> Iterator[None]:
+    """Say on stderr that something is being done; a spinner on a terminal."""
+    if not sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
+@contextlib.contextmanager
+def _watching() -> Iterator[Watcher]:
+    """Show progress on stderr: a bar for each report on a terminal, one plain line for each elsewhere."""
+    if not sys.stderr.isatty():
+        yield _plain_line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        whole = bars.add_task("Reports", total=None)
+        tasks: dict[str, Any] = {}
+
+        def watch(progress: Progress) -> None:
+            page = progress.page
+            bars.update(whole, total=progress.total)
+            if progress.state == "started":
+                tasks[page.slug] = bars.add_task(page.title, total=1)
+            else:
+                mark = "" if progress.state == "done" else " [red]incomplete[/red]"
+                bars.update(tasks[page.slug], completed=1, description=page.title + mark)
+                bars.advance(whole)
+
+        yield watch
+
+
+def _plain_line(progress: Progress) -> None:
+    page = progress.page
+    if progress.state == "started":
+        sys.stderr.write(f"started   {page.slug}: {page.title}\n")
+    else:
+        state = "done     " if progress.state == "done" else "INCOMPLETE"
+        why = f": {progress.error}" if progress.error else ""
+        sys.stderr.write(f"{state} {page.slug} ({progress.done} of {progress.total}, {progress.seconds:.0f} s){why}\n")
+    sys.stderr.flush()

@@ -1,0 +1,352 @@
+"""What page one says: one sentence, four to six figures, who moved beyond noise, who is cooling, and what to mind.
+
+Every word that depends on a number is made here from results, never typed into a notebook.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError
+from partnerlab.panel import Membership
+from partnerlab.report.attempts import Unavailable
+from partnerlab.report.comparison import Compared, compare_heads, compare_shares, compare_totals
+from partnerlab.report.metrics import NAN, Metric
+
+if TYPE_CHECKING:
+    from partnerlab.panel import Panel
+    from partnerlab.tiers import TierHistory
+    from partnerlab.transitions import Movers, NoiseBaseline
+
+#: Indicators of a single quarter that page one sums up, if the program has them: name, label.
+TOTALS = (("revenue", "Revenue through partners"), ("leads", "Leads from partners"), ("deals_won", "Deals won"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Review:
+    """What page one says.
+
+    Parameters
+    ----------
+    sentence : str
+        The quarter in one sentence.
+    metrics : tuple of Metric
+        Four to six figures.
+    quarters : DataFrame
+        One row for each quarter: the table behind the figures.
+    movers : DataFrame
+        Partners that changed tier, those beyond noise first.
+    cooling : DataFrame
+        Partners whose numbers fell beyond noise while they still hold their tier.
+    caveats : tuple of str
+        What a reader must mind.
+    """
+
+    sentence: str
+    metrics: tuple[Metric, ...]
+    quarters: pd.DataFrame = dataclasses.field(repr=False)
+    movers: pd.DataFrame = dataclasses.field(repr=False)
+    cooling: pd.DataFrame = dataclasses.field(repr=False)
+    caveats: tuple[str, ...] = ()
+
+
+def build_review(
+    history: TierHistory,
+    *,
+    panel: Panel,
+    quarter: str,
+    movers: Movers | Unavailable | None = None,
+    noise: NoiseBaseline | Unavailable | None = None,
+    quality: Any = None,
+    whom: str = "the program",
+    level: float = 0.95,
+) -> Review:
+    """Put page one together from results.
+
+    Parameters
+    ----------
+    history : TierHistory
+        Tiers of the partners that the page is about.
+    panel : Panel
+        The same partners.
+    quarter : str
+        The quarter that the page is about.
+    movers, noise : results, optional
+        From `partnerlab.detect_movers` and `partnerlab.estimate_noise`, where these data allow them.
+    quality : DataQuality, optional
+        From `partnerlab.validate`.
+    whom : str
+        Whom the page is about, in words.
+    level : float
+        Coverage of every interval.
+
+    Raises
+    ------
+    ParameterError
+        If panel and history are not of the same partners, or the quarter is in neither.
+    """
+    if not np.array_equal(panel.partners, history.partners):
+        raise ParameterError("the panel and the tier history are of different partners; select both alike")
+    column = panel.column(quarter)
+    metrics = (
+        _active(panel, column, level=level),
+        *_top_tier(history, panel, column, level=level),
+        *_moves(movers),
+        *_lapses(panel, column, level=level),
+        *_totals(panel, column, level=level),
+    )[:6]
+    return Review(
+        sentence=_sentence(whom, quarter, metrics),
+        metrics=metrics,
+        quarters=count_quarters(panel, history),
+        movers=_movers_table(movers, history),
+        cooling=find_cooling(history, panel, noise=noise, quarter=quarter, level=level) if noise else pd.DataFrame(),
+        caveats=tuple(_caveats(history, panel, quarter, movers=movers, noise=noise, quality=quality)),
+    )
+
+
+def _before(panel: Panel, column: int) -> str:
+    return panel.labels[column - 1] if column else ""
+
+
+def _comparable(panel: Panel, column: int) -> bool:
+    """Whether the quarter and the one before are both covered in full."""
+    return column > 0 and not panel.partial[column - 1 : column + 1].any()
+
+
+def _metric(compared: Compared, *, panel: Panel, column: int, comparable: bool | None = None, **facts: Any) -> Metric:
+    shown = _comparable(panel, column) if comparable is None else comparable
+    values = compared._asdict()
+    if not shown:
+        values |= {"change": NAN, "change_low": NAN, "change_high": NAN}
+    return Metric(**values, before=_before(panel, column), **facts)
+
+
+def flows_of(panel: Panel) -> dict[str, np.ndarray]:
+    """Comings and goings of each period: ``joined, returned, lapsed``, int shape ``(t,)``; nothing is known of the first."""
+    earlier, later = panel.state[:, :-1], panel.state[:, 1:]
+    active = later == Membership.ACTIVE
+    found = {
+        "joined": active & (earlier == Membership.NOT_YET),
+        "returned": active & (earlier == Membership.LAPSED),
+        "lapsed": (later == Membership.LAPSED) & (earlier == Membership.ACTIVE),
+    }
+    return {name: np.concatenate([[0], marks.sum(axis=0)]) for name, marks in found.items()}
+
+
+def _active(panel: Panel, column: int, *, level: float) -> Metric:
+    now = int(panel.member[:, column].sum())
+    flows = {name: int(counts[column]) for name, counts in flows_of(panel).items()}
+    compared = compare_heads(flows["joined"] + flows["returned"], flows["lapsed"], now=now, level=level)
+    came = f"{flows['joined']:,} joined" + (f", {flows['returned']:,} came back" if flows["returned"] else "")
+    note = f"{came}, {flows['lapsed']:,} lapsed this quarter." if column else ""
+    return _metric(
+        compared, panel=panel, column=column, comparable=column > 0, name="active-partners", label="Active partners",
+        unit="count", better="high", table="by-quarter", note=note,
+    )  # fmt: skip
+
+
+def _top_tier(history: TierHistory, panel: Panel, column: int, *, level: float) -> list[Metric]:
+    if not history.tiers:
+        return []
+    codes = history.published[:, [max(column - 1, 0), column]]
+    top = history.tiers[0]
+    compared = compare_shares(codes == 0, codes >= 0, level=level)
+    goals = history.scheme.goals if history.scheme is not None else {}
+    return [
+        _metric(
+            compared, panel=panel, column=column, comparable=column > 0, name="top-tier", label=f"Share in {top}", unit="share", better="high",
+            target=goals.get(top), table="tiers-by-quarter", note=f"Among partners in a tier. {int((codes[:, 1] == 0).sum()):,} partners.",
+        )
+    ]  # fmt: skip
+
+
+def _moves(movers: Movers | Unavailable | None) -> list[Metric]:
+    if movers is None or isinstance(movers, Unavailable):
+        return []
+    table = movers.table
+    sides = {side: int((table["direction"] == side).sum()) for side in ("up", "down", "sideways")}
+    words = ", ".join(f"{count:,} {side}" for side, count in sides.items() if count) or "none"
+    note = f"{len(table):,} partners changed tier ({words}); noise alone would have moved {movers.expected:,.0f} ({movers.expected_low:,.0f} to {movers.expected_high:,.0f})."
+    beyond = int(table["beyond_noise"].sum())
+    return [Metric(name="moves-beyond-noise", label="Moves beyond noise", estimate=beyond, n=int(movers.at_risk), table="movers", note=note)]
+
+
+def _lapses(panel: Panel, column: int, *, level: float) -> list[Metric]:
+    if column == 0:
+        return []
+    states = panel.state[:, max(column - 2, 0) : column + 1]
+    base = states[:, :-1] == Membership.ACTIVE
+    hits = base & (states[:, 1:] == Membership.LAPSED)
+    if base.shape[1] == 1:
+        base, hits = np.hstack([np.zeros_like(base), base]), np.hstack([np.zeros_like(hits), hits])
+    compared = compare_shares(hits, base, level=level)
+    return [
+        _metric(
+            compared, panel=panel, column=column, name="lapse-rate", label="Lapsed this quarter", unit="share", better="low",
+            table="by-quarter", note=f"{int(hits[:, 1].sum()):,} of those active at the end of {_before(panel, column)}.",
+        )
+    ]  # fmt: skip
+
+
+def _totals(panel: Panel, column: int, *, level: float) -> list[Metric]:
+    found = []
+    for name, label in TOTALS:
+        if not panel.known(name):
+            continue
+        values = panel.values(name)[:, [max(column - 1, 0), column]]
+        if np.isnan(values[:, 1]).all():
+            continue
+        money = bool(panel.indicator(name).money)
+        found.append(
+            _metric(
+                compare_totals(values, level=level), panel=panel, column=column, name=name.replace("_", "-"), label=label,
+                unit="money" if money else "count", better="high", table="by-quarter",
+                note="The interval of the change is as wide as partners' own ups and downs make it.",
+                currency=panel.provenance.currency or "" if money and hasattr(panel.provenance, "currency") else "",
+            )
+        )  # fmt: skip
+    return found
+
+
+def count_quarters(panel: Panel, history: TierHistory) -> pd.DataFrame:
+    """One row for each quarter, latest first: partners, comings and goings, lapse rate, totals.
+
+    Returns
+    -------
+    DataFrame
+        ``quarter, active, joined, returned, lapsed, lapse_rate``, then the totals that the program has, and ``note``.
+    """
+    member, flows = panel.member, flows_of(panel)
+    active = member.sum(axis=0)
+    before = np.concatenate([[0], active[:-1]])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = np.where(before > 0, flows["lapsed"] / before, np.nan)
+    table = pd.DataFrame({"quarter": panel.labels, "active": active, **flows, "lapse_rate": rate})
+    if not flows["returned"].any():
+        table = table.drop(columns="returned")
+    for name, _ in TOTALS:
+        if panel.known(name):
+            table[name] = np.where(np.isnan(panel.values(name)).all(axis=0), np.nan, np.nansum(panel.values(name), axis=0))
+    table["note"] = np.where(panel.partial, "covered in part", "")
+    if not panel.partial.any():
+        table = table.drop(columns="note")
+    return table.iloc[::-1].reset_index(drop=True)
+
+
+def _names(history: TierHistory, partners: pd.Series) -> pd.DataFrame:
+    """Columns that tell people who a partner is: its name and region, where known."""
+    known = [column for column in ("name", "partner_name", "region", "manager_id") if column in history.attributes.columns][:2]
+    at = pd.Index(history.partners).get_indexer(partners.astype(str))
+    return pd.DataFrame({column: history.attributes[column].to_numpy()[at] for column in known}, index=partners.index)
+
+
+def _movers_table(movers: Movers | Unavailable | None, history: TierHistory) -> pd.DataFrame:
+    """Movers for people, those beyond noise first."""
+    if movers is None or isinstance(movers, Unavailable):
+        return pd.DataFrame()
+    table = movers.table.sort_values(["beyond_noise", "estimate", "partner"], ascending=[False, True, True], ignore_index=True)
+    who = _names(history, table["partner"])
+    said = table[["from_tier", "to_tier", "direction"]]
+    numbers = pd.DataFrame(
+        {
+            "what_changed": table["indicator"].astype("str").str.replace("_", " "),
+            "a_quarter_before": table["before"].round(1),
+            "a_quarter_now": table["now"].round(1),
+            "chance_by_noise_alone": table["estimate"],
+            "verdict": np.where(table["beyond_noise"], "beyond noise", "cannot be told from noise"),
+        }
+    )
+    return pd.concat([table[["partner"]], who, said, numbers], axis=1)
+
+
+def find_cooling(history: TierHistory, panel: Panel, *, noise: NoiseBaseline, quarter: str, level: float = 0.95) -> pd.DataFrame:
+    """Find partners whose numbers fell beyond noise while they still hold their tier.
+
+    Each active partner in a tier above the lowest is put to the test of `partnerlab.detect_movers`: the
+    probability of numbers this low at its own unchanged rate, adjusted by Benjamini and Hochberg for
+    everybody looked at.
+
+    Returns
+    -------
+    DataFrame
+        ``partner, (name, region), tier, what_fell, a_quarter_before, a_quarter_now, chance``; most surprising first.
+    """
+    from partnerlab.transitions.evidence import adjusted_probabilities, partner_evidence
+
+    column = panel.column(quarter)
+    codes = history.published[:, column]
+    lowest = len(history.tiers) - 1
+    looked_at = np.flatnonzero((codes >= 0) & (codes < max(lowest, 1)) & panel.member[:, column])
+    if not len(looked_at):
+        return pd.DataFrame()
+    evidence = partner_evidence(noise, noise.places(history.partners)[looked_at], history.first + column)
+    adjusted = adjusted_probabilities(evidence["surprise"])
+    fell = (evidence["now"] < evidence["before"]) & (adjusted <= 1.0 - level)
+    found = pd.DataFrame(
+        {
+            "partner": history.partners[looked_at],
+            "tier": np.array(history.tiers, dtype=object)[codes[looked_at]],
+            "what_fell": [str(name).replace("_", " ") for name in evidence["indicator"]],
+            "a_quarter_before": np.round(evidence["before"], 1),
+            "a_quarter_now": np.round(evidence["now"], 1),
+            "chance_by_noise_alone": evidence["surprise"],
+        }
+    )[fell].sort_values(["chance_by_noise_alone", "partner"], ignore_index=True)
+    return pd.concat([found[["partner"]], _names(history, found["partner"]), found.drop(columns="partner")], axis=1)
+
+
+def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...]) -> str:
+    """The quarter in one sentence, each part no stronger than its interval."""
+    by_name = {metric.name: metric for metric in metrics}
+    active = by_name["active-partners"]
+    parts = [f"{whom[:1].upper()}{whom[1:]} ended {quarter} with {active.value_words()} active partners{_aside(active)}"]
+    if (moves := by_name.get("moves-beyond-noise")) is not None:
+        parts.append("no tier move can be told from noise" if moves.estimate == 0 else f"{moves.value_words()} tier {'move is' if moves.estimate == 1 else 'moves are'} beyond noise")
+    if (lapse := by_name.get("lapse-rate")) is not None and lapse.enough:
+        parts.append(f"{lapse.value_words()} lapsed{_aside(lapse)}")
+    money = by_name.get("revenue") or by_name.get("leads")
+    if money is not None and money.enough:
+        parts.append(f"{money.label[:1].lower()}{money.label[1:]} came to {money.value_words()}{_aside(money)}")
+    return "; ".join(parts) + "."
+
+
+def _aside(metric: Metric) -> str:
+    if metric.direction in ("up", "down"):
+        size = metric.value(abs(metric.change)) if metric.unit != "share" else f"{100 * abs(metric.change):.1f} points"
+        return f" ({metric.direction} {size})"
+    return " (no clear change)" if metric.direction else ""
+
+
+def _caveats(history: TierHistory, panel: Panel, quarter: str, *, movers: Any, noise: Any, quality: Any) -> list[str]:
+    """What a reader must mind, from what was looked at."""
+    column = panel.column(quarter)
+    said = []
+    if panel.partial[column]:
+        said.append(f"The data cover {quarter} only in part: its totals cannot be compared with earlier quarters.")
+    unknown = int(((history.published[:, column] == -1) & panel.member[:, column]).sum())
+    if unknown:
+        said.append(f"{unknown:,} active partners have no known tier in {quarter}, because what the scheme asks for is not known of them; they are in no share.")
+    said += [f"{result.reason[:1].upper()}{result.reason[1:]}." for result in (noise, movers) if isinstance(result, Unavailable)][:1]
+    for result in (noise, movers):
+        said += [f"{check.name}: no. {check.detail}" for check in getattr(result, "checks", ()) if check.passed is False]
+    said += _dirt(quality)
+    said += [f"Not in these data: {note}." for note in getattr(panel.provenance, "notes", ())[:3]]
+    said.append("Figures are descriptive (evidence grade D): they say what happened, not why.")
+    return said
+
+
+def _dirt(quality: Any) -> list[str]:
+    """How many rows were set aside, in a sentence."""
+    if quality is None or isinstance(quality, Unavailable):
+        return []
+    table = quality.table
+    aside = table[table["grade"] == "quarantine"]
+    if aside["rows"].sum() == 0:
+        return []
+    worst = aside.sort_values("rows", ascending=False).iloc[0]
+    return [f"{int(aside['rows'].sum()):,} findings set rows aside from the counts, most in {worst['table']} ({worst['rule']}: {int(worst['rows']):,} rows); see the data-quality page."]
