@@ -1,0 +1,186 @@
+"""How often nominal 95 % intervals hold the truth, the whole road walked anew for every seed.
+
+Each seed simulates a small program, opens it in memory, builds its panel, assigns tiers
+and estimates; the truth comes from the simulator's exact answers. Results go to
+``benchmarks/coverage.csv``, one row for each cell.
+
+    python benchmarks/coverage.py --seeds 2000 --jobs 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import functools
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.intake.simulate import Truth, simulate_program, true_flows, true_hazards, true_survival
+from partnerlab.panel import Panel, build_panel
+from partnerlab.spells import build_spells
+from partnerlab.stats.intervals import wilson_interval
+from partnerlab.survival import estimate_hazard, estimate_survival
+from partnerlab.tiers import TierScheme, assign_tiers
+from partnerlab.transitions import estimate_transitions
+
+HERE = Path(__file__).parent
+#: Seeds start here, so that no seed used while building is used again.
+FIRST_SEED = 1_000_000
+#: A cell is common if so many moves or endings (and spells at risk) are expected behind it in one program.
+COMMON = 20.0
+
+#: The demo program in small: everything is in it, dirt, late and restated rows included.
+PROGRAM = Truth(n_partners=200, n_quarters=12)
+LADDER = {
+    "scheme": "ladder",
+    "version": 1,
+    "title": "Ladder of leads",
+    "classify": {
+        "kind": "ladder",
+        "levels": [{"name": "High", "all": ["leads >= 5"]}, {"name": "Middle", "all": ["leads >= 2"]}],
+        "else": "Low",
+    },
+}
+CELLS = {"high_high": "KEY PARTNERS", "low_high": "UNPOLISHED DIAMONDS", "high_low": "GROWTH HACKERS", "low_low": "DEMENTORS"}
+QUADRANT = {
+    "scheme": "absolute-quadrant",
+    "version": 1,
+    "title": "Leads by relevance, absolute lines",
+    "classify": {
+        "kind": "quadrant",
+        "x": {"value": "leads", "cut": {"absolute": 3}},
+        "y": {"value": "relevance", "cut": {"absolute": 50}},
+        "cells": CELLS,
+        "missing": "unknown",
+    },
+}
+
+
+def _flows(panel: Panel, scheme: dict) -> pd.DataFrame:
+    """Estimated flows, keyed by cell."""
+    table = estimate_transitions(assign_tiers(panel, TierScheme.model_validate(scheme))).table
+    return table.assign(cell=table["from_tier"] + " -> " + table["to_tier"])
+
+
+def _membership(panel: Panel) -> pd.DataFrame:
+    """Estimated membership curve, keyed by quarters since joining; only curves that start at zero tell the same story."""
+    curve = estimate_survival(build_spells(assign_tiers(panel, TierScheme.model_validate(LADDER)), of="membership"))
+    table = curve.table[(curve.table["time"] > 0) & (curve.origin == 0)]
+    return table.assign(cell=table["time"].map(lambda quarters: f"member after {quarters:02.0f} quarters"))
+
+
+def _hazards(panel: Panel) -> pd.DataFrame:
+    """Estimated lapse hazard of each calendar quarter."""
+    spells = build_spells(assign_tiers(panel, TierScheme.model_validate(LADDER)), of="membership")
+    table = estimate_hazard(spells, by="quarter").table
+    return table.assign(cell="lapse in " + table["quarter"].astype("str"))
+
+
+ESTIMATES: dict[str, Callable[[Panel], pd.DataFrame]] = {
+    "transitions, ladder": functools.partial(_flows, scheme=LADDER),
+    "transitions, quadrant": functools.partial(_flows, scheme=QUADRANT),
+    "survival of membership": _membership,
+    "lapse hazard by quarter": _hazards,
+}
+
+
+def _true_cells(flows: pd.DataFrame) -> pd.DataFrame:
+    cell = flows["from_tier"] + " -> " + flows["to_tier"]
+    return pd.DataFrame({"cell": cell, "truth": flows["probability"], "expected": flows["probability"] * flows["at_risk"]})
+
+
+def true_answers() -> dict[str, pd.DataFrame]:
+    """Say what the estimates should be near to: ``cell, truth, expected``.
+
+    Expected are the moves behind a cell, the endings behind a hazard; for a point of a curve the endings up to it
+    or the spells still at risk at it, whichever are fewer.
+    """
+    curve, hazards = true_survival(PROGRAM), true_hazards(PROGRAM, by="quarter")
+    quadrant = ("KEY PARTNERS", "GROWTH HACKERS", "UNPOLISHED DIAMONDS", "DEMENTORS")
+    return {
+        "transitions, ladder": _true_cells(true_flows(PROGRAM, cuts={"leads": (2, 5)}, tiers=("High", "Middle", "Low"))),
+        "transitions, quadrant": _true_cells(true_flows(PROGRAM, cuts={"leads": (3,), "relevance": (50,)}, tiers=quadrant)),
+        "survival of membership": pd.DataFrame(
+            {
+                "cell": curve["time"].map(lambda quarters: f"member after {quarters:02d} quarters"),
+                "truth": curve["survival"],
+                "expected": np.minimum((curve["hazard"] * curve["at_risk"]).cumsum(), curve["at_risk"]),
+            }
+        ),
+        "lapse hazard by quarter": pd.DataFrame(
+            {"cell": "lapse in " + hazards["quarter"], "truth": hazards["hazard"], "expected": hazards["hazard"] * hazards["at_risk"]}
+        ),
+    }
+
+
+def walk_road(seed: int) -> pd.DataFrame:
+    """Simulate one program and estimate everything: ``study, cell, estimate, conf_low, conf_high``."""
+    first, last = PROGRAM.first, PROGRAM.calendar.label(PROGRAM.last)
+    with simulate_program(PROGRAM, seed=seed).source() as source:
+        panel = build_panel(source, first=first, last=last, only=("leads", "relevance"))
+    tables = [estimate(panel).assign(study=study) for study, estimate in ESTIMATES.items()]
+    return pd.concat([table[["study", "cell", "estimate", "conf_low", "conf_high"]] for table in tables], ignore_index=True)
+
+
+def _walk_many(seeds: range) -> pd.DataFrame:
+    return pd.concat([walk_road(seed) for seed in seeds], ignore_index=True)
+
+
+def walk_all(seeds: int, *, jobs: int, chunk: int = 20) -> Iterator[pd.DataFrame]:
+    """Walk the road for many seeds in parallel, telling how far it is."""
+    ranges = [range(FIRST_SEED + at, FIRST_SEED + min(at + chunk, seeds)) for at in range(0, seeds, chunk)]
+    started, done = time.monotonic(), 0
+    with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
+        for future in concurrent.futures.as_completed([pool.submit(_walk_many, seeds) for seeds in ranges]):
+            yield future.result()
+            done += 1
+            gone = time.monotonic() - started
+            left = gone / done * (len(ranges) - done)
+            print(f"{done}/{len(ranges)} chunks of {chunk} seeds, {gone:.0f} s gone, about {left:.0f} s left", file=sys.stderr, flush=True)
+
+
+def score(walked: pd.DataFrame, answers: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Share of intervals that hold the truth, for each cell."""
+    truths = pd.concat([table.assign(study=study) for study, table in answers.items()], ignore_index=True)
+    given = walked.merge(truths, on=["study", "cell"]).dropna(subset=["conf_low", "conf_high"])
+    given = given.assign(
+        covered=(given["conf_low"] <= given["truth"]) & (given["truth"] <= given["conf_high"]),
+        width=given["conf_high"] - given["conf_low"],
+    )
+    scored = given.groupby(["study", "cell"], sort=False).agg(
+        truth=("truth", "first"), expected=("expected", "first"), intervals=("covered", "size"), mean_estimate=("estimate", "mean"),
+        coverage=("covered", "mean"), mean_width=("width", "mean"),
+    )  # fmt: skip
+    low, high = wilson_interval(scored["coverage"].to_numpy(), scored["intervals"].to_numpy(), level=0.95)
+    scored.insert(5, "coverage_low", low)
+    scored.insert(6, "coverage_high", high)
+    return scored.assign(common=scored["expected"] >= COMMON).reset_index().sort_values(["study", "cell"], ignore_index=True)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=2000)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=HERE / "coverage.csv")
+    asked = parser.parse_args()
+    started = time.monotonic()
+    walked = pd.concat(list(walk_all(asked.seeds, jobs=asked.jobs)), ignore_index=True)
+    scored = score(walked, true_answers())
+    scored.round(5).to_csv(asked.out, index=False, lineterminator="\n")
+    common = scored[scored["common"]]
+    print(scored.round(4).to_string(index=False))
+    print(common.groupby("study")["coverage"].agg(["min", "mean", "max", "size"]).round(4).to_string())
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}"
+    print(f"{asked.seeds} seeds from {FIRST_SEED}, {time.monotonic() - started:.0f} s, {machine}")
+
+
+if __name__ == "__main__":
+    main()
