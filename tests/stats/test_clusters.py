@@ -2,19 +2,22 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from partnerlab.stats.clusters import design_effects, jackknife_shares, sandwich_errors
 
-ROWS = hnp.arrays(np.int64, st.tuples(st.integers(3, 12), st.just(3)), elements=st.integers(0, 6)).filter(lambda hits: (hits.sum(axis=1) > 0).all())
+ROWS = hnp.arrays(np.int64, st.tuples(st.integers(3, 12), st.just(3)), elements=st.integers(0, 6)).map(
+    lambda hits: hits + np.eye(3, dtype=int)[0]
+)
 
 
 def _one_group(hits):
     return {"hits": hits, "trials": hits.sum(axis=1), "group": np.zeros(len(hits), dtype=int), "groups": 1}
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_the_closed_form_is_the_loop(hits):
     without = np.array([np.delete(hits, row, axis=0).sum(axis=0) / np.delete(hits, row, axis=0).sum() for row in range(len(hits))])
@@ -23,6 +26,7 @@ def test_the_closed_form_is_the_loop(hits):
     assert np.allclose(jackknife_shares(**_one_group(hits))[1][0], looped, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_order_of_partners_does_not_matter(hits, random):
     order = list(range(len(hits)))
@@ -31,6 +35,7 @@ def test_order_of_partners_does_not_matter(hits, random):
     assert np.allclose(jackknife_shares(**_one_group(hits)), jackknife_shares(**_one_group(hits[order])))
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_duplicating_every_partner_halves_the_sandwich_variance(hits):
     once, twice = sandwich_errors(**_one_group(hits)), sandwich_errors(**_one_group(np.tile(hits, (2, 1))))
@@ -38,11 +43,13 @@ def test_duplicating_every_partner_halves_the_sandwich_variance(hits):
     assert np.allclose(twice**2, once**2 / 2)
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_shares_of_a_row_sum_to_one(hits):
     assert jackknife_shares(**_one_group(hits))[0].sum() == pytest.approx(1)
 
 
+@settings(deadline=None)
 @given(ROWS, ROWS)
 def test_groups_do_not_touch_each_other(hits, others):
     both = np.vstack([hits, others])

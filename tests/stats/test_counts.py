@@ -1,8 +1,10 @@
 """Counting moves: by hand and against a plain loop."""
 
+import itertools
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -15,17 +17,19 @@ CODES = hnp.arrays(np.int8, st.tuples(st.integers(1, 9), st.integers(1, 8)), ele
 def _looped(codes, states):
     table = np.zeros((len(codes), states, states), dtype=int)
     for partner, row in enumerate(codes):
-        for now, then in zip(row[:-1], row[1:], strict=True):
+        for now, then in itertools.pairwise(row):
             if 0 <= now < states and 0 <= then < states:
                 table[partner, now, then] += 1
     return table
 
 
+@settings(deadline=None)
 @given(CODES)
 def test_dense_counts_are_the_loop(codes):
     assert np.array_equal(partner_counts(codes, 4), _looped(codes, 4))
 
 
+@settings(deadline=None)
 @given(CODES)
 def test_all_ways_of_counting_agree(codes):
     rows = flow_rows(codes, 4)
@@ -35,6 +39,7 @@ def test_all_ways_of_counting_agree(codes):
     assert np.array_equal(summed, move_counts(codes, 4))
 
 
+@settings(deadline=None)
 @given(CODES)
 def test_blocks_do_not_show(codes):
     whole = flow_rows(codes, 4)

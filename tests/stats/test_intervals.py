@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partnerlab.errors import ParameterError
@@ -50,6 +50,7 @@ def test_a_level_that_is_no_coverage_is_refused(level):
         critical_value(level)
 
 
+@settings(deadline=None)
 @given(shares(), LEVELS)
 def test_wilson_lies_within_0_and_1_around_the_share(seen, level):
     low, high = wilson_interval(*seen, level=level)
@@ -57,6 +58,7 @@ def test_wilson_lies_within_0_and_1_around_the_share(seen, level):
     assert 0 <= low <= seen[0] <= high <= 1
 
 
+@settings(deadline=None)
 @given(shares(), LEVELS)
 def test_wilson_mirrors(seen, level):
     share, trials = seen
@@ -65,6 +67,7 @@ def test_wilson_mirrors(seen, level):
     assert np.allclose([1 - high, 1 - low], wilson_interval(1 - share, trials, level=level), atol=1e-9)
 
 
+@settings(deadline=None)
 @given(shares())
 def test_wilson_narrows_with_more_trials(seen):
     share, trials = seen
@@ -73,6 +76,7 @@ def test_wilson_narrows_with_more_trials(seen):
     assert narrow[1] - narrow[0] < wide[1] - wide[0]
 
 
+@settings(deadline=None)
 @given(shares(), LEVELS)
 def test_goodman_is_wider_than_one_cell_alone(seen, level):
     share, trials = seen
@@ -83,6 +87,7 @@ def test_goodman_is_wider_than_one_cell_alone(seen, level):
     assert together[1][0] >= alone[1] - 1e-12
 
 
+@settings(deadline=None)
 @given(shares(), LEVELS, st.integers(1, 300))
 def test_share_interval_holds_the_share(seen, level, df):
     low, high = share_interval(*seen, level=level, df=df)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, special
 
@@ -64,6 +64,7 @@ def test_units_without_exposure_get_the_mean_of_their_group():
     assert shape[4] / rate[4] == pytest.approx(prior[0][0] / prior[1][0])
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40), min_size=3, max_size=25), st.floats(0.5, 8))
 def test_a_shrunken_rate_lies_between_its_own_and_the_prior_mean(events, time):
     events, exposure = np.array(events), np.full(len(events), time)

@@ -166,7 +166,8 @@ def _accelerate(log_alpha: np.ndarray, rows: np.ndarray, steps: int, tol: float)
         length = float(np.sqrt((change**2).sum()))
         stride = -max(1.0, float(np.sqrt((first**2).sum())) / length) if length > 0 else -1.0
         leap = log_alpha - 2.0 * stride * first + stride**2 * change
-        sane = np.isfinite(leap).all() and np.abs(leap).max() < np.log(LARGEST) and marginal_likelihood(leap, rows) >= marginal_likelihood(two, rows)
+        sane = np.isfinite(leap).all() and np.abs(leap).max() < np.log(LARGEST)
+        sane = sane and marginal_likelihood(leap, rows) >= marginal_likelihood(two, rows)
         leap = leap if sane else two
         if np.abs(two - one).max() < tol:
             return two

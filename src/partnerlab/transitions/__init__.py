@@ -1,1 +1,19 @@
-"""See design: filled by its room."""
+"""How partners move between tiers: how often, how much of it is noise, and where it leads."""
+
+from partnerlab.transitions.estimates import TransitionEstimate, estimate_transitions
+from partnerlab.transitions.forecasts import ForecastComparison, TierForecast, compare_forecast, forecast_tiers
+from partnerlab.transitions.movers import Movers, detect_movers
+from partnerlab.transitions.noise import NoiseBaseline, estimate_noise
+
+__all__ = [
+    "ForecastComparison",
+    "Movers",
+    "NoiseBaseline",
+    "TierForecast",
+    "TransitionEstimate",
+    "compare_forecast",
+    "detect_movers",
+    "estimate_noise",
+    "estimate_transitions",
+    "forecast_tiers",
+]

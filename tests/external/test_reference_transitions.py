@@ -1,0 +1,96 @@
+"""The cohort-matrix and interval cases of the reference folder, computed in R by others."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab.periods import Calendar
+from partnerlab.stats.clusters import jackknife_shares, sandwich_errors
+from partnerlab.stats.intervals import exact_interval, goodman_intervals, wilson_interval
+
+pytestmark = pytest.mark.external
+
+CASE = "F1_cohort_cav"
+
+
+@pytest.fixture(scope="module")
+def folder():
+    return Path(os.environ["PARTNERLAB_EXTERNAL_DATA"]) / "reference" / "survival"
+
+
+@pytest.fixture(scope="module")
+def case(folder):
+    return json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"][CASE]
+
+
+@pytest.fixture(scope="module")
+def flows(folder):
+    pairs = pd.read_csv(folder / "data" / "cav_pairs.csv")
+    table = pd.crosstab([pairs["id"], pairs["from"]], pairs["to"])
+    return {
+        "hits": table.to_numpy(),
+        "trials": table.to_numpy().sum(axis=1),
+        "group": table.index.get_level_values(1).to_numpy() - 1,
+        "groups": 3,
+    }
+
+
+def _matrix(case, name):
+    return np.array(case["values"][name]["values"], dtype=float)
+
+
+def _intervals(case, name):
+    return np.array([row["values"] for row in case["values"][name]])
+
+
+def test_counts_and_shares(case, flows):
+    shares, _ = jackknife_shares(**flows)
+
+    assert np.allclose(shares, _matrix(case, "P"), atol=case["tol"])
+    assert np.array_equal(np.round(shares * _matrix(case, "counts").sum(axis=1, keepdims=True)), _matrix(case, "counts"))
+
+
+def test_jackknife_standard_errors(case, flows):
+    assert np.allclose(jackknife_shares(**flows, clusters=case["values"]["n_clusters"])[1], _matrix(case, "se_jackknife"), atol=1e-9)
+
+
+def test_sandwich_standard_errors(case, flows):
+    assert np.allclose(sandwich_errors(**flows), _matrix(case, "se_cluster"), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["wilson", "clopper_pearson", "goodman"])
+def test_intervals(case, name):
+    counts = _matrix(case, "counts")
+    size = counts.sum(axis=1, keepdims=True)
+    verb = {"wilson": wilson_interval, "clopper_pearson": exact_interval, "goodman": goodman_intervals}[name]
+    low, high = verb(counts if name == "clopper_pearson" else counts / size, size)
+
+    assert np.allclose(np.stack([low, high], axis=2), _intervals(case, name), atol=case["tol"])
+
+
+def test_the_public_verb_gives_the_same_from_a_table(case, folder):
+    """Visits become neighbouring quarters of a tier history; death is a tier that nobody leaves."""
+    from partnerlab.tiers import TierHistory
+    from partnerlab.transitions import estimate_transitions
+
+    pairs = pd.read_csv(folder / "data" / "cav_pairs.csv")
+    step = pairs.groupby("id").cumcount()
+    last = pairs.groupby("id").tail(1)
+    first = pd.DataFrame({"partner": pairs["id"], "step": step, "tier": pairs["from"]})
+    ends = pd.DataFrame({"partner": last["id"], "step": step[last.index] + 1, "tier": last["to"]})
+    frame = pd.concat([first, ends])
+    calendar = Calendar()
+    frame["quarter"] = calendar.labels(frame["step"].to_numpy() + calendar.parse("2000Q1"))
+    frame = frame.assign(partner=frame["partner"].astype(str), tier=frame["tier"].astype(str))
+    history = TierHistory.from_frame(frame[["partner", "quarter", "tier"]], order=["1", "2", "3", "4"])
+    flows = estimate_transitions(history)
+    matrix = flows.matrix().loc[["1", "2", "3"], ["1", "2", "3", "4"]]
+    kept = flows.matrix("count").loc[["1", "2", "3"], ["1", "2", "3", "4"]]
+
+    assert np.array_equal(kept.to_numpy(), _matrix(case, "counts"))
+    # patients whose follow-up ends alive leave the table, which the public verb calls lapsed: compare shares among the rest
+    assert np.allclose(matrix.div(matrix.sum(axis=1), axis=0), _matrix(case, "P"), atol=case["tol"])

@@ -1,0 +1,150 @@
+"""Forecasts: by hand, honest, scored against what happened, and calibrated."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab.errors import ParameterError, SampleError
+from partnerlab.transitions import compare_forecast, estimate_transitions, forecast_tiers
+
+
+@pytest.fixture(scope="module")
+def history(history_of, frail_codes):
+    return history_of(frail_codes(partners=300, quarters=12, rng=np.random.default_rng(5))[0])
+
+
+def test_partners_who_always_stay_are_forecast_to_stay(history_of):
+    codes = np.repeat(np.arange(3)[:, None], 10, axis=1).repeat(100, axis=0)
+    table = forecast_tiers(history_of(codes), seed=1).table
+
+    assert table["estimate"].tolist() == pytest.approx([100, 100, 100], abs=1)
+
+
+def test_the_mean_is_todays_partners_times_the_matrix(history):
+    flows = estimate_transitions(history).matrix().to_numpy()
+    today = np.bincount(history.published[:, -1], minlength=3)
+
+    assert forecast_tiers(history, seed=1, draws=4000).table["estimate"].to_numpy() == pytest.approx(today @ flows, abs=1.0)
+
+
+def test_given_flows_are_gone_by(history):
+    assert forecast_tiers(history, flows=estimate_transitions(history), seed=1).table["estimate"].sum() == pytest.approx(300)
+
+
+def test_everybody_is_somewhere(history):
+    assert forecast_tiers(history, seed=1).table["estimate"].sum() == pytest.approx(300)
+
+
+def test_the_same_seed_gives_the_same_forecast(history):
+    pd.testing.assert_frame_equal(forecast_tiers(history, seed=7).table, forecast_tiers(history, seed=7).table)
+
+
+def test_a_forecast_knows_nothing_later(history, history_of):
+    early = forecast_tiers(history_of(history.published[:, :8]), seed=1)
+    late = forecast_tiers(history, quarter="2024Q1", seed=1)
+
+    pd.testing.assert_frame_equal(early.table, late.table)
+
+
+def test_a_partial_last_quarter_is_forecast_not_believed(history_of):
+    codes = np.zeros((30, 6), dtype=np.int8)
+    codes[:, -1] = 2
+    partial = [False] * 5 + [True]
+
+    assert forecast_tiers(history_of(codes, partial=partial), seed=1).quarter == "2023Q2"
+
+
+def test_joiners_are_added_as_of_late(history_of):
+    codes = np.full((120, 10), -2, dtype=np.int8)
+    for partner in range(120):
+        codes[partner, partner // 12 :] = 1
+    row = forecast_tiers(history_of(codes), seed=1).table.set_index("tier").loc["B"]
+
+    assert row["joins"] == pytest.approx(12)
+    assert row["estimate"] == pytest.approx(132, abs=2)
+
+
+def test_the_lapsed_stay_lapsed_without_a_return(history_of):
+    codes = np.zeros((50, 8), dtype=np.int8)
+    codes[:20, 4:] = -3
+    table = forecast_tiers(history_of(codes), seed=1).table.set_index("tier")
+
+    assert table.loc["lapsed", "conf_low"] >= 20
+
+
+def test_flows_that_change_over_time_fail_a_check(history_of):
+    rng = np.random.default_rng(0)
+    codes = np.zeros((400, 10), dtype=np.int8)
+    for column in range(1, 10):
+        codes[:, column] = np.where(rng.random(400) < (0.5 if column > 7 else 0.05), 1 - codes[:, column - 1], codes[:, column - 1])
+    checks = {check.name: check.passed for check in forecast_tiers(history_of(codes), seed=1).checks}
+
+    assert checks["Quarters are alike"] is False
+
+
+def test_alike_quarters_pass_the_check(history):
+    assert {check.name: check.passed for check in forecast_tiers(history, seed=1).checks}["Quarters are alike"] is True
+
+
+@pytest.mark.parametrize("quarter", ["2022Q1", "2022Q2", "2030Q1"])
+def test_a_quarter_that_cannot_be_forecast_is_refused(history, quarter):
+    with pytest.raises(ParameterError, match=f"a forecast of {quarter} needs two quarters before it"):
+        forecast_tiers(history, quarter=quarter, seed=1)
+
+
+def test_flows_by_segment_are_refused(history_of):
+    history = history_of([[0, 1, 0]] * 4, attributes=pd.DataFrame({"region": ["N", "N", "S", "S"]}))
+
+    with pytest.raises(ParameterError, match="flows are split by region"):
+        forecast_tiers(history, flows=estimate_transitions(history, by="region"), seed=1)
+
+
+def test_what_happened_is_counted(history):
+    scored = compare_forecast(forecast_tiers(history, quarter="2024Q4", seed=1), history)
+
+    assert scored.table["actual"].tolist() == np.bincount(history.published[:, -1], minlength=3).tolist()
+    assert scored.table["persistence"].tolist() == np.bincount(history.published[:, -2], minlength=3).tolist()
+
+
+def test_a_perfect_forecast_scores_best(history):
+    printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy()
+    perfect = printed.assign(estimate=np.bincount(history.published[:, -1], minlength=3))
+
+    assert compare_forecast(perfect, history).log_score < compare_forecast(printed.assign(estimate=[250, 25, 25]), history).log_score
+    assert compare_forecast(perfect, history).brier == pytest.approx(0, abs=1e-4)  # half a partner in each tier
+
+
+def test_a_table_as_printed_scores_like_the_result(history):
+    forecast = forecast_tiers(history, quarter="2024Q4", seed=1)
+
+    pd.testing.assert_frame_equal(compare_forecast(forecast.tidy(), history).table, compare_forecast(forecast, history).table)
+
+
+def test_a_quarter_that_has_not_happened_cannot_be_scored(history):
+    with pytest.raises(SampleError, match="2025Q1 has not happened in full"):
+        compare_forecast(forecast_tiers(history, seed=1), history)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.drop(columns="conf_low"), "lacks conf_low"),
+        (lambda table: table.assign(tier="D"), "speaks of tier 'D', which the history does not have"),
+        (lambda table: pd.concat([table, table.assign(quarter="2024Q3")]), "say which quarter"),
+    ],
+)
+def test_a_table_that_is_no_forecast_is_refused(history, change, message):
+    printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy()
+
+    with pytest.raises(ParameterError, match=message):
+        compare_forecast(change(printed), history)
+
+
+def test_intervals_hold_what_happens_about_as_often_as_they_say(history_of, frail_codes):
+    rng = np.random.default_rng(3)
+    inside = []
+    for seed in range(120):
+        history = history_of(frail_codes(partners=150, quarters=12, rng=rng)[0])
+        inside.append(compare_forecast(forecast_tiers(history, quarter="2024Q4", draws=400, seed=seed), history).table["inside"])
+
+    assert 0.92 < np.mean(inside) < 0.99

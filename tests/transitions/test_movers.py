@@ -1,0 +1,102 @@
+"""Movers: few false alarms where nothing changed, and real change found."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from partnerlab.errors import ParameterError, SampleError
+from partnerlab.tiers import assign_tiers
+from partnerlab.transitions import detect_movers, estimate_noise
+from partnerlab.transitions.evidence import adjusted_probabilities, amount_tails, count_tails
+from partnerlab.transitions.movers import direction_names, move_probabilities
+
+
+def _movers(panel, scheme, quarter, **options):
+    noise = estimate_noise(panel, scheme=scheme, draws=20, seed=1)
+    return detect_movers(assign_tiers(panel, scheme), noise=noise, quarter=quarter, **options)
+
+
+def test_count_tails_are_those_of_the_negative_binomial():
+    now, shape, rate, time = np.arange(12.0), np.full(12, 7.5), np.full(12, 3.0), np.full(12, 2.0)
+    law = stats.nbinom(7.5, 3.0 / 5.0)
+
+    assert np.allclose(count_tails(now, time, shape, rate), [law.cdf(now), law.sf(now - 1)])
+
+
+def test_amount_tails_are_those_of_a_gamma_with_these_moments():
+    law = stats.gamma(4.0, scale=25.0)
+
+    assert np.allclose(amount_tails(np.array([60.0, 300.0]), np.array([100.0, 100.0]), np.array([2500.0, 2500.0])),
+                       [law.cdf([60.0, 300.0]), law.sf([60.0, 300.0])])  # fmt: skip
+
+
+def test_adjustment_is_that_of_scipy():
+    values = np.random.default_rng(0).random(50) ** 3
+
+    assert np.allclose(adjusted_probabilities(values), stats.false_discovery_control(values))
+
+
+def test_move_probabilities_sum_to_one():
+    hits = np.random.default_rng(0).integers(0, 9, (6, 4, 4)).astype(float)
+
+    assert np.allclose(move_probabilities(hits, hits.sum(axis=2), 3).sum(axis=2), 1)
+
+
+@pytest.mark.parametrize(("origin", "target", "said"), [(2, 0, "up"), (0, 1, "down"), (1, 1, "sideways"), (0, 3, "sideways")])
+def test_directions_follow_the_heights(origin, target, said):
+    assert direction_names(np.array([origin]), np.array([target]), (3, 2, 1, None)).item() == said
+
+
+def test_where_nothing_changed_false_alarms_are_rare(counting_panel, quadrant):
+    alarms = [_movers(counting_panel(seed=seed, partners=150), quadrant, "2024Q4").table["beyond_noise"].any() for seed in range(25)]
+
+    # at most 5 % of quarters are expected to raise one; four or more of 25 would be a surprise (p = 0.03)
+    assert sum(alarms) < 4
+
+
+def test_real_change_is_found_and_only_that(counting_panel, quadrant):
+    table = _movers(counting_panel(partners=300, changed=30, factor=8.0), quadrant, "2024Q4").table
+    found = table.loc[table["beyond_noise"], "partner"]
+    really = found <= "p0029"
+
+    assert really.sum() >= 8
+    assert really.mean() >= 0.9
+
+
+def test_the_number_of_movers_is_what_noise_would_make(counting_panel, quadrant):
+    movers = _movers(counting_panel(partners=400, seed=2), quadrant, "2024Q4")
+
+    assert movers.expected_low <= len(movers.table) <= movers.expected_high
+
+
+def test_evidence_names_the_number_that_changed(counting_panel, quadrant):
+    first = _movers(counting_panel(partners=200, changed=20, factor=10.0), quadrant, "2024Q4").table.iloc[0]
+
+    assert first["indicator"] == "leads"
+    assert first["now"] > 3 * first["before"]
+    assert first["n"] == 11
+
+
+def test_those_who_stayed_are_not_listed(counting_panel, quadrant):
+    table = _movers(counting_panel(partners=60), quadrant, "2023Q2").table
+
+    assert (table["from_tier"] != table["to_tier"]).all()
+
+
+def test_probabilities_lie_within_their_intervals(counting_panel, quadrant):
+    table = _movers(counting_panel(partners=150), quadrant, "2023Q2").table
+
+    assert table["estimate"].between(0, 1).all()
+    assert (table["conf_low"].le(table["estimate"]) & table["conf_high"].ge(table["estimate"])).all()
+
+
+def test_the_first_quarter_has_no_movers(counting_panel, quadrant):
+    with pytest.raises(ParameterError, match="movers need a quarter after 2022Q1"):
+        _movers(counting_panel(partners=20), quadrant, "2022Q1")
+
+
+def test_nobody_in_a_tier_twice_is_not_enough(counting_panel, quadrant, history_of):
+    noise = estimate_noise(counting_panel(partners=20), scheme=quadrant, draws=3, seed=1)
+
+    with pytest.raises(SampleError, match="nobody was in a tier both in 2022Q1 and in 2022Q2"):
+        detect_movers(history_of([[0, -3]], tiers=noise.tiers, partners=["p0000"]), noise=noise, quarter="2022Q2")

@@ -1,0 +1,58 @@
+"""Outside reference: what base R says of the committed pairs (tests/reference/transitions/transitions.R)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab.stats.counts import FlowRows
+from partnerlab.stats.intervals import exact_interval, goodman_intervals, wilson_interval
+from partnerlab.transitions.estimates import cell_table
+
+FOLDER = Path(__file__).parents[1] / "reference" / "transitions"
+# R printed 15 digits
+TOLERANCE = {"rtol": 1e-9, "atol": 1e-12}
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return pd.read_csv(FOLDER / "transitions.csv", skipinitialspace=True)
+
+
+@pytest.fixture(scope="module")
+def cells():
+    pairs = pd.read_csv(FOLDER / "pairs.csv")
+    table = pd.crosstab([pairs["partner"], pairs["origin"]], pairs["target"]).reindex(columns=range(4), fill_value=0)
+    partner = pd.factorize(table.index.get_level_values(0))[0]
+    origin = table.index.get_level_values(1).to_numpy()
+    rows = FlowRows(partner=partner, group=np.zeros(len(table), dtype=int), origin=origin, hits=table.to_numpy())
+    return {name: values[:3].ravel() for name, values in cell_table(rows, 4, groups=1, level=0.95).items()}
+
+
+@pytest.mark.parametrize("column", ["count", "n", "partners", "estimate"])
+def test_counts_and_shares_are_those_of_r(reference, cells, column):
+    assert np.allclose(cells[column], reference[column], **TOLERANCE)
+
+
+def test_standard_errors_are_those_of_the_looped_jackknife(reference, cells):
+    seen = reference["count"] > 0
+
+    assert np.allclose(cells["std_error"][seen], reference["std_error"][seen], **TOLERANCE)
+
+
+def test_clustered_intervals_solve_the_score_equation(reference, cells):
+    seen = reference["count"] > 0
+
+    # uniroot stops at 1e-14, from where the quadratic is flat to about 1e-8
+    assert np.allclose(cells["deff"][seen], reference["deff"][seen], **TOLERANCE)
+    assert np.allclose(cells["conf_low"][seen], reference["clustered_low"][seen], rtol=1e-7)
+    assert np.allclose(cells["conf_high"][seen], reference["clustered_high"][seen], rtol=1e-7)
+
+
+def test_plain_intervals_are_those_of_r(reference):
+    share, n = reference["estimate"].to_numpy(), reference["n"].to_numpy()
+
+    assert np.allclose(wilson_interval(share, n), reference[["wilson_low", "wilson_high"]].T, **TOLERANCE)
+    assert np.allclose(exact_interval(reference["count"], n), reference[["exact_low", "exact_high"]].T, rtol=1e-8, atol=1e-12)
+    assert np.allclose(goodman_intervals(share, n, cells=4), reference[["goodman_low", "goodman_high"]].T, **TOLERANCE)
