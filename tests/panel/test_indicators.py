@@ -61,7 +61,7 @@ def test_a_condition_compares_columns_with_values(condition):
         ("(" * 500 + "status = 'won'" + ")" * 500, "condition"),
         ("status = 'won' and " * 200 + "status = 'won'", "characters"),
         ("1 = 1", "compares nothing"),
-        ("closed_at > 'yesterday'", "such as '2026-10-01'"),
+        ("closed_at > 'yesterday'", "write it as '2026-10-01'"),
         ("status is true", "true"),
         ("*", ""),
     ],

@@ -139,7 +139,7 @@ def _check_value(value: exp.Literal, column: Column) -> None:
         try:
             datetime.fromisoformat(value.name)
         except ValueError as error:
-            raise ValueError(f"{column.name} is a {column.type}; write it as '2026-10-01', not {value.name!r}") from error
+            raise ValueError(f"{column.name} is of type {column.type}; write it as '2026-10-01', not {value.name!r}") from error
     elif column.type not in (*_NUMBERS, "flag") and not value.is_string:
         raise ValueError(f"{column.name} is text; compare it with {value.name!r} in quotes")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -29,16 +28,25 @@ _CHANCE = 0.01
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stretch:
-    """First and last event of a table, as days from 1970 in UTC, and how many there are."""
+    """First and last event of a table, as days from 1970 in UTC, and the number of days that have one."""
 
     first: float
     last: float
-    rows: int
+    days: int
 
-    def is_gap(self, days: float) -> bool:
-        """Whether so many days without a row cannot be chance, at the table's own rate."""
-        lasted = max(self.last - self.first, 1.0)
-        return days > _QUIET_DAYS and math.exp(-days * self.rows / lasted) < _CHANCE
+    def is_gap(self, gap: float, *, whole: float) -> bool:
+        """Say whether so many days without a row, before the first or after the last, cannot be chance.
+
+        If the table told of ``whole`` days, and its ``d`` days with rows fell anywhere
+        among them, the first ``gap`` would be empty with probability ``(1 - gap / whole) ** d``.
+
+        Examples
+        --------
+        >>> busy, rare = Stretch(first=0, last=180, days=150), Stretch(first=0, last=180, days=2)
+        >>> busy.is_gap(30, whole=365), busy.is_gap(5, whole=365), rare.is_gap(30, whole=365)
+        (True, False, False)
+        """
+        return gap > _QUIET_DAYS and (1.0 - min(gap / whole, 1.0)) ** self.days < _CHANCE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,18 +97,18 @@ class DataSpan:
     def covered(self, table: str, periods: np.ndarray) -> np.ndarray:
         """Say which periods a table tells of: bool, shape ``(t,)``.
 
-        A table of events whose rows begin later, or end earlier, than the data as a
-        whole, by more than chance and holidays explain, tells nothing of the rest.
+        A period in which a table of events begins late, or ends early, by more than
+        holidays and chance explain, is not told of: what is not there is not zero.
         """
-        since, until = _utc_days(self.since, self.calendar), _utc_days(self.until, self.calendar)
-        begin, end = since, until
-        stretch = self.tables.get(table)
-        if stretch is not None:
-            begin = stretch.first if stretch.is_gap(stretch.first - since) else since
-            end = stretch.last if stretch.is_gap(until - stretch.last) else until
+        since, until = (local_midnight(day, self.calendar).timestamp() / 86_400 for day in (self.since, self.until))
         edges = self.calendar.bounds_utc(int(periods[0]), int(periods[-1])).astype(np.int64) / 86_400e6
         opens, closes = np.maximum(edges[:-1], since), np.minimum(edges[1:], until)
-        return (opens < closes) & (opens >= begin) & (closes <= end)
+        told = opens < closes
+        stretch = self.tables.get(table)
+        if stretch is not None:
+            gaps = np.maximum(stretch.first - opens, closes - stretch.last)
+            told &= ~np.array([stretch.is_gap(gap, whole=until - since) for gap in gaps], dtype=bool)
+        return told
 
 
 def data_span(source: Source, *, calendar: Calendar | None = None, as_of: datetime | date | str | None = None) -> DataSpan:
@@ -141,7 +149,7 @@ def data_span(source: Source, *, calendar: Calendar | None = None, as_of: dateti
         known = "" if moment is None else f" up to {moment:%Y-%m-%d}"
         raise SampleError(f"{source.url}: no row carries a date{known}; nothing can be cut into periods")
     whole = Stretch(
-        first=min(s.first for s in pooled.values()), last=max(s.last for s in pooled.values()), rows=sum(s.rows for s in pooled.values())
+        first=min(s.first for s in pooled.values()), last=max(s.last for s in pooled.values()), days=max(s.days for s in pooled.values())
     )
     since = _local_day(whole.first, calendar)
     until, stated = source.data_until(), source.program.data_until is not None
@@ -153,13 +161,14 @@ def data_span(source: Source, *, calendar: Calendar | None = None, as_of: dateti
 def _span(calendar: Calendar, whole: Stretch, since: date, until: date, tables: dict[str, Stretch], *, stated: bool) -> DataSpan:
     """Round the ends to whole periods where the gap is no more than quiet days."""
     first, last = calendar.period_of_date(since), calendar.period_of_date(until - timedelta(days=1))
+    length = (calendar.start(last + 1) - calendar.start(first)).days
     partial = set()
-    if whole.is_gap((since - calendar.start(first)).days):
+    if whole.is_gap((since - calendar.start(first)).days, whole=length):
         partial.add(first)
     else:
         since = calendar.start(first)
     missing = (calendar.start(last + 1) - until).days
-    if missing > 0 and (stated or whole.is_gap(missing)):
+    if missing > 0 and (stated or whole.is_gap(missing, whole=length)):
         partial.add(last)
     else:
         until = calendar.start(last + 1)
@@ -179,12 +188,18 @@ def _stretch(source: Source, table: str, as_of: datetime | None) -> Stretch | No
     fact = ("panel", "stretch", table, as_of)
     if fact not in source.facts:
         rows = select_rows(source, table, columns=[clock], as_of=as_of).subquery(exp.to_identifier(ROW, quoted=True))
-        asked = [exp.alias_(exp.Min(this=field(clock)), "first", quoted=True), exp.alias_(exp.Max(this=field(clock)), "last", quoted=True)]
-        query = exp.select(*asked, exp.alias_(exp.Count(this=field(clock)), "rows", quoted=True)).from_(rows)
-        (found,) = source.run(query).to_pylist()
+        daily = exp.select(_named(exp.Min, clock, "first"), _named(exp.Max, clock, "last")).from_(rows)
+        daily = daily.where(field(clock).is_(exp.Null()).not_()).group_by(exp.cast(field(clock), "date"))
+        days = exp.alias_(exp.Count(this=exp.Star()), "days", quoted=True)
+        query = exp.select(_named(exp.Min, "first", "first"), _named(exp.Max, "last", "last"), days)
+        (found,) = source.run(query.from_(daily.subquery(exp.to_identifier(ROW, quoted=True)))).to_pylist()
         source.facts[fact] = found
     found = source.facts[fact]
-    return None if not found["rows"] else Stretch(first=_days(found["first"]), last=_days(found["last"]), rows=int(found["rows"]))
+    return None if not found["days"] else Stretch(first=_days(found["first"]), last=_days(found["last"]), days=int(found["days"]))
+
+
+def _named(aggregate: type[exp.AggFunc], column: str, name: str) -> exp.Expression:
+    return exp.alias_(aggregate(this=field(column)), name, quoted=True)
 
 
 def _days(moment: datetime | date) -> float:
@@ -196,10 +211,6 @@ def _days(moment: datetime | date) -> float:
 
 def _local_day(days: float, calendar: Calendar) -> date:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)).astimezone(ZoneInfo(calendar.timezone)).date()
-
-
-def _utc_days(day: date, calendar: Calendar) -> float:
-    return local_midnight(day, calendar).timestamp() / 86_400
 
 
 def local_midnight(day: date, calendar: Calendar) -> datetime:
