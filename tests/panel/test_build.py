@@ -107,7 +107,7 @@ def test_money_is_exact_in_minor_units():
 
 def test_amounts_abroad_count_only_in_the_programs_currency():
     lines = {"txn_id": list("tuvw"), "partner_id": ["a"] * 4, "booked_at": ["2025-01-15"] * 4, "kind": ["invoice"] * 4,
-             "amount": [10.0, 10.0, 10.0, 10.0], "currency": ["EUR", "USD", "USD", None], "amount_base": [None, 9.0, None, None]}  # fmt: skip
+             "amount": [10.0] * 4, "currency": ["EUR", "USD", "USD", None], "amount_base": [None, 9.0, None, None]}  # fmt: skip
     panel = build_panel(_source(transactions=lines, program={"currency": "EUR"}), **YEAR, only=["revenue"])
 
     assert (panel.values("revenue")[0, 0], panel.n("revenue")[0, 0]) == (29.0, 3)

@@ -29,8 +29,9 @@ def leads(draw):
 
     recorded = st.lists(st.integers(0, 24 * 120), min_size=size, max_size=size)
     table = pd.DataFrame({
-        "lead_id": [f"l{i}" for i in range(size)], "partner_id": some(["a", "b", "c"]), "created_at": some(list(DAYS)),
-        "customer_id": some(["x", "y", None]), "relevance": some([0.1, 0.25, 0.7, None]), "disposition": some(["accepted", "rejected", None]),
+        "lead_id": [f"l{i}" for i in range(size)], "partner_id": some(list("abc")), "created_at": some(list(DAYS)),
+        "customer_id": some(["x", "y", None]), "relevance": some([0.1, 0.25, 0.7, None]),
+        "disposition": some(["accepted", "rejected", None]),
     })  # fmt: skip
     return table.assign(recorded_at=table["created_at"] + pd.to_timedelta(draw(recorded), unit="h"))
 

@@ -7,11 +7,11 @@ from partnerlab.intake import Program, connect
 from partnerlab.panel import build_panel
 
 
-def _panel(*stays, order="gold > silver", as_of=None, **more):
+def _panel(*stays, order="gold > silver", as_of=None, partners=None, **more):
     """A panel of the recorded stays: partner, tier, from, to."""
     history = pd.DataFrame(stays, columns=["partner_id", "tier", "valid_from", "valid_to"]).assign(program_id="p", **more)
     tables = {
-        "partners": pd.DataFrame({"partner_id": ["a", "b"]}),
+        "partners": pd.DataFrame({"partner_id": ["a", "b"], **(partners or {})}),
         "tier_history": history.astype({"valid_from": "datetime64[us]", "valid_to": "datetime64[us]"}),
         "cases": pd.DataFrame({"case_id": ["k"], "opened_at": ["2025-01-01 12:00"]}),
     }
@@ -86,3 +86,14 @@ def test_a_program_without_tiers_has_none():
                 program=Program(data_until="2025-04-01")), first="2025Q1", last="2025Q1")  # fmt: skip
 
     assert panel.recorded is None
+
+
+def test_without_a_day_of_leaving_a_partner_is_a_member_while_in_a_tier():
+    stays = (("a", "gold", "2024-05-01", "2025-02-15"), ("a", "gold", "2025-06-30 22:00", None), ("b", "gold", "2025-04-01", None))
+    panel = _panel(*stays)
+    told = _panel(*stays, partners={"left_at": [None, None]})
+
+    not_yet, active, lapsed = 0, 1, 2
+    assert panel.state.tolist() == [[lapsed, lapsed, active, active], [not_yet, active, active, active]]
+    np.testing.assert_allclose(panel.exposure[0], [45 / 90, 0, 1, 1], atol=0.001)
+    assert told.state.tolist() == [[active] * 4] * 2

@@ -19,9 +19,9 @@ from partnerlab.intake.source import Source
 from partnerlab.panel.indicators import FRAME, Indicator, Indicators
 from partnerlab.panel.membership import membership
 from partnerlab.panel.panel import Panel
-from partnerlab.panel.parts import Provenance, RunIn
+from partnerlab.panel.parts import Provenance, RecordedTiers, RunIn
 from partnerlab.panel.queries import MILLIONTHS, Cut, check_available, measure_query
-from partnerlab.panel.recorded import read_recorded
+from partnerlab.panel.recorded import membership_of_stays, read_recorded
 from partnerlab.panel.span import DataSpan, data_span, local_midnight, read_as_of
 from partnerlab.panel.windows import carry_forward
 from partnerlab.periods import Calendar
@@ -95,8 +95,8 @@ def build_panel(
     reach = np.arange(periods[0] - back, periods[-1] + 1)
     cut = _cut(span, reach, moment)
     partners, attributes = _partners(source, cut)
-    dates = calendar.bounds_date(int(reach[0]), int(reach[-1]))
-    state, exposure = membership(joined=_days(attributes["joined_at"]), left=_days(attributes["left_at"]), edges=dates, until=cut.days[-1])
+    recorded = read_recorded(source, partners=partners, cut=cut)
+    state, exposure, said = _members(source, recorded, partners, attributes, cut, whole=calendar.bounds_date(int(reach[0]), int(reach[-1])))
     arrays = _measure(source, wanted, partners, cut)
     covered = {name: span.covered(indicator.table, reach) for name, indicator in wanted.indicators.items() if _flows(indicator)}
     return Panel(
@@ -106,8 +106,8 @@ def build_panel(
         run_in=_run_in(wanted, arrays, covered, exposure, back),
         state=state[:, back:], exposure=exposure[:, back:], attributes=attributes,
         partial=np.isin(calendar.labels(periods), span.partial),
-        recorded=read_recorded(source, partners=partners, cut=cut, skip=back),
-        provenance=_provenance(source, moment, span, notes),
+        recorded=None if recorded is None else recorded.since(back),
+        provenance=_provenance(source, moment, span, [*said, *notes]),
     )  # fmt: skip
 
 
@@ -198,6 +198,18 @@ def _partners(source: Source, cut: Cut) -> tuple[np.ndarray, pd.DataFrame]:
     if cut.as_of is not None:
         attributes["left_at"] = attributes["left_at"].mask(attributes["left_at"] > pd.Timestamp(cut.days[-1]))
     return ids, attributes[list(ATTRIBUTES)]
+
+
+def _members(
+    source: Source, recorded: RecordedTiers | None, partners: np.ndarray, attributes: pd.DataFrame, cut: Cut, *, whole: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """State and exposure: by the days of joining and leaving or, where no leaving is recorded, by the stays in tiers."""
+    if recorded is not None and "left_at" not in source.columns()["partners"]:
+        state, exposure = membership_of_stays(recorded, partners=partners, edges=cut.instants)
+        exposure[:, -1] *= (cut.days[-1] - whole[-2]).astype(int) / (whole[-1] - whole[-2]).astype(int)
+        return state, exposure, ["partners has no left_at: a partner is a member while it is in a recorded tier"]
+    state, exposure = membership(joined=_days(attributes["joined_at"]), left=_days(attributes["left_at"]), edges=whole, until=cut.days[-1])
+    return state, exposure, []
 
 
 def _days(column: pd.Series) -> np.ndarray:

@@ -84,6 +84,10 @@ class RecordedTiers:
             intervals=self.intervals[self.intervals["partner"].isin(partners[mask])].reset_index(drop=True),
         )
 
+    def since(self, column: int) -> RecordedTiers:
+        """Give the record without the first columns."""
+        return dataclasses.replace(self, codes=self.codes[:, column:])
+
     def until(self, columns: int, edge: np.datetime64) -> RecordedTiers:
         """Give the record as it stood when only the first columns had passed; ``edge`` is their end in UTC."""
         kept = self.intervals[self.intervals["valid_from"] < edge].reset_index(drop=True)

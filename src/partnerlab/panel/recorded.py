@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 from sqlglot import exp
 
 from partnerlab.intake.rows import ROW, field, select_rows
 from partnerlab.intake.source import Source
-from partnerlab.panel.parts import RecordedTiers
+from partnerlab.panel.parts import Membership, RecordedTiers
 from partnerlab.panel.queries import Cut
 
 _COLUMNS = ("partner_id", "tier", "valid_from", "valid_to", "origin", "left_truncated", "right_censored")
 
 
-def read_recorded(source: Source, *, partners: np.ndarray, cut: Cut, skip: int = 0) -> RecordedTiers | None:
+def read_recorded(source: Source, *, partners: np.ndarray, cut: Cut) -> RecordedTiers | None:
     """Read the recorded tiers of the panel's partners.
 
     Parameters
@@ -25,8 +27,6 @@ def read_recorded(source: Source, *, partners: np.ndarray, cut: Cut, skip: int =
         Sorted.
     cut : Cut
         Edges of the periods, and the moment of knowledge.
-    skip : int
-        Periods of the cut that the panel does not show.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def read_recorded(source: Source, *, partners: np.ndarray, cut: Cut, skip: int =
     tiers = order_tiers(intervals["tier"], stated=source.program.tier_order)
     at = np.searchsorted(partners, intervals["partner"].to_numpy(dtype=str))
     shape = (len(partners), len(cut.instants) - 1)
-    codes = _codes(intervals, at, tiers, shape=shape, edges=cut.instants, ordered=bool(source.program.tier_order))[:, skip:]
+    codes = _codes(intervals, at, tiers, shape=shape, edges=cut.instants, ordered=bool(source.program.tier_order))
     truncated = np.zeros(len(partners), dtype=bool)
     np.logical_or.at(truncated, at, intervals["left_truncated"].to_numpy())
     return RecordedTiers(tiers=tiers, codes=codes, left_truncated=truncated, right_censored=codes[:, -1] >= 0, intervals=intervals)
@@ -81,6 +81,44 @@ def order_tiers(seen: pd.Series, *, stated: tuple[str, ...]) -> tuple[str, ...]:
     return (*stated, *sorted(set(map(str, seen)) - set(stated)))
 
 
+def membership_of_stays(recorded: RecordedTiers, *, partners: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Place partners by their stays: a member while in a tier, lapsed after one, not yet before the first.
+
+    For programs that record no day of leaving.
+
+    Parameters
+    ----------
+    recorded : RecordedTiers
+        With a column for each period.
+    partners : ndarray of str, shape (n,)
+        Sorted.
+    edges : ndarray of datetime64[us], shape (t + 1,)
+        Edges of the periods in UTC.
+
+    Returns
+    -------
+    state : ndarray of int8, shape (n, t)
+        `Membership` at the end of each period.
+    exposure : ndarray of float32, shape (n, t)
+        Share of the period in any tier.
+    """
+    stays = recorded.intervals
+    at = np.searchsorted(partners, stays["partner"].to_numpy(dtype=str))
+    start, stop = stays["valid_from"].to_numpy().astype("datetime64[us]"), _ends(stays)
+    state = np.where(recorded.codes >= 0, Membership.ACTIVE, Membership.NOT_YET).astype(np.int8)
+    exposure = np.zeros(state.shape, dtype=np.float32)
+    for column, (opens, closes) in enumerate(itertools.pairwise(edges)):
+        begun = np.unique(at[start < closes])
+        state[begun, column] = np.where(recorded.codes[begun, column] >= 0, Membership.ACTIVE, Membership.LAPSED)
+        inside = (np.minimum(stop, closes) - np.maximum(start, opens)).astype(np.int64).clip(min=0)
+        exposure[:, column] = np.bincount(at, weights=inside, minlength=len(partners)) / (closes - opens).astype(np.int64)
+    return state, exposure.clip(max=1)
+
+
+def _ends(stays: pd.DataFrame) -> np.ndarray:
+    return stays["valid_to"].fillna(pd.Timestamp("9999-12-31")).to_numpy().astype("datetime64[us]")
+
+
 def _codes(
     intervals: pd.DataFrame, at: np.ndarray, tiers: tuple[str, ...], *, shape: tuple[int, int], edges: np.ndarray, ordered: bool
 ) -> np.ndarray:
@@ -88,7 +126,7 @@ def _codes(
     rank = {tier: code for code, tier in enumerate(tiers)}
     tier = intervals["tier"].map(rank).to_numpy(dtype=np.int8)
     start = intervals["valid_from"].to_numpy().astype("datetime64[us]")
-    stop = intervals["valid_to"].fillna(pd.Timestamp("9999-12-31")).to_numpy().astype("datetime64[us]")
+    stop = _ends(intervals)
     # what is written last wins: the best tier, or the latest start
     height = -tier.astype(np.int16)
     turn = np.lexsort((start, height)) if ordered else np.lexsort((height, start))
