@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from partnerlab.intake import connect
 from partnerlab.intake.simulate import Truth, simulate_program, true_flows, true_hazards, true_survival
-from partnerlab.panel import Panel, build_panel
+from partnerlab.panel import Indicators, Panel, build_panel
 from partnerlab.spells import build_spells
 from partnerlab.stats.intervals import wilson_interval
 from partnerlab.survival import estimate_hazard, estimate_survival
@@ -38,6 +39,11 @@ COMMON = 20.0
 
 #: The demo program in small: everything is in it, dirt, late and restated rows included.
 PROGRAM = Truth(n_partners=200, n_quarters=12)
+#: What the estimates read; the other tables only cost time.
+TABLES = ("program", "partners", "leads", "partner_profile")
+INDICATORS = Indicators(
+    indicators={name: indicator for name, indicator in Indicators.load("standard").indicators.items() if name in ("leads", "relevance")}
+)
 LADDER = {
     "scheme": "ladder",
     "version": 1,
@@ -123,8 +129,9 @@ def true_answers() -> dict[str, pd.DataFrame]:
 def walk_road(seed: int) -> pd.DataFrame:
     """Simulate one program and estimate everything: ``study, cell, estimate, conf_low, conf_high``."""
     first, last = PROGRAM.first, PROGRAM.calendar.label(PROGRAM.last)
-    with simulate_program(PROGRAM, seed=seed).source() as source:
-        panel = build_panel(source, first=first, last=last, only=("leads", "relevance"))
+    tables = simulate_program(PROGRAM, seed=seed).tables
+    with connect({name: tables[name] for name in TABLES}) as source:
+        panel = build_panel(source, first=first, last=last, indicators=INDICATORS)
     tables = [estimate(panel).assign(study=study) for study, estimate in ESTIMATES.items()]
     return pd.concat([table[["study", "cell", "estimate", "conf_low", "conf_high"]] for table in tables], ignore_index=True)
 
