@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from partnerlab.stats.clustered_curves import Steps, cross_products, log_survival_steps, sum_products, trace_steps
 from partnerlab.stats.risksets import Spans, kaplan_meier
 
 
@@ -57,29 +58,39 @@ def incidence_variance(at_risk: np.ndarray, events: np.ndarray) -> np.ndarray:
     return np.maximum(through + np.cumsum(own, axis=-1) - 2 * together, 0.0)
 
 
-def incidence_influence(
-    time: np.ndarray, at_risk: np.ndarray, events: np.ndarray, spans: Spans, *, of: int
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Influence of spells on the cumulative incidence of cause ``of`` at every time: rows -> ``(rows, k)``.
+def incidence_steps(at_risk: np.ndarray, events: np.ndarray, *, of: int) -> Steps:
+    """Give the steps C of a spell's influence on the incidence of cause ``of``, which is F(t) psi(t) + C(t).
 
-    Derivative of the Aalen-Johansen estimate with respect to the weight of one spell: what the spell does to
-    this cause's own increments, and what it does to them through the share still there.
+    Here psi is the influence on log S (`log_survival_steps`): an increment of log S at u moves every later
+    increment of the incidence, F(t) - F(u) in all. The rest is what the spell does to this cause's own increments.
     """
-    k, known, left = len(time), np.maximum(at_risk, 1.0), at_risk - events.sum(axis=0)
-    own = np.divide(1.0, left, out=np.zeros(k), where=left > 0)
-    spread = np.divide(at_risk - left, known * left, out=np.zeros(k), where=left > 0)
+    known = np.maximum(at_risk, 1.0)
     before, incidence = _before(at_risk, events), aalen_johansen(at_risk, events)[of]
-    shared, weighed, pull = (np.concatenate([[0.0], np.cumsum(x)]) for x in (spread, spread * incidence, before * events[of] / known**2))
-    enters, leaves, ends = spans.places(time)
-    step, lead = np.arange(1, k + 1), np.concatenate([[0.0], incidence])
+    through = log_survival_steps(at_risk, events)
+    end = -incidence * through.end
+    end[of] += before / known
+    return Steps(-before * events[of] / known**2 - incidence * through.stay, end)
 
-    def influence(rows: np.ndarray) -> np.ndarray:
-        a, b = enters[rows, None], leaves[rows, None]
-        last, here, start = np.maximum(b, 1) - 1, np.minimum(b, step), np.minimum(a, step)
-        fails = ends[rows, None] & (b <= step)
-        direct = np.where(fails & (spans.cause[rows, None] == of), before[last] / known[last], 0.0) - (pull[here] - pull[start])
-        # an increment of log S at u moves every later increment of the incidence, F(t) - F(u)
-        through = lead[step] * (shared[here] - shared[start]) - (weighed[here] - weighed[start])
-        return direct + through - np.where(fails, own[last] * (lead[step] - lead[b]), 0.0)
 
-    return influence
+def clustered_incidence_variance(
+    time: np.ndarray, at_risk: np.ndarray, events: np.ndarray, spans: Spans, *, cluster: np.ndarray
+) -> np.ndarray:
+    """Variance of the cumulative incidences when spells of one partner go together, shape ``(c, k)``.
+
+    The infinitesimal jackknife of `partnerlab.stats.clustered_curves`.
+    """
+    share, psi = aalen_johansen(at_risk, events), log_survival_steps(at_risk, events)
+    squares = sum_products(psi, psi, events, spans, time)
+    variance = np.empty(events.shape)
+    for of, incidence in enumerate(share):
+        rest = incidence_steps(at_risk, events, of=of)
+        mixed, own = sum_products(psi, rest, events, spans, time), sum_products(rest, rest, events, spans, time)
+        alone = incidence**2 * squares + 2 * incidence * mixed + own
+        variance[of] = alone + cross_products(_influence(psi, rest, incidence, spans, time), cluster, len(time))
+    return np.maximum(variance, 0.0)
+
+
+def _influence(psi: Steps, rest: Steps, incidence: np.ndarray, spans: Spans, time: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Influence on one incidence at every time: rows -> ``(rows, k)``."""
+    through, own = trace_steps(psi, spans, time), trace_steps(rest, spans, time)
+    return lambda rows: incidence * through(rows) + own(rows)

@@ -14,7 +14,18 @@ from partnerlab.results import TIDY, Check, Result
 from partnerlab.spells import Spells
 from partnerlab.stats import clustered_curves, risksets
 from partnerlab.stats.intervals import critical_value
-from partnerlab.survival.sample import Event, Sample, check_clusters, check_competing, check_size, draw_sample, key_columns, known_starts
+from partnerlab.survival.sample import (
+    Event,
+    Sample,
+    Variance,
+    check_clusters,
+    check_competing,
+    check_size,
+    draw_sample,
+    key_columns,
+    known_starts,
+    uses_jackknife,
+)
 
 #: Below this many spells at risk, a curve with delayed entry is not started, and its tail is not used for ``tau``.
 MIN_AT_RISK = 10
@@ -114,7 +125,7 @@ class SurvivalEstimate(Result):
         return list(self.table.groupby(self.by, sort=False, dropna=False))
 
 
-def estimate_survival(
+def estimate_survival(  # noqa: PLR0913 - each a question of its own
     spells: Spells,
     *,
     by: str | None = None,
@@ -123,6 +134,7 @@ def estimate_survival(
     tau: float | None = None,
     shares: Sequence[float] = (0.25, 0.5, 0.75),
     min_at_risk: int = MIN_AT_RISK,
+    variance: Variance = "auto",
 ) -> SurvivalEstimate:
     """Estimate how long partners stay: Kaplan-Meier with delayed entry, by group.
 
@@ -146,6 +158,8 @@ def estimate_survival(
         Shares ended for which the time is wanted.
     min_at_risk : int
         See above; 0 starts the curves at 0 whatever the risk set.
+    variance : {"auto", "greenwood", "jackknife"}
+        ``auto`` as described; the others whatever the spells.
 
     Returns
     -------
@@ -168,14 +182,15 @@ def estimate_survival(
     """
     used, starts = known_starts(spells)
     sample = draw_sample(used, by=by, event=event)
+    clustered = uses_jackknife(sample, variance)
     z = float(critical_value(level))
-    origin, conditioned = _origin(sample, min_at_risk)
+    origin, conditioned = start_of_curves(sample, min_at_risk)
     sample = sample.rows(sample.duration > origin) if origin > 0 else sample
     sets = _all_causes(sample)
     limit = _limit(sets, tau, origin, min_at_risk)
-    curves = [_curve(sample, sets, index, z=z, origin=origin) for index in range(sample.groups)]
+    curves = [_curve(sample, sets, index, z=z, origin=origin, clustered=clustered) for index in range(sample.groups)]
     table = _stack(sample, curves)
-    comparison = _compare(sample, sets) if by is not None else None
+    comparison = _compare(sample, sets, clustered) if by is not None else None
     checks = (check_size(sample, minimum=1, unit=spells.unit), starts, conditioned, check_clusters(sample), check_competing(sample))
     return SurvivalEstimate(
         estimand=_estimand(spells, by=by, event=event, origin=origin),
@@ -183,7 +198,7 @@ def estimate_survival(
         checks=(*spells.checks, *(check for check in checks if check), *_compared(comparison)),
         level=level,
         quantiles=_quantiles(sample, curves, shares),
-        rmst=_restricted_means(sample, sets, tau=limit, origin=origin, z=z),
+        rmst=_restricted_means(sample, sets, tau=limit, origin=origin, z=z, clustered=clustered),
         logrank=comparison,
         tau=limit,
         origin=origin,
@@ -197,7 +212,7 @@ def _all_causes(sample: Sample) -> risksets.RiskSets:
     return risksets.count_risk_sets(spans, group=sample.group, groups=sample.groups)
 
 
-def _origin(sample: Sample, min_at_risk: int) -> tuple[float, Check | None]:
+def start_of_curves(sample: Sample, min_at_risk: int) -> tuple[float, Check | None]:
     """Time at which the curves may start: no risk set is too small between there and its peak, in any group."""
     if len(sample) == 0 or not (sample.entry > 0).any() or min_at_risk <= 0:
         return 0.0, None
@@ -227,7 +242,7 @@ def _limit(sets: risksets.RiskSets, tau: float | None, origin: float, min_at_ris
     return float(min(lasts)) if lasts else float("nan")
 
 
-def _curve(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, origin: float) -> pd.DataFrame:
+def _curve(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, origin: float, clustered: bool) -> pd.DataFrame:
     """Curve of one group with its intervals."""
     lived = np.flatnonzero(sets.at_risk[index] > 0)
     time, n, d = sets.time[lived], sets.at_risk[index][lived], sets.ended[index][lived]
@@ -235,7 +250,10 @@ def _curve(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, ori
     if len(mine) == 0:
         return _empty_curve(origin)
     survival = risksets.kaplan_meier(n, d)
-    variance = clustered_curves.clustered_log_variance(time, n, d, mine.spans, cluster=mine.partner)
+    variance = risksets.greenwood(n, d)
+    if clustered:
+        spans = mine.spans._replace(cause=np.minimum(mine.cause, 0))
+        variance = clustered_curves.clustered_log_variance(time, n, d, spans, cluster=mine.partner)
     low, high = risksets.log_log_interval(survival, variance, n, quantile=z)
     hazard, hazard_error = risksets.nelson_aalen(n, d)
     start = int((mine.entry <= origin).sum())
@@ -293,7 +311,7 @@ def _keys(sample: Sample, index: int) -> dict[str, object]:
     return dict(zip(sample.by, sample.labels[index], strict=True)) if sample.labels else dict.fromkeys(sample.by)
 
 
-def _restricted_means(sample: Sample, sets: risksets.RiskSets, *, tau: float, origin: float, z: float) -> pd.DataFrame:
+def _restricted_means(sample: Sample, sets: risksets.RiskSets, *, tau: float, origin: float, z: float, clustered: bool) -> pd.DataFrame:
     """Restricted mean of each group with its clustered standard error."""
     rows = []
     for index in range(sample.groups):
@@ -302,7 +320,7 @@ def _restricted_means(sample: Sample, sets: risksets.RiskSets, *, tau: float, or
         lived = sets.at_risk[index] > 0
         if len(mine) and np.isfinite(tau) and tau <= sets.time[lived][-1]:
             counts = sets.time[lived], sets.at_risk[index][lived], sets.ended[index][lived]
-            mean, error = restricted_mean_of(mine, *counts, tau=tau, origin=origin)
+            mean, error = restricted_mean_of(mine, *counts, tau=tau, origin=origin, clustered=clustered)
         low, high = np.clip([mean - z * error, mean + z * error], 0.0, tau - origin)
         bounds = {"estimate": mean, "std_error": error, "conf_low": low, "conf_high": high}
         rows.append({**_keys(sample, index), **bounds, "n": len(mine), "tau": tau})
@@ -310,20 +328,20 @@ def _restricted_means(sample: Sample, sets: risksets.RiskSets, *, tau: float, or
 
 
 def restricted_mean_of(
-    sample: Sample, time: np.ndarray, at_risk: np.ndarray, ended: np.ndarray, *, tau: float, origin: float
+    sample: Sample, time: np.ndarray, at_risk: np.ndarray, ended: np.ndarray, *, tau: float, origin: float, clustered: bool
 ) -> tuple[float, float]:
     """Restricted mean and its standard error, clustered by partner."""
     mean, error, area = risksets.restricted_mean(time, at_risk, ended, tau=tau, origin=origin)
-    if not sample.clustered:
+    if not clustered:
         return mean, error
     own = clustered_curves.restricted_mean_influence(time, at_risk, ended, area, sample.spans)
     return mean, float(np.sqrt(np.sum(clustered_curves.sum_by_cluster(own, sample.partner) ** 2)))
 
 
-def _compare(sample: Sample, sets: risksets.RiskSets) -> pd.DataFrame:
+def _compare(sample: Sample, sets: risksets.RiskSets, clustered: bool) -> pd.DataFrame:
     """Log-rank test between the groups; clustered by partner where partners have several spells."""
     variance = None
-    if sample.clustered and sample.groups > 1:
+    if clustered and sample.groups > 1:
         weight = np.ones(len(sets.time))
         parts = clustered_curves.log_rank_influence(sets.time, sets.at_risk, sets.ended, weight, sample.spans, group=sample.group)
         summed = clustered_curves.sum_by_cluster(parts, sample.partner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from partnerlab.stats.risksets import CENSORED as NO_CAUSE
 from partnerlab.stats.risksets import Spans
 
 Event = str | Sequence[str] | None
+
+Variance = Literal["auto", "greenwood", "jackknife"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,8 @@ class Sample:
         Index into ``labels``.
     partner : ndarray of int
         Code of the partner.
+    start : ndarray of float
+        Period in which the spell began, NaN without a calendar.
     causes : tuple of str
         Endings that count.
     labels : list of tuple
@@ -47,6 +52,7 @@ class Sample:
     cause: np.ndarray
     group: np.ndarray
     partner: np.ndarray
+    start: np.ndarray
     causes: tuple[str, ...]
     labels: list[tuple]
     by: tuple[str, ...]
@@ -67,7 +73,7 @@ class Sample:
 
     def rows(self, mask: np.ndarray) -> Sample:
         """Keep the rows where ``mask`` is True; groups keep their codes."""
-        kept = {name: getattr(self, name)[mask] for name in ("entry", "duration", "cause", "group", "partner")}
+        kept = {name: getattr(self, name)[mask] for name in ("entry", "duration", "cause", "group", "partner", "start")}
         return dataclasses.replace(self, **kept)
 
     @property
@@ -93,17 +99,31 @@ def draw_sample(spells: Spells, *, by: str | Sequence[str] | None = None, event:
     place = np.array([causes.index(name) if name in causes else NO_CAUSE for name in map(str, seen)] + [NO_CAUSE])
     other = np.array([name not in (*causes, CENSORED) for name in map(str, seen)] + [False])
     group, labels = _groups(spells.frame, names)
-    return Sample(
+    whole = Sample(
         entry=spells.frame["entry"].to_numpy(dtype=float),
         duration=spells.frame["duration"].to_numpy(dtype=float),
         cause=place[event_codes],
         group=group,
         partner=pd.factorize(spells.frame["partner"])[0],
+        start=spells.frame["start"].to_numpy(dtype=float, na_value=np.nan),
         causes=causes,
         labels=labels,
         by=names,
         others=int(other[event_codes].sum()),
     )
+    return _join_pieces(whole, spells.frame["spell"].to_numpy())
+
+
+def _join_pieces(sample: Sample, spell: np.ndarray) -> Sample:
+    """Put pieces ``(a, b], (b, c]`` of one spell in one group back together: they carry the information of one spell."""
+    same = (sample.partner[1:] == sample.partner[:-1]) & (spell[1:] == spell[:-1]) & (sample.group[1:] == sample.group[:-1])
+    goes_on = np.concatenate([[False], same & (sample.entry[1:] == sample.duration[:-1])]) if len(sample) else np.zeros(0, dtype=bool)
+    if not goes_on.any():
+        return sample
+    first = np.flatnonzero(~goes_on)
+    last = np.concatenate([first[1:], [len(sample)]]) - 1
+    entry = sample.entry[first]
+    return dataclasses.replace(sample.rows(last), entry=entry)
 
 
 def _asked_causes(spells: Spells, event: Event) -> tuple[str, ...]:
@@ -155,6 +175,19 @@ def check_size(sample: Sample, *, minimum: int, unit: str) -> Check:
     if events == 0:
         return Check("Enough spells", None, f"{detail}: the curve stays at 1 and its end is not known.")
     return Check("Enough spells", True, f"{detail}; time in {unit}s.")
+
+
+def uses_jackknife(sample: Sample, variance: Variance) -> bool:
+    """Whether the infinitesimal jackknife is used: on request, or where partners have several spells.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such variance.
+    """
+    if variance not in ("auto", "greenwood", "jackknife"):
+        raise ParameterError(f"variance is {variance!r}{nearest(str(variance), ('auto', 'greenwood', 'jackknife'))}")
+    return variance == "jackknife" or (variance == "auto" and sample.clustered)
 
 
 def check_clusters(sample: Sample) -> Check | None:
