@@ -17,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 data/demo.duckdb: | $(READY)
-	$(BIN)/partnerlab demo --out $@
+	$(BIN)/partnerlab demo $@
 
 report: $(READY) data/demo.duckdb ## the quarterly report of the demo program, for the whole and for each region
 	$(BIN)/partnerlab report build --source duckdb:///data/demo.duckdb --by region --jobs $(JOBS)
