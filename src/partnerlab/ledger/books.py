@@ -17,6 +17,11 @@ from partnerlab.errors import LedgerError
 _TIDY = {"estimate": "DOUBLE", "std_error": "DOUBLE", "conf_low": "DOUBLE", "conf_high": "DOUBLE", "n": "DOUBLE"}
 
 
+def _texts(*names: str) -> dict[str, str]:
+    """Give each column type text."""
+    return dict.fromkeys(names, "VARCHAR")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Book:
     """One table of the ledger.
@@ -38,44 +43,48 @@ class Book:
 
 BOOKS: Mapping[str, Book] = {
     "published_tiers": Book(
-        columns={name: "VARCHAR" for name in ("scheme", "quarter", "partner", "raw", "eligible", "held", "published", "reason")},
+        columns=_texts("scheme", "quarter", "partner", "raw", "eligible", "held", "published", "reason"),
         must=("scheme", "quarter", "partner", "published"),
         same=("quarter", "rules"),
     ),
     "forecasts": Book(
-        columns={"scheme": "VARCHAR", "made_in": "VARCHAR", "segment": "VARCHAR", "quarter": "VARCHAR", "tier": "VARCHAR", **_TIDY, "level": "DOUBLE"},
+        columns={**_texts("scheme", "made_in", "segment", "quarter", "tier"), **_TIDY, "level": "DOUBLE"},
         must=("made_in", "quarter", "tier", "estimate"),
         same=("made_in", "quarter", "segment", "rules"),
     ),
     "metrics": Book(
-        columns={"quarter": "VARCHAR", "segment": "VARCHAR", "name": "VARCHAR", "label": "VARCHAR", "unit": "VARCHAR", **_TIDY},
+        columns={**_texts("quarter", "segment", "name", "label", "unit"), **_TIDY},
         must=("quarter", "name", "estimate"),
         same=("quarter", "segment"),
     ),
     "decisions": Book(
-        columns={name: "VARCHAR" for name in ("quarter", "decision", "about", "reason", "decided_by", "due", "follows")},
+        columns=_texts("quarter", "decision", "about", "reason", "decided_by", "due", "follows"),
         must=("quarter", "decision"),
         same=("record",),
     ),
     "overrides": Book(
-        columns={"override_id": "VARCHAR", "partner": "VARCHAR", "scheme": "VARCHAR", "tier": "VARCHAR", "valid_from": "DATE", "valid_to": "DATE",
-                 "reason": "VARCHAR", "decided_by": "VARCHAR", "decided_at": "TIMESTAMP"},
+        columns={
+            **_texts("override_id", "partner", "scheme", "tier", "reason", "decided_by"),
+            "valid_from": "DATE", "valid_to": "DATE", "decided_at": "TIMESTAMP",
+        },
         must=("override_id", "partner", "tier", "valid_from"),
         same=("override_id",),
     ),
     "appeals": Book(
-        columns={"appeal_id": "VARCHAR", "partner": "VARCHAR", "scheme": "VARCHAR", "quarter": "VARCHAR", "claimed_tier": "VARCHAR",
-                 "wrong_metric": "VARCHAR", "missing_deal_id": "VARCHAR", "evidence": "VARCHAR", "filed_at": "TIMESTAMP", "decided_at": "TIMESTAMP",
-                 "decision": "VARCHAR", "granted_tier": "VARCHAR", "valid_to": "DATE"},
+        columns={
+            **_texts("appeal_id", "partner", "scheme", "quarter", "claimed_tier", "wrong_metric", "missing_deal_id", "evidence"),
+            **_texts("decision", "granted_tier"),
+            "filed_at": "TIMESTAMP", "decided_at": "TIMESTAMP", "valid_to": "DATE",
+        },
         must=("appeal_id", "partner", "filed_at"),
         same=("appeal_id",),
     ),
     "registrations": Book(
-        columns={"registration_id": "VARCHAR", "kind": "VARCHAR", "document": "VARCHAR"},
+        columns=_texts("registration_id", "kind", "document"),
         must=("registration_id", "document"),
         same=("registration_id",),
     ),
-}  # fmt: skip
+}
 
 #: Columns that every row of every book begins with.
 COMMON = {"record": "BIGINT", "run_id": "VARCHAR", "recorded_at": "TIMESTAMP", "program": "VARCHAR", "data_hash": "VARCHAR"}
@@ -133,7 +142,9 @@ class Ledger:
         with ledger.connection() as connection:
             tables = {name for (name,) in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()}
             if tables and cls.MAGIC not in tables:
-                raise LedgerError(f"{ledger.path} is a DuckDB file but no ledger (it holds {', '.join(sorted(tables)[:3])}); give another path")
+                raise LedgerError(
+                    f"{ledger.path} is a DuckDB file but no ledger (it holds {', '.join(sorted(tables)[:3])}); give another path"
+                )
             if not {cls.MAGIC, *BOOKS} <= tables:
                 _make_books(connection)
         return ledger
@@ -166,7 +177,9 @@ class Ledger:
                 if not any(word in text.lower() for word in _BUSY):
                     raise LedgerError(f"{self.path} cannot be opened as a ledger: {text[:200]}") from error
                 if time.monotonic() >= until:
-                    raise LedgerError(f"{self.path} is still in use after {self.wait:g} seconds; let the other writer finish and try again") from error
+                    raise LedgerError(
+                        f"{self.path} is still in use after {self.wait:g} seconds; let the other writer finish and try again"
+                    ) from error
                 time.sleep(pause)
                 pause = min(pause * 1.6, 0.5)
 
@@ -179,7 +192,7 @@ class Ledger:
     def tiers(
         self, *, program: str, quarter: str | None = None, scheme: str | None = None, run_id: str | None = None, history: bool = False
     ) -> pd.DataFrame:
-        """Published tiers: ``record, run_id, recorded_at, program, data_hash, scheme, quarter, partner, raw, ..., reason``.
+        """Read published tiers: ``record, run_id, recorded_at, program, data_hash, scheme, quarter, partner, raw, ..., reason``.
 
         Parameters
         ----------
@@ -192,32 +205,36 @@ class Ledger:
         history : bool
             All records rather than, for each quarter and scheme, the latest.
         """
-        return self.read("published_tiers", program=program, scheme=scheme, history=history or run_id is not None, quarter=quarter, run_id=run_id)
+        return self.read(
+            "published_tiers", program=program, scheme=scheme, history=history or run_id is not None, quarter=quarter, run_id=run_id
+        )
 
     def forecasts(
         self, *, program: str, quarter: str | None = None, made_in: str | None = None, scheme: str | None = None, history: bool = False
     ) -> pd.DataFrame:
-        """Printed forecasts of ``quarter``, as printed in ``made_in``."""
+        """Read printed forecasts of ``quarter``, as printed in ``made_in``."""
         return self.read("forecasts", program=program, scheme=scheme, history=history, quarter=quarter, made_in=made_in)
 
-    def metrics(self, *, program: str, quarter: str | None = None, segment: str | None = None, run_id: str | None = None, history: bool = False) -> pd.DataFrame:
-        """Headline numbers as printed."""
+    def metrics(
+        self, *, program: str, quarter: str | None = None, segment: str | None = None, run_id: str | None = None, history: bool = False
+    ) -> pd.DataFrame:
+        """Read headline numbers as printed."""
         return self.read("metrics", program=program, history=history or run_id is not None, quarter=quarter, segment=segment, run_id=run_id)
 
     def decisions(self, *, program: str, quarter: str | None = None) -> pd.DataFrame:
-        """Decisions taken, in the order in which they were written down."""
+        """Read decisions taken, in the order in which they were written down."""
         return self.read("decisions", program=program, history=True, quarter=quarter)
 
     def overrides(self, *, program: str, history: bool = False) -> pd.DataFrame:
-        """Tiers that a person set against the rule, each as last recorded."""
+        """Read tiers that a person set against the rule, each as last recorded."""
         return self.read("overrides", program=program, history=history)
 
     def appeals(self, *, program: str, history: bool = False) -> pd.DataFrame:
-        """Appeals, each as last recorded."""
+        """Read appeals, each as last recorded."""
         return self.read("appeals", program=program, history=history)
 
     def registrations(self, *, program: str, history: bool = False) -> pd.DataFrame:
-        """Experiments registered before they were read."""
+        """Read experiments registered before they were read."""
         return self.read("registrations", program=program, history=history)
 
     def read(self, book: str, *, program: str, scheme: str | None = None, history: bool = False, **only: str | None) -> pd.DataFrame:
@@ -230,11 +247,15 @@ class Ledger:
             values.append(scheme)
         latest = "" if history else f"QUALIFY record = max(record) OVER (PARTITION BY {', '.join(_about(book))})"
         with self.connection() as connection:
-            return connection.execute(f"SELECT * FROM {book} WHERE {' AND '.join(conditions)} {latest} ORDER BY record, row", values).df().drop(columns="row")
+            return (
+                connection.execute(f"SELECT * FROM {book} WHERE {' AND '.join(conditions)} {latest} ORDER BY record, row", values)
+                .df()
+                .drop(columns="row")
+            )
 
 
 def _about(book: str) -> list[str]:
-    """What makes rows be about the same; a scheme's versions are about the same."""
+    """Name what makes rows be about the same; a scheme's versions are about the same."""
     return ["program", *("split_part(coalesce(scheme, ''), '@', 1)" if name == "rules" else name for name in BOOKS[book].same)]
 
 

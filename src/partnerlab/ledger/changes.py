@@ -86,13 +86,20 @@ def compare_runs(ledger: Ledger, *, program: str, quarter: str, scheme: str | No
     if moments.empty:
         raise LedgerError(f"{quarter} of {program} was never recorded; nothing to compare")
     after, before = moments.index[-1], moments.index[-2] if len(moments) > 1 else ""
-    sides = [(tiers[tiers["run_id"] == run], metrics[metrics["run_id"] == run]) for run in (before, after)]
+    was, now = (tiers[tiers["run_id"] == run] for run in (before, after))
+    counted, counts = (metrics[metrics["run_id"] == run] for run in (before, after))
     return Changes(
-        quarter=quarter, before=before, after=after,
-        same_data=_same(sides[0][0], sides[1][0], "data_hash"), same_rules=_same(sides[0][0], sides[1][0], "scheme"),
-        tiers=_tier_changes(sides[0][0], sides[1][0]) if before and len(sides[0][0]) else pd.DataFrame(columns=["partner", "before", "after", "reason"]),
-        metrics=_metric_changes(sides[0][1], sides[1][1]) if before else pd.DataFrame(columns=["segment", "name", "before", "after"]),
-    )  # fmt: skip
+        quarter=quarter,
+        before=before,
+        after=after,
+        same_data=_same(was, now, "data_hash"),
+        same_rules=_same(was, now, "scheme"),
+        # a run that published no tiers, or printed no numbers, changed none
+        tiers=_tier_changes(was, now) if len(was) and len(now) else pd.DataFrame(columns=["partner", "before", "after", "reason"]),
+        metrics=_metric_changes(counted, counts)
+        if len(counted) and len(counts)
+        else pd.DataFrame(columns=["segment", "name", "before", "after"]),
+    )
 
 
 def check_ledger(ledger: Ledger) -> Check:
@@ -111,12 +118,16 @@ def check_ledger(ledger: Ledger) -> Check:
         previous, broken = "", []
         for record in records.itertuples():
             rows = connection.execute(f"SELECT * FROM {record.book} WHERE record = ? ORDER BY row", [record.record]).df()
-            digest = digest_rows(rows[list(BOOKS[record.book].columns)], book=record.book, program=record.program, run_id=record.run_id, previous=previous)
+            digest = digest_rows(
+                rows[list(BOOKS[record.book].columns)], book=record.book, program=record.program, run_id=record.run_id, previous=previous
+            )
             if record.previous != previous or digest != record.digest or len(rows) != record.rows:
                 broken.append(int(record.record))
             previous = record.digest
     if broken:
-        return Check("ledger unchanged", False, f"{len(broken)} of {len(records)} records are not what was written, first record {broken[0]}")
+        return Check(
+            "ledger unchanged", False, f"{len(broken)} of {len(records)} records are not what was written, first record {broken[0]}"
+        )
     return Check("ledger unchanged", True, f"{len(records)} records, each as it was written")
 
 
@@ -133,7 +144,10 @@ def _tier_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def _metric_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    sides = [side.sort_values("record").drop_duplicates(["segment", "name"], keep="last").set_index(["segment", "name"])["estimate"] for side in (before, after)]
+    sides = [
+        side.sort_values("record").drop_duplicates(["segment", "name"], keep="last").set_index(["segment", "name"])["estimate"]
+        for side in (before, after)
+    ]
     both = pd.DataFrame({"before": sides[0], "after": sides[1]}).rename_axis(["segment", "name"]).reset_index()
     same = (both["before"] == both["after"]) | (both["before"].isna() & both["after"].isna())
     return both[~same].reset_index(drop=True)

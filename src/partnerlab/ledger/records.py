@@ -15,8 +15,16 @@ from partnerlab.ledger.books import BOOKS, COMMON, Ledger
 _SOURCE_ONLY = {"source_system", "source_id", "recorded_at", "ingested_at", "row_hash"}
 
 
-def record_tiers(
-    ledger: Ledger, frame: pd.DataFrame, *, program: str, quarter: str, scheme: str, data_hash: str, run_id: str, recorded_at: datetime | None = None
+def record_tiers(  # noqa: PLR0913 - a record says all of this
+    ledger: Ledger,
+    frame: pd.DataFrame,
+    *,
+    program: str,
+    quarter: str,
+    scheme: str,
+    data_hash: str,
+    run_id: str,
+    recorded_at: datetime | None = None,
 ) -> int:
     """Write down the tiers of a quarter as published; gives the record's number.
 
@@ -49,17 +57,21 @@ def record_tiers(
     """
     for name, value in {"quarter": quarter, "scheme": scheme}.items():
         if name in frame.columns and len(frame) and set(frame[name].astype(str)) != {value}:
-            raise LedgerError(f"tiers.{name}: the frame holds {', '.join(sorted(set(frame[name].astype(str)))[:3])}, but {value} is being recorded")
+            raise LedgerError(
+                f"tiers.{name}: the frame holds {', '.join(sorted(set(frame[name].astype(str)))[:3])}, but {value} is being recorded"
+            )
     twice = int(frame["partner"].duplicated().sum()) if "partner" in frame.columns else 0
     if twice:
         raise LedgerError(f"tiers.partner: {twice} rows name a partner a second time; give one row for each partner", rows=twice)
     frame = frame.assign(quarter=quarter, scheme=scheme)
-    return _append(ledger, "published_tiers", frame, program=program, quarter=quarter, run_id=run_id, data_hash=data_hash, recorded_at=recorded_at)
+    return _append(
+        ledger, "published_tiers", frame, program=program, quarter=quarter, run_id=run_id, data_hash=data_hash, recorded_at=recorded_at
+    )
 
 
-def record_forecast(
-    ledger: Ledger, frame: pd.DataFrame, *, program: str, made_in: str, run_id: str, scheme: str = "", segment: str = "", data_hash: str = "",
-    level: float = 0.95, recorded_at: datetime | None = None,
+def record_forecast(  # noqa: PLR0913 - a record says all of this
+    ledger: Ledger, frame: pd.DataFrame, *, program: str, made_in: str, run_id: str, scheme: str = "", segment: str = "",
+    data_hash: str = "", level: float = 0.95, recorded_at: datetime | None = None,
 ) -> int:  # fmt: skip
     """Write down a forecast as printed: ``tier, quarter, estimate, std_error, conf_low, conf_high, n``; gives the record's number.
 
@@ -73,13 +85,14 @@ def record_forecast(
     1
     >>> folder.cleanup()
     """
-
     frame = frame[[name for name in frame.columns if name in {*BOOKS["forecasts"].columns}]]
     frame = frame.assign(made_in=made_in, scheme=scheme or None, segment=segment, level=level)
-    return _append(ledger, "forecasts", frame, program=program, quarter=made_in, run_id=run_id, data_hash=data_hash, recorded_at=recorded_at)
+    return _append(
+        ledger, "forecasts", frame, program=program, quarter=made_in, run_id=run_id, data_hash=data_hash, recorded_at=recorded_at
+    )
 
 
-def record_metrics(
+def record_metrics(  # noqa: PLR0913 - a record says all of this
     ledger: Ledger, frame: pd.DataFrame, *, program: str, quarter: str, run_id: str, segment: str = "", data_hash: str = "",
     recorded_at: datetime | None = None,
 ) -> int:  # fmt: skip
@@ -94,12 +107,11 @@ def record_metrics(
     1
     >>> folder.cleanup()
     """
-
     frame = frame.assign(quarter=quarter, segment=segment)
     return _append(ledger, "metrics", frame, program=program, quarter=quarter, run_id=run_id, data_hash=data_hash, recorded_at=recorded_at)
 
 
-def record_decision(
+def record_decision(  # noqa: PLR0913 - a record says all of this
     ledger: Ledger, decision: str, *, program: str, quarter: str, run_id: str = "", about: str = "", reason: str = "", decided_by: str = "",
     due: str = "", follows: str = "", recorded_at: datetime | None = None,
 ) -> int:  # fmt: skip
@@ -114,14 +126,23 @@ def record_decision(
     1
     >>> folder.cleanup()
     """
-
     if not decision.strip():
         raise LedgerError("a decision needs a sentence; say what was decided")
-    row = {"quarter": quarter, "decision": decision, "about": about, "reason": reason, "decided_by": decided_by, "due": due, "follows": follows}
+    row = {
+        "quarter": quarter,
+        "decision": decision,
+        "about": about,
+        "reason": reason,
+        "decided_by": decided_by,
+        "due": due,
+        "follows": follows,
+    }
     return _append(ledger, "decisions", pd.DataFrame([row]), program=program, quarter=quarter, run_id=run_id, recorded_at=recorded_at)
 
 
-def record_overrides(ledger: Ledger, frame: pd.DataFrame, *, program: str, run_id: str, data_hash: str = "", recorded_at: datetime | None = None) -> int:
+def record_overrides(
+    ledger: Ledger, frame: pd.DataFrame, *, program: str, run_id: str, data_hash: str = "", recorded_at: datetime | None = None
+) -> int:
     """Take over a source's overrides; only rows that are new or say something new are written. Gives how many.
 
     Examples
@@ -137,7 +158,9 @@ def record_overrides(ledger: Ledger, frame: pd.DataFrame, *, program: str, run_i
     return _take_over(ledger, "overrides", frame, program=program, run_id=run_id, data_hash=data_hash, recorded_at=recorded_at)
 
 
-def record_appeals(ledger: Ledger, frame: pd.DataFrame, *, program: str, run_id: str, data_hash: str = "", recorded_at: datetime | None = None) -> int:
+def record_appeals(
+    ledger: Ledger, frame: pd.DataFrame, *, program: str, run_id: str, data_hash: str = "", recorded_at: datetime | None = None
+) -> int:
     """Take over a source's appeals; only rows that are new or say something new are written. Gives how many.
 
     Examples
@@ -154,7 +177,14 @@ def record_appeals(ledger: Ledger, frame: pd.DataFrame, *, program: str, run_id:
 
 
 def record_registration(
-    ledger: Ledger, document: str, *, program: str, registration_id: str, kind: str = "experiment", run_id: str = "", recorded_at: datetime | None = None
+    ledger: Ledger,
+    document: str,
+    *,
+    program: str,
+    registration_id: str,
+    kind: str = "experiment",
+    run_id: str = "",
+    recorded_at: datetime | None = None,
 ) -> int:
     """Register an experiment before it is read; the document is kept word for word.
 
@@ -167,27 +197,36 @@ def record_registration(
     1
     >>> folder.cleanup()
     """
-
     row = {"registration_id": registration_id, "kind": kind, "document": document}
     return _append(ledger, "registrations", pd.DataFrame([row]), program=program, quarter="", run_id=run_id, recorded_at=recorded_at)
 
 
-def _append(
-    ledger: Ledger, book: str, frame: pd.DataFrame, *, program: str, quarter: str, run_id: str, data_hash: str = "", recorded_at: datetime | None = None
+def _append(  # noqa: PLR0913 - a record says all of this
+    ledger: Ledger,
+    book: str,
+    frame: pd.DataFrame,
+    *,
+    program: str,
+    quarter: str,
+    run_id: str,
+    data_hash: str = "",
+    recorded_at: datetime | None = None,
 ) -> int:
     """Write one record, whole or not at all."""
     rows = _fitting(book, frame)
-    moment = (recorded_at or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None) if recorded_at is None or recorded_at.tzinfo else recorded_at
+    given = recorded_at or datetime.now(UTC)
+    moment = given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo else given
     with ledger.connection() as connection:
+        connection.register("given_rows", rows)
         connection.execute("BEGIN")
         try:
-            typed = connection.execute(f"SELECT {_cast(book)} FROM rows").df()
+            typed = connection.execute(f"SELECT {_cast(book)} FROM given_rows").df()
             last = connection.execute("SELECT record, digest FROM records ORDER BY record DESC LIMIT 1").fetchone() or (0, "")
             record = last[0] + 1
             digest = digest_rows(typed, book=book, program=program, run_id=run_id, previous=last[1])
             stamp = [record, run_id, moment, program, data_hash]
             connection.execute(f"INSERT INTO records VALUES ({', '.join('?' * 10)})", [*stamp, book, quarter, len(rows), digest, last[1]])
-            connection.execute(f"INSERT INTO {book} SELECT ?, ?, ?, ?, ?, {_cast(book)}, row FROM rows", stamp)
+            connection.execute(f"INSERT INTO {book} SELECT ?, ?, ?, ?, ?, {_cast(book)}, row FROM given_rows", stamp)
             connection.execute("COMMIT")
         except Exception as error:
             with contextlib.suppress(Exception):
@@ -198,14 +237,18 @@ def _append(
 
 
 def _fitting(book: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with just the book's columns; refuses what is missing or unknown."""
+    """Give the frame with just the book's columns; refuses what is missing or unknown."""
     known, common = BOOKS[book].columns, set(COMMON)
     for name in BOOKS[book].must:
         if name not in frame.columns:
-            raise LedgerError(f"{book}.{name}: the column is missing; a record needs {', '.join(BOOKS[book].must)}", table=book, column=name)
+            raise LedgerError(
+                f"{book}.{name}: the column is missing; a record needs {', '.join(BOOKS[book].must)}", table=book, column=name
+            )
         empty = int(frame[name].isna().sum())
         if empty and name != "estimate":
-            raise LedgerError(f"{book}.{name}: {empty} rows are empty; fill them before they are recorded", table=book, column=name, rows=empty)
+            raise LedgerError(
+                f"{book}.{name}: {empty} rows are empty; fill them before they are recorded", table=book, column=name, rows=empty
+            )
     strange = [name for name in frame.columns if name not in known and name not in common | _SOURCE_ONLY]
     if strange:
         raise LedgerError(f"{book}: unknown column {strange[0]!r}{nearest(strange[0], known)}", table=book, column=strange[0])
@@ -226,9 +269,10 @@ def _take_over(
     ledger: Ledger, book: str, frame: pd.DataFrame, *, program: str, run_id: str, data_hash: str, recorded_at: datetime | None
 ) -> int:
     columns = list(BOOKS[book].columns)
-    rows = _fitting(book, frame).drop(columns="row")
+    rows = _fitting(book, frame)
     with ledger.connection() as connection:
-        given = connection.execute(f"SELECT {_cast(book)} FROM rows").df()
+        connection.register("given_rows", rows)
+        given = connection.execute(f"SELECT {_cast(book)} FROM given_rows").df()
     held = ledger.read(book, program=program)[columns]
     # as text, so that missing values of any type compare as equal
     written = set(map(tuple, held.astype("str").to_numpy()))

@@ -150,9 +150,9 @@ def clean_svg(text: str, *, title: str, alt: str) -> str:
 
 
 def _root(width: float, height: float, *, title: str, alt: str) -> str:
-    scale = style.SCREEN_WIDTH / width
+    size = f'width="{style.SCREEN_WIDTH}" height="{height * style.SCREEN_WIDTH / width:.0f}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{style.SCREEN_WIDTH}" height="{height * scale:.0f}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" {size}'
         f' role="img" aria-label="{html.escape(alt)}" font-family="{style.FONT_STACK}" stroke-linejoin="round" stroke-linecap="butt"'
         f' style="max-width: 100%; height: auto">\n<title>{html.escape(title)}</title>\n'
     )

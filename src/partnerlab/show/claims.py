@@ -13,7 +13,7 @@ import pandas as pd
 
 
 def critical(level: float, *, of: int = 1) -> float:
-    """Normal quantile for two-sided intervals that hold for ``of`` numbers at once.
+    """Give the normal quantile for two-sided intervals that hold for ``of`` numbers at once.
 
     Examples
     --------
@@ -103,4 +103,3 @@ def direction(low: float, high: float, *, nothing: float = 0.0) -> str:
     if low > nothing:
         return "up"
     return "down" if high < nothing else "no clear change"
-

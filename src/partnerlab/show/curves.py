@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import SampleError
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.show import claims, style, words
 from partnerlab.show.canvas import Canvas, shorten, text_width
 from partnerlab.show.marks import quarter_axis, spread_labels, value_axis
@@ -20,27 +20,34 @@ MOST_CURVES = 6
 
 
 @plot.register(SurvivalEstimate)
-def _survival(result: SurvivalEstimate, *, period: str = "", time_unit: str = "quarters", event: str = "") -> Picture:
-    groups = [key for key in result.keys if key != "time"]
-    by = groups[0] if groups else ""
+def _survival(result: SurvivalEstimate, *, period: str = "") -> Picture:
     return plot_survival(
-        result.table, by=by, median=getattr(result, "median", None), level=result.level, period=period or _when(result), time_unit=time_unit,
-        estimand=result.estimand,
+        result.table, by=result.by or "", median=result.median, level=result.level, period=period or "all spells on record",
+        time_unit=f"{result.unit}s", estimand=result.estimand,
     )  # fmt: skip
 
 
 @plot.register(HazardEstimate)
 def _hazard(result: HazardEstimate, *, period: str = "") -> Picture:
-    by = result.keys[-1]
-    return plot_hazard(result.table, by=by, level=result.level, period=period or _when(result), estimand=result.estimand)
-
-
-def _when(result: object) -> str:
-    return str(getattr(result, "period", "") or "all spells on record")
+    groups = [key for key in result.keys if key != result.axis]
+    if result.axis is not None and groups:
+        raise ParameterError(
+            f"a hazard by {result.axis} and {words.say_list(groups)} is read as a table; estimate it by one of them to draw it"
+        )
+    return plot_hazard(
+        result.table, by=result.axis or groups[0], level=result.level, period=period or "all spells on record", estimand=result.estimand
+    )
 
 
 def plot_survival(
-    curve: pd.DataFrame, *, by: str, level: float, period: str, estimand: str, median: pd.DataFrame | None = None, time_unit: str = "quarters"
+    curve: pd.DataFrame,
+    *,
+    by: str,
+    level: float,
+    period: str,
+    estimand: str,
+    median: pd.DataFrame | None = None,
+    time_unit: str = "quarters",
 ) -> Picture:
     """Draw Kaplan-Meier curves as steps, each with its band, its name at its end and its at-risk numbers below.
 
@@ -116,8 +123,9 @@ def _curve_names(canvas: Canvas, axes: object, curves: dict[str, pd.DataFrame], 
     places = spread_labels(ends, gap=0.07, low=0.02, high=0.98)
     for name, place in zip(named, places, strict=True):
         axes.annotate(
-            shorten(name, width=right - 8, size=style.SMALL), (1.0, place), xycoords=("axes fraction", "data"), xytext=(5, 0), textcoords="offset points",
-            va="center", fontsize=style.SMALL, color=style.readable(colours[name]), annotation_clip=False, weight="bold",
+            shorten(name, width=right - 8, size=style.SMALL), (1.0, place), xycoords=("axes fraction", "data"), xytext=(5, 0),
+            va="center", fontsize=style.SMALL, color=style.readable(colours[name]), weight="bold", textcoords="offset points",
+            annotation_clip=False,
         )  # fmt: skip
 
 
@@ -162,7 +170,9 @@ def _curve_words(name: str, frame: pd.DataFrame, median: pd.Series | None, time_
     if known.empty:
         return f"{who}{words.say_not_enough(frame['n'].max() if len(frame) else 0)}."
     last = known.iloc[-1]
-    text = f"{who}{words.say_share(last['estimate'])} ({words.say_interval(last['conf_low'], last['conf_high'], kind='share')}) left after"
+    text = (
+        f"{who}{words.say_share(last['estimate'])} ({words.say_interval(last['conf_low'], last['conf_high'], kind='share')}) remain after"
+    )
     text += f" {words.say_number(last['time'])} {time_unit}"
     return text + (f", median {_median_words(median, time_unit)}." if median is not None else ".")
 
@@ -186,7 +196,7 @@ def _survival_headline(curves: dict[str, pd.DataFrame], median: pd.DataFrame | N
             return f"Half have ended after {_median_words(found, time_unit)}"
         time = min(4.0, float(frame["time"].max()))
         return f"{_share_at(frame, time)} remain after {words.say_number(time)} {time_unit}"
-    time = min(4.0, min(float(frame["time"].max()) for frame in known.values()))
+    time = min(4.0, *(float(frame["time"].max()) for frame in known.values()))
     rows = {name: _row_at(frame, time) for name, frame in known.items()}
     low, high = min(rows, key=lambda name: rows[name]["estimate"]), max(rows, key=lambda name: rows[name]["estimate"])
     if claims.furthest_apart(pd.DataFrame(rows).T.astype({"estimate": float, "conf_low": float, "conf_high": float}))[2]:
@@ -194,7 +204,8 @@ def _survival_headline(curves: dict[str, pd.DataFrame], median: pd.DataFrame | N
             f"After {words.say_number(time)} {time_unit}, {_share_at(known[high], time)} of {high} remain,"
             f" against {_share_at(known[low], time)} of {low}"
         )
-    return f"No clear difference between groups after {words.say_number(time)} {time_unit}: {_share_at(known[low], time)} to {_share_at(known[high], time)} remain"
+    span = f"{_share_at(known[low], time)} to {_share_at(known[high], time)}"
+    return f"No clear difference between groups after {words.say_number(time)} {time_unit}: {span} remain"
 
 
 def _row_at(frame: pd.DataFrame, time: float) -> pd.Series:
@@ -224,7 +235,7 @@ def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, est
     known = hazard.dropna(subset=["estimate"]).reset_index(drop=True)
     if known.empty:
         raise SampleError(f"no {by} has enough spells at risk; nothing to draw")
-    labels = [str(value) for value in hazard[by]]
+    labels = [_label(value) for value in hazard[by]]
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.axes(44, 14, canvas.width - 56, 170)
@@ -245,11 +256,13 @@ def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, est
         paint,
         height=14 + 170 + 38,
         headline=_hazard_headline(high, low, by, clear=clear),
-        alt=f"Dots with intervals: {estimand.rstrip('.')}. Highest in {high[by]}: {_rate(high)}; lowest in {low[by]}: {_rate(low)}.",
+        alt=f"Dots with intervals: {estimand.rstrip('.')}. "
+        f"Highest {_place(high, by)}: {_rate(high)}; lowest {_place(low, by)}: {_rate(low)}.",
         units="share of the spells at risk that end in the period; n counts spell-periods at risk",
         n=int(hazard["n"].sum()),
         period=period,
-        note=f"Bars are {100 * level:g}{words.NBSP}% intervals" + ("; crosses mark periods with not enough data" if len(known) < len(hazard) else ""),
+        note=f"Bars are {100 * level:g}{words.NBSP}% intervals"
+        + ("; crosses mark periods with not enough data" if len(known) < len(hazard) else ""),
         table=hazard.reset_index(drop=True),
     )
 
@@ -264,11 +277,20 @@ def _seasons(axes: object, labels: Sequence[str], *, height: float) -> None:
         axes.text(place, height * 1.01, "Q4", ha="center", va="bottom", fontsize=9.5, color=style.MUTED)
 
 
+def _label(value: object) -> str:
+    """Write a tenure as a whole number, though a column of floats may hold it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _place(row: pd.Series, by: str) -> str:
+    return f"at {by} {_label(row[by])}" if by == "tenure" else f"in {_label(row[by])}"
+
+
 def _rate(row: pd.Series) -> str:
     return words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="share")
 
 
 def _hazard_headline(high: pd.Series, low: pd.Series, by: str, *, clear: bool) -> str:
     if clear:
-        return f"Most end in {high[by]}, {_rate(high)}; fewest in {low[by]}, {_rate(low)}"
+        return f"The share that ends is highest {_place(high, by)}, {_rate(high)}, and lowest {_place(low, by)}, {_rate(low)}"
     return f"No clear difference by {by.replace('_', ' ')}: between {_rate(low)}, and {_rate(high)}"

@@ -40,7 +40,7 @@ def _transition_table(
 
 
 def _period(result: TransitionEstimate) -> str:
-    return str(getattr(result, "period", "") or "all pairs of neighbouring quarters")
+    return words.say_period(list(result.quarters)) if all(result.quarters) else "all pairs of neighbouring quarters"
 
 
 def pick_group(table: pd.DataFrame, segments: Sequence[str], group: str | None) -> pd.DataFrame:
@@ -76,7 +76,7 @@ def plot_matrix(cells: pd.DataFrame, *, level: float, period: str, among: str = 
     cells = cells.reset_index(drop=True).assign(against=claims.against_noise(cells, level=level))
     sources, targets = list(dict.fromkeys(cells["from_tier"])), list(dict.fromkeys(cells["to_tier"]))
     noisy = "noise" in cells.columns
-    tall = 47.0 if noisy else 36.0
+    tall = 47.0 if noisy else 42.0
     top = 20.0 + max(text_width(tier, size=style.SMALL) for tier in targets) * 0.62
 
     def paint(canvas: Canvas) -> None:
@@ -139,7 +139,7 @@ def _heat_cell(canvas: Canvas, box: tuple[float, float, float, float], cell: obj
     canvas.words(centre, top + 17, words.say_share(cell.estimate, unit=False) + mark, size=12.5, weight="bold", ha="center", colour=ink)
     interval = f"{words.say_share(cell.conf_low, unit=False)}–{words.say_share(cell.conf_high, unit=False)}"
     canvas.words(centre, top + 29, interval, size=9 if wide >= 46 else 8.5, ha="center", colour=ink)
-    if noisy:
+    if noisy and not np.isnan(cell.noise):
         canvas.words(centre, top + 41, f"({words.say_share(cell.noise, unit=False)})", size=9, ha="center", colour=ink)
 
 
@@ -154,7 +154,8 @@ def _matrix_headline(cells: pd.DataFrame, *, noisy: bool) -> str:
             return "No move between tiers is clearly more frequent than noise alone would make it"
         best = more.loc[(more["estimate"] - more["noise"]).idxmax()]
         return (
-            f"{len(more)} of {words.plural(len(moves), 'kind')} of move {'is' if len(more) == 1 else 'are'} clearly more frequent than noise alone;"
+            f"{len(more)} of {words.plural(len(moves), 'kind')} of move {'is' if len(more) == 1 else 'are'} clearly more frequent"
+            " than noise alone would make it;"
             f" furthest above it: {_cell_words(best)}"
         )
     stays = known[known["from_tier"] == known["to_tier"]]
@@ -198,7 +199,9 @@ def matrix_view(cells: pd.DataFrame, *, caption: str) -> TableView:
         shades.append((None, None, *(None if cell is None else float(cell["estimate"]) ** 0.7 for cell in row)))
     heads = ("from tier", "n", *(f"to {target}" for target in targets))
     numeric = (False, *[True] * (len(targets) + 1))
-    return TableView(caption=caption, heads=heads, rows=tuple(lines), numeric=numeric, shades=tuple(shades), frame=cells.reset_index(drop=True))
+    return TableView(
+        caption=caption, heads=heads, rows=tuple(lines), numeric=numeric, shades=tuple(shades), frame=cells.reset_index(drop=True)
+    )
 
 
 def _matrix_text(cell: pd.Series | None) -> str:
@@ -230,7 +233,9 @@ def plot_staying(table: pd.DataFrame, *, by: str, level: float, period: str) -> 
             for step, (_, row) in enumerate(stays[stays["from_tier"] == tier].iterrows()):
                 _stay_row(canvas, axes, head + block * index + line * (step + 0.5), row, by=by)
 
-    said = "; ".join(f"{row['from_tier']}, {row[by]}: {words.say_estimate(*row[list(_ESTIMATE)], kind='share')}" for _, row in stays.iterrows())
+    said = "; ".join(
+        f"{row['from_tier']}, {row[by]}: {words.say_estimate(*row[list(_ESTIMATE)], kind='share')}" for _, row in stays.iterrows()
+    )
     return picture(
         paint,
         height=6 + block * len(tiers) + 24,

@@ -7,16 +7,23 @@ import pandas as pd
 
 from partnerlab.errors import SampleError
 from partnerlab.show import claims, style, words
-from partnerlab.show.canvas import Canvas
+from partnerlab.show.canvas import Canvas, text_width
 from partnerlab.show.marks import interval_mark, reach_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
-from partnerlab.transitions import TierForecast
+from partnerlab.transitions import ForecastComparison, TierForecast
 
 
 @plot.register(TierForecast)
 def _forecast(result: TierForecast, *, last: pd.DataFrame | None = None, now: pd.DataFrame | None = None, period: str = "") -> Picture:
-    return plot_forecast(result.table, last=last, now=now, level=result.level, period=period)
+    if now is None and "now" in result.table.columns:
+        now = result.table[["tier"]].assign(quarter=result.made_from, partners=result.table["now"])
+    return plot_forecast(result.table, last=last, now=now, level=result.level, period=period or f"up to {result.made_from}")
+
+
+@plot.register(ForecastComparison)
+def _comparison(result: ForecastComparison) -> Picture:
+    return plot_comparison(result.table, level=result.level, brier=(result.brier, result.brier_persistence))
 
 
 def plot_forecast(
@@ -40,7 +47,8 @@ def plot_forecast(
     if coming.empty or coming["estimate"].notna().sum() == 0:
         raise SampleError("the forecast holds no number; nothing to draw")
     quarter = str(coming["quarter"].iloc[-1])
-    coming = coming[coming["quarter"].astype(str) == quarter]
+    # partners that have gone pile up and are in no tier
+    coming = coming[(coming["quarter"].astype(str) == quarter) & (coming["tier"] != "lapsed")]
     actual, today = _actual(now)
     earlier = last[last["quarter"].astype(str) == today] if last is not None and today else pd.DataFrame(columns=coming.columns)
     rows = [_row(tier, coming, earlier, actual) for tier in dict.fromkeys(coming["tier"])]
@@ -48,7 +56,7 @@ def plot_forecast(
     top = 20.0
 
     def paint(canvas: Canvas) -> None:
-        high = max(max(row["high"] for row in rows), max((row["actual"] or 0) for row in rows), earlier["conf_high"].max() if len(earlier) else 0)
+        high = max([row["high"] for row in rows] + [row["actual"] or 0 for row in rows] + list(earlier["conf_high"]))
         axes = canvas.axes(10, top, canvas.width - 36, line * len(rows))
         axes.set_ylim(line * len(rows), 0)
         axes.set_yticks([])
@@ -71,6 +79,67 @@ def plot_forecast(
         + (f". Of last quarter's forecasts for {today}, {sum(row['inside'] for row in hit)} of {len(hit)} held" if hit else ""),
         table=pd.DataFrame(rows),
     )
+
+
+def plot_comparison(table: pd.DataFrame, *, level: float, brier: tuple[float, float] = (np.nan, np.nan)) -> Picture:
+    """Draw a printed forecast beside what happened and what "as last quarter" would have said.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``tier, quarter, estimate, conf_low, conf_high, n, actual, inside, persistence``.
+    level : float
+        Coverage of the intervals.
+    brier : tuple of float
+        Scores of the forecast and of "as last quarter"; lower is better.
+    """
+    known = table[(table["tier"] != "lapsed") & table["actual"].notna() & table["estimate"].notna()].reset_index(drop=True)
+    if known.empty:
+        raise SampleError("no tier has both a forecast and an outcome; nothing to draw")
+    quarter, line, top = str(known["quarter"].iloc[-1]), 34.0, 20.0
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(10, top, canvas.width - 36, line * len(known))
+        axes.set_ylim(line * len(known), 0)
+        axes.set_yticks([])
+        reach_axis(axes, low=0, high=float(known[["conf_high", "actual", "persistence"]].max().max()) * 1.03, kind="count")
+        _legend(
+            canvas,
+            [("●", "forecast", style.ACCENT), ("◆", f"what happened in {quarter}", style.SIGNAL), ("|", "as last quarter", style.MUTED)],
+        )
+        for index, row in known.iterrows():
+            canvas.words(10, top + line * index + 14, str(row["tier"]), weight="bold", size=style.SMALL)
+            said = f"{words.say_count(row['actual'])}, forecast {words.say_interval(row['conf_low'], row['conf_high'], kind='count')}"
+            canvas.words(canvas.width - 8, top + line * index + 14, said, size=style.SMALL, ha="right")
+            interval_mark(axes, line * index + 24, row["conf_low"], row["conf_high"], row["estimate"])
+            axes.plot([row["persistence"]], [line * index + 24], "|", markersize=13, markeredgewidth=2, color=style.MUTED, zorder=4)
+            axes.plot([row["actual"]], [line * index + 24], "D", markersize=6.5, color=style.SIGNAL, markeredgecolor=style.PAPER, zorder=5)
+
+    inside = int(known["inside"].astype(bool).sum())
+    scored = "" if np.isnan(brier[0]) else f'; score {brier[0]:.4f}, against {brier[1]:.4f} for "as last quarter" (lower is better)'
+    said = "; ".join(f"{row['tier']} {words.say_count(row['actual'])}, forecast {_forecast_words(row)}" for _, row in known.iterrows())
+    return picture(
+        paint,
+        height=top + line * len(known) + 22,
+        headline=f"{inside} of {words.plural(len(known), 'forecast')} for {quarter} held: the outcome lies in the interval",
+        alt=f"Intervals forecast for {quarter} with what happened. {said}.",
+        units=f"partners in the tier at the end of {quarter}",
+        n=int(known["n"].max()),
+        period=quarter,
+        note=f"Bars are {100 * level:g}{words.NBSP}% intervals as printed a quarter ago{scored}",
+        table=table.reset_index(drop=True),
+    )
+
+
+def _forecast_words(row: pd.Series) -> str:
+    return f"{words.say_count(row['estimate'])} ({words.say_interval(row['conf_low'], row['conf_high'], kind='count')})"
+
+
+def _legend(canvas: Canvas, parts: list[tuple[str, str, str]]) -> None:
+    left = 10.0
+    for mark, text, colour in parts:
+        canvas.words(left, 12, f"{mark} {text}", size=style.SMALL, colour=colour)
+        left += text_width(f"{mark} {text}", size=style.SMALL) + 14
 
 
 def _actual(now: pd.DataFrame | None) -> tuple[dict[str, float], str]:
@@ -101,12 +170,7 @@ def _key(canvas: Canvas, quarter: str, today: str, *, earlier: bool, actual: boo
         parts.append(("◆", f"{today}" if today != "today" else "today", style.SIGNAL))
     if earlier:
         parts.append(("○", f"was forecast for {today}", style.MUTED))
-    left = 10.0
-    from partnerlab.show.canvas import text_width
-
-    for mark, text, colour in parts:
-        canvas.words(left, 12, f"{mark} {text}", size=style.SMALL, colour=colour)
-        left += text_width(f"{mark} {text}", size=style.SMALL) + 14
+    _legend(canvas, parts)
 
 
 def _forecast_row(canvas: Canvas, axes: object, row: dict[str, object], *, top: float, place: float, wide: bool) -> None:
@@ -124,7 +188,9 @@ def _forecast_row(canvas: Canvas, axes: object, row: dict[str, object], *, top: 
             colour=style.MUTED, width=1.5, size=6, markerfacecolor=style.PAPER,
         )  # fmt: skip
     if row["actual"] is not None:
-        axes.plot([row["actual"]], [place + (38 if wide else 24)], "D", markersize=6.5, color=style.SIGNAL, markeredgecolor=style.PAPER, zorder=5)
+        axes.plot(
+            [row["actual"]], [place + (38 if wide else 24)], "D", markersize=6.5, color=style.SIGNAL, markeredgecolor=style.PAPER, zorder=5
+        )
 
 
 def _said(row: dict[str, object]) -> str:
@@ -140,8 +206,14 @@ def _headline(rows: list[dict[str, object]], quarter: str, today: str) -> str:
         top = max((row for row in rows if not np.isnan(row["estimate"])), key=lambda row: row["estimate"])
         return f"{quarter}: {_said(top)} partners; intervals for every tier below"
     moving = [(row, claims.direction(row["low"], row["high"], nothing=row["actual"])) for row in known]
-    clear = [f"{row['tier']} {direction} from {words.say_count(row['actual'])} to {_said(row).removeprefix(str(row['tier']) + ' ').split(', now')[0]}"
-             for row, direction in moving if direction != "no clear change"]  # fmt: skip
+    clear = [
+        f"{row['tier']} {direction} from {words.say_count(row['actual'])} to {words.say_count(row['estimate'])}"
+        f" ({words.say_interval(row['low'], row['high'], kind='count')})"
+        for row, direction in moving
+        if direction != "no clear change"
+    ]
     if not clear:
         return f"No clear change expected in any tier from {today} to {quarter}"
-    return f"Expected by {quarter}: {'; '.join(clear[:2])}" + ("; no clear change elsewhere" if len(clear) <= 2 and len(clear) < len(known) else "")
+    return f"Expected by {quarter}: {'; '.join(clear[:2])}" + (
+        "; no clear change elsewhere" if len(clear) <= 2 and len(clear) < len(known) else ""
+    )

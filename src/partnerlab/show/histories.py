@@ -42,8 +42,7 @@ def _history_table(history: TierHistory, *, stage: str = "published", caption: s
     wide = counts.pivot(index="quarter", columns="tier", values="partners")[list(dict.fromkeys(counts["tier"]))].reset_index()
     wide = wide.tail(rows) if rows else wide
     kinds = {column: "text" if column == "quarter" else "count" for column in wide.columns}
-    view = table_view(wide, caption=caption or f"Partners in each tier, {stage}, at the end of each quarter", kinds=kinds)
-    return view
+    return table_view(wide, caption=caption or f"Partners in each tier, {stage}, at the end of each quarter", kinds=kinds)
 
 
 def count_tiers(history: TierHistory, *, stage: str = "published") -> pd.DataFrame:
@@ -89,12 +88,21 @@ def plot_counts(counts: pd.DataFrame, *, partial: Sequence[str] = ()) -> Picture
     def paint(canvas: Canvas) -> None:
         for index, tier in enumerate(tiers):
             values = counts.loc[counts["tier"] == tier, "partners"].to_numpy()
-            _tier_row(canvas, 14 + index * row, tier, values, labels=labels, said=_said(last.loc[tier], len(tiers)), last=index == len(tiers) - 1, partial=partial)
+            _tier_row(
+                canvas,
+                14 + index * row,
+                tier,
+                values,
+                labels=labels,
+                said=_said(last.loc[tier], len(tiers)),
+                last=index == len(tiers) - 1,
+                partial=partial,
+            )
 
     numbers = "; ".join(f"{tier} {words.say_count(last.loc[tier, 'partners'])} ({_said(last.loc[tier], len(tiers))})" for tier in tiers)
     compared = f" since {labels[-2]}" if len(labels) > 1 else ""
     unknown = counts.loc[(counts["tier"] == "unknown") & (counts["quarter"] == labels[-1]), "partners"].sum()
-    note = "Each row has its own scale, from zero. A change is called up or down only if more partners came than left, or the other way round, by more than chance would over all tiers at once"
+    note = "Each row has its own scale, from zero. Up and down are said only where those who came and left differ by more than chance"
     return picture(
         paint,
         height=14 + row * len(tiers) + 16,
@@ -126,7 +134,7 @@ def _counts_headline(last: pd.DataFrame, labels: Sequence[str]) -> str:
     return f"{words.say_list(parts)} in {labels[-1]}{rest if len(clear) <= 2 else ''}"
 
 
-def _tier_row(
+def _tier_row(  # noqa: PLR0913 - one row of a picture
     canvas: Canvas, top: float, tier: str, values: np.ndarray, *, labels: Sequence[str], said: str, last: bool, partial: Sequence[str]
 ) -> None:
     canvas.words(6, top, tier, weight="bold")
@@ -137,7 +145,7 @@ def _tier_row(
     for bar, label in zip(bars, labels, strict=True):
         if label in partial:
             bar.set(hatch="////", edgecolor=style.PAPER)
-    axes.set_ylim(0, max(values.max(), 1))
+    axes.set_ylim(0, max(values.max(), 5))  # one partner more or less is no tower
     axes.set_yticks([])
     quarter_axis(axes, labels)
     if not last:

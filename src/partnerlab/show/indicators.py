@@ -21,7 +21,9 @@ def _panel(panel: Panel, *, indicator: str, level: float = 0.95) -> Picture:
     about = panel.indicator(indicator)
     shown = indicator.replace("_", " ")
     partial = [label for label, part in zip(panel.labels, panel.partial, strict=True) if part]
-    return plot_indicator(values, labels=panel.labels, name=shown, unit=about.unit or shown, meaning=about.meaning, level=level, partial=partial)
+    return plot_indicator(
+        values, labels=panel.labels, name=shown, unit=about.unit or shown, meaning=about.meaning, level=level, partial=partial
+    )
 
 
 @plot.register(Scores)
@@ -32,7 +34,9 @@ def _scores(scores: Scores, *, score: str | None = None, quarter: str | None = N
         raise ParameterError(f"there is no score {name!r}{nearest(name, known)}", score=name)
     column = scores.panel.column(quarter) if quarter else scores.panel.shape[1] - 1
     member = scores.panel.member[:, column]
-    return plot_distribution(scores.values[name][member, column], name=name.replace("_", " "), quarter=scores.panel.labels[column], lines=lines or {})
+    return plot_distribution(
+        scores.values[name][member, column], name=name.replace("_", " "), quarter=scores.panel.labels[column], lines=lines or {}
+    )
 
 
 def mean_by_period(values: np.ndarray, *, level: float = 0.95) -> dict[str, np.ndarray]:
@@ -162,7 +166,15 @@ def plot_distribution(values: np.ndarray, *, name: str, quarter: str, lines: dic
         _score_ticks(axes, edges[0], edges[-1])
         for said, place in lines.items():
             axes.axvline(place, color=style.SIGNAL, linewidth=1.4)
-            axes.annotate(said, (place, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 3), textcoords="offset points", fontsize=style.SMALL, color=style.SIGNAL)
+            axes.annotate(
+                said,
+                (place, 1.0),
+                xycoords=("data", "axes fraction"),
+                xytext=(3, 3),
+                textcoords="offset points",
+                fontsize=style.SMALL,
+                color=style.SIGNAL,
+            )
         canvas.words(44 + (canvas.width - 58) / 2, 30 + 170 + 32, name, ha="center", size=style.SMALL)
 
     unknown = len(values) - len(known)
@@ -171,8 +183,10 @@ def plot_distribution(values: np.ndarray, *, name: str, quarter: str, lines: dic
         paint,
         height=30 + 170 + 40,
         headline=f"{words.sentence(name).rstrip('.')} in {quarter}: median {words.say_number(quarters[1])}; {middle}",
-        alt=f"Bars, number of partners by {name} in {quarter}. Median {words.say_number(quarters[1])}, {middle}; lowest {words.say_number(known.min())},"
-        f" highest {words.say_number(known.max())}." + "".join(f" Line {said} at {words.say_number(place)}." for said, place in lines.items()),
+        alt=f"Bars, number of partners by {name} in {quarter}."
+        f" Median {words.say_number(quarters[1])}, {middle}; lowest {words.say_number(known.min())},"
+        f" highest {words.say_number(known.max())}."
+        + "".join(f" Line {said} at {words.say_number(place)}." for said, place in lines.items()),
         units=f"partners by {name}",
         n=len(known),
         period=quarter,

@@ -44,7 +44,11 @@ def value_axis(axes: Axes, *, top: float, bottom: float = 0.0, kind: str = "coun
 
     axes.set_ylim(bottom, top)
     integers = kind == "count"
-    places = [place for place in MaxNLocator(ticks, integer=integers, steps=[1, 2, 2.5, 5, 10]).tick_values(bottom, top) if bottom <= place <= top * 1.0001]
+    places = [
+        place
+        for place in MaxNLocator(ticks, integer=integers, steps=[1, 2, 2.5, 5, 10]).tick_values(bottom, top)
+        if bottom <= place <= top * 1.0001
+    ]
     axes.set_yticks(places, words.say_ticks(places, kind=kind))
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=style.GRID, linewidth=0.8)
@@ -63,36 +67,48 @@ def reach_axis(axes: Axes, *, low: float, high: float, kind: str, ticks: int = 5
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
 
 
-def interval_mark(axes: Axes, place: float, low: float, high: float, estimate: float, *, colour: str = style.ACCENT, **options: Any) -> None:
+def interval_mark(
+    axes: Axes, place: float, low: float, high: float, estimate: float, *, colour: str = style.ACCENT, **options: Any
+) -> None:
     """Draw a lying interval with a dot at its estimate."""
     width = options.pop("width", 3.0)
     axes.plot([low, high], [place, place], color=colour, linewidth=width, solid_capstyle="butt", alpha=options.pop("alpha", 1.0), zorder=3)
-    axes.plot([estimate], [place], marker=options.pop("marker", "o"), markersize=options.pop("size", 7.0), color=colour, **options, zorder=4)
+    axes.plot(
+        [estimate], [place], marker=options.pop("marker", "o"), markersize=options.pop("size", 7.0), color=colour, **options, zorder=4
+    )
 
 
-def spread_labels(places: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
-    """Move labels apart until neighbours are ``gap`` apart, as little as it takes, inside ``low..high``.
+def spread_labels(places: Sequence[float], *, gap: float | Sequence[float], low: float, high: float) -> list[float]:
+    """Move labels apart until none covers another, as little as it takes, inside ``low..high``.
+
+    Parameters
+    ----------
+    places : sequence of float
+        Where their middles would like to be.
+    gap : float or sequence of float
+        How tall each label is.
+    low, high : float
+        Limits for the middles.
 
     Examples
     --------
     >>> spread_labels([5.0, 5.0], gap=2.0, low=0.0, high=10.0)
     [4.0, 6.0]
     """
+    if not len(places):
+        return []
     order = np.argsort(np.asarray(places, dtype=np.float64), kind="stable")
-    wanted = np.asarray(places, dtype=np.float64)[order]
-    blocks: list[list[float]] = []  # [sum of wanted minus offset, members]
-    for place in wanted:
+    sizes = np.broadcast_to(np.asarray(gap, dtype=np.float64), len(places))[order]
+    # distance of each label's middle from the first, when all touch
+    reach = np.concatenate([[0.0], np.cumsum((sizes[1:] + sizes[:-1]) / 2)])
+    blocks: list[list[float]] = []  # mean of what is wanted with the labels pushed together, how many
+    for place in np.asarray(places, dtype=np.float64)[order] - reach:
         blocks.append([float(place), 1.0])
-        while len(blocks) > 1 and _start(blocks[-1], gap) < _start(blocks[-2], gap) + blocks[-2][1] * gap:
-            later = blocks.pop()
-            blocks[-1] = [blocks[-1][0] + later[0], blocks[-1][1] + later[1]]
-    spread = [_start(block, gap) + gap * step for block in blocks for step in range(int(block[1]))]
-    shifted = np.clip(spread, low + gap * np.arange(len(spread)), high - gap * np.arange(len(spread))[::-1])
-    result = np.empty(len(spread))
-    result[order] = shifted
+        while len(blocks) > 1 and blocks[-1][0] < blocks[-2][0]:
+            later, earlier = blocks.pop(), blocks.pop()
+            many = later[1] + earlier[1]
+            blocks.append([(later[0] * later[1] + earlier[0] * earlier[1]) / many, many])
+    pushed = np.repeat([block[0] for block in blocks], [int(block[1]) for block in blocks])
+    result = np.empty(len(places))
+    result[order] = np.clip(pushed, low, max(low, high - reach[-1])) + reach
     return [float(place) for place in result]
-
-
-def _start(block: list[float], gap: float) -> float:
-    """First place of a block of labels centred on what its members want."""
-    return block[0] / block[1] - gap * (block[1] - 1) / 2

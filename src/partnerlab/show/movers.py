@@ -16,10 +16,15 @@ from partnerlab.transitions import Movers
 
 @plot.register(Movers)
 def _movers(result: Movers, *, rows: int = 15, period: str = "") -> Picture:
-    return plot_movers(result.table, rows=rows, period=period or str(getattr(result, "quarter", "") or "this quarter"))
+    return plot_movers(
+        result.table,
+        rows=rows,
+        period=period or result.quarter or "this quarter",
+        expected=(result.expected, result.expected_low, result.expected_high),
+    )
 
 
-def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str) -> Picture:
+def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str, expected: tuple[float, float, float] = (np.nan,) * 3) -> Picture:
     """Draw movers as dots, those least likely to be noise first.
 
     Parameters
@@ -31,6 +36,8 @@ def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str) -> Picture:
         How many are drawn; the table holds all.
     period : str
         The quarter.
+    expected : tuple of float
+        How many movers noise alone would have made, with the interval for one quarter.
     """
     if moves.empty:
         raise SampleError(f"nobody moved between tiers in {period}; nothing to draw")
@@ -39,7 +46,7 @@ def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str) -> Picture:
     line, top = 34.0, 24.0
 
     moved = [f"{row.from_tier} {words.ARROW} {row.to_tier}" for row in shown.itertuples()]
-    left = min(max(text_width(move, size=9.5) for move in moved) + 20, 216.0)
+    left = min(max(text_width(move, size=9) for move in moved) + 20, 242.0)
 
     def paint(canvas: Canvas) -> None:
         canvas.words(left, 12, "chance by noise alone", size=style.SMALL, colour=style.MUTED)
@@ -51,16 +58,18 @@ def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str) -> Picture:
             _mover(canvas, axes, row, place=line * (index + 0.5), top=top - 6, left=left)
 
     beyond = int(ordered["beyond_noise"].fillna(False).astype(bool).sum())
-    named = "; ".join(f"{row['partner']} {row['from_tier']} to {row['to_tier']} {_chance(row['estimate'])}" for _, row in shown.head(8).iterrows())
+    named = "; ".join(
+        f"{row['partner']} {row['from_tier']} to {row['to_tier']} {_chance(row['estimate'])}" for _, row in shown.head(8).iterrows()
+    )
     return picture(
         paint,
         height=top + line * len(shown) + 20,
-        headline=_movers_headline(len(moves), beyond, period),
+        headline=_movers_headline(len(moves), beyond, period, expected),
         alt=f"Dots, {len(shown)} of {words.plural(len(moves), 'mover')}, by the chance that noise alone would have made the move. {named}.",
         units="chance that a partner about whom nothing changed would have made this move",
         n=len(moves),
         period=period,
-        note="Filled dots are beyond noise after allowing for the number of movers looked at; hollow dots are what noise makes every quarter",
+        note="Filled dots are beyond noise, allowing for the number of movers looked at; hollow dots are what noise makes every quarter",
         table=ordered.reset_index(drop=True),
     )
 
@@ -80,7 +89,7 @@ def _mover(canvas: Canvas, axes: object, row: pd.Series, *, place: float, top: f
     name = shorten(str(row["partner"]), width=left - 16, weight="bold" if beyond else "normal")
     canvas.words(6, top + place - 2, name, weight="bold" if beyond else "normal")
     move = f"{row['from_tier']} {words.ARROW} {row['to_tier']}"
-    canvas.words(6, top + place + 11, shorten(move, width=left - 16, size=9.5), size=9.5, colour=style.MUTED)
+    canvas.words(6, top + place + 11, shorten(move, width=left - 16, size=9), size=9, colour=style.MUTED)
     if np.isnan(row["estimate"]):
         axes.text(0, place, "not enough data", va="center", fontsize=9.5, color=style.MUTED)
         return
@@ -89,7 +98,10 @@ def _mover(canvas: Canvas, axes: object, row: pd.Series, *, place: float, top: f
     axes.plot([row["estimate"]], [place], "o", markersize=8, markerfacecolor=face, markeredgecolor=style.SIGNAL, clip_on=False, zorder=4)
 
 
-def _movers_headline(movers: int, beyond: int, period: str) -> str:
+def _movers_headline(movers: int, beyond: int, period: str, expected: tuple[float, float, float]) -> str:
+    text = f"{words.plural(movers, 'partner')} moved in {period}"
+    if not np.isnan(expected[0]):
+        text += f" where noise alone would move {words.say_count(expected[0])} ({words.say_interval(*expected[1:], kind='count')})"
     if beyond == 0:
-        return f"{words.plural(movers, 'partner')} moved in {period}; none by more than noise could explain"
-    return f"{words.plural(movers, 'partner')} moved in {period}; {beyond} of the moves {'is' if beyond == 1 else 'are'} beyond noise"
+        return f"{text}; no single move is beyond noise"
+    return f"{text}; {beyond} of the moves {'is' if beyond == 1 else 'are'} beyond noise"

@@ -15,7 +15,7 @@ from partnerlab.show import canvas
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture that cannot be shown without its words.
+    r"""A picture that cannot be shown without its words.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Picture:
     --------
     >>> facts = dict(alt="One bar.", units="partners", n=3, period="2026Q3", table=pd.DataFrame(), drawing="<svg></svg>")
     >>> Picture(headline="3 partners are KEY", **facts).caption
-    'Units: partners. n\\xa0=\\xa03. Data: 2026Q3.'
+    'Units: partners. n\xa0=\xa03. Data: 2026Q3.'
     >>> Picture(headline=" ", **facts)
     Traceback (most recent call last):
     partnerlab.errors.ParameterError: a picture needs a headline; say what it shows

@@ -56,7 +56,7 @@ def plot_quadrant(history: TierHistory, *, quarter: str | None = None, borderlin
     if getattr(rule, "kind", "") != "quadrant" or history.scores is None:
         raise ParameterError("only a history assigned by a quadrant scheme has two axes to draw; use view='counts'")
     margin = borderline if borderline is not None else float(getattr(history.scheme.movement, "margin", 0) or 0.10)
-    x, y = (_side(history, axis, name, column) for axis, name in ((rule.x, "x"), (rule.y, "y")))
+    x, y = (_side(history, name, column) for name in ("x", "y"))
     codes = history.published[:, column]
     inside = codes >= 0
     drawn = inside & np.isfinite(x.values) & np.isfinite(y.values)
@@ -64,27 +64,33 @@ def plot_quadrant(history: TierHistory, *, quarter: str | None = None, borderlin
     points["x"], points["y"] = x.values[drawn], y.values[drawn]
     corners = {place: rule.cells[place] for place in ("high_high", "low_high", "high_low", "low_low")}
     return draw_quadrant(
-        points, x=x, y=y, corners=corners, margin=margin, quarter=history.labels[column], hidden=int((inside & ~drawn).sum()), tiers=history.tiers
+        points,
+        x=x,
+        y=y,
+        corners=corners,
+        margin=margin,
+        quarter=history.labels[column],
+        hidden=int((inside & ~drawn).sum()),
+        tiers=history.tiers,
     )
 
 
-def _side(history: TierHistory, axis: Any, name: str, column: int) -> Side:
-    scores = history.scores
-    values = (scores.values[axis.value] if axis.value in scores.values else scores.panel.values(axis.value))[:, column].astype(np.float64)
-    unit = scores.panel.indicator(axis.value).unit if scores.panel.known(axis.value) and axis.value not in scores.values else ""
-    said = axis.value.replace("_", " ") + (f" ({unit})" if unit and unit not in axis.value else "")
-    lines = history.lines
-    here = lines[(lines["quarter"] == history.labels[column]) & (lines["axis"] == name)].dropna(subset=["line"])
-    if here["line"].nunique() <= 1:
-        return Side(name=said, values=values, line=float(here["line"].iloc[0]) if len(here) else np.nan)
-    group = history.attributes[axis.within].astype("str").to_numpy() if axis.within else np.full(len(values), "")
-    own = pd.Series(group).map(dict(zip(here["group"].astype("str"), here["line"].astype(float), strict=True))).to_numpy(dtype=np.float64)
-    if not (here["line"] > 0).all():
-        return Side(name=f"{said}, less the {axis.within}'s line", values=values - own, line=0.0)
-    return Side(name=f"{axis.value.replace('_', ' ')}, in multiples of the {axis.within or 'own'} line", values=values / own, line=1.0)
+def _side(history: TierHistory, name: str, column: int) -> Side:
+    """Read one axis; where lines differ between partners, values become multiples of the partner's own line."""
+    axis, panel = history.axis(name), history.scores.panel
+    values, lines = axis.values[:, column].astype(np.float64), axis.line[:, column].astype(np.float64)
+    unit = panel.indicator(axis.name).unit if panel.known(axis.name) and axis.name not in history.scores.values else ""
+    plain = axis.name.replace("_", " ")
+    said = plain + (f" ({unit})" if unit and unit not in axis.name else "")
+    known = np.unique(lines[np.isfinite(lines)])
+    if len(known) <= 1:
+        return Side(name=said, values=values, line=float(known[0]) if len(known) else np.nan)
+    if (known > 0).all():
+        return Side(name=f"{plain}, in multiples of the {axis.within or 'own'} line", values=values / lines, line=1.0)
+    return Side(name=f"{said}, less the {axis.within or 'own'} line", values=values - lines, line=0.0)
 
 
-def draw_quadrant(
+def draw_quadrant(  # noqa: PLR0913 - a picture of two axes
     points: pd.DataFrame, *, x: Side, y: Side, corners: dict[str, str], margin: float, quarter: str, tiers: tuple[str, ...], hidden: int = 0
 ) -> Picture:
     """Draw points with lines, corner names and the zone near a line."""
@@ -112,7 +118,8 @@ def draw_quadrant(
         paint,
         height=346,
         headline=f"{share} stand within {words.say_share(margin)} of a line in {quarter}; for them one event more or less decides the tier",
-        alt=f"Points, one for each partner in {quarter}, {x.name} across and {y.name} up, with the cut lines. {said}. {share} are near a line.",
+        alt=f"Points, one for each partner in {quarter}, {x.name} across and {y.name} up, with the cut lines."
+        f" {said}. {share} are near a line.",
         units=f"{x.name}; {y.name}",
         n=len(points),
         period=quarter,
@@ -161,9 +168,18 @@ def _dots(axes: Any, points: pd.DataFrame, colours: dict[str, str]) -> None:
     """One disc for each place, its area by how many partners stand there."""
     stacked = points.groupby(["tier", "x", "y"], sort=True).size().rename("many").reset_index()
     for tier, rows in stacked.groupby("tier", sort=True):
-        axes.scatter(
-            rows["x"], rows["y"], s=14 * rows["many"], color=colours[str(tier)], alpha=0.62, linewidths=0.5, edgecolors=style.PAPER, clip_on=False, zorder=3
-        )
+        for many, same in rows.groupby("many", sort=True):
+            axes.plot(
+                same["x"],
+                same["y"],
+                "o",
+                markersize=5.0 * float(many) ** 0.5,
+                color=colours[str(tier)],
+                alpha=0.62,
+                markeredgewidth=0,
+                clip_on=False,
+                zorder=3,
+            )
 
 
 def _squares(axes: Any, points: pd.DataFrame, colours: dict[str, str]) -> None:
@@ -176,14 +192,30 @@ def _squares(axes: Any, points: pd.DataFrame, colours: dict[str, str]) -> None:
     centre = [side.min() + (main[name].to_numpy() + 0.5) / 40 * (np.ptp(side) or 1.0) for side, name in ((across, "column"), (up, "row"))]
     places = axes.transScale.inverted().transform(np.column_stack(centre))
     weight = np.log1p(main["total"].to_numpy()) / np.log1p(main["total"].max())
-    shades = [style.blend(0.25 + 0.75 * share, low=style.PAPER, high=colours[tier]) for share, tier in zip(weight, main["tier"], strict=True)]
+    shades = [
+        style.blend(0.25 + 0.75 * share, low=style.PAPER, high=colours[tier]) for share, tier in zip(weight, main["tier"], strict=True)
+    ]
     axes.scatter(places[:, 0], places[:, 1], s=34, marker="s", color=shades, linewidths=0, zorder=3)
 
 
 def _corner_names(canvas: Canvas, corners: dict[str, str], counts: pd.Series, colours: dict[str, str]) -> None:
-    places = {"low_high": (44, 28, "left"), "high_high": (canvas.width - 8, 28, "right"), "low_low": (44, 300, "left"), "high_low": (canvas.width - 8, 300, "right")}
+    places = {
+        "low_high": (44, 28, "left"),
+        "high_high": (canvas.width - 8, 28, "right"),
+        "low_low": (44, 300, "left"),
+        "high_low": (canvas.width - 8, 300, "right"),
+    }
     for place, tier in corners.items():
         left, top, side = places[place]
         text = f"{tier} {words.say_count(counts.get(tier, 0))}"
         colour = style.readable(colours.get(tier, style.MUTED))
-        canvas.words(left, top, text, size=style.SMALL, ha=side, weight="bold", colour=colour, bbox={"facecolor": style.PAPER, "alpha": 0.75, "pad": 1, "linewidth": 0})
+        canvas.words(
+            left,
+            top,
+            text,
+            size=style.SMALL,
+            ha=side,
+            weight="bold",
+            colour=colour,
+            bbox={"facecolor": style.PAPER, "alpha": 0.75, "pad": 1, "linewidth": 0},
+        )

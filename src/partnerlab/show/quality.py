@@ -24,11 +24,23 @@ def _quality(quality: DataQuality, *, rows: int = 12, period: str = "") -> Pictu
 
 @tabulate.register(DataQuality)
 def _quality_table(quality: DataQuality, *, caption: str = "", rows: int | None = None) -> TableView:
-    kinds = {"table": "text", "column": "text", "rule": "text", "grade": "text", "rows": "count", "share": "share", "action": "text", "meaning": "text", "examples": "text"}
+    columns = ("table", "column", "rule", "grade", "rows", "share", "action", "meaning", "examples")
+    kinds = dict.fromkeys(columns, "text") | {"rows": "count", "share": "share"}
     found = quality.table
-    said = caption or f"What breaks a rule of the data contract: {words.plural(len(found), 'finding')} in {words.plural(len(quality.tables), 'table')}"
-    view = table_view(found.head(rows) if rows else found, caption=said + left_out(found, rows), kinds=kinds)
+    said = (
+        caption
+        or f"What breaks a rule of the data contract: {words.plural(len(found), 'finding')} in {words.plural(len(quality.tables), 'table')}"
+    )
+    shown = found.head(rows) if rows else found
+    # one example is enough to find the rest; the CSV has all
+    shown = shown.assign(examples=[_first_example(text) for text in shown["examples"]])
+    view = table_view(shown, caption=said + left_out(found, rows), kinds=kinds)
     return TableView(caption=view.caption, heads=view.heads, rows=view.rows, numeric=view.numeric, frame=found.reset_index(drop=True))
+
+
+def _first_example(text: object) -> str:
+    first = str(text).split(";")[0].strip() if isinstance(text, str) else ""
+    return (first if len(first) <= 60 else first[:59] + "…") or "none"
 
 
 def plot_quality(found: pd.DataFrame, *, sizes: dict[str, int], rows: int = 12, period: str) -> Picture:
@@ -46,7 +58,9 @@ def plot_quality(found: pd.DataFrame, *, sizes: dict[str, int], rows: int = 12, 
         As of when.
     """
     order = {grade: index for index, grade in enumerate(GRADES)}
-    found = found.assign(_grade=found["grade"].map(order)).sort_values(["_grade", "share", "table", "rule"], ascending=[True, False, True, True], kind="stable")
+    found = found.assign(_grade=found["grade"].map(order)).sort_values(
+        ["_grade", "share", "table", "rule"], ascending=[True, False, True, True], kind="stable"
+    )
     found = found.drop(columns="_grade").reset_index(drop=True)
     shown = found.head(rows)
     line = 44.0
@@ -58,7 +72,9 @@ def plot_quality(found: pd.DataFrame, *, sizes: dict[str, int], rows: int = 12, 
             _finding(canvas, row, 8 + line * index)
 
     total = sum(sizes.values())
-    said = "; ".join(f"{row.table}.{row.column}: {row.meaning} ({words.say_count(row.rows)} rows, {row.grade})" for row in shown.head(8).itertuples())
+    said = "; ".join(
+        f"{row.table}.{row.column}: {row.meaning} ({words.say_count(row.rows)} rows, {row.grade})" for row in shown.head(8).itertuples()
+    )
     return picture(
         paint,
         height=max(8 + line * len(shown), 36),
@@ -99,7 +115,10 @@ def _headline(found: pd.DataFrame) -> str:
     parts = [f"{words.plural(rejected, 'finding')} from which nothing can be computed"] if rejected else []
     if quarantined:
         worst = found[found["grade"] == "quarantine"].sort_values("rows", ascending=False, kind="stable").iloc[0]
-        parts.append(f"{words.plural(quarantined, 'breach', 'breaches')} lead to rows being left out, most in {worst['table']} ({words.say_share(worst['share'])} of its rows)")
+        parts.append(
+            f"{words.plural(quarantined, 'breach', 'breaches')} lead to rows being left out,"
+            f" most in {worst['table']} ({words.say_share(worst['share'])} of its rows)"
+        )
     if counts.get("warn", 0):
         parts.append(f"{words.plural(int(counts['warn']), 'warning')}")
     return words.sentence("; ".join(parts)).rstrip(".")

@@ -9,18 +9,20 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.show import claims, style, words
-from partnerlab.show.canvas import Canvas, wrap
+from partnerlab.show.canvas import Canvas, text_width, wrap
 from partnerlab.show.marks import spread_labels
 from partnerlab.show.picture import Picture, picture
 
 if TYPE_CHECKING:
     from partnerlab.tiers.history import TierHistory
 
-_TALL, _GAP, _LABEL = 270.0, 12.0, 96.0
+_GAP, _LABEL = 12.0, 96.0
 _STATES = {-1: "unknown", -2: "joined", -3: "lapsed"}
 
 
-def plot_flows(history: TierHistory, *, quarter: str | None = None, noise: Any = None, stage: str = "published") -> Picture:
+def plot_flows(
+    history: TierHistory, *, quarter: str | None = None, noise: Any = None, movers: Any = None, stage: str = "published"
+) -> Picture:
     """Draw who went where from the quarter before to a quarter.
 
     Parameters
@@ -31,6 +33,8 @@ def plot_flows(history: TierHistory, *, quarter: str | None = None, noise: Any =
         The quarter moved into; the last, if not given.
     noise : NoiseBaseline, TransitionEstimate or DataFrame, optional
         What would have moved with nobody doing anything: its part of every flow is hatched.
+    movers : Movers, optional
+        Of the same quarter: how many noise alone would have moved from where partners stood, for the headline.
     stage : str
         Which of the four tiers.
     """
@@ -39,7 +43,13 @@ def plot_flows(history: TierHistory, *, quarter: str | None = None, noise: Any =
         raise ParameterError(f"{history.labels[0]} is the first quarter of the history; nothing flows into it")
     moves = count_flows(history, column, stage=stage)
     heights = dict(zip(history.tiers, history.rank, strict=True))
-    return draw_flows(moves, tiers=history.tiers, heights=heights, before=history.labels[column - 1], after=history.labels[column], noise=_noise(noise))
+    expected = None if movers is None else (movers.expected, movers.expected_low, movers.expected_high)
+    if movers is not None and movers.quarter != history.labels[column]:
+        raise ParameterError(
+            f"the movers are those of {movers.quarter}, the flows those of {history.labels[column]}; detect them for the same quarter"
+        )
+    quarters = (history.labels[column - 1], history.labels[column])
+    return draw_flows(moves, heights=heights, quarters=quarters, noise=_noise(noise), expected=expected)
 
 
 def count_flows(history: TierHistory, column: int, *, stage: str = "published") -> pd.DataFrame:
@@ -65,51 +75,56 @@ def _noise(given: Any) -> pd.DataFrame | None:
 
 
 def draw_flows(
-    moves: pd.DataFrame, *, tiers: tuple[str, ...], heights: dict[str, int | None], before: str, after: str, noise: pd.DataFrame | None = None
-) -> Picture:
+    moves: pd.DataFrame, *, heights: dict[str, int | None], quarters: tuple[str, str], noise: pd.DataFrame | None = None,
+    expected: tuple[float, float, float] | None = None,
+) -> Picture:  # fmt: skip
     """Draw flows between two quarters as ribbons.
 
     Parameters
     ----------
     moves : DataFrame
         ``from_tier, to_tier, partners``.
-    tiers : tuple of str
-        In order, best first.
     heights : dict
-        Rank of each tier, for up and down.
-    before, after : str
-        The quarters.
+        Rank of each tier, in the order in which they are drawn.
+    quarters : tuple of str
+        Before and after.
     noise : DataFrame, optional
         ``from_tier, to_tier, noise``: share of a tier that would have made the move by noise alone.
+    expected : tuple of float, optional
+        How many moves noise alone would have made, with the interval for one quarter; worked out from ``noise`` if not given.
     """
+    (before, after), tiers = quarters, tuple(heights)
     if moves["partners"].sum() == 0:
         raise SampleError(f"no partner is in a tier in {before} or {after}; nothing to draw")
     moves = _with_noise(moves, tiers, noise)
     left = [name for name in (*tiers, "joined", "returned", "unknown") if name in set(moves["from_tier"])]
     right = [name for name in (*tiers, "lapsed", "unknown") if name in set(moves["to_tier"])]
-    unit = (_TALL - _GAP * (max(len(left), len(right)) - 1)) / moves["partners"].sum()
+    tall = max(270.0, 36.0 * max(len(left), len(right)))
+    unit = (tall - _GAP * (max(len(left), len(right)) - 1)) / moves["partners"].sum()
 
     def paint(canvas: Canvas) -> None:
-        axes = canvas.axes(_LABEL, 22, canvas.width - 2 * _LABEL, _TALL)
-        axes.set(xlim=(0, 1), ylim=(_TALL, 0), xticks=[], yticks=[])
+        axes = canvas.axes(_LABEL, 22, canvas.width - 2 * _LABEL, tall)
+        axes.set(xlim=(0, 1), ylim=(tall, 0), xticks=[], yticks=[])
         canvas.words(_LABEL, 12, before, ha="right", weight="bold")
         canvas.words(canvas.width - _LABEL, 12, after, weight="bold")
         starts = _nodes(canvas, axes, moves, left, "from_tier", unit)
         stops = _nodes(canvas, axes, moves, right, "to_tier", unit)
-        _ribbons(axes, moves, left, right, starts, stops, unit=unit, heights=heights)
-        _reading(canvas, noise is not None)
+        _ribbons(axes, moves, starts, stops, unit=unit, heights=heights)
+        _reading(canvas, 22 + tall + 20, noisy=noise is not None)
 
     inside = moves["from_tier"].isin(tiers) & moves["to_tier"].isin(tiers)
     changed = moves[inside & (moves["from_tier"] != moves["to_tier"])]
     return picture(
         paint,
-        height=22 + _TALL + 26,
-        headline=_headline(moves[inside], changed, before, after),
+        height=22 + tall + 26,
+        headline=_headline(moves[inside], changed, quarters, expected or _expected(moves[inside])),
         alt=f"Flows from tiers in {before} to tiers in {after}. {_flow_words(moves)}.",
         units="partners; the height of a ribbon is the number of partners",
         n=int(moves["partners"].sum()),
         period=f"{before} to {after}",
-        note="Hatched: as many as would have made the move with nobody doing anything" if noise is not None else "How much of it is noise is not shown",
+        note="Hatched: as many as would have made the move with nobody doing anything"
+        if noise is not None
+        else "How much of it is noise is not shown",
         table=moves,
     )
 
@@ -123,7 +138,9 @@ def _with_noise(moves: pd.DataFrame, tiers: tuple[str, ...], noise: pd.DataFrame
         return moves
     among = noise[noise["to_tier"].isin(tiers)]
     whole = among.groupby("from_tier")["noise"].transform("sum")
-    share = {(row.from_tier, row.to_tier): row.noise / total if total else np.nan for row, total in zip(among.itertuples(), whole, strict=True)}
+    share = {
+        (row.from_tier, row.to_tier): row.noise / total if total else np.nan for row, total in zip(among.itertuples(), whole, strict=True)
+    }
     found = np.array([share.get((row.from_tier, row.to_tier), np.nan) for row in moves.itertuples()], dtype=np.float64)
     return moves.assign(by_noise=found * moves["at_risk"].to_numpy(dtype=np.float64))
 
@@ -137,23 +154,32 @@ def _nodes(canvas: Canvas, axes: Any, moves: pd.DataFrame, names: list[str], sid
         place += sizes[name] * unit + _GAP
     before = side == "from_tier"
     edge = 0.0 if before else 1.0
+    texts = [[*wrap(name, width=_LABEL - 16, size=style.SMALL, most=2), words.say_count(sizes[name])] for name in names]
     middles = [tops[name] + sizes[name] * unit / 2 for name in names]
-    spread = spread_labels(middles, gap=33.0, low=14.0, high=_TALL - 14.0) if len(names) <= 8 else middles
-    for name, middle in zip(names, spread, strict=True):
-        axes.plot([edge, edge], [tops[name], tops[name] + sizes[name] * unit], color=style.INK, linewidth=4, solid_capstyle="butt", clip_on=False, zorder=5)
-        lines = [*wrap(name, width=_LABEL - 16, size=style.SMALL, most=2), words.say_count(sizes[name])]
-        for step, line in enumerate(lines):
+    spread = spread_labels(middles, gap=[12.5 * len(text) + 2 for text in texts], low=8.0, high=place - _GAP - 8.0)
+    for name, text, middle in zip(names, texts, spread, strict=True):
+        axes.plot(
+            [edge, edge],
+            [tops[name], tops[name] + sizes[name] * unit],
+            color=style.INK,
+            linewidth=4,
+            solid_capstyle="butt",
+            clip_on=False,
+            zorder=5,
+        )
+        for step, line in enumerate(text):
             canvas.words(
-                _LABEL - 8 if before else canvas.width - _LABEL + 8, 22 + middle + 4 + 12.5 * (step - (len(lines) - 1) / 2), line,
-                ha="right" if before else "left", size=style.SMALL, weight="bold" if step == len(lines) - 1 else "normal",
+                _LABEL - 8 if before else canvas.width - _LABEL + 8, 22 + middle + 4 + 12.5 * (step - (len(text) - 1) / 2), line,
+                ha="right" if before else "left", size=style.SMALL, weight="bold" if step == len(text) - 1 else "normal",
             )  # fmt: skip
     return tops
 
 
 def _ribbons(
-    axes: Any, moves: pd.DataFrame, left: list[str], right: list[str], starts: dict[str, float], stops: dict[str, float], *, unit: float, heights: dict[str, int | None]
-) -> None:  # fmt: skip
+    axes: Any, moves: pd.DataFrame, starts: dict[str, float], stops: dict[str, float], *, unit: float, heights: dict[str, int | None]
+) -> None:
     found = {(row.from_tier, row.to_tier): row for row in moves.itertuples()}
+    left, right = list(starts), list(stops)
     starts, stops = dict(starts), dict(stops)
     places = {}
     for source in left:
@@ -191,9 +217,18 @@ def _ribbon(axes: Any, row: Any, start: float, stop: float, unit: float, colour:
             patch.set(facecolor=face, edgecolor=style.PAPER, linewidth=0.4, alpha=0.95 if moved else 0.55, zorder=3 if moved else 1)
             if hatched:
                 patch.set_hatch("/////")
-    if moved and tall >= 9:
-        axes.text(0.03, start + tall / 2, words.say_count(row.partners), va="center", fontsize=9.5, color=style.readable_on(colour), zorder=6, fontweight="bold",
-                  bbox={"facecolor": colour, "pad": 0.8, "linewidth": 0})  # fmt: skip
+    if moved and tall >= 4 and colour != style.PALE:
+        axes.text(
+            0.02,
+            start + tall / 2,
+            words.say_count(row.partners),
+            va="center",
+            fontsize=9,
+            color=style.readable(colour),
+            zorder=6,
+            fontweight="bold",
+            bbox={"facecolor": style.PAPER, "pad": 0.8, "linewidth": 0, "alpha": 0.85},
+        )
 
 
 def _band(start_low: float, start_high: float, stop_low: float, stop_high: float) -> Any:
@@ -208,31 +243,29 @@ def _band(start_low: float, start_high: float, stop_low: float, stop_high: float
     return PathPatch(Path(corners, codes))
 
 
-def _reading(canvas: Canvas, noisy: bool) -> None:
-    from partnerlab.show.canvas import text_width
-
-    top, left = 22 + _TALL + 20, 6.0
-    parts = [("■ up", style.ACCENT), ("■ down", style.SIGNAL), ("■ stayed, came or left", style.MUTED)] + ([("▨ as noise alone would", style.INK)] if noisy else [])
+def _reading(canvas: Canvas, top: float, *, noisy: bool) -> None:
+    left = 6.0
+    parts = [("■ up", style.ACCENT), ("■ down", style.SIGNAL), ("■ stayed, came or left", style.MUTED)] + (
+        [("▨ as noise alone would", style.INK)] if noisy else []
+    )
     for text, colour in parts:
         canvas.words(left, top, text, size=style.SMALL, colour=colour)
         left += text_width(text, size=style.SMALL) + 10
 
 
-def _headline(inside: pd.DataFrame, changed: pd.DataFrame, before: str, after: str) -> str:
+def _headline(inside: pd.DataFrame, changed: pd.DataFrame, quarters: tuple[str, str], expected: tuple[float, float, float] | None) -> str:
     moved, of = int(changed["partners"].sum()), int(inside["partners"].sum())
-    text = f"{words.say_count(moved)} of {words.plural(of, 'partner')} changed tier from {before} to {after}"
-    expected = _expected(inside)
-    if expected is None:
+    text = f"{words.say_count(moved)} of {words.plural(of, 'partner')} changed tier from {quarters[0]} to {quarters[1]}"
+    if expected is None or np.isnan(expected[0]):
         return text
-    mean, spread = expected
-    low, high = max(mean - claims.critical(0.95) * spread, 0.0), mean + claims.critical(0.95) * spread
+    mean, low, high = expected
     said = f"{words.say_count(mean)} ({words.say_interval(low, high, kind='count')}) by noise alone"
     verdict = "more than" if moved > high else "fewer than" if moved < low else "no clear difference from"
     return f"{text}: {verdict} the {said}"
 
 
-def _expected(inside: pd.DataFrame) -> tuple[float, float] | None:
-    """Mean and standard deviation of how many would move by noise alone, partners taken as independent."""
+def _expected(inside: pd.DataFrame) -> tuple[float, float, float] | None:
+    """How many would move by noise alone, and the interval for one quarter; partners taken as independent."""
     if inside["by_noise"].isna().all():
         return None
     share = {tier: rows.loc[rows["to_tier"] != tier, "by_noise"].sum() for tier, rows in inside.groupby("from_tier")}
@@ -242,7 +275,8 @@ def _expected(inside: pd.DataFrame) -> tuple[float, float] | None:
     moves = {tier: max(at_risk[tier] - stay[tier], share[tier]) for tier in share}
     mean = sum(moves.values())
     variance = sum(count * (1 - count / at_risk[tier]) for tier, count in moves.items() if at_risk[tier])
-    return float(mean), float(max(variance, 0.0) ** 0.5)
+    reach = claims.critical(0.95) * max(variance, 0.0) ** 0.5
+    return float(mean), float(max(mean - reach, 0.0)), float(mean + reach)
 
 
 def _flow_words(moves: pd.DataFrame) -> str:
@@ -252,4 +286,8 @@ def _flow_words(moves: pd.DataFrame) -> str:
     for row in largest.itertuples():
         noise = "" if np.isnan(row.by_noise) else f" (noise alone {words.say_number(row.by_noise, digits=2)})"
         parts.append(f"{row.from_tier} to {row.to_tier} {words.say_count(row.partners)}{noise}")
-    return f"{words.plural(stayed, 'partner')} stayed; {'; '.join(parts)}" if parts else f"{words.plural(stayed, 'partner')} stayed, none moved"
+    return (
+        f"{words.plural(stayed, 'partner')} stayed; {'; '.join(parts)}"
+        if parts
+        else f"{words.plural(stayed, 'partner')} stayed, none moved"
+    )

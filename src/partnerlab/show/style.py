@@ -26,7 +26,7 @@ ACCENT = "#12436d"
 SIGNAL = "#b3400e"
 
 #: Colours told apart by people with any colour vision and in grey print; neighbours differ in lightness.
-SERIES = ("#12436d", "#28a197", "#801650", "#f46a25", "#5a5a5a", "#a285d1", "#7a5c00", "#4aa3df")
+SERIES = ("#12436d", "#28a197", "#801650", "#e8601c", "#5a5a5a", "#a285d1", "#7a5c00", "#3a93cf")
 #: From nothing to everything, one hue, lightness falling evenly.
 RAMP = ("#f7fbff", "#12436d")
 
@@ -71,8 +71,8 @@ def contrast(one: str, other: str) -> float:
 
 
 def readable_on(background: str) -> str:
-    """Ink or paper, whichever reads better on a background."""
-    return INK if contrast(INK, background) >= contrast(PAPER, background) else PAPER
+    """Black or white, whichever reads better on a background: one of them always has 4.5 to 1."""
+    return max(("#000000", PAPER), key=lambda ink: contrast(ink, background))
 
 
 def readable(colour: str, *, ratio: float = 4.5) -> str:
@@ -90,7 +90,7 @@ def readable(colour: str, *, ratio: float = 4.5) -> str:
 
 
 def nice_ceiling(value: float) -> float:
-    """Smallest of 1, 2, 2.5, 5 times a power of ten that is not below a value.
+    """Smallest round number that is not below a value.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def nice_ceiling(value: float) -> float:
     if not value > 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1.0, 2.0, 2.5, 5.0, 10.0) if step * power >= value * (1 - 1e-9))
+    return next(step * power for step in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if step * power >= value * (1 - 1e-9))
 
 
 def _channels(colour: str) -> tuple[int, int, int]:

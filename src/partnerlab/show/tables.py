@@ -16,7 +16,7 @@ from partnerlab.show import words
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TableView:
-    """A table that cannot be shown without its caption.
+    r"""A table that cannot be shown without its caption.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class TableView:
     Examples
     --------
     >>> view = TableView(caption="Partners by tier", heads=("tier", "partners"), rows=(("KEY", "12"),), numeric=(False, True))
-    >>> "<th scope=\\"row\\">KEY</th>" in view.html()
+    >>> '<th scope="row">KEY</th>' in view.html()
     True
     """
 
@@ -59,7 +59,9 @@ class TableView:
         if not self.caption.strip():
             raise ParameterError("a table needs a caption; say what it shows and in which units", field="caption")
         if not self.heads or any(not str(head).strip() for head in self.heads):
-            raise ParameterError(f"a table needs a head for every column; {sum(not str(head).strip() for head in self.heads)} are empty", field="heads")
+            raise ParameterError(
+                f"a table needs a head for every column; {sum(not str(head).strip() for head in self.heads)} are empty", field="heads"
+            )
         uneven = sum(len(row) != len(self.heads) for row in self.rows)
         if uneven:
             raise ParameterError(f"{uneven} rows of table {self.caption!r} do not have {len(self.heads)} cells", field="rows")
@@ -128,7 +130,9 @@ def write(value: Any, *, kind: str) -> str:
     if kind == "text":
         if isinstance(value, pd.Timestamp):
             return value.date().isoformat()
-        return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) or type(value).__name__ == "bool" else str(value)
+        return (
+            {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) or type(value).__name__ == "bool" else str(value)
+        )
     return words.say(float(value), kind=kind)
 
 

@@ -29,7 +29,7 @@ ESTIMATES = {
 
 @functools.singledispatch
 def tabulate(result: Any, **options: Any) -> TableView:
-    """Write a result as a table.
+    r"""Write a result as a table.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def tabulate(result: Any, **options: Any) -> TableView:
     >>> row = dict(tier="KEY", estimate=0.12, std_error=0.02, conf_low=0.09, conf_high=0.16, n=240)
     >>> view = tabulate(Result(estimand="Share of partners", table=pd.DataFrame([row])), kind="share")
     >>> view.rows
-    (('KEY', '12\\xa0%', '9 to 16', '240'),)
+    (('KEY', '12\xa0%', '9 to 16', '240'),)
     """
     for kind in type(result).__mro__:
         room = DRAWN_IN.get(kind.__name__)
@@ -75,7 +75,7 @@ def _result(result: Result, *, caption: str = "", kind: str | None = None, rows:
 
 
 def _registered(kind: type) -> Any:
-    """A table made for this class, once its drawing file is imported."""
+    """Find a table made for this class, once its drawing file is imported."""
     room = DRAWN_IN.get(kind.__name__)
     if room is None:
         return None
@@ -85,7 +85,9 @@ def _registered(kind: type) -> Any:
 
 
 @tabulate.register(pd.DataFrame)
-def _frame(frame: pd.DataFrame, *, caption: str = "", kinds: dict[str, str] | None = None, rows: int | None = None, row_heads: int = 1) -> TableView:
+def _frame(
+    frame: pd.DataFrame, *, caption: str = "", kinds: dict[str, str] | None = None, rows: int | None = None, row_heads: int = 1
+) -> TableView:
     if set(TIDY) <= set(frame.columns):
         keys = list(frame.columns[: frame.columns.get_loc("estimate")])
         return estimates_view(frame, keys=keys, kind=(kinds or {}).get("estimate", "number"), level=0.95, caption=caption, rows=rows)
@@ -122,12 +124,14 @@ def estimate_cells(record: dict[Any, Any], *, kind: str) -> list[str]:
 
 
 def kind_of(column: pd.Series) -> str:
-    """What a column holds, judged by its type and name."""
+    """Tell what a column holds, judged by its type and name."""
     if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
         return "text"
     if pd.api.types.is_integer_dtype(column):
         return "count"
-    if str(column.name).startswith(("noise", "share", "probability", "p_")) or str(column.name).endswith(("_share", "probability", "_rate")):
+    if str(column.name).startswith(("noise", "share", "probability", "p_")) or str(column.name).endswith(
+        ("_share", "probability", "_rate")
+    ):
         return "share"
     known = column.dropna().to_numpy(dtype=np.float64)
     return "count" if len(known) and np.isfinite(known).all() and (known == np.round(known)).all() else "number"

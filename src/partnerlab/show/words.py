@@ -32,12 +32,12 @@ def say_number(value: float, *, digits: int = 3) -> str:
 
 
 def say_share(value: float, *, unit: bool = True) -> str:
-    """Write a share as per cent; a tenth where it matters, and never 0 or 100 for what is only near it.
+    r"""Write a share as per cent; a tenth where it matters, and never 0 or 100 for what is only near it.
 
     Examples
     --------
     >>> say_share(0.124), say_share(0.0049), say_share(0.998), say_share(0.0)
-    ('12\\xa0%', '0.5\\xa0%', '99.8\\xa0%', '0\\xa0%')
+    ('12\xa0%', '0.5\xa0%', '99.8\xa0%', '0\xa0%')
     """
     if value is None or math.isnan(value):
         return "unknown"
@@ -71,12 +71,12 @@ def say(value: float, *, kind: str, unit: bool = True) -> str:
 
 
 def say_not_enough(n: float) -> str:
-    """Say that there is not enough data.
+    r"""Say that there is not enough data.
 
     Examples
     --------
     >>> say_not_enough(3)
-    'not enough data (n\\xa0=\\xa03)'
+    'not enough data (n\xa0=\xa03)'
     """
     return f"not enough data ({say_n(0 if n is None or math.isnan(n) else n)})"
 
@@ -100,14 +100,14 @@ def say_interval(low: float, high: float, *, kind: str) -> str:
 
 
 def say_estimate(estimate: float, low: float, high: float, n: float, *, kind: str) -> str:
-    """Write an estimate with its interval and n, or say that there is not enough data.
+    r"""Write an estimate with its interval and n, or say that there is not enough data.
 
     Examples
     --------
     >>> say_estimate(0.12, 0.09, 0.16, 240, kind="share")
-    '12\\xa0% (9 to 16), n\\xa0=\\xa0240'
+    '12\xa0% (9 to 16), n\xa0=\xa0240'
     >>> say_estimate(float("nan"), float("nan"), float("nan"), 3, kind="share")
-    'not enough data (n\\xa0=\\xa03)'
+    'not enough data (n\xa0=\xa03)'
     """
     if math.isnan(estimate):
         return say_not_enough(n)
@@ -115,7 +115,7 @@ def say_estimate(estimate: float, low: float, high: float, n: float, *, kind: st
 
 
 def say_ticks(places: Sequence[float], *, kind: str) -> list[str]:
-    """Write the values along an axis, all with the decimals that tell them apart.
+    r"""Write the values along an axis, all with the decimals that tell them apart.
 
     Examples
     --------
