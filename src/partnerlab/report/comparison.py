@@ -106,7 +106,7 @@ def compare_heads(came: int, went: int, *, now: int, level: float = 0.95) -> Com
     >>> found.change, round(found.change_low, 1), round(found.change_high, 1)
     (12.0, 1.6, 22.4)
     """
-    reach = float(critical_value(level)) * np.sqrt(came + went)
+    reach = float(critical_value(level)) * float(np.sqrt(came + went))
     change = float(came - went)
     return Compared(float(now), np.nan, np.nan, now, change, change - reach, change + reach)
 

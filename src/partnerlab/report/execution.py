@@ -7,6 +7,7 @@ import dataclasses
 import os
 import re
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -151,8 +152,7 @@ def _run(page: Page, target: Path) -> tuple[str, str]:
 
 def _papermill(page: Page, target: Path) -> tuple[str, str]:
     import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from papermill.exceptions import PapermillException, PapermillExecutionError
+    from papermill.exceptions import PapermillExecutionError
 
     try:
         papermill.execute_notebook(
@@ -167,16 +167,16 @@ def _papermill(page: Page, target: Path) -> tuple[str, str]:
         )
     except PapermillExecutionError as failed:
         return f"step {failed.exec_count}: {_one_line(failed.ename, failed.evalue)}", _plain("\n".join(failed.traceback))
-    except (PapermillException, DeadKernelError, CellTimeoutError, RuntimeError, OSError) as failed:
-        return f"the kernel stopped: {type(failed).__name__}: {_plain(str(failed)).strip().splitlines()[-1] if str(failed).strip() else ''}", ""
+    except Exception as failed:  # a kernel can stop in many ways; none of them may take the other pages with it
+        return f"the kernel stopped: {_one_line(type(failed).__name__, str(failed))}", _plain(traceback.format_exc())
     return "", ""
 
 
 def _private_sockets() -> Any:
-    """Let runner and kernel talk over files of this user, which no port can clash with and nobody else can hear."""
+    """Encrypt what runner and kernel say to each other where the kernel can: other users of the machine can hear the sockets."""
     from traitlets.config import Config
 
-    return Config() if os.name == "nt" else Config(KernelManager={"transport": "ipc"})
+    return Config(KernelManager={"transport_encryption": "auto"})
 
 
 def _close_event_loop() -> None:

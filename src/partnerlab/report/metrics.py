@@ -91,20 +91,22 @@ class Metric:
             return f"95 % interval {self.value(self.conf_low)} to {self.value(self.conf_high)}, n = {self.n:,}"
         return f"counted, n = {self.n:,}"
 
+    def size_words(self) -> str:
+        """Size of the change, without its sign."""
+        return format_value(abs(self.change), unit=self.unit, currency=self.currency, points=self.unit == "share")
+
     def change_words(self) -> str:
         """What can be said about the change, no more."""
-        if not self.enough:
+        if not self.enough or not self.before:
             return ""
         if not math.isfinite(self.change):
-            return "no quarter before to compare with"
-        unit = "points" if self.unit == "share" else ""
-        size = format_value(abs(self.change), unit=self.unit, currency=self.currency, points=bool(unit))
-        interval = " to ".join(format_value(x, unit=self.unit, currency=self.currency, signed=True, points=bool(unit)) for x in (self.change_low, self.change_high))
-        since = f"since {self.before}" if self.before else ""
+            return f"cannot be compared with {self.before}"
+        signed, low, high = (
+            format_value(number, unit=self.unit, signed=True, points=self.unit == "share") for number in (self.change, self.change_low, self.change_high)
+        )
         if self.direction in ("up", "down"):
-            return f"{self.direction} {size} {since} ({interval})".replace("  ", " ")
-        signed = format_value(self.change, unit=self.unit, currency=self.currency, signed=True, points=bool(unit))
-        return f"no clear change {since}: {signed} ({interval})" if self.direction else f"{signed} {since}"
+            return f"{self.direction} {self.size_words()} since {self.before} ({low} to {high})"
+        return f"no clear change since {self.before}: {signed} ({low} to {high})" if self.direction else f"{signed} since {self.before}"
 
     def target_words(self) -> str:
         """Where the value stands against its goal, as far as its interval can tell."""

@@ -69,7 +69,9 @@ def render_metric(*metrics: Metric) -> None:
         _show(Piece(kind="metric", name=metric.name, text=_metric_words(metric), numbers=metric.to_dict()), silent=True)
 
 
-def render_figure(shown: Any, *, name: str = "", alt: str = "", headline: str = "", caption: str = "", **options: Any) -> None:
+def render_figure(
+    shown: Any, *, name: str = "", alt: str = "", headline: str = "", caption: str = "", quiet: bool = False, **options: Any
+) -> None:
     """Show a drawing with its headline above, units, n and period below, words for those who cannot see it, and its numbers.
 
     Parameters
@@ -80,6 +82,8 @@ def render_figure(shown: Any, *, name: str = "", alt: str = "", headline: str = 
         Anchor and file name; made from the headline when empty.
     alt, headline, caption : str
         Words that replace those of the picture.
+    quiet : bool
+        Show nothing where the analysis is not available, because the page says so already.
     **options
         For `partnerlab.show.plot`.
 
@@ -89,7 +93,8 @@ def render_figure(shown: Any, *, name: str = "", alt: str = "", headline: str = 
         If nothing says what the drawing shows.
     """
     if isinstance(shown, Unavailable):
-        _refusal(shown, name=name)
+        if not quiet:
+            _refusal(shown, name=name)
         return
     if hasattr(shown, "savefig"):
         svg, table = _svg_of(shown, alt=alt, headline=headline), None
@@ -97,7 +102,8 @@ def render_figure(shown: Any, *, name: str = "", alt: str = "", headline: str = 
         try:
             picture = shown if hasattr(shown, "svg") else _plot(shown, **options)
         except SampleError as refusal:
-            _refusal(Unavailable(what="plot", reason=str(refusal)), name=name)
+            if not quiet:
+                _refusal(Unavailable(what="plot", reason=str(refusal)), name=name)
             return
         alt, headline, caption = alt or picture.alt, headline or picture.headline, caption or picture.caption
         svg, table = picture.svg(), picture.table
@@ -113,7 +119,7 @@ def render_figure(shown: Any, *, name: str = "", alt: str = "", headline: str = 
     _show(Piece(kind="figure", name=name, text=headline, html=shown_html, csv=csv, svg=svg, alt=alt))
 
 
-def render_table(shown: Any, *, caption: str = "", name: str = "", limit: int = 30, **options: Any) -> None:
+def render_table(shown: Any, *, caption: str = "", name: str = "", limit: int = 30, quiet: bool = False, **options: Any) -> None:
     """Show a table with its caption, and leave all of its rows as CSV.
 
     Parameters
@@ -126,6 +132,8 @@ def render_table(shown: Any, *, caption: str = "", name: str = "", limit: int = 
         Anchor and file name; made from the caption when empty.
     limit : int
         Rows shown on the page; the CSV has all of them.
+    quiet : bool
+        Show nothing where the analysis is not available, because the page says so already.
     **options
         For `partnerlab.show.tabulate`.
     """
@@ -134,7 +142,8 @@ def render_table(shown: Any, *, caption: str = "", name: str = "", limit: int = 
     from partnerlab.show import tabulate
 
     if isinstance(shown, Unavailable):
-        _refusal(shown, name=name)
+        if not quiet:
+            _refusal(shown, name=name)
         return
     if isinstance(shown, pd.DataFrame) and shown.empty:
         name = name or f"table-{slug(caption)}"
@@ -165,7 +174,7 @@ def render_forecast(forecast: Any, *, caption: str = "", name: str = "forecast")
     name : str
         Anchor and file name.
     """
-    render_table(forecast, caption=caption, name=name)
+    render_table(forecast, caption=caption, name=name, quiet=True)
     if not isinstance(forecast, Unavailable):
         _show(Piece(kind="forecast", name=f"{name}-as-printed", text=caption, csv=_csv(forecast.table)), silent=True)
 

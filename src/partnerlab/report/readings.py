@@ -12,7 +12,7 @@ from partnerlab.errors import ParameterError
 from partnerlab.intake import DataQuality
 from partnerlab.panel import Panel
 from partnerlab.results import Result
-from partnerlab.show.words import plural, say_count, say_estimate, say_interval, say_list, say_number, say_share
+from partnerlab.show.words import plural, say_count, say_estimate, say_interval, say_list, say_not_enough, say_number, say_share
 from partnerlab.survival import HazardEstimate, SurvivalEstimate
 from partnerlab.tiers import Outside, TierHistory
 from partnerlab.transitions import ForecastComparison, Movers, NoiseBaseline, TierForecast, TransitionEstimate
@@ -57,8 +57,10 @@ def _flows(result: TransitionEstimate) -> tuple[str, ...]:
 
 def _moved(row: pd.Series, result: TransitionEstimate) -> str:
     whose = "partners" if result.by is None else f"{result.by.replace('_', ' ')} {row[result.by]}"
-    share = say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="share")
-    said = f"In a quarter, {share} of {whose} changed tier." if result.by is None else f"{whose[:1].upper()}{whose[1:]}: {share} changed tier in a quarter."
+    if np.isnan(row["estimate"]) or np.isnan(row["conf_low"]):
+        return f"{whose[:1].upper()}{whose[1:]}: {say_not_enough(row['n'])}."
+    interval = f"interval {say_interval(row['conf_low'], row['conf_high'], kind='share')}; {say_count(row['n'])} partner-quarters"
+    said = f"In a quarter, {say_share(row['estimate'])} of {whose} changed tier ({interval})."
     if "noise" not in row.index or np.isnan(row["noise"]):
         return said
     noise = f"{say_share(row['noise'])} ({say_interval(row['noise_low'], row['noise_high'], kind='share')})"
@@ -93,7 +95,8 @@ def _forecast(result: TierForecast) -> tuple[str, ...]:
         f"{row['tier']} {say_count(row['estimate'])} ({say_interval(row['conf_low'], row['conf_high'], kind='count')}; {say_count(row['now'])} today)"
         for _, row in result.table.iterrows()
     ]
-    outside = [row["tier"] for _, row in result.table.iterrows() if not row["conf_low"] <= row["now"] <= row["conf_high"]]
+    tiers = result.table[~result.table["tier"].isin(("lapsed", "unknown"))]
+    outside = [row["tier"] for _, row in tiers.iterrows() if not row["conf_low"] <= row["now"] <= row["conf_high"]]
     change = f"Today's number lies outside the interval for {say_list(outside)}." if outside else "Today's number lies inside every interval: no tier is clearly growing or shrinking."
     return f"Expected in {result.quarter}, if partners go on moving as they did: {'; '.join(parts)}.", change
 
@@ -213,4 +216,4 @@ def _quality(result: DataQuality) -> tuple[str, ...]:
 
 
 def _failed(result: Result) -> list[str]:
-    return [f"{check.name}: no. {check.detail}" for check in result.checks if check.passed is False]
+    return [f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}" for check in result.checks if check.passed is False]

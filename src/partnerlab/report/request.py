@@ -86,6 +86,16 @@ class Request:
         """Whom the report is about, in words."""
         return "all partners" if self.segment is None else f"{self.segment[0].replace('_', ' ')} {self.segment[1]}"
 
+    @property
+    def whom(self) -> str:
+        """Whom a sentence is about."""
+        return "the program" if self.segment is None else self.segment_words
+
+    @property
+    def currency(self) -> str:
+        """Currency of money, if the program names one."""
+        return self.source.program.currency or ""
+
     def select(self, stop: Stop) -> Stop:
         """Keep the partners that the report is about, of a panel or a tier history.
 
@@ -266,9 +276,9 @@ def segment_mask(attributes: pd.DataFrame, attribute: str, value: str) -> np.nda
 
     Examples
     --------
-    >>> segment_mask(pd.DataFrame({"region": ["NO", "DE"]}), "region", "N0")
+    >>> segment_mask(pd.DataFrame({"region": ["EMEA", "APAC"]}), "region", "EMAE")
     Traceback (most recent call last):
-    partnerlab.errors.ParameterError: no partner has region 'N0'; did you mean 'NO'?
+    partnerlab.errors.ParameterError: no partner has region 'EMAE'; did you mean 'EMEA'?
     """
     values = segment_values(attributes, attribute)
     if value not in values:

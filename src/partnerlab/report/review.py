@@ -16,6 +16,7 @@ from partnerlab.panel import Membership
 from partnerlab.report.attempts import Unavailable
 from partnerlab.report.comparison import Compared, compare_heads, compare_shares, compare_totals
 from partnerlab.report.metrics import NAN, Metric
+from partnerlab.show.words import say_list
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
@@ -63,6 +64,7 @@ def build_review(
     noise: NoiseBaseline | Unavailable | None = None,
     quality: Any = None,
     whom: str = "the program",
+    currency: str = "",
     level: float = 0.95,
 ) -> Review:
     """Put page one together from results.
@@ -81,6 +83,8 @@ def build_review(
         From `partnerlab.validate`.
     whom : str
         Whom the page is about, in words.
+    currency : str
+        Of money.
     level : float
         Coverage of every interval.
 
@@ -97,7 +101,7 @@ def build_review(
         *_top_tier(history, panel, column, level=level),
         *_moves(movers),
         *_lapses(panel, column, level=level),
-        *_totals(panel, column, level=level),
+        *_totals(panel, column, currency=currency, level=level),
     )[:6]
     return Review(
         sentence=_sentence(whom, quarter, metrics),
@@ -187,13 +191,13 @@ def _lapses(panel: Panel, column: int, *, level: float) -> list[Metric]:
     compared = compare_shares(hits, base, level=level)
     return [
         _metric(
-            compared, panel=panel, column=column, name="lapse-rate", label="Lapsed this quarter", unit="share", better="low",
+            compared, panel=panel, column=column, name="lapse-rate", label="Lapse rate", unit="share", better="low",
             table="by-quarter", note=f"{int(hits[:, 1].sum()):,} of those active at the end of {_before(panel, column)}.",
         )
     ]  # fmt: skip
 
 
-def _totals(panel: Panel, column: int, *, level: float) -> list[Metric]:
+def _totals(panel: Panel, column: int, *, currency: str, level: float) -> list[Metric]:
     found = []
     for name, label in TOTALS:
         if not panel.known(name):
@@ -207,7 +211,7 @@ def _totals(panel: Panel, column: int, *, level: float) -> list[Metric]:
                 compare_totals(values, level=level), panel=panel, column=column, name=name.replace("_", "-"), label=label,
                 unit="money" if money else "count", better="high", table="by-quarter",
                 note="The interval of the change is as wide as partners' own ups and downs make it.",
-                currency=panel.provenance.currency or "" if money and hasattr(panel.provenance, "currency") else "",
+                currency=currency if money else "",
             )
         )  # fmt: skip
     return found
@@ -251,14 +255,14 @@ def _movers_table(movers: Movers | Unavailable | None, history: TierHistory) -> 
         return pd.DataFrame()
     table = movers.table.sort_values(["beyond_noise", "estimate", "partner"], ascending=[False, True, True], ignore_index=True)
     who = _names(history, table["partner"])
-    said = table[["from_tier", "to_tier", "direction"]]
+    said = table[["from_tier", "to_tier"]]
     numbers = pd.DataFrame(
         {
             "what_changed": table["indicator"].astype("str").str.replace("_", " "),
-            "a_quarter_before": table["before"].round(1),
-            "a_quarter_now": table["now"].round(1),
-            "chance_by_noise_alone": table["estimate"],
-            "verdict": np.where(table["beyond_noise"], "beyond noise", "cannot be told from noise"),
+            "usual_per_quarter": table["before"].round(1),
+            "now_per_quarter": table["now"].round(1),
+            "noise_alone": table["estimate"],
+            "beyond_noise": np.where(table["beyond_noise"], "yes", "no"),
         }
     )
     return pd.concat([table[["partner"]], who, said, numbers], axis=1)
@@ -274,7 +278,7 @@ def find_cooling(history: TierHistory, panel: Panel, *, noise: NoiseBaseline, qu
     Returns
     -------
     DataFrame
-        ``partner, (name, region), tier, what_fell, a_quarter_before, a_quarter_now, chance``; most surprising first.
+        ``partner, (name, region), tier, what_fell, usual_per_quarter, now_per_quarter, noise_alone``; most surprising first.
     """
     from partnerlab.transitions.evidence import adjusted_probabilities, partner_evidence
 
@@ -292,33 +296,41 @@ def find_cooling(history: TierHistory, panel: Panel, *, noise: NoiseBaseline, qu
             "partner": history.partners[looked_at],
             "tier": np.array(history.tiers, dtype=object)[codes[looked_at]],
             "what_fell": [str(name).replace("_", " ") for name in evidence["indicator"]],
-            "a_quarter_before": np.round(evidence["before"], 1),
-            "a_quarter_now": np.round(evidence["now"], 1),
-            "chance_by_noise_alone": evidence["surprise"],
+            "usual_per_quarter": np.round(evidence["before"], 1),
+            "now_per_quarter": np.round(evidence["now"], 1),
+            "noise_alone": evidence["surprise"],
         }
-    )[fell].sort_values(["chance_by_noise_alone", "partner"], ignore_index=True)
+    )[fell].sort_values(["noise_alone", "partner"], ignore_index=True)
     return pd.concat([found[["partner"]], _names(history, found["partner"]), found.drop(columns="partner")], axis=1)
 
 
 def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...]) -> str:
-    """The quarter in one sentence, each part no stronger than its interval."""
+    """The quarter in one sentence: head count, what clearly changed, moves, what did not; no part stronger than its interval."""
     by_name = {metric.name: metric for metric in metrics}
     active = by_name["active-partners"]
     parts = [f"{whom[:1].upper()}{whom[1:]} ended {quarter} with {active.value_words()} active partners{_aside(active)}"]
+    others = [metric for metric in metrics if metric is not active and metric.direction and metric.enough]
+    parts += [
+        f"{_lower(metric.label)} went {metric.direction} by {metric.size_words()} to {metric.value_words()}"
+        for metric in others
+        if metric.direction != "no clear change"
+    ]
     if (moves := by_name.get("moves-beyond-noise")) is not None:
-        parts.append("no tier move can be told from noise" if moves.estimate == 0 else f"{moves.value_words()} tier {'move is' if moves.estimate == 1 else 'moves are'} beyond noise")
-    if (lapse := by_name.get("lapse-rate")) is not None and lapse.enough:
-        parts.append(f"{lapse.value_words()} lapsed{_aside(lapse)}")
-    money = by_name.get("revenue") or by_name.get("leads")
-    if money is not None and money.enough:
-        parts.append(f"{money.label[:1].lower()}{money.label[1:]} came to {money.value_words()}{_aside(money)}")
+        count = "no tier move" if moves.estimate == 0 else f"{moves.value_words()} tier {'move' if moves.estimate == 1 else 'moves'}"
+        parts.append(f"{count} {'can be told from' if moves.estimate == 0 else 'beyond'} noise")
+    steady = [_lower(metric.label) for metric in others if metric.direction == "no clear change"]
+    if steady:
+        parts.append(f"no clear change in {say_list(steady)}")
     return "; ".join(parts) + "."
+
+
+def _lower(label: str) -> str:
+    return label[:1].lower() + label[1:]
 
 
 def _aside(metric: Metric) -> str:
     if metric.direction in ("up", "down"):
-        size = metric.value(abs(metric.change)) if metric.unit != "share" else f"{100 * abs(metric.change):.1f} points"
-        return f" ({metric.direction} {size})"
+        return f" ({metric.direction} {metric.size_words()})"
     return " (no clear change)" if metric.direction else ""
 
 
@@ -333,7 +345,7 @@ def _caveats(history: TierHistory, panel: Panel, quarter: str, *, movers: Any, n
         said.append(f"{unknown:,} active partners have no known tier in {quarter}, because what the scheme asks for is not known of them; they are in no share.")
     said += [f"{result.reason[:1].upper()}{result.reason[1:]}." for result in (noise, movers) if isinstance(result, Unavailable)][:1]
     for result in (noise, movers):
-        said += [f"{check.name}: no. {check.detail}" for check in getattr(result, "checks", ()) if check.passed is False]
+        said += [f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}" for check in getattr(result, "checks", ()) if check.passed is False]
     said += _dirt(quality)
     said += [f"Not in these data: {note}." for note in getattr(panel.provenance, "notes", ())[:3]]
     said.append("Figures are descriptive (evidence grade D): they say what happened, not why.")
