@@ -100,7 +100,7 @@ def test_flows_by_segment_are_refused(history_of):
 
 
 def test_what_happened_is_counted(history):
-    scored = compare_forecast(forecast_tiers(history, quarter="2024Q4", seed=1), history)
+    scored = compare_forecast(forecast_tiers(history, quarter="2024Q4", seed=1), history=history)
 
     assert scored.table["actual"].tolist() == np.bincount(history.published[:, -1], minlength=3).tolist()
     assert scored.table["persistence"].tolist() == np.bincount(history.published[:, -2], minlength=3).tolist()
@@ -110,19 +110,24 @@ def test_a_perfect_forecast_scores_best(history):
     printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy()
     perfect = printed.assign(estimate=np.bincount(history.published[:, -1], minlength=3))
 
-    assert compare_forecast(perfect, history).log_score < compare_forecast(printed.assign(estimate=[250, 25, 25]), history).log_score
-    assert compare_forecast(perfect, history).brier == pytest.approx(0, abs=1e-4)  # half a partner in each tier
+    assert (
+        compare_forecast(perfect, history=history).log_score
+        < compare_forecast(printed.assign(estimate=[250, 25, 25]), history=history).log_score
+    )
+    assert compare_forecast(perfect, history=history).brier == pytest.approx(0, abs=1e-4)  # half a partner in each tier
 
 
 def test_a_table_as_printed_scores_like_the_result(history):
     forecast = forecast_tiers(history, quarter="2024Q4", seed=1)
 
-    pd.testing.assert_frame_equal(compare_forecast(forecast.tidy(), history).table, compare_forecast(forecast, history).table)
+    pd.testing.assert_frame_equal(
+        compare_forecast(forecast.tidy(), history=history).table, compare_forecast(forecast, history=history).table
+    )
 
 
 def test_a_quarter_that_has_not_happened_cannot_be_scored(history):
     with pytest.raises(SampleError, match="2025Q1 has not happened in full"):
-        compare_forecast(forecast_tiers(history, seed=1), history)
+        compare_forecast(forecast_tiers(history, seed=1), history=history)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,7 @@ def test_a_table_that_is_no_forecast_is_refused(history, change, message):
     printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy()
 
     with pytest.raises(ParameterError, match=message):
-        compare_forecast(change(printed), history)
+        compare_forecast(change(printed), history=history)
 
 
 def test_intervals_hold_what_happens_about_as_often_as_they_say(history_of, frail_codes):
@@ -145,6 +150,6 @@ def test_intervals_hold_what_happens_about_as_often_as_they_say(history_of, frai
     inside = []
     for seed in range(120):
         history = history_of(frail_codes(partners=150, quarters=12, rng=rng)[0])
-        inside.append(compare_forecast(forecast_tiers(history, quarter="2024Q4", draws=400, seed=seed), history).table["inside"])
+        inside.append(compare_forecast(forecast_tiers(history, quarter="2024Q4", draws=400, seed=seed), history=history).table["inside"])
 
     assert 0.92 < np.mean(inside) < 0.99

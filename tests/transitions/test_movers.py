@@ -39,7 +39,27 @@ def test_adjustment_is_that_of_scipy():
 def test_move_probabilities_sum_to_one():
     hits = np.random.default_rng(0).integers(0, 9, (6, 4, 4)).astype(float)
 
-    assert np.allclose(move_probabilities(hits, hits.sum(axis=2), 3).sum(axis=2), 1)
+    assert np.allclose(move_probabilities(hits, np.eye(4)).sum(axis=2), 1)
+
+
+def test_where_a_partner_was_never_drawn_everybody_stands_in():
+    usual = np.array([[0.7, 0.3], [0.2, 0.8]])
+
+    assert np.allclose(move_probabilities(np.zeros((1, 2, 2)), usual)[0], usual)
+
+
+def test_a_move_that_a_changed_statement_made_is_no_noise(counting_panel, quadrant):
+    panel = counting_panel(partners=100)
+    relevance = panel.totals["relevance"].copy()
+    relevance[:5, -1] = 100 - relevance[:5, -1]
+    panel = panel.replace(totals={"relevance": relevance}, counts={"relevance": panel.counts["relevance"]})
+    table = _movers(panel, quadrant, "2024Q4").table
+    said = table[table["stated"]]
+
+    assert set(said["partner"]) <= {f"p{i:04d}" for i in range(5)}
+    assert len(said) >= 3
+    assert said["beyond_noise"].all()
+    assert (said["indicator"] == "relevance").all()
 
 
 @pytest.mark.parametrize(("origin", "target", "said"), [(2, 0, "up"), (0, 1, "down"), (1, 1, "sideways"), (0, 3, "sideways")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,9 @@ from partnerlab.transitions.redraw import IndicatorNoise
 
 if TYPE_CHECKING:
     from partnerlab.transitions.noise import NoiseBaseline
+
+#: Periods within which a changed statement can still be what moves a partner: a scheme may ask for confirmation.
+LATELY = 3
 
 
 def count_tails(now: np.ndarray, time: np.ndarray, shape: np.ndarray, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,3 +145,23 @@ def partner_evidence(noise: NoiseBaseline, place: np.ndarray, period: int) -> di
         "now": now[best, at],
         "periods": periods,
     }
+
+
+def stated_changes(noise: NoiseBaseline, place: np.ndarray, period: int) -> dict[str, np.ndarray]:
+    """Find for each partner a stated value that changed of late: within `LATELY` periods, the last change first.
+
+    Returns
+    -------
+    mapping
+        ``changed``, and the ``indicator`` with its value ``before`` and ``now``, each of shape ``(m,)``.
+    """
+    column, size = period - noise.first, len(place)
+    found = {"changed": np.zeros(size, dtype=bool), "indicator": np.full(size, "", dtype=object), "before": np.full(size, np.nan)}
+    found["now"] = found["before"].copy()
+    for back, one in itertools.product(range(1, min(LATELY, column) + 1), noise.stated):
+        before, now = (one.totals[place, at].astype(np.float64) for at in (column - back, column))
+        fresh = ~found["changed"] & (before != now) & ~(np.isnan(before) & np.isnan(now))
+        found["indicator"][fresh] = one.names[0]
+        found["before"][fresh], found["now"][fresh] = before[fresh], now[fresh]
+        found["changed"] |= fresh
+    return found

@@ -151,6 +151,15 @@ def forecast_tiers(
         If the quarter cannot be forecast from this history, or ``flows`` are split by segment.
     SampleError
         If there is no move to learn from.
+
+    Examples
+    --------
+    >>> codes = np.random.default_rng(0).integers(0, 2, (50, 6))
+    >>> rows = [(f"p{i:02d}", f"202{5 + q // 4}Q{q % 4 + 1}", "GB"[codes[i, q]]) for i in range(50) for q in range(6)]
+    >>> history = TierHistory.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "tier"]), order=["G", "B"])
+    >>> forecast = forecast_tiers(history, seed=1)
+    >>> forecast.quarter, forecast.tidy()["estimate"].round(-1).tolist()
+    ('2026Q3', [20.0, 30.0])
     """
     check_level(level)
     if stage not in STAGES:
@@ -268,7 +277,7 @@ def _forecast_checks(
 
 
 def compare_forecast(
-    forecast: pd.DataFrame | TierForecast, history: TierHistory, *, quarter: str | None = None, stage: str = "published"
+    forecast: pd.DataFrame | TierForecast, *, history: TierHistory, quarter: str | None = None, stage: str = "published"
 ) -> ForecastComparison:
     """Score a printed forecast against what happened.
 
@@ -294,6 +303,14 @@ def compare_forecast(
         If the table lacks columns, does not speak of the quarter, or of a tier that the history lacks.
     SampleError
         If the quarter has not happened yet, or only in part.
+
+    Examples
+    --------
+    >>> codes = np.random.default_rng(0).integers(0, 2, (50, 6))
+    >>> rows = [(f"p{i:02d}", f"202{5 + q // 4}Q{q % 4 + 1}", "GB"[codes[i, q]]) for i in range(50) for q in range(6)]
+    >>> history = TierHistory.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "tier"]), order=["G", "B"])
+    >>> compare_forecast(forecast_tiers(history, quarter="2026Q2", seed=1), history=history).tidy()["inside"].tolist()
+    [True, True]
     """
     printed = forecast.tidy() if isinstance(forecast, Result) else forecast.copy()
     lacking = [column for column in ("tier", "quarter", *TIDY) if column not in printed.columns]

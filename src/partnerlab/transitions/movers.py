@@ -12,9 +12,12 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
 from partnerlab.stats.intervals import check_level, wilson_interval
 from partnerlab.tiers.history import TierHistory
-from partnerlab.transitions.evidence import adjusted_probabilities, partner_evidence
+from partnerlab.transitions.evidence import adjusted_probabilities, partner_evidence, stated_changes
 from partnerlab.transitions.noise import NoiseBaseline, stray_interval
-from partnerlab.transitions.states import flow_codes
+from partnerlab.transitions.states import read_states
+
+#: Quarters of everybody's draws that are added to a partner's own.
+PSEUDO_QUARTERS = 5.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,9 +27,9 @@ class Movers(Result):
     The table has keys ``[partner, from_tier, to_tier, direction]``; ``estimate`` is the probability that no
     change would have produced such a move (its interval is that of the draws, none where it is computed
     exactly), ``n`` the whole quarters before the window that it rests on; then ``indicator, before, now``
-    (the number that changed most, per quarter before the window and in it), ``usual`` (how often partners
-    redrawn without change make this move out of this tier), ``adjusted`` (for testing all partners) and
-    ``beyond_noise``.
+    (the number that changed most, per quarter before the window and in it), ``usual`` (how often the partner
+    redrawn without change makes this move out of this tier), ``adjusted`` (for testing all partners), ``stated``
+    (a stated value changed, such as a manager's rating, and noise never made this move) and ``beyond_noise``.
 
     Parameters
     ----------
@@ -47,17 +50,19 @@ class Movers(Result):
     expected_high: float = np.nan
 
 
-def move_probabilities(hits: np.ndarray, trials: np.ndarray, tiers: int) -> np.ndarray:
-    """Probability of each move out of each tier if nothing changed, by partner: shape ``(n, tiers, tiers)``.
+def move_probabilities(hits: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Probability of each move out of each tier if nothing changed, by partner: shape ``(n, k, k)``.
 
-    One pseudo-move, spread as the partner's redrawn quarters are spread over tiers, stands in where
-    the draws hardly ever put it in that tier. Lapses are left out: they are facts.
+    Parameters
+    ----------
+    hits : ndarray, shape (n, k, k)
+        Moves of each partner over all draws.
+    usual : ndarray, shape (k, k)
+        Shares over all partners: worth a few of a partner's quarters, so that they stand in where the draws
+        hardly ever put it in that tier.
     """
-    inside = hits[:, :tiers, :tiers]
-    occupancy = inside.sum(axis=1)
-    whole = occupancy.sum(axis=1, keepdims=True)
-    usual = np.where(whole > 0, occupancy / np.where(whole > 0, whole, 1.0), 1.0 / tiers)
-    return (inside + usual[:, None, :]) / (inside.sum(axis=2, keepdims=True) + 1.0)
+    usual = np.where(np.isnan(usual), np.eye(len(usual)), usual)
+    return (hits + PSEUDO_QUARTERS * usual) / (hits.sum(axis=2, keepdims=True) + PSEUDO_QUARTERS)
 
 
 def direction_names(origin: np.ndarray, target: np.ndarray, rank: tuple[int | None, ...]) -> np.ndarray:
@@ -96,7 +101,8 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
         mover, ``estimate`` is the smaller of two bounds on one event, "moves, with numbers this far out": the
         probability of moving at all out of its tier, and the two-sided probability of its numbers in the window
         given those before it (negative binomial; times the number of indicators looked at). ``beyond_noise``
-        holds where the value adjusted by Benjamini and Hochberg (1995) is at most ``1 - level``.
+        holds where the value adjusted by Benjamini and Hochberg (1995) is at most ``1 - level``, and for moves
+        that a changed statement made: those are no noise of counting, whatever else they are.
 
     Raises
     ------
@@ -104,43 +110,49 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
         If the quarter is not in the history or is its first.
     SampleError
         If nobody was in a tier in both quarters.
+
+    Examples
+    --------
+    >>> from partnerlab.panel.panel import Panel
+    >>> from partnerlab.tiers import TierScheme, assign_tiers
+    >>> from partnerlab.transitions import estimate_noise
+    >>> leads = np.random.default_rng(0).poisson(3.0, (40, 6))
+    >>> leads[0] = [0, 1, 0, 0, 1, 12]
+    >>> rows = [(f"p{i:02d}", f"202{5 + q // 4}Q{q % 4 + 1}", leads[i, q]) for i in range(40) for q in range(6)]
+    >>> panel = Panel.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "leads"]))
+    >>> bands = {"kind": "bands", "value": "leads", "bands": [{"name": "Gold", "from": 4}, {"name": "Member"}]}
+    >>> scheme = TierScheme(scheme="demo", classify=bands)
+    >>> noise = estimate_noise(panel, scheme=scheme, draws=50, seed=1)
+    >>> movers = detect_movers(assign_tiers(panel, scheme), noise=noise, quarter="2026Q2").tidy()
+    >>> movers.loc[movers["beyond_noise"], "partner"].tolist()
+    ['p00']
     """
     check_level(level)
-    column = history.calendar.parse(quarter) - history.first
-    if not 1 <= column < history.shape[1]:
-        raise ParameterError(
-            f"movers need a quarter after {history.labels[0]}, the first of the history, up to {history.labels[-1]}; not {quarter}"
-        )
-    tiers = len(history.tiers)
-    codes = flow_codes(getattr(history, stage)[:, column - 1 : column + 1], tiers)
-    at_risk = np.flatnonzero(((codes >= 0) & (codes < tiers)).all(axis=1))
-    if not len(at_risk):
-        raise SampleError(f"nobody was in a tier both in {history.labels[column - 1]} and in {quarter}")
-    origin, target = codes[at_risk].astype(np.int64).T
+    at_risk, origin, target = _at_risk(history, quarter, stage)
+    column, size = history.calendar.parse(quarter) - history.first, len(at_risk)
     place = noise.places(history.partners)[at_risk]
-    chances = move_probabilities(noise.moments.hits[place] * noise.draws, noise.moments.trials[place] * noise.draws, tiers)
-    rows = np.arange(len(at_risk))
-    any_move = 1.0 - chances[rows, origin, origin]
+    any_move, usual, draws = _by_noise(noise, place, origin, target)
     moved = origin != target
     evidence = partner_evidence(noise, place, history.first + column)
-    p_value = np.where(moved, np.minimum(np.minimum(evidence["surprise"], any_move), 1.0), 1.0)
+    stated = stated_changes(noise, place, history.first + column)
+    # a stated value changed, and redrawn numbers never made this move: the statement did it
+    by_word = moved & stated["changed"] & (draws["made"] == 0)
+    p_value = np.where(moved, np.minimum(evidence["surprise"], np.maximum(any_move, 1.0 / (draws["behind"] + 1.0))), 1.0)
     adjusted = adjusted_probabilities(p_value)
-    chance = chances[rows, origin, target]
-    behind = noise.moments.trials[place, origin] * noise.draws + 1.0
-    exact = evidence["surprise"] <= any_move
-    error = np.where(moved & ~exact, np.sqrt(any_move * (1.0 - any_move) / behind), 0.0)
-    low, high = wilson_interval(any_move, behind, level=level)
+    drawn = p_value < evidence["surprise"]
+    low, high = wilson_interval(p_value, draws["behind"] + PSEUDO_QUARTERS, level=level)
+    names = np.array(history.tiers)
     table = pd.DataFrame(
         {
-            "partner": history.partners[at_risk], "from_tier": np.array(history.tiers)[origin], "to_tier": np.array(history.tiers)[target],
-            "direction": direction_names(origin, target, history.rank), "estimate": p_value, "std_error": error,
-            "conf_low": np.where(exact, p_value, low), "conf_high": np.where(exact, p_value, high), "n": evidence["periods"],
-            "indicator": evidence["indicator"], "before": evidence["before"], "now": evidence["now"], "usual": chance,
-            "adjusted": adjusted, "beyond_noise": adjusted <= 1.0 - level,
+            "partner": history.partners[at_risk], "from_tier": names[origin], "to_tier": names[target],
+            "direction": direction_names(origin, target, history.rank), "estimate": p_value,
+            "std_error": np.where(drawn, np.sqrt(p_value * (1 - p_value) / (draws["behind"] + PSEUDO_QUARTERS)), 0.0),
+            "conf_low": np.where(drawn, low, p_value), "conf_high": np.where(drawn, high, p_value), "n": evidence["periods"],
+            **{name: np.where(by_word, stated[name], evidence[name]) for name in ("indicator", "before", "now")},
+            "usual": usual, "adjusted": adjusted, "stated": by_word, "beyond_noise": (adjusted <= 1.0 - level) | by_word,
         }
     )[moved].sort_values(["estimate", "partner"], ignore_index=True)  # fmt: skip
     expected, spread = float(any_move.sum()), float(np.sqrt((any_move * (1 - any_move)).sum()))
-    size = len(at_risk)
     reach = np.asarray(stray_interval(np.array(expected / size), np.array(spread / size), level=level)) * size
     return Movers(
         estimand=f"Probability that a partner whose rate did not change would have moved as it did into {quarter}, its numbers so far out",
@@ -153,6 +165,38 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
         expected_low=float(reach[0]),
         expected_high=float(reach[1]),
     )
+
+
+def _at_risk(history: TierHistory, quarter: str, stage: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Partners in a tier in a quarter and in the one before, and their tiers then and now."""
+    column = history.calendar.parse(quarter) - history.first
+    if not 1 <= column < history.shape[1]:
+        raise ParameterError(
+            f"movers need a quarter after {history.labels[0]}, the first of the history, up to {history.labels[-1]}; not {quarter}"
+        )
+    tiers = len(history.tiers)
+    codes = read_states(history, stage=stage, include_partial=True).codes[:, column - 1 : column + 1]
+    at_risk = np.flatnonzero(((codes >= 0) & (codes < tiers)).all(axis=1))
+    if not len(at_risk):
+        raise SampleError(f"nobody was in a tier both in {history.labels[column - 1]} and in {quarter}")
+    origin, target = codes[at_risk].astype(np.int64).T
+    return at_risk, origin, target
+
+
+def _by_noise(
+    noise: NoiseBaseline, place: np.ndarray, origin: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Probability of moving at all and of this move if nothing changed, and the draws behind them."""
+    tiers = len(noise.tiers)
+    # lapses are facts: what noise does is read among those who stayed
+    inside = noise.moments.hits[:, :tiers, :tiers]
+    with np.errstate(invalid="ignore"):
+        usual = inside.sum(axis=0) / inside.sum(axis=(0, 2))[:, None]
+    hits = inside[place] * noise.draws
+    chances, rows = move_probabilities(hits, usual), np.arange(len(place))
+    behind = hits.sum(axis=2)[rows, origin]
+    draws = {"behind": behind, "made": hits[rows, origin, target].round()}
+    return 1.0 - chances[rows, origin, origin], chances[rows, origin, target], draws
 
 
 def _checks(history: TierHistory, table: pd.DataFrame, column: int, expected: float, reach: np.ndarray, level: float) -> tuple[Check, ...]:

@@ -100,6 +100,7 @@ class NoiseBaseline(Result):
     moments: MoveMoments = dataclasses.field(repr=False, default=None)  # type: ignore[assignment]
     moved_moments: MoveMoments = dataclasses.field(repr=False, default=None)  # type: ignore[assignment]
     evidence_of_change: tuple[IndicatorNoise, ...] = dataclasses.field(repr=False, default=())
+    stated: tuple[IndicatorNoise, ...] = dataclasses.field(repr=False, default=())
     windows: tuple[tuple[str, int], ...] = dataclasses.field(repr=False, default=())
     first: int = 0
 
@@ -298,6 +299,7 @@ def estimate_noise(
         moments=moments,
         moved_moments=moved_moments,
         evidence_of_change=tuple(one for one in noise if one.kind in ("count", "amount")),
+        stated=tuple(one for one in noise if one.kind == "held"),
         windows=tuple((name, panel.indicators[name].window) for one in noise for name in one.names),
         first=panel.first - (0 if panel.run_in is None else panel.run_in.width),
     )
