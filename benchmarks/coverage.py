@@ -102,17 +102,17 @@ def _true_cells(flows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"cell": cell, "truth": flows["probability"], "expected": flows["probability"] * flows["at_risk"]})
 
 
-def true_answers() -> dict[str, pd.DataFrame]:
+def true_answers(*, draws: int = 2_000_000) -> dict[str, pd.DataFrame]:
     """Say what the estimates should be near to: ``cell, truth, expected``.
 
     Expected are the moves behind a cell, the endings behind a hazard; for a point of a curve the endings up to it
     or the spells still at risk at it, whichever are fewer.
     """
-    curve, hazards = true_survival(PROGRAM), true_hazards(PROGRAM, by="quarter")
+    curve, hazards = true_survival(PROGRAM, draws=draws), true_hazards(PROGRAM, by="quarter", draws=draws)
     quadrant = ("KEY PARTNERS", "GROWTH HACKERS", "UNPOLISHED DIAMONDS", "DEMENTORS")
     return {
-        "transitions, ladder": _true_cells(true_flows(PROGRAM, cuts={"leads": (2, 5)}, tiers=("High", "Middle", "Low"))),
-        "transitions, quadrant": _true_cells(true_flows(PROGRAM, cuts={"leads": (3,), "relevance": (50,)}, tiers=quadrant)),
+        "transitions, ladder": _true_cells(true_flows(PROGRAM, cuts={"leads": (2, 5)}, tiers=("High", "Middle", "Low"), draws=draws)),
+        "transitions, quadrant": _true_cells(true_flows(PROGRAM, cuts={"leads": (3,), "relevance": (50,)}, tiers=quadrant, draws=draws)),
         "survival of membership": pd.DataFrame(
             {
                 "cell": curve["time"].map(lambda quarters: f"member after {quarters:02d} quarters"),

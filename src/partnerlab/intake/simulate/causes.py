@@ -28,9 +28,9 @@ def _tactic_rows(truth: Truth, name: str, draws: int) -> pd.DataFrame:
         latents = block.latents
         after, instead = _pairs(block, latents.treated[name] > 0, latents.tier)
         mean = block.mean[:, 1:, None]
-        treated.add((after * mean).sum(axis=1), after.sum(axis=1))
-        untreated.add((instead * mean).sum(axis=1), instead.sum(axis=1))
-        gained.add((after * mean * -np.expm1(-effect)).sum(axis=1), after.sum(axis=1))
+        treated = treated.plus((after * mean).sum(axis=1), after.sum(axis=1))
+        untreated = untreated.plus((instead * mean).sum(axis=1), instead.sum(axis=1))
+        gained = gained.plus((after * mean * -np.expm1(-effect)).sum(axis=1), after.sum(axis=1))
     naive = treated.ratio / untreated.ratio
     error = naive * np.hypot(treated.std_error / treated.ratio, untreated.std_error / untreated.ratio)
     return pd.DataFrame(
@@ -101,7 +101,7 @@ def true_portal(truth: Truth, *, draws: int = 100_000) -> pd.DataFrame:
         added = portal_effect(truth, adopted=latents.adopted, tier=latents.tier)[:, lead_in:]
         cell = _portal_cell(latents, times)[:, lead_in:]
         gain = block.member * block.mean * -np.expm1(-added)
-        sums.add(*(_cells(values, cell, tiers * times) for values in (gain, block.member)))
+        sums = sums.plus(*(_cells(values, cell, tiers * times) for values in (gain, block.member)))
     ramp = np.array(truth.portal.ramp)[np.minimum(np.arange(times), len(truth.portal.ramp) - 1)]
     effect = (np.array(truth.portal.effect)[:, None] * ramp).ravel()
     return pd.DataFrame(
@@ -152,9 +152,9 @@ def true_trial(truth: Truth, *, draws: int = 100_000) -> pd.DataFrame:
         weight = block.member[:, quarters] * (block.tenure[:, [trial.start]] > 0) * block.latents.variant[:, None]
         exposed = block.latents.exposed[:, None]
         without = block.mean[:, quarters] * np.exp(-trial.effect * exposed)
-        gain.add(weight * (block.mean[:, quarters] - without), weight)
-        base.add(weight * without, weight)
-        part.add(weight * exposed, weight)
+        gain = gain.plus(weight * (block.mean[:, quarters] - without), weight)
+        base = base.plus(weight * without, weight)
+        part = part.plus(weight * exposed, weight)
     return pd.DataFrame(
         {
             "quarter": truth.calendar.labels(truth.start + lead_in + quarters), "itt": gain.ratio, "std_error": gain.std_error,

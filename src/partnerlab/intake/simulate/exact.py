@@ -69,22 +69,24 @@ def draw_blocks(truth: Truth, *, draws: int, seed: int = _SEED) -> Iterator[Bloc
         yield expect(draw_latents(truth, count=min(_BLOCK, draws), seed=seed + place))
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class RatioSums:
-    """Running sums of two expectations ``(m, k)`` over latent partners: their ratio and its standard error."""
+    """Sums of two expectations ``(m, k)`` over latent partners: their ratio and its standard error."""
 
     above: np.ndarray | float = 0.0
     below: np.ndarray | float = 0.0
     squares: tuple[np.ndarray | float, ...] = (0.0, 0.0, 0.0)
     partners: int = 0
 
-    def add(self, above: np.ndarray, below: np.ndarray) -> None:
-        """Add a block: numerator and denominator of each partner, shape ``(m, k)``."""
-        self.above = self.above + above.sum(axis=0)
-        self.below = self.below + below.sum(axis=0)
+    def plus(self, above: np.ndarray, below: np.ndarray) -> RatioSums:
+        """Take in a block: numerator and denominator of each partner, shape ``(m, k)``."""
         more = ((above**2).sum(axis=0), (above * below).sum(axis=0), (below**2).sum(axis=0))
-        self.squares = tuple(old + new for old, new in zip(self.squares, more, strict=True))
-        self.partners += len(above)
+        return RatioSums(
+            above=self.above + above.sum(axis=0),
+            below=self.below + below.sum(axis=0),
+            squares=tuple(old + new for old, new in zip(self.squares, more, strict=True)),
+            partners=self.partners + len(above),
+        )
 
     @property
     def ratio(self) -> np.ndarray:
@@ -184,7 +186,7 @@ def true_flows(
         to = np.concatenate([stay, leave], axis=-1)
         above = np.einsum("mti,mtj->mij", start, to)
         below = np.einsum("mti,mtk->mi", start, rated * (1.0 - leave) + leave)
-        sums.add(above.reshape(len(above), -1), np.repeat(below, len(names) + 1, axis=1))
+        sums = sums.plus(above.reshape(len(above), -1), np.repeat(below, len(names) + 1, axis=1))
         if sums.partners >= 5 * _BLOCK and np.nanmax(sums.std_error) < TOLERANCE:
             break
     to_names = (*names, "lapsed")
@@ -246,7 +248,7 @@ def true_hazards(truth: Truth, *, by: str, draws: int = 1_000_000) -> pd.DataFra
             "quarter": np.broadcast_to(np.arange(truth.n_quarters - 1), risk.shape),
             "region": np.broadcast_to(block.latents.region[:, None], risk.shape),
         }[by]
-        sums.add(_by_place(risk * block.hazard[:, 1:], place, len(keys[by])), _by_place(risk, place, len(keys[by])))
+        sums = sums.plus(_by_place(risk * block.hazard[:, 1:], place, len(keys[by])), _by_place(risk, place, len(keys[by])))
         if sums.partners >= 5 * _BLOCK and np.nanmax(sums.std_error) < TOLERANCE:
             break
     at_risk = np.asarray(sums.below) / sums.partners * truth.n_partners
