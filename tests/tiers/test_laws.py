@@ -60,6 +60,8 @@ law = settings(max_examples=40, deadline=None)
 
 
 def assign(panel: Panel, classify: dict, movement: dict) -> TierHistory:
+    if classify["kind"] == "quadrant" and movement.get("margin"):
+        movement = movement | {"ever_within": 1}
     return assign_tiers(panel, TierScheme(scheme="law", classify=classify, movement=movement))
 
 

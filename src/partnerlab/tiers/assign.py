@@ -77,12 +77,17 @@ def _classify(panel: Panel, scheme: TierScheme) -> TierHistory:
     except MissingTableError as error:
         raise MissingTableError(f"scheme {scheme.name_version}: {error}", **error.facts) from error
     height = heights(scheme.ranks)
-    headed = best_within(judged.eligible, window=scheme.movement.ever_within, height=height)
+    window = scheme.movement.ever_within
+    headed = best_within(judged.eligible, window=window, height=height)
+    if window > 1:
+        hard, easy = (best_within(codes, window=window, height=height) for codes in (judged.hard, judged.easy))
+        judged = dataclasses.replace(judged, hard=hard, easy=easy)
     held, reasons = headed, np.zeros_like(headed)
     if not scheme.movement.moves_freely:
         held, reasons = hold_tiers(headed, rules=_movement_rules(panel, scheme, judged, headed, height))
     reasons = np.where((reasons == Reason.RULE) & (held != judged.eligible), Reason.EVER_WITHIN, reasons)
     reasons = np.where((reasons == Reason.RULE) & (judged.eligible != judged.raw), Reason.CAP, reasons)
+    reasons = np.where(held == judged.raw, Reason.RULE, reasons)
     return _history(
         panel,
         scheme,
@@ -205,12 +210,22 @@ def _take_recorded(panel: Panel, scheme: TierScheme, rule: Recorded) -> TierHist
 
 def _without_tier(codes: np.ndarray, panel: Panel, rule: Recorded) -> np.ndarray:
     """State of those who hold no tier: not yet or no longer members, or members of unknown tier."""
-    before = np.cumsum(codes >= 0, axis=1) == 0
-    outside = np.where(before, np.int8(Outside.NOT_YET), np.int8(Outside.LAPSED))
+    held_before = (np.cumsum(codes >= 0, axis=1) > 0) | (panel.state == Membership.LAPSED) | _held_before(panel)[:, None]
+    outside = np.where(held_before, np.int8(Outside.LAPSED), np.int8(Outside.NOT_YET))
     if rule.without_tier == "outside":
         return outside
     unknown = np.int8(Outside.UNKNOWN)
     return np.where(panel.state == Membership.ACTIVE, unknown, np.where(panel.state == Membership.NOT_YET, Outside.NOT_YET, Outside.LAPSED)).astype(np.int8)
+
+
+def _held_before(panel: Panel) -> np.ndarray:
+    """Partners whose record begins before the panel does, bool ``(n,)``."""
+    if panel.recorded is None or "valid_from" not in panel.recorded.intervals:
+        return np.zeros(len(panel.partners), dtype=bool)
+    intervals = panel.recorded.intervals
+    opens = panel.calendar.bounds_utc(panel.first, panel.first)[0]
+    early = pd.to_datetime(intervals["valid_from"], utc=True).dt.tz_localize(None) < opens
+    return np.isin(panel.partners, intervals.loc[early, "partner"].astype(str).to_numpy(dtype=str))
 
 
 def _publish(history: TierHistory, ledger: Any, overrides: pd.DataFrame | None) -> TierHistory:

@@ -196,6 +196,8 @@ class TierScheme(Spec):
         ranks = [rank for rank in self.ranks if rank is not None]
         if (self.movement.max_step_down or self.movement.max_step_up) and len(set(ranks)) < len(ranks):
             raise ValueError("movement.max_step needs tiers of different rank; two tiers of this scheme are equally high")
+        if self.kind == "quadrant" and self.movement.margin and self.movement.ever_within > 1:
+            raise ValueError("on a quadrant movement.margin and movement.ever_within contradict one another; keep one of the two")
         if self.kind == "quadrant" and self.movement.margin and len(set(self.classify.cells.values())) < len(self.classify.cells):  # type: ignore[union-attr]
             raise ValueError("movement.margin on a quadrant needs four different tiers; two cells share a name")
 
