@@ -98,10 +98,9 @@ def test_a_table_without_words_is_refused(fields):
 
 
 def test_a_matrix_has_a_head_for_every_tier_and_says_where_data_are_short():
-    cells = pd.DataFrame(
-        {"from_tier": ["A", "A", "B", "B"], "to_tier": ["A", "B", "A", "B"], "estimate": [0.9, 0.1, np.nan, np.nan], "conf_low": [0.8, 0.05, np.nan, np.nan],
-         "conf_high": [0.95, 0.2, np.nan, np.nan], "n": [100, 100, 2, 2], "noise": [0.92, 0.08, np.nan, np.nan]}
-    )  # fmt: skip
+    short = [np.nan, np.nan]
+    cells = pd.DataFrame({"from_tier": ["A", "A", "B", "B"], "to_tier": ["A", "B", "A", "B"], "estimate": [0.9, 0.1, *short]})
+    cells = cells.assign(conf_low=[0.8, 0.05, *short], conf_high=[0.95, 0.2, *short], n=[100, 100, 2, 2], noise=[0.92, 0.08, *short])
     view = matrix_view(cells, caption="Moves")
 
     assert view.heads == ("from tier", "n", "to A", "to B")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import ParameterError, SampleError
+from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.results import TIDY
 from partnerlab.show import claims, style, words
 from partnerlab.show.canvas import Canvas, shorten, text_width
 from partnerlab.show.marks import quarter_axis, spread_labels, value_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
+from partnerlab.show.tables import TableView
+from partnerlab.show.tabulation import estimates_view, tabulate
 from partnerlab.survival import HazardEstimate, SurvivalEstimate
 
 #: More curves than this in one picture cannot be told apart.
@@ -25,6 +29,38 @@ def _survival(result: SurvivalEstimate, *, period: str = "") -> Picture:
         result.table, by=result.by or "", median=result.median, level=result.level, period=period or "all spells on record",
         time_unit=f"{result.unit}s", estimand=result.estimand,
     )  # fmt: skip
+
+
+@tabulate.register(SurvivalEstimate)
+def _survival_table(result: SurvivalEstimate, *, view: str = "curve", caption: str = "", rows: int | None = None) -> TableView:
+    if view not in ("curve", "median", "rmst"):
+        raise ParameterError(f"a survival estimate has no table {view!r}{nearest(view, ('curve', 'median', 'rmst'))}", view=view)
+    if view == "median":
+        return _median_table(result, caption=caption)
+    groups = [result.by] if result.by else []
+    if view == "rmst":
+        said = caption or f"Mean {result.unit}s stayed, of the first {words.say_number(result.tau)}"
+        return estimates_view(result.rmst, keys=groups, kind="number", level=result.level, caption=said)
+    columns = [*groups, "time", *TIDY, "events", "censored"]
+    shown = result.table[columns].astype({"events": "int64", "censored": "int64"})
+    found = estimates_view(shown, keys=[*groups, "time"], kind="share", level=result.level, caption=caption or result.estimand, rows=rows)
+    return dataclasses.replace(found, frame=result.tidy())
+
+
+def _median_table(result: SurvivalEstimate, *, caption: str) -> TableView:
+    """Write when half have ended; a median that is not reached is no lack of data."""
+    median, groups = result.median, [result.by] if result.by else []
+    lines = []
+    for _, row in median.iterrows():
+        low, high = (words.say_number(row[edge]) if np.isfinite(row[edge]) else "not reached" for edge in ("conf_low", "conf_high"))
+        reached = np.isfinite(row["estimate"])
+        middle = words.say_number(row["estimate"]) if reached else "not reached"
+        interval = f"{low} to {high}" if reached or np.isfinite(row["conf_low"]) else "none"
+        lines.append((*(str(row[group]) for group in groups), middle, interval, words.say_count(row["n"])))
+    heads = (*groups, f"median, {result.unit}s", f"{100 * result.level:g}{words.NBSP}% interval", "n")
+    said = caption or f"{result.unit.capitalize()}s after which half have ended"
+    numeric = (*[False] * len(groups), True, True, True)
+    return TableView(caption=said, heads=heads, rows=tuple(lines), row_heads=len(groups), numeric=numeric, frame=median)
 
 
 @plot.register(HazardEstimate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
@@ -11,6 +13,8 @@ from partnerlab.show.canvas import Canvas, shorten, text_width
 from partnerlab.show.marks import reach_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
+from partnerlab.show.tables import TableView, table_view
+from partnerlab.show.tabulation import left_out, tabulate
 from partnerlab.transitions import Movers
 
 
@@ -22,6 +26,18 @@ def _movers(result: Movers, *, rows: int = 15, period: str = "") -> Picture:
         period=period or result.quarter or "this quarter",
         expected=(result.expected, result.expected_low, result.expected_high),
     )
+
+
+@tabulate.register(Movers)
+def _movers_table(result: Movers, *, caption: str = "", rows: int | None = None) -> TableView:
+    moves = result.table.sort_values(["estimate", "partner"], kind="stable", na_position="last")
+    said = caption or f"Partners that changed tier in {result.quarter}, with the chance that noise alone would have made the move"
+    shown = moves.head(rows) if rows else moves
+    kinds = {"partner": "text", "from_tier": "text", "to_tier": "text", "direction": "text", "estimate": "share"}
+    kinds |= {"indicator": "text", "before": "number", "now": "number", "beyond_noise": "text"}
+    heads = {"estimate": "chance by noise alone", "indicator": "what changed most", "before": "before, a quarter", "now": "now, a quarter"}
+    view = table_view(shown, caption=said + left_out(moves, rows), kinds=kinds, heads=heads)
+    return dataclasses.replace(view, frame=result.tidy())
 
 
 def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str, expected: tuple[float, float, float] = (np.nan,) * 3) -> Picture:
