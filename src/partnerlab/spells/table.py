@@ -129,8 +129,9 @@ class Spells:
         table["event"] = _read_events(table["event"])
         table["start"] = _read_starts(table.get("start"), len(table), calendar)
         table["start_known"] = True if "start_known" not in table else table["start_known"].astype(bool)
+        numbered = "spell" in table
         table = _number_spells(table)
-        _check_overlaps(table)
+        _check_overlaps(table, numbered=numbered)
         rest = [column for column in table.columns if column not in COLUMNS]
         return cls(frame=table[[*COLUMNS, *rest]], of=of, unit=unit, calendar=calendar)
 
@@ -216,7 +217,7 @@ def _number_spells(table: pd.DataFrame) -> pd.DataFrame:
     return ordered.assign(spell=total - first + 1)
 
 
-def _check_overlaps(table: pd.DataFrame) -> None:
+def _check_overlaps(table: pd.DataFrame, *, numbered: bool) -> None:
     """Pieces of one spell may not overlap, nor go on after its end; spells of one partner may not overlap in the calendar."""
     same_partner = table["partner"].eq(table["partner"].shift()).to_numpy(dtype=bool)
     same_spell = same_partner & table["spell"].eq(table["spell"].shift()).to_numpy(dtype=bool)
@@ -225,7 +226,7 @@ def _check_overlaps(table: pd.DataFrame) -> None:
     # a clock that was set back starts at 0; a later entry inside another row of the partner is the same stretch told twice
     told_twice = same_partner & ~same_spell & (table["entry"] > 0).to_numpy() & (table["entry"] < before["duration"]).to_numpy(dtype=bool)
     told_twice &= table["start"].isna().to_numpy()
-    both = overlap | told_twice
+    both = overlap if numbered else overlap | told_twice
     if both.any():
         at = int(np.flatnonzero(both)[0])
         raise ContractError(

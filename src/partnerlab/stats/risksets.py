@@ -202,8 +202,10 @@ def log_log_interval(
     low = np.where(untouched, ndtr(-quantile) ** (1.0 / smallest), low)
     high = np.where(untouched, 1.0, high)
     fallen = survival <= 0
+    # all of the first risk set ended together: the exact bound again
+    first = np.where(fallen, 1.0 - ndtr(-quantile) ** (1.0 / smallest), high)
     carried = np.fmin.accumulate(np.where(fallen, np.nan, high), axis=-1) if high.size else high
-    return np.where(fallen, 0.0, low), np.where(fallen, carried, high)
+    return np.where(fallen, 0.0, low), np.where(fallen & ~np.isnan(carried), carried, first)
 
 
 def curve_quantile(time: np.ndarray, curve: np.ndarray, share: float) -> float:
