@@ -94,3 +94,17 @@ def test_the_public_verb_gives_the_same_from_a_table(case, folder):
     assert np.array_equal(kept.to_numpy(), _matrix(case, "counts"))
     # patients whose follow-up ends alive leave the table, which the public verb calls lapsed: compare shares among the rest
     assert np.allclose(matrix.div(matrix.sum(axis=1), axis=0), _matrix(case, "P"), atol=case["tol"])
+
+
+def test_the_counts_of_a_real_program_are_those_of_its_facts(folder):
+    """Members' rows of the facts; its ``out`` row mixes first joins with returns."""
+    from partnerlab.tiers import TierHistory
+    from partnerlab.transitions import estimate_transitions
+
+    place = folder.parents[1] / "data" / "cncf_partners"
+    facts = json.loads((place / "facts.json").read_text(encoding="utf-8"))["quarterly_tier_transitions"]
+    frame = pd.read_csv(place / "tier_quarterly.csv.gz", dtype=str)[["partner_id", "quarter", "tier"]]
+    flows = estimate_transitions(TierHistory.from_frame(frame, partner="partner_id"))
+    counts = flows.matrix("count").rename(columns={"lapsed": "out"})
+
+    assert {tier: counts.loc[tier].to_dict() for tier in facts if tier != "out"} == {tier: facts[tier] for tier in facts if tier != "out"}

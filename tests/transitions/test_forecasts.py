@@ -1,11 +1,12 @@
-"""Forecasts: by hand, honest, scored against what happened, and calibrated."""
+"""Forecasts: by hand, honest, and calibrated."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.errors import ParameterError, SampleError
+from partnerlab.errors import ParameterError
 from partnerlab.transitions import compare_forecast, estimate_transitions, forecast_tiers
+from partnerlab.transitions.forecasts import quarter_correlation
 
 
 @pytest.fixture(scope="module")
@@ -99,52 +100,6 @@ def test_flows_by_segment_are_refused(history_of):
         forecast_tiers(history, flows=estimate_transitions(history, by="region"), seed=1)
 
 
-def test_what_happened_is_counted(history):
-    scored = compare_forecast(forecast_tiers(history, quarter="2024Q4", seed=1), history=history)
-
-    assert scored.table["actual"].tolist() == np.bincount(history.published[:, -1], minlength=3).tolist()
-    assert scored.table["persistence"].tolist() == np.bincount(history.published[:, -2], minlength=3).tolist()
-
-
-def test_a_perfect_forecast_scores_best(history):
-    printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy()
-    perfect = printed.assign(estimate=np.bincount(history.published[:, -1], minlength=3))
-
-    assert (
-        compare_forecast(perfect, history=history).log_score
-        < compare_forecast(printed.assign(estimate=[250, 25, 25]), history=history).log_score
-    )
-    assert compare_forecast(perfect, history=history).brier == pytest.approx(0, abs=1e-4)  # half a partner in each tier
-
-
-def test_a_table_as_printed_scores_like_the_result(history):
-    forecast = forecast_tiers(history, quarter="2024Q4", seed=1)
-
-    pd.testing.assert_frame_equal(
-        compare_forecast(forecast.tidy(), history=history).table, compare_forecast(forecast, history=history).table
-    )
-
-
-def test_a_quarter_that_has_not_happened_cannot_be_scored(history):
-    with pytest.raises(SampleError, match="2025Q1 has not happened in full"):
-        compare_forecast(forecast_tiers(history, seed=1), history=history)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda table: table.drop(columns="conf_low"), "lacks conf_low"),
-        (lambda table: table.assign(tier="D"), "speaks of tier 'D', which the history does not have"),
-        (lambda table: pd.concat([table, table.assign(quarter="2024Q3")]), "say which quarter"),
-    ],
-)
-def test_a_table_that_is_no_forecast_is_refused(history, change, message):
-    printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy()
-
-    with pytest.raises(ParameterError, match=message):
-        compare_forecast(change(printed), history=history)
-
-
 def test_intervals_hold_what_happens_about_as_often_as_they_say(history_of, frail_codes):
     rng = np.random.default_rng(3)
     inside = []
@@ -153,3 +108,35 @@ def test_intervals_hold_what_happens_about_as_often_as_they_say(history_of, frai
         inside.append(compare_forecast(forecast_tiers(history, quarter="2024Q4", draws=400, seed=seed), history=history).table["inside"])
 
     assert 0.92 < np.mean(inside) < 0.99
+
+
+def test_intervals_allow_for_shocks_that_all_partners_share(history_of):
+    """Each quarter has its own share of movers, 2 to 30 %: a plain multinomial interval would hold a third of them."""
+    rng = np.random.default_rng(4)
+    inside = []
+    for seed in range(80):
+        codes = np.zeros((400, 14), dtype=np.int8)
+        codes[:, 0] = rng.random(400) < 0.5
+        for column in range(1, 14):
+            moves = rng.random(400) < np.where(codes[:, column - 1] == 0, rng.beta(2, 12), rng.beta(2, 12))
+            codes[:, column] = np.where(moves, 1 - codes[:, column - 1], codes[:, column - 1])
+        history = history_of(codes, tiers=("A", "B"))
+        inside.append(compare_forecast(forecast_tiers(history, quarter="2025Q2", draws=400, seed=seed), history=history).table["inside"])
+
+    assert 0.86 < np.mean(inside) < 0.99
+
+
+def test_quarters_that_differ_by_chance_only_show_no_correlation():
+    rng = np.random.default_rng(0)
+    ratios = [quarter_correlation(rng.multinomial(300, [0.8, 0.15, 0.05], (12, 3)))[1] for _ in range(100)]
+
+    assert np.mean(ratios) == pytest.approx(1, abs=0.05)
+
+
+def test_the_correlation_of_shared_shocks_is_found():
+    rng = np.random.default_rng(0)
+    shares = rng.beta(3, 27, (4000, 2))  # correlation 1 / (3 + 27 + 1)
+    moved = rng.binomial(200, shares)
+    steps = np.stack([200 - moved, moved], axis=2)
+
+    assert quarter_correlation(steps)[0] == pytest.approx(1 / 31, rel=0.1)

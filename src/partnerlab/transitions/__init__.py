@@ -1,7 +1,8 @@
 """How partners move between tiers: how often, how much of it is noise, and where it leads."""
 
+from partnerlab.transitions.comparison import ForecastComparison, compare_forecast
 from partnerlab.transitions.estimates import TransitionEstimate, estimate_transitions
-from partnerlab.transitions.forecasts import ForecastComparison, TierForecast, compare_forecast, forecast_tiers
+from partnerlab.transitions.forecasts import TierForecast, forecast_tiers
 from partnerlab.transitions.movers import Movers, detect_movers
 from partnerlab.transitions.noise import NoiseBaseline, estimate_noise
 

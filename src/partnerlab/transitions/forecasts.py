@@ -1,4 +1,4 @@
-"""How many partners each tier will hold next quarter, and how last quarter's answer to that turned out."""
+"""How many partners each tier will hold next quarter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.results import TIDY, Check, Result
+from partnerlab.results import Check, Result
 from partnerlab.stats.clusters import design_effects, jackknife_shares
 from partnerlab.stats.counts import flow_rows, step_counts
 from partnerlab.stats.intervals import check_level
@@ -48,32 +48,8 @@ class TierForecast(Result):
     chances: pd.DataFrame = dataclasses.field(repr=False, default_factory=pd.DataFrame)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ForecastComparison(Result):
-    """A printed forecast against what happened.
-
-    The table has keys ``[tier, quarter]`` and the forecast as it was printed, then ``actual, error``
-    (actual less forecast), ``inside`` (the interval), ``persistence`` (what "as last quarter" said) and
-    ``persistence_error``.
-
-    Parameters
-    ----------
-    log_score, log_score_persistence : float
-        Mean of ``-log`` of the share that was forecast for the tier a partner is in; lower is better.
-    brier, brier_persistence : float
-        Sum of squared differences between forecast and actual shares of the tiers; lower is better.
-    """
-
-    title: ClassVar[str] = "Last forecast against what happened"
-
-    log_score: float = np.nan
-    log_score_persistence: float = np.nan
-    brier: float = np.nan
-    brier_persistence: float = np.nan
-
-
-def _states(history: TierHistory, stage: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Codes in which lapsed and unknown are states too; not yet joined stays outside."""
+def count_states(history: TierHistory, stage: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read codes in which lapsed and unknown are states too; not yet joined stays outside."""
     codes, tiers = getattr(history, stage), len(history.tiers)
     codes = np.where(codes == Outside.LAPSED, tiers, np.where(codes == Outside.UNKNOWN, tiers + 1, np.where(codes < 0, -1, codes)))
     return codes.astype(np.int8), (*history.tiers, LAPSED, UNKNOWN)
@@ -106,6 +82,52 @@ def draw_shares(rng: np.random.Generator, counts: np.ndarray, draws: int) -> np.
     weights = rng.standard_gamma(np.broadcast_to(counts + prior, (draws, states, states)))
     empty = counts.sum(axis=1) == 0
     weights[:, empty] = np.eye(states)[empty]
+    return weights / weights.sum(axis=2, keepdims=True)
+
+
+def quarter_correlation(steps: np.ndarray) -> tuple[np.ndarray, float]:
+    """How much the partners of a tier move together in a quarter, beyond what one matrix makes of chance.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (t, s, s)
+        Moves of each quarter.
+
+    Returns
+    -------
+    correlation : ndarray, shape (s,)
+        Intra-quarter correlation of each row, ``(X^2 / E[X^2] - 1) / (size - 1)``, at least 0 (Pearson's
+        statistic of the row against its pooled shares; Williams 1982).
+    ratio : float
+        ``X^2 / E[X^2]`` over all rows: 1 if quarters are alike; NaN if it cannot be told.
+
+    Examples
+    --------
+    >>> steps = np.random.default_rng(0).multinomial(200, [0.9, 0.1], (12, 2))
+    >>> bool(quarter_correlation(steps)[1] < 1.6), quarter_correlation(steps)[0].shape
+    (True, (2,))
+    """
+    at_risk = steps.sum(axis=2, keepdims=True)
+    total = np.maximum(at_risk.sum(axis=0), 1)
+    pooled = steps.sum(axis=0) / total
+    expected = at_risk * pooled
+    counted = expected >= 1
+    # each term's mean under one matrix: what estimating that matrix leaves of its variance
+    mean = np.where(counted, (1 - pooled) * (1 - at_risk / total), 0.0).sum(axis=(0, 2))
+    seen = np.where(counted, (steps - expected) ** 2 / np.where(counted, expected, 1.0), 0.0).sum(axis=(0, 2))
+    size = (at_risk**2).sum(axis=(0, 2)) / total[:, 0]
+    usable = (mean > 0.5) & (size > 1)
+    excess = np.where(usable, seen / np.where(usable, mean, 1.0) - 1.0, 0.0)
+    ratio = float(seen[usable].sum() / mean[usable].sum()) if usable.any() else np.nan
+    return np.clip(excess, 0.0, None) / np.where(usable, size - 1.0, 1.0), ratio
+
+
+def draw_quarter(rng: np.random.Generator, shares: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+    """Draw one quarter's matrices around the long-run ones: Dirichlet rows with that correlation, shape as ``shares``."""
+    weights = shares.copy()
+    for state in np.flatnonzero(correlation > 1e-6):
+        size = 1.0 / min(correlation[state], 0.9) - 1.0
+        weights[:, state] = rng.standard_gamma(size * shares[:, state]) + 1e-12 * shares[:, state]
     return weights / weights.sum(axis=2, keepdims=True)
 
 
@@ -142,8 +164,9 @@ def forecast_tiers(
     -------
     TierForecast
         Each draw takes transition probabilities from a Dirichlet distribution around the moves seen, deflated by
-        their design effect (sampling of partners), moves today's partners by them (multinomial noise), and adds
-        the joiners of one of the last eight quarters.
+        their design effect (sampling of partners), shakes them by as much as quarters were seen to differ (a shock
+        common to all partners of a tier), moves today's partners by them (multinomial noise), and adds the joiners
+        of one of the last eight quarters. Season and trend are not forecast.
 
     Raises
     ------
@@ -165,17 +188,19 @@ def forecast_tiers(
     if stage not in STAGES:
         raise ParameterError(f"stage {stage!r} does not exist; give one of {', '.join(STAGES)}")
     last = _origin(history, quarter)
-    codes, names = _states(history, stage)
+    codes, names = count_states(history, stage)
     codes = codes[:, : last + 1]
     partial = np.asarray(history.partial, dtype=bool)[: last + 1]
     use = ~(partial[:-1] | partial[1:])
     counts = row_counts(codes, len(names), use) if flows is None else _counts_of(flows, names)
     if not counts.any():
         raise SampleError(f"a forecast from {history.labels[last]} needs two whole quarters side by side up to it")
+    correlation, ratio = quarter_correlation(step_counts(codes, len(names), use=use))
     today = np.bincount(codes[:, last][codes[:, last] >= 0], minlength=len(names))
     rng = np.random.default_rng(seed)
     shares = draw_shares(rng, counts, draws)
-    stay = sum(rng.multinomial(today[state], shares[:, state]) for state in range(len(names)))
+    coming = draw_quarter(rng, shares, correlation)
+    stay = sum(rng.multinomial(today[state], coming[:, state]) for state in range(len(names)))
     joins, drawn = _joins(codes, use, len(names), rng, draws)
     label = history.calendar.label(history.first + last + 1)
     table = _forecast_table(names, stay + drawn, today, joins, label, level, tiers=len(history.tiers))
@@ -183,7 +208,7 @@ def forecast_tiers(
     return TierForecast(
         estimand=f"Number of partners in each tier in {label}, as seen from {history.labels[last]} ({stage} tiers)",
         table=table,
-        checks=_forecast_checks(codes, use, len(names), today, joins, names),
+        checks=_forecast_checks(ratio, int(use.sum()), today, joins, names),
         level=level,
         made_from=history.labels[last],
         quarter=label,
@@ -248,147 +273,18 @@ def _forecast_table(
     return table[used].reset_index(drop=True)
 
 
-def _forecast_checks(
-    codes: np.ndarray, use: np.ndarray, states: int, today: np.ndarray, joins: np.ndarray, names: tuple[str, ...]
-) -> tuple[Check, ...]:
+def _forecast_checks(ratio: float, pairs: int, today: np.ndarray, joins: np.ndarray, names: tuple[str, ...]) -> tuple[Check, ...]:
     """Look at what one matrix for all quarters leans on."""
-    steps = step_counts(codes, states, use=use)
-    at_risk = steps.sum(axis=2, keepdims=True)
-    pooled = steps.sum(axis=0) / np.maximum(steps.sum(axis=0).sum(axis=1, keepdims=True), 1)
-    expected = at_risk * pooled
-    counted = expected >= 5
-    # each term's mean under one matrix: what estimating that matrix leaves of its variance
-    mean = np.broadcast_to((1 - pooled) * (1 - at_risk / np.maximum(at_risk.sum(axis=0), 1)), steps.shape)
-    terms = (steps - expected) ** 2 / np.where(counted, expected, 1.0)
-    usable = counted.any() and mean[counted].sum() > 0
-    ratio = float(terms[counted].sum() / mean[counted].sum()) if usable else np.nan
     alike = Check(
         "Quarters are alike",
-        None if not usable else ratio <= 1.5,
-        f"Flows differ between quarters by {ratio:.2f} times what chance makes of one matrix; above 1.5 the interval is too narrow.",
+        None if np.isnan(ratio) else ratio <= 1.5,
+        f"Flows differ between quarters by {ratio:.2f} times what chance makes of one matrix; the interval allows for it, "
+        "but a season or a trend is not forecast.",
     )
     unknown = int(today[names.index(UNKNOWN)])
     known = Check(
         "Tiers are known", unknown <= 0.05 * max(int(today.sum()), 1), f"{unknown} of {int(today.sum())} partners have no known tier today."
     )
-    recent = min(RECENT, int(use.sum()))
+    recent = min(RECENT, pairs)
     coming = Check("Joiners as of late", True, f"{joins.sum():.1f} joiners a quarter are added, as in the last {recent} whole quarters.")
     return alike, known, coming
-
-
-def compare_forecast(
-    forecast: pd.DataFrame | TierForecast, *, history: TierHistory, quarter: str | None = None, stage: str = "published"
-) -> ForecastComparison:
-    """Score a printed forecast against what happened.
-
-    Parameters
-    ----------
-    forecast : DataFrame or TierForecast
-        Table with ``tier, quarter`` and the tidy columns, as printed (the ledger keeps it).
-    history : TierHistory
-        Tiers as they came out.
-    quarter : str or None
-        Quarter to score; None takes the only one that the forecast names.
-    stage : {"published", "held", "eligible", "raw"}
-        Which of the four tiers to read.
-
-    Returns
-    -------
-    ForecastComparison
-        "As last quarter", smoothed by half a partner in each tier, is the forecast to beat.
-
-    Raises
-    ------
-    ParameterError
-        If the table lacks columns, does not speak of the quarter, or of a tier that the history lacks.
-    SampleError
-        If the quarter has not happened yet, or only in part.
-
-    Examples
-    --------
-    >>> codes = np.random.default_rng(0).integers(0, 2, (50, 6))
-    >>> rows = [(f"p{i:02d}", f"202{5 + q // 4}Q{q % 4 + 1}", "GB"[codes[i, q]]) for i in range(50) for q in range(6)]
-    >>> history = TierHistory.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "tier"]), order=["G", "B"])
-    >>> compare_forecast(forecast_tiers(history, quarter="2026Q2", seed=1), history=history).tidy()["inside"].tolist()
-    [True, True]
-    """
-    printed = forecast.tidy() if isinstance(forecast, Result) else forecast.copy()
-    lacking = [column for column in ("tier", "quarter", *TIDY) if column not in printed.columns]
-    if lacking:
-        raise ParameterError(f"forecast table lacks {', '.join(lacking)}; give it as forecast_tiers printed it")
-    named = sorted(map(str, printed["quarter"].unique()))
-    if quarter is None and len(named) != 1:
-        raise ParameterError(f"the forecast speaks of {', '.join(named) or 'no quarter'}; say which quarter to score")
-    label = named[0] if quarter is None else quarter
-    printed = printed[printed["quarter"].astype(str) == label].reset_index(drop=True)
-    if printed.empty:
-        raise ParameterError(f"the forecast does not speak of {label}; it has {', '.join(named)}")
-    actual, before = _happened(history, label, stage, printed["tier"].astype(str))
-    table = _scored(printed, actual, before)
-    scores = _scores(printed, actual, before, tiers=history.tiers)
-    level = forecast.level if isinstance(forecast, Result) else 0.95
-    return ForecastComparison(
-        estimand=f"Number of partners in each tier in {label}: as forecast, and as it came",
-        table=table,
-        checks=_score_checks(table, scores, level),
-        level=level,
-        **scores,
-    )
-
-
-def _happened(history: TierHistory, label: str, stage: str, tiers: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Partners in each of the tiers in a quarter and in the one before."""
-    column = history.calendar.parse(label) - history.first
-    if not 1 <= column < history.shape[1] or history.partial[column]:
-        raise SampleError(
-            f"{label} has not happened in full, or has no quarter before it; the history has {history.labels[0]} to {history.labels[-1]}"
-        )
-    codes, names = _states(history, stage)
-    strange = sorted(set(tiers) - set(names))
-    if strange:
-        raise ParameterError(f"the forecast speaks of tier {strange[0]!r}, which the history does not have: {', '.join(names)}")
-    place = [names.index(tier) for tier in tiers]
-    counts = [np.bincount(codes[:, at][codes[:, at] >= 0], minlength=len(names))[place] for at in (column, column - 1)]
-    return counts[0], counts[1]
-
-
-def _scored(printed: pd.DataFrame, actual: np.ndarray, before: np.ndarray) -> pd.DataFrame:
-    estimate, low, high = (printed[name].to_numpy(dtype=float) for name in ("estimate", "conf_low", "conf_high"))
-    table = printed[["tier", "quarter", *TIDY]].assign(actual=actual, error=actual - estimate)
-    table["inside"] = pd.array(np.where(np.isnan(low), None, (low <= actual) & (actual <= high)), dtype="boolean")
-    return table.assign(persistence=before, persistence_error=actual - before)
-
-
-def _scores(printed: pd.DataFrame, actual: np.ndarray, before: np.ndarray, *, tiers: tuple[str, ...]) -> dict[str, float]:
-    """Log and Brier scores of the shares of tiers, for the forecast and for persistence."""
-    inside = printed["tier"].isin(tiers).to_numpy()
-    counts = actual[inside].astype(float)
-    if counts.sum() == 0:
-        return {}
-    shares = counts / counts.sum()
-    found = {}
-    for name, said in (("", printed["estimate"].to_numpy(dtype=float)[inside]), ("_persistence", before[inside].astype(float))):
-        smoothed = (said + 0.5) / (said + 0.5).sum()
-        found["log_score" + name] = float(-(shares * np.log(smoothed)).sum())
-        found["brier" + name] = float(((smoothed - shares) ** 2).sum())
-    return found
-
-
-def _score_checks(table: pd.DataFrame, scores: dict[str, float], level: float) -> tuple[Check, ...]:
-    judged = table["inside"].dropna()
-    hits = int(judged.sum())
-    inside = Check(
-        "What happened lies inside the intervals",
-        bool(hits == len(judged)) if len(judged) else None,
-        f"{hits} of {len(judged)} tiers came out inside their {level:.0%} interval.",
-    )
-    if not scores:
-        return (inside, Check("Better than saying 'as last quarter'", None, "Nobody was in a tier."))
-    better = scores["log_score"] <= scores["log_score_persistence"]
-    skill = Check(
-        "Better than saying 'as last quarter'",
-        better,
-        f"Log score {scores['log_score']:.4f} against {scores['log_score_persistence']:.4f}, Brier {scores['brier']:.5f} against "
-        f"{scores['brier_persistence']:.5f} (lower is better; one quarter decides little).",
-    )
-    return inside, skill

@@ -1,0 +1,157 @@
+"""How last quarter's forecast turned out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError, SampleError
+from partnerlab.results import TIDY, Check, Result
+from partnerlab.tiers.history import TierHistory
+from partnerlab.transitions.forecasts import TierForecast, count_states
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ForecastComparison(Result):
+    """A printed forecast against what happened.
+
+    The table has keys ``[tier, quarter]`` and the forecast as it was printed, then ``actual, error``
+    (actual less forecast), ``inside`` (the interval), ``persistence`` (what "as last quarter" said) and
+    ``persistence_error``.
+
+    Parameters
+    ----------
+    log_score, log_score_persistence : float
+        Mean of ``-log`` of the share that was forecast for the tier a partner is in; lower is better.
+    brier, brier_persistence : float
+        Sum of squared differences between forecast and actual shares of the tiers; lower is better.
+    """
+
+    title: ClassVar[str] = "Last forecast against what happened"
+
+    log_score: float = np.nan
+    log_score_persistence: float = np.nan
+    brier: float = np.nan
+    brier_persistence: float = np.nan
+
+
+def compare_forecast(
+    forecast: pd.DataFrame | TierForecast, *, history: TierHistory, quarter: str | None = None, stage: str = "published"
+) -> ForecastComparison:
+    """Score a printed forecast against what happened.
+
+    Parameters
+    ----------
+    forecast : DataFrame or TierForecast
+        Table with ``tier, quarter`` and the tidy columns, as printed (the ledger keeps it).
+    history : TierHistory
+        Tiers as they came out.
+    quarter : str or None
+        Quarter to score; None takes the only one that the forecast names.
+    stage : {"published", "held", "eligible", "raw"}
+        Which of the four tiers to read.
+
+    Returns
+    -------
+    ForecastComparison
+        "As last quarter", smoothed by half a partner in each tier, is the forecast to beat.
+
+    Raises
+    ------
+    ParameterError
+        If the table lacks columns, does not speak of the quarter, or of a tier that the history lacks.
+    SampleError
+        If the quarter has not happened yet, or only in part.
+
+    Examples
+    --------
+    >>> codes = np.random.default_rng(0).integers(0, 2, (50, 6))
+    >>> rows = [(f"p{i:02d}", f"202{5 + q // 4}Q{q % 4 + 1}", "GB"[codes[i, q]]) for i in range(50) for q in range(6)]
+    >>> history = TierHistory.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "tier"]), order=["G", "B"])
+    >>> from partnerlab.transitions import forecast_tiers
+    >>> compare_forecast(forecast_tiers(history, quarter="2026Q2", seed=1), history=history).tidy()["inside"].tolist()
+    [True, True]
+    """
+    printed = forecast.tidy() if isinstance(forecast, Result) else forecast.copy()
+    lacking = [column for column in ("tier", "quarter", *TIDY) if column not in printed.columns]
+    if lacking:
+        raise ParameterError(f"forecast table lacks {', '.join(lacking)}; give it as forecast_tiers printed it")
+    named = sorted(map(str, printed["quarter"].unique()))
+    if quarter is None and len(named) != 1:
+        raise ParameterError(f"the forecast speaks of {', '.join(named) or 'no quarter'}; say which quarter to score")
+    label = named[0] if quarter is None else quarter
+    printed = printed[printed["quarter"].astype(str) == label].reset_index(drop=True)
+    if printed.empty:
+        raise ParameterError(f"the forecast does not speak of {label}; it has {', '.join(named)}")
+    actual, before = _happened(history, label, stage, printed["tier"].astype(str))
+    table = _scored(printed, actual, before)
+    scores = _scores(printed, actual, before, tiers=history.tiers)
+    level = forecast.level if isinstance(forecast, Result) else 0.95
+    return ForecastComparison(
+        estimand=f"Number of partners in each tier in {label}: as forecast, and as it came",
+        table=table,
+        checks=_score_checks(table, scores, level),
+        level=level,
+        **scores,
+    )
+
+
+def _happened(history: TierHistory, label: str, stage: str, tiers: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Partners in each of the tiers in a quarter and in the one before."""
+    column = history.calendar.parse(label) - history.first
+    if not 1 <= column < history.shape[1] or history.partial[column]:
+        raise SampleError(
+            f"{label} has not happened in full, or has no quarter before it; the history has {history.labels[0]} to {history.labels[-1]}"
+        )
+    codes, names = count_states(history, stage)
+    strange = sorted(set(tiers) - set(names))
+    if strange:
+        raise ParameterError(f"the forecast speaks of tier {strange[0]!r}, which the history does not have: {', '.join(names)}")
+    place = [names.index(tier) for tier in tiers]
+    counts = [np.bincount(codes[:, at][codes[:, at] >= 0], minlength=len(names))[place] for at in (column, column - 1)]
+    return counts[0], counts[1]
+
+
+def _scored(printed: pd.DataFrame, actual: np.ndarray, before: np.ndarray) -> pd.DataFrame:
+    estimate, low, high = (printed[name].to_numpy(dtype=float) for name in ("estimate", "conf_low", "conf_high"))
+    table = printed[["tier", "quarter", *TIDY]].assign(actual=actual, error=actual - estimate)
+    table["inside"] = pd.array(np.where(np.isnan(low), None, (low <= actual) & (actual <= high)), dtype="boolean")
+    return table.assign(persistence=before, persistence_error=actual - before)
+
+
+def _scores(printed: pd.DataFrame, actual: np.ndarray, before: np.ndarray, *, tiers: tuple[str, ...]) -> dict[str, float]:
+    """Log and Brier scores of the shares of tiers, for the forecast and for persistence."""
+    inside = printed["tier"].isin(tiers).to_numpy()
+    counts = actual[inside].astype(float)
+    if counts.sum() == 0:
+        return {}
+    shares = counts / counts.sum()
+    found = {}
+    for name, said in (("", printed["estimate"].to_numpy(dtype=float)[inside]), ("_persistence", before[inside].astype(float))):
+        smoothed = (said + 0.5) / (said + 0.5).sum()
+        found["log_score" + name] = float(-(shares * np.log(smoothed)).sum())
+        found["brier" + name] = float(((smoothed - shares) ** 2).sum())
+    return found
+
+
+def _score_checks(table: pd.DataFrame, scores: dict[str, float], level: float) -> tuple[Check, ...]:
+    judged = table["inside"].dropna()
+    hits = int(judged.sum())
+    inside = Check(
+        "What happened lies inside the intervals",
+        bool(hits == len(judged)) if len(judged) else None,
+        f"{hits} of {len(judged)} tiers came out inside their {level:.0%} interval.",
+    )
+    if not scores:
+        return (inside, Check("Better than saying 'as last quarter'", None, "Nobody was in a tier."))
+    better = scores["log_score"] <= scores["log_score_persistence"]
+    skill = Check(
+        "Better than saying 'as last quarter'",
+        better,
+        f"Log score {scores['log_score']:.4f} against {scores['log_score_persistence']:.4f}, Brier {scores['brier']:.5f} against "
+        f"{scores['brier_persistence']:.5f} (lower is better; one quarter decides little).",
+    )
+    return inside, skill
