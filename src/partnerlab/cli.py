@@ -260,9 +260,9 @@ def tiers_explain(
 
 
 def _request(**asked: str) -> Request:
-    from partnerlab.report.request import load_request
+    from partnerlab.report.request import open_request
 
-    return load_request(**asked)
+    return open_request(**asked)
 
 
 def _history(request: Request) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -154,6 +155,7 @@ def _papermill(page: Page, target: Path) -> tuple[str, str]:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
+    sockets = tempfile.TemporaryDirectory(prefix="plk-", ignore_cleanup_errors=True)
     try:
         papermill.execute_notebook(
             str(page.notebook),
@@ -162,21 +164,29 @@ def _papermill(page: Page, target: Path) -> tuple[str, str]:
             kernel_name="python3",
             progress_bar=False,
             start_timeout=180,
-            config=_private_sockets(),
+            config=_private_sockets(Path(sockets.name)),
             execution_timeout=3600,
         )
     except PapermillExecutionError as failed:
         return f"step {failed.exec_count}: {_one_line(failed.ename, failed.evalue)}", _plain("\n".join(failed.traceback))
     except Exception as failed:  # a kernel can stop in many ways; none of them may take the other pages with it
         return f"the kernel stopped: {_one_line(type(failed).__name__, str(failed))}", _plain(traceback.format_exc())
+    finally:
+        sockets.cleanup()
     return "", ""
 
 
-def _private_sockets() -> Any:
-    """Encrypt what runner and kernel say to each other where the kernel can: other users of the machine can hear the sockets."""
+def _private_sockets(folder: Path) -> Any:
+    """Let runner and kernel talk through files in a folder of their own.
+
+    Kernels that start at one moment can be given the same TCP port; files in a folder
+    made for one kernel cannot clash, and no other user of the machine can hear them.
+    """
     from traitlets.config import Config
 
-    return Config(KernelManager={"transport_encryption": "auto"})
+    if os.name != "posix":
+        return Config(KernelManager={"transport_encryption": "auto"})
+    return Config(KernelManager={"transport": "ipc", "ip": str(folder / "k")})
 
 
 def _close_event_loop() -> None:

@@ -198,8 +198,9 @@ def _changes(frame: Frame) -> str:
     if frame.changes is None:
         return ""
     when = f" of {html.escape(frame.previous)}" if frame.previous else ""
-    items = "".join(f"<li>{html.escape(change)}</li>" for change in frame.changes)
-    said = f"<ul>{items}</ul>" if items else "<p>No figure changed.</p>"
+    if not frame.changes:
+        return f'<p class="unchanged">Rendered again: no figure changed since the rendering{when}.</p>'
+    said = f"<ul>{''.join(f'<li>{html.escape(change)}</li>' for change in frame.changes)}</ul>"
     return f'<aside class="changed" aria-labelledby="changed"><h2 id="changed">Changed since the rendering{when}</h2>{said}</aside>'
 
 

@@ -199,7 +199,11 @@ def _panel(result: Panel, *, quarter: str | None = None) -> tuple[str, ...]:
     said = [f"{plural(len(result.partners), 'partner')} over {plural(result.shape[1], 'quarter')}, {result.labels[0]} to {result.labels[-1]}; {say_count(active)} active at the end of {label}."]
     if partial:
         said.append(f"Covered only in part, and left out of flows: {say_list(partial)}.")
-    return (*said, *(f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in result.provenance.notes))
+    absent = [note for note in result.provenance.notes if ": needs " in note]
+    if absent:
+        tables = list(dict.fromkeys(note.partition(": needs ")[2].partition(",")[0] for note in absent))
+        said.append(f"{plural(len(absent), 'standard indicator')} left out, because there is no {say_list([table.removeprefix('table ') for table in tables])}.")
+    return (*said, *(f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in result.provenance.notes if note not in absent))
 
 
 @read_result.register(DataQuality)

@@ -202,6 +202,21 @@ def load_request(
     )
 
 
+def open_request(**asked: Any) -> Request:
+    """Load a request for work: as `load_request`, and refuse data from which nothing can be computed.
+
+    Raises
+    ------
+    PartnerlabError
+        In one line, before anything is computed.
+    """
+    from partnerlab.intake import validate
+
+    request = load_request(**asked)
+    validate(request.source, as_of=request.as_of).raise_if_rejected()
+    return request
+
+
 def check_quarter(label: str, *, calendar: Calendar, first: str, last: str, what: str) -> None:
     """Refuse a quarter that the data do not cover.
 

@@ -142,12 +142,18 @@ def flows_of(panel: Panel) -> dict[str, np.ndarray]:
     return {name: np.concatenate([[0], marks.sum(axis=0)]) for name, marks in found.items()}
 
 
+def records_leaving(panel: Panel) -> bool:
+    """Whether anybody is ever seen to leave; where nobody is, a lapse rate of zero would be made up."""
+    return bool((panel.state == Membership.LAPSED).any())
+
+
 def _active(panel: Panel, column: int, *, level: float) -> Metric:
     now = int(panel.member[:, column].sum())
     flows = {name: int(counts[column]) for name, counts in flows_of(panel).items()}
     compared = compare_heads(flows["joined"] + flows["returned"], flows["lapsed"], now=now, level=level)
     came = f"{flows['joined']:,} joined" + (f", {flows['returned']:,} came back" if flows["returned"] else "")
-    note = f"{came}, {flows['lapsed']:,} lapsed this quarter." if column else ""
+    went = f"{flows['lapsed']:,} lapsed" if records_leaving(panel) else "leaving is not recorded"
+    note = f"{came}, {went} this quarter." if column else ""
     return _metric(
         compared, panel=panel, column=column, comparable=column > 0, name="active-partners", label="Active partners",
         unit="count", better="high", table="by-quarter", note=note,
@@ -181,7 +187,7 @@ def _moves(movers: Movers | Unavailable | None) -> list[Metric]:
 
 
 def _lapses(panel: Panel, column: int, *, level: float) -> list[Metric]:
-    if column == 0:
+    if column == 0 or not records_leaving(panel):
         return []
     states = panel.state[:, max(column - 2, 0) : column + 1]
     base = states[:, :-1] == Membership.ACTIVE
@@ -233,6 +239,8 @@ def count_quarters(panel: Panel, history: TierHistory) -> pd.DataFrame:
     table = pd.DataFrame({"quarter": panel.labels, "active": active, **flows, "lapse_rate": rate})
     if not flows["returned"].any():
         table = table.drop(columns="returned")
+    if not records_leaving(panel):
+        table = table.drop(columns=["lapsed", "lapse_rate"])
     for name, _ in TOTALS:
         if panel.known(name):
             table[name] = np.where(np.isnan(panel.values(name)).all(axis=0), np.nan, np.nansum(panel.values(name), axis=0))
@@ -347,9 +355,22 @@ def _caveats(history: TierHistory, panel: Panel, quarter: str, *, movers: Any, n
     for result in (noise, movers):
         said += [f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}" for check in getattr(result, "checks", ()) if check.passed is False]
     said += _dirt(quality)
-    said += [f"Not in these data: {note}." for note in getattr(panel.provenance, "notes", ())[:3]]
+    if not records_leaving(panel):
+        said.append("These data record no partner leaving: no lapse rate and no survival curve can be given.")
+    said += _absent(history, panel)
     said.append("Figures are descriptive (evidence grade D): they say what happened, not why.")
     return said
+
+
+def _absent(history: TierHistory, panel: Panel) -> list[str]:
+    """Indicators that these data cannot give: those the scheme reads by name, the others in one line."""
+    notes = [note for note in panel.provenance.notes if ": needs " in note]
+    needed = set(history.scheme.needs()) if history.scheme is not None else set()
+    said = [f"The scheme's {note}." for note in notes if note.partition(":")[0] in needed]
+    others = [note.partition(": needs ")[2].partition(",")[0] for note in notes if note.partition(":")[0] not in needed]
+    if others:
+        said.append(f"Not in these data: {say_list(list(dict.fromkeys(others)))}; {len(others)} standard indicators are left out.")
+    return said + [f"{note[:1].upper()}{note[1:]}." for note in panel.provenance.notes if ": needs " not in note]
 
 
 def _dirt(quality: Any) -> list[str]:

@@ -14,7 +14,7 @@ from partnerlab.report.changes import compare_pages
 from partnerlab.report.execution import Outcome, Page, Watcher, execute_pages
 from partnerlab.report.html import Frame, render_index, render_page
 from partnerlab.report.plan import QUESTIONS, REVIEW, Template, find_notebooks, load_template, parse_extra, plan_pages
-from partnerlab.report.request import DEMO, DEMO_SEED, Request, load_request, locate_source, parameters_of, segment_values
+from partnerlab.report.request import DEMO, DEMO_SEED, Request, locate_source, open_request, parameters_of, segment_values
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def render_reports(order: Order, *, watch: Watcher | None = None) -> Run:
     templates = [load_template(path) for path in find_notebooks(order.notebooks)]
     extra = parse_extra(templates, order.extra)
     source = locate_source(order.source)
-    request = load_request(
+    request = open_request(
         source=source,
         **{name: getattr(order, name) for name in ("quarter", "first", "scheme", "indicators", "as_of", "seed", "ledger")},
     )
@@ -239,7 +239,7 @@ def _entry(outcome: Outcome, folder: Path, record: Mapping[str, Any]) -> dict[st
         "notebook": page.notebook.name,
         "state": "failed" if outcome.error else "done",
         "error": outcome.error,
-        "headline": record["headline"],
+        "headline": record["headline"] or next((piece.text for piece in outcome.pieces if piece.kind in ("note", "figure")), "").partition("\n")[0],
         "figures": len(record["metrics"]),
         "seconds": round(outcome.seconds, 1),
         "files": archive.digests(folder),

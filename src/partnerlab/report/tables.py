@@ -9,7 +9,7 @@ import pandas as pd
 
 from partnerlab.errors import SampleError
 from partnerlab.panel import Panel
-from partnerlab.tiers import REASONS, TierHistory, TierScheme
+from partnerlab.tiers import REASONS, Outside, TierHistory, TierScheme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from partnerlab.intake import DataQuality
     from partnerlab.scoring import Scores
     from partnerlab.show import Picture
+    from partnerlab.spells import Spells
 
 #: Attributes by which groups are compared when nobody names one, in this order.
 USUAL = ("region", "partner_type", "segment", "country")
 FEWEST_GROUPS, MOST_GROUPS = 2, 8
+
+
+def tabulate_findings(quality: DataQuality) -> pd.DataFrame:
+    """What breaks the contract: ``where, rule, grade, rows, share, meaning, action, example``; the worst first."""
+    table = quality.table
+    where = table["table"].astype("str") + "." + table["column"].astype("str")
+    example = table["examples"].astype("str").str.partition(";")[0].str.slice(0, 80)
+    return pd.concat([where.rename("where"), table[["rule", "grade", "rows", "share", "meaning", "action"]], example.rename("example")], axis=1)
 
 
 def tabulate_sizes(quality: DataQuality) -> pd.DataFrame:
@@ -129,6 +138,21 @@ def find_borderline(history: TierHistory, *, quarter: str) -> str:
     if not len(holding):
         raise SampleError(f"nobody holds a tier in {quarter}")
     return str(history.partners[holding[np.argmin(codes[holding])]])
+
+
+def build_stays(history: TierHistory) -> Spells:
+    """Cut the history into stays in the program.
+
+    Raises
+    ------
+    SampleError
+        If nobody is ever seen to leave: a curve that never falls would be made up.
+    """
+    from partnerlab.spells import build_spells
+
+    if not (history.published == Outside.LAPSED).any():
+        raise SampleError("these data record no partner leaving")
+    return build_spells(history)
 
 
 def choose_attribute(stop: TierHistory | Panel) -> str:
