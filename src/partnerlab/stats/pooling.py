@@ -7,6 +7,8 @@ marginal likelihood (empirical Bayes); all groups are fitted at once.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from scipy import special
 
@@ -15,27 +17,48 @@ LARGEST = 1e6
 SMALLEST = 1e-3
 
 
-def _profile_mean(events: np.ndarray, exposure: np.ndarray, size: np.ndarray, group: np.ndarray, mean: np.ndarray) -> np.ndarray:
+@dataclasses.dataclass(frozen=True)
+class _Patterns:
+    """Units that are alike, counted once: events, exposure, group, and how many units."""
+
+    events: np.ndarray
+    exposure: np.ndarray
+    group: np.ndarray
+    weight: np.ndarray
+    groups: int
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Sum over units by group, shape ``(groups,)``."""
+        return np.bincount(self.group, weights=values * self.weight, minlength=self.groups)
+
+
+def _patterns(events: np.ndarray, exposure: np.ndarray, group: np.ndarray, groups: int) -> _Patterns:
+    """Compress units to patterns by one radix code each."""
+    seen_events, event = np.unique(events, return_inverse=True)
+    seen_exposure, time = np.unique(exposure, return_inverse=True)
+    code = (group * len(seen_exposure) + time) * len(seen_events) + event
+    found, weight = np.unique(code, return_counts=True)
+    rest, event = np.divmod(found, max(len(seen_events), 1))
+    member, time = np.divmod(rest, max(len(seen_exposure), 1))
+    return _Patterns(seen_events[event], seen_exposure[time], member, weight.astype(float), groups)
+
+
+def _profile_mean(units: _Patterns, size: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Mean rate of each group given its prior size: the likelihood equation as a weighted ratio, iterated."""
-    groups = len(mean)
     for _ in range(8):
-        weight = 1.0 / (1.0 + mean[group] * exposure / size[group])
-        top = np.bincount(group, weights=events * weight, minlength=groups)
-        bottom = np.bincount(group, weights=exposure * weight, minlength=groups)
+        weight = 1.0 / (1.0 + mean[units.group] * units.exposure / size[units.group])
+        top, bottom = units.total(units.events * weight), units.total(units.exposure * weight)
         mean = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), mean)
     return mean
 
 
-def _gamma_poisson_fit(
-    events: np.ndarray, exposure: np.ndarray, size: np.ndarray, group: np.ndarray, mean: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Profile log-likelihood of each group at a prior size, and the mean that goes with it."""
-    mean = _profile_mean(events, exposure, size, group, mean)
-    shape = size[group]
-    expected = np.maximum(mean[group] * exposure, 1e-300)
-    terms = special.gammaln(shape + events) - special.gammaln(shape) - (shape + events) * np.log1p(expected / shape)
-    terms += special.xlogy(events, expected / shape)
-    return np.bincount(group, weights=terms, minlength=len(mean)), mean
+def _profile_likelihood(units: _Patterns, size: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Profile log-likelihood of each group at a prior size."""
+    mean = _profile_mean(units, size, mean)
+    shape = size[units.group]
+    expected = np.maximum(mean[units.group] * units.exposure, 1e-300)
+    terms = special.gammaln(shape + units.events) - special.gammaln(shape) - (shape + units.events) * np.log1p(expected / shape)
+    return units.total(terms + special.xlogy(units.events, expected / shape))
 
 
 def gamma_poisson_prior(
@@ -74,19 +97,17 @@ def gamma_poisson_prior(
     events, exposure = np.asarray(events, dtype=float), np.asarray(exposure, dtype=float)
     group = np.zeros(len(events), dtype=np.int64) if group is None else np.asarray(group, dtype=np.int64)
     use = exposure > 0
-    events, exposure, member = events[use], exposure[use], group[use]
-    total, time = np.bincount(member, weights=events, minlength=groups), np.bincount(member, weights=exposure, minlength=groups)
+    units = _patterns(events[use], exposure[use], group[use], groups)
+    total, time = units.total(units.events), units.total(units.exposure)
     mean = np.where(time > 0, total / np.where(time > 0, time, 1.0), 0.0)
     low, high = np.full(groups, np.log(SMALLEST)), np.full(groups, np.log(LARGEST))
     golden = (np.sqrt(5.0) - 1.0) / 2.0
     for _ in range(40):
         left, right = high - golden * (high - low), low + golden * (high - low)
-        at_left, _ = _gamma_poisson_fit(events, exposure, np.exp(left), member, mean)
-        at_right, _ = _gamma_poisson_fit(events, exposure, np.exp(right), member, mean)
-        better = at_right > at_left
+        better = _profile_likelihood(units, np.exp(right), mean) > _profile_likelihood(units, np.exp(left), mean)
         low, high = np.where(better, left, low), np.where(better, high, right)
     shape = np.exp((low + high) / 2.0)
-    mean = _profile_mean(events, exposure, shape, member, mean)
+    mean = _profile_mean(units, shape, mean)
     some = total > 0
     rate = np.where(some, shape / np.where(some, mean, 1.0), time + 1.0)
     shape = np.where(some, shape, 0.5)
