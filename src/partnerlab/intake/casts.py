@@ -80,10 +80,12 @@ def _instant(expression: exp.Expr, kind: str, *, zone: str, program_zone: str) -
         return _local(_as(expression, "timestamp"), zone)
     text = blank_to_null(expression)
     wall = _at(_as(text, "timestamptz"), "UTC")
-    if zone == "UTC":
+    if zone == "UTC" and program_zone == "UTC":
         return wall
-    stated = exp.RegexpLike(this=text.copy(), expression=exp.Literal.string(OFFSET))
-    return exp.Case().when(stated, wall).else_(_local(wall.copy(), zone))
+    stated = exp.RegexpLike(this=text.copy(), expression=exp.Literal.string(r":\d{2}.*" + OFFSET))
+    timed = exp.RegexpLike(this=text.copy(), expression=exp.Literal.string(r"\d:\d{2}"))
+    # a day without a time begins where the program is
+    return exp.Case().when(stated, wall).when(timed, _local(wall.copy(), zone)).else_(_local(wall.copy(), program_zone))
 
 
 def _local(wall: exp.Expr, zone: str) -> exp.Expr:

@@ -70,7 +70,18 @@ def parse_expression(text: str, *, place: str, grouped: bool = False) -> exp.Exp
         ) from error
     for node in parsed.walk():
         _check(node, place=place, grouped=grouped)
-    return parsed.transform(_forgive)
+    return _forgiving(parsed)
+
+
+def _forgiving(root: exp.Expr) -> exp.Expr:
+    """Replace what could stop a run, innermost first."""
+    for node in reversed(list(root.walk())):
+        kinder = _forgive(node)
+        if node is root:
+            root = kinder
+        elif kinder is not node:
+            node.replace(kinder)
+    return root
 
 
 def _check(node: exp.Expr, *, place: str, grouped: bool) -> None:
@@ -94,7 +105,7 @@ def _forgive(node: exp.Expr) -> exp.Expr:
         pattern = node.args["format"]
         # sqlglot keeps the pattern as DuckDB wrote it, since both dialects are DuckDB's
         return exp.Anonymous(this="TRY_STRPTIME", expressions=[node.this, pattern])
-    if isinstance(node, exp.DateFromParts | exp.UnixToTime) and not isinstance(node.parent, exp.Anonymous):
+    if isinstance(node, exp.DateFromParts | exp.UnixToTime):
         return exp.Anonymous(this="TRY", expressions=[node.copy()])
     return node
 

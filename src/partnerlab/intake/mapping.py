@@ -73,9 +73,10 @@ class Block(Spec):
     columns : mapping of str to str
         Contract column -> SQL expression over the file's columns.
     naive_tz : str or mapping of str to str
-        IANA zone of times that state none, for all columns or by contract column.
+        IANA zone of times that state none, for all columns or by contract column;
+        ``program`` is the program's own.
     optional : bool
-        Leave the block out when its file is not there.
+        Leave the block out when a file that it names is not there.
     """
 
     from_: str | tuple[str, ...] = pydantic.Field(alias="from")
@@ -110,6 +111,8 @@ class Mapping(Spec):
         A shipped mapping to start from; tables named here replace its tables.
     program : Program
         What the program is.
+    naive_tz : str or None
+        IANA zone of all times that state none and for which no block names one; ``program`` is the program's own.
     files : mapping of str to File
         Raw files that need more than a path.
     tables : mapping of str to Block or list of Block
@@ -125,8 +128,17 @@ class Mapping(Spec):
 
     extends: str | None = None
     program: Program = Program()
+    naive_tz: str | None = None
     files: Names[str, File] = pydantic.Field(default_factory=dict)
     tables: Names[str, tuple[Block, ...]] = pydantic.Field(default_factory=dict)
+
+    @classmethod
+    def from_document(cls, document: Document) -> Mapping:
+        """Check a parsed YAML document; a table's only block stands where a list's first would."""
+        first = {
+            ("tables", path[1], 0, *path[2:]): line for path, line in document.lines.items() if path[:1] == ("tables",) and len(path) > 2
+        }
+        return super().from_document(dataclasses.replace(document, lines={**first, **document.lines}))
 
     @pydantic.field_validator("files", mode="before")
     @classmethod
@@ -169,7 +181,13 @@ def open_mapping(path: Path) -> tuple[DuckDBEngine, Program]:
         base = (Mapping.from_document(above), above)
     program = base[0].program if base and "program" not in document.data else mapping.program
     engine = DuckDBEngine(open_memory())
-    reader = _Reader(engine=engine, folder=path.parent, files={**(base[0].files if base else {}), **mapping.files}, zone=program.timezone)
+    reader = _Reader(
+        engine=engine,
+        folder=path.parent,
+        files={**(base[0].files if base else {}), **mapping.files},
+        zone=program.timezone,
+        naive_tz=mapping.naive_tz,
+    )
     inherited = {name: (blocks, base[1]) for name, blocks in base[0].tables.items()} if base else {}
     chosen = inherited | {name: (blocks, document) for name, blocks in mapping.tables.items()}
     lazy = {}
@@ -206,6 +224,7 @@ class _Reader:
     folder: Path
     files: Names[str, File]
     zone: str
+    naive_tz: str | None
 
     def read_table(self, table: str, blocks: tuple[Block, ...], document: Document) -> Lazy | None:
         """Stack the blocks of one contract table."""
@@ -234,10 +253,13 @@ class _Reader:
 
     def _read_block(self, table: str, block: Block, place: _Place) -> Lazy | None:
         names = [block.from_] if isinstance(block.from_, str) else list(block.from_)
-        base = self._stack(names, place / "from", optional=block.optional)
-        if base is None:
+        found = {_BASE: self._stack(names, place / "from", optional=block.optional)}
+        found |= {
+            alias: self._stack([j.from_], place / "join" / alias / "from", optional=block.optional) for alias, j in block.join.items()
+        }
+        sources = {alias: select for alias, select in found.items() if select is not None}
+        if len(sources) < len(found):
             return None
-        sources = {_BASE: base} | {alias: self._joined(join, place / "join" / alias) for alias, join in block.join.items()}
         columns = {alias: self._columns(select, place) for alias, select in sources.items()}
         grouped = block.group_by is not None
         expressions = self._expressions(table, block, columns, place)
@@ -267,6 +289,9 @@ class _Reader:
         kinds = {name: kind for name, kind in kinds.items() if not name.startswith("raw ")}
         times = [name for name in kinds if TABLES[table].column(name).type in ("instant", "date")]
         zones = dict.fromkeys(times, block.naive_tz) if isinstance(block.naive_tz, str) else dict(block.naive_tz)
+        zones = {name: self.zone if zone == "program" else zone for name, zone in zones.items()}
+        if self.naive_tz:
+            zones = dict.fromkeys(times, self.zone if self.naive_tz == "program" else self.naive_tz) | zones
         self._check_zones(zones, times, place / "naive_tz")
         undeclared = tuple(name for name in times if name not in zones and TABLES[table].column(name).type == "instant")
         return Lazy(select=select, kinds=kinds, zones=zones, probes=probes, undeclared=undeclared)
@@ -277,7 +302,7 @@ class _Reader:
                 raise SpecError(f"{place}: {name!r} is no time column of this table{nearest(name, times)}")
             try:
                 Program(timezone=zone)
-            except (pydantic.ValidationError, SpecError) as error:
+            except pydantic.ValidationError as error:
                 raise SpecError(f"{place}: {zone!r} is not an IANA time zone such as 'Europe/Berlin'") from error
 
     def _expressions(self, table: str, block: Block, columns: dict[str, tuple[str, ...]], place: _Place) -> dict[str, exp.Expr]:
@@ -301,12 +326,6 @@ class _Reader:
             other = bind_columns(parse_expression(right, place=str(place)), columns={alias: columns[alias]}, place=str(place))
             pairs.append(exp.EQ(this=exp.cast(mine, "text"), expression=exp.cast(other, "text")).sql("duckdb", identify=True))
         return " AND ".join(pairs)
-
-    def _joined(self, join: Join, place: _Place) -> str:
-        select = self._stack([join.from_], place / "from", optional=False)
-        if select is None:
-            raise SpecError(f"{place}: {join.from_} is not there")
-        return select
 
     def _columns(self, select: str, place: _Place) -> tuple[str, ...]:
         try:

@@ -121,15 +121,10 @@ def _repeated_rows(desk: Desk, table: str) -> Iterator[Finding]:
 
 def _wall_clocks(desk: Desk, table: str) -> Iterator[Finding]:
     """W9. Wall-clock times without a declared zone, or 'UTC' times that keep local business hours."""
-    for name in desk.source.wall_clocks(table):
-        yield Finding(
-            table=table,
-            column=name,
-            rule="W9",
-            rows=0,
-            action="read as UTC",
-            meaning="times state no zone and the mapping declares no naive_tz",
-        )
+    naive = desk.source.wall_clocks(table)
+    if naive:
+        meaning = "times state no zone and the mapping declares no naive_tz"
+        yield Finding(table=table, column=", ".join(naive), rule="W9", rows=0, action="read as UTC", meaning=meaning)
     clock, zone = TABLES[table].time, desk.source.program.timezone
     shift = _hours_from_utc(zone)
     if table not in _EVENTS or abs(shift) < 2 or not desk.has(table, str(clock)):

@@ -116,7 +116,9 @@ def open_postgres(url: str) -> tuple[PostgresEngine, str, str]:
     try:
         from adbc_driver_postgresql import dbapi
     except ImportError as error:
-        raise SourceError("PostgreSQL needs its driver: pip install 'partnerlab[postgres]' or conda install adbc-driver-postgresql") from error
+        raise SourceError(
+            "PostgreSQL needs its driver: pip install 'partnerlab[postgres]' or conda install adbc-driver-postgresql"
+        ) from error
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
     schema = options.pop("schema", "public")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pydantic
 
-from partnerlab.errors import SourceError
+from partnerlab.errors import SourceError, SpecError
 from partnerlab.periods import Calendar
 from partnerlab.specs import Spec
 
@@ -35,6 +35,8 @@ class Program(Spec):
     waive : mapping of str to str
         Quarantine rules that this program does not want applied, each with its reason:
         ``Q6: postage is billed and counts``. The report still counts the rows and prints the reason.
+    not_products : tuple of str
+        Product codes of this program's ledger that are no products (rule Q6), beside the usual ones such as ``POST``.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Program(Spec):
     tier_order: tuple[str, ...] = ()
     data_until: date | None = None
     waive: Mapping[str, str] = pydantic.Field(default_factory=dict)
+    not_products: tuple[str, ...] = ()
 
     @pydantic.field_validator("tier_order", mode="before")
     @classmethod
@@ -72,7 +75,10 @@ class Program(Spec):
     @pydantic.field_validator("timezone")
     @classmethod
     def _zone_exists(cls, value: str) -> str:
-        Calendar(timezone=value)
+        try:
+            Calendar(timezone=value)
+        except SpecError as error:
+            raise ValueError(f"{value!r} is not an IANA time zone such as 'Europe/Berlin'") from error
         return value
 
     @property

@@ -98,16 +98,13 @@ class DataQuality:
         >>> validate(connect({"partners": pd.DataFrame({"partner_id": ["P1"]})})).summary()
         '1 table, 1 row: nothing to reject, no row set aside, 0 warnings.'
         """
-        rows, names = sum(self.tables.values()), len(self.tables)
-        grades = self.table.groupby("grade")["rows"].agg(["size", "sum"]) if len(self.table) else None
-        rejected, aside, warned = (
-            (int(grades.loc[g, "size"]), int(grades.loc[g, "sum"])) if grades is not None and g in grades.index else (0, 0)
-            for g in _GRADES.values()
-        )
+        worst = {grade: self.table[self.table["grade"] == grade]["rows"] for grade in _GRADES.values()}
+        rejected, aside, warned = len(worst["reject"]), int(worst["quarantine"].sum()), len(worst["warn"])
         return (
-            f"{names} table{'s' * (names != 1)}, {rows:,} row{'s' * (rows != 1)}: "
-            f"{_some(rejected[0], 'finding') + ' to reject' if rejected[0] else 'nothing to reject'}, "
-            f"{_some(aside[1], 'row or value', 'rows or values') + ' set aside' if aside[0] else 'no row set aside'}, {_some(warned[0], 'warning')}."
+            f"{_some(len(self.tables), 'table')}, {_some(sum(self.tables.values()), 'row')}: "
+            + (f"{_some(rejected, 'finding')} to reject, " if rejected else "nothing to reject, ")
+            + (f"{_some(aside, 'row or value', 'rows or values')} set aside, " if aside else "no row set aside, ")
+            + f"{_some(warned, 'warning')}."
         )
 
     def _repr_html_(self) -> str:

@@ -105,7 +105,7 @@ def check_columns(source: Source, contract: Table, columns: Sequence[str]) -> No
         kind = source.kinds(contract.name).get(name)
         if name not in present and kind is not None:
             raise MissingTableError(
-                f"{source.url}: {contract.name}.{name} is {kind}, the contract wants {contract.column(name).type}; change it there or write a mapping",
+                f"{source.url}: {contract.name}.{name} is {kind}, not {contract.column(name).type}; change it there or write a mapping",
                 table=contract.name,
                 column=name,
             )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EARLIEST = date(1990, 1, 1)
 
 #: Lines of a ledger that are no products: postage, bank charges, corrections.
-NOT_PRODUCTS = ("POST", "DOT", "M", "D", "S", "BANK CHARGES", "AMAZONFEE", "ADJUST", "ADJUST2", "CRUK", "B", "C2", "PADS")
+NOT_PRODUCTS = ("POST", "POSTAGE", "SHIPPING", "DOT", "BANK CHARGES", "AMAZONFEE", "ADJUST", "ADJUST2")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Rule:
     @property
     def name(self) -> str:
         """Name of the rule's count in a query."""
-        return f"{self.code}:{self.column}"
+        return f"{self.code}:{','.join(self.needs)}"
 
 
 def quarantine_rules(source: Source, table: str, *, as_of: datetime | None = None) -> tuple[Rule, ...]:
@@ -66,7 +66,7 @@ def quarantine_rules(source: Source, table: str, *, as_of: datetime | None = Non
     found += [_out_of_range(column) for column in columns if column.minimum is not None]
     found += [_orphan(source, contract, column) for column in columns if _is_binding(source, contract, column)]
     if table == "transactions" and {"product", "kind"} <= present:
-        found.append(_no_product())
+        found.append(_no_product((*NOT_PRODUCTS, *(code.upper() for code in source.program.not_products))))
     if table == "partners" and "is_test" in present:
         condition = exp.Coalesce(this=field("is_test"), expressions=[exp.false()])
         found.append(Rule(code="Q7", column="is_test", condition=condition, needs=("is_test",), meaning="test record"))
@@ -165,8 +165,8 @@ def known_parent(source: Source, column: Column) -> exp.Expr:
     return exp.In(this=field(column.name), query=keys.subquery())
 
 
-def _no_product() -> Rule:
-    code = exp.Upper(this=field("product")).isin(*NOT_PRODUCTS)
+def _no_product(codes: tuple[str, ...]) -> Rule:
+    code = exp.Upper(this=field("product")).isin(*codes)
     condition = exp.Coalesce(this=exp.paren(exp.and_(code, field("kind").isin("invoice", "credit_note"))), expressions=[exp.false()])
     return Rule(
         code="Q6",

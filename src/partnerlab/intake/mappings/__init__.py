@@ -1,0 +1,1 @@
+"""Mappings of common exports to the contract, to start from with ``extends:``."""
