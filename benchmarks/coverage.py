@@ -29,7 +29,7 @@ from partnerlab.spells import build_spells
 from partnerlab.stats.intervals import wilson_interval
 from partnerlab.survival import estimate_hazard, estimate_survival
 from partnerlab.tiers import TierScheme, assign_tiers
-from partnerlab.transitions import estimate_transitions
+from partnerlab.transitions import detect_movers, estimate_noise, estimate_transitions
 
 HERE = Path(__file__).parent
 #: Seeds start here, so that no seed used while building is used again.
@@ -39,6 +39,8 @@ COMMON = 20.0
 
 #: The demo program in small: everything is in it, dirt, late and restated rows included.
 PROGRAM = Truth(n_partners=200, n_quarters=12)
+#: A program in which no partner's rate ever changes, for what noise alone does.
+STILL = Truth.plain(n_partners=200, n_quarters=12, state_sd=0.0, season=(0.0, 0.0, 0.0, 0.0), growth=0.0, ramp=())
 #: What the estimates read; the other tables only cost time.
 TABLES = ("program", "partners", "leads", "partner_profile")
 INDICATORS = Indicators(
@@ -136,16 +138,39 @@ def walk_road(seed: int) -> pd.DataFrame:
     return pd.concat([table[["study", "cell", "estimate", "conf_low", "conf_high"]] for table in tables], ignore_index=True)
 
 
-def _walk_many(seeds: range) -> pd.DataFrame:
-    return pd.concat([walk_road(seed) for seed in seeds], ignore_index=True)
+def walk_still(seed: int) -> pd.DataFrame:
+    """Simulate one program in which no partner ever changes: what moves there is noise, and nobody moved beyond it.
+
+    The interval is the noise baseline's, the truth is the flow that was seen; a mover flagged is a false alarm.
+    """
+    first, last = STILL.first, STILL.calendar.label(STILL.last)
+    tables = simulate_program(STILL, seed=seed).tables
+    with connect({name: tables[name] for name in TABLES}) as source:
+        panel = build_panel(source, first=first, last=last, indicators=INDICATORS)
+    scheme = TierScheme.model_validate(LADDER)
+    history, noise = assign_tiers(panel, scheme), estimate_noise(panel, scheme=scheme, seed=seed)
+    flows = estimate_transitions(history, noise=noise)
+    cells = flows.table.dropna(subset="noise")
+    cells = pd.concat([cells.assign(cell=cells["from_tier"] + " -> " + cells["to_tier"]), flows.moved.assign(cell="any move")])
+    table = pd.DataFrame(
+        {"study": "noise alone", "cell": cells["cell"], "truth": cells["estimate"], "expected": cells["count"].astype(float)}
+    )
+    table = table.assign(estimate=cells["noise"], conf_low=cells["noise_low"], conf_high=cells["noise_high"])
+    flagged = float(detect_movers(history, noise=noise, quarter=last).table["beyond_noise"].any())
+    alarm = {"study": "false alarms", "cell": "any mover flagged", "truth": 0.0, "expected": np.nan, "estimate": flagged}
+    return pd.concat([table, pd.DataFrame([{**alarm, "conf_low": flagged, "conf_high": flagged}])], ignore_index=True)
 
 
-def walk_all(seeds: int, *, jobs: int, chunk: int = 20) -> Iterator[pd.DataFrame]:
+def _walk_many(walk: Callable[[int], pd.DataFrame], seeds: range) -> pd.DataFrame:
+    return pd.concat([walk(seed) for seed in seeds], ignore_index=True)
+
+
+def walk_all(walk: Callable[[int], pd.DataFrame], seeds: int, *, jobs: int, chunk: int = 20) -> Iterator[pd.DataFrame]:
     """Walk the road for many seeds in parallel, telling how far it is."""
     ranges = [range(FIRST_SEED + at, FIRST_SEED + min(at + chunk, seeds)) for at in range(0, seeds, chunk)]
     started, done = time.monotonic(), 0
     with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
-        for future in concurrent.futures.as_completed([pool.submit(_walk_many, seeds) for seeds in ranges]):
+        for future in concurrent.futures.as_completed([pool.submit(_walk_many, walk, seeds) for seeds in ranges]):
             yield future.result()
             done += 1
             gone = time.monotonic() - started
@@ -153,16 +178,20 @@ def walk_all(seeds: int, *, jobs: int, chunk: int = 20) -> Iterator[pd.DataFrame
             print(f"{done}/{len(ranges)} chunks of {chunk} seeds, {gone:.0f} s gone, about {left:.0f} s left", file=sys.stderr, flush=True)
 
 
-def score(walked: pd.DataFrame, answers: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Share of intervals that hold the truth, for each cell."""
-    truths = pd.concat([table.assign(study=study) for study, table in answers.items()], ignore_index=True)
-    given = walked.merge(truths, on=["study", "cell"]).dropna(subset=["conf_low", "conf_high"])
+def score(walked: pd.DataFrame, answers: dict[str, pd.DataFrame] | None = None) -> pd.DataFrame:
+    """Share of intervals that hold the truth, for each cell; without answers each row brings its own."""
+    if answers is None:
+        given = walked
+    else:
+        truths = pd.concat([table.assign(study=study) for study, table in answers.items()], ignore_index=True)
+        given = walked.merge(truths, on=["study", "cell"])
+    given = given.dropna(subset=["conf_low", "conf_high"])
     given = given.assign(
         covered=(given["conf_low"] <= given["truth"]) & (given["truth"] <= given["conf_high"]),
         width=given["conf_high"] - given["conf_low"],
     )
     scored = given.groupby(["study", "cell"], sort=False).agg(
-        truth=("truth", "first"), expected=("expected", "first"), intervals=("covered", "size"), mean_estimate=("estimate", "mean"),
+        truth=("truth", "mean"), expected=("expected", "mean"), intervals=("covered", "size"), mean_estimate=("estimate", "mean"),
         coverage=("covered", "mean"), mean_width=("width", "mean"),
     )  # fmt: skip
     low, high = wilson_interval(scored["coverage"].to_numpy(), scored["intervals"].to_numpy(), level=0.95)
@@ -175,18 +204,22 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2000)
+    parser.add_argument("--still", type=int, default=500, help="seeds of the program in which nobody changes")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "coverage.csv")
     asked = parser.parse_args()
     started = time.monotonic()
-    walked = pd.concat(list(walk_all(asked.seeds, jobs=asked.jobs)), ignore_index=True)
-    scored = score(walked, true_answers())
+    walked = pd.concat(list(walk_all(walk_road, asked.seeds, jobs=asked.jobs)), ignore_index=True)
+    scored = [score(walked, true_answers())]
+    if asked.still:
+        scored.append(score(pd.concat(list(walk_all(walk_still, asked.still, jobs=asked.jobs)), ignore_index=True)))
+    scored = pd.concat(scored, ignore_index=True)
     scored.round(5).to_csv(asked.out, index=False, lineterminator="\n")
     common = scored[scored["common"]]
     print(scored.round(4).to_string(index=False))
     print(common.groupby("study")["coverage"].agg(["min", "mean", "max", "size"]).round(4).to_string())
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}"
-    print(f"{asked.seeds} seeds from {FIRST_SEED}, {time.monotonic() - started:.0f} s, {machine}")
+    print(f"{asked.seeds} + {asked.still} seeds from {FIRST_SEED}, {time.monotonic() - started:.0f} s, {machine}")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_large_programs_show_the_true_flows(request, program, rates):
 
 
 def test_true_flows_state_an_error_below_the_tolerance():
-    flows = true_flows(Truth.plain(n_quarters=6, quality_sd=0.3), cuts={"leads": (2, 5)})
+    flows = true_flows(Truth.plain(n_quarters=12, state_sd=0.2), cuts={"leads": (2,)})
     assert flows["std_error"].max() < TOLERANCE
 
 
