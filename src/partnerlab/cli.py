@@ -256,7 +256,9 @@ def tiers_explain(
 
     request = _request(source=source, quarter=quarter, first=first, scheme=scheme, indicators=indicators, as_of=as_of)
     explained = explain_tier(_history(request), partner=partner, quarter=request.quarter)
-    _print_table(getattr(explained, "table", explained), title=f"{partner}, {request.quarter}, {request.scheme.name_version}")
+    _say(explained.summary())
+    columns = ("tier", "condition", "value", "line", "gap", "status")
+    _print_table(explained.table, title=f"{partner}, {request.quarter}, {request.scheme.name_version}", columns=columns)
 
 
 def _request(**asked: str) -> Request:

@@ -38,6 +38,8 @@ _FILES = {
     "render_reading": "page",
     "render_reports": "runner",
     "render_table": "page",
+    "known": "attempts",
+    "tabulate_explanation": "tables",
     "tabulate_findings": "tables",
     "tabulate_indicators": "tables",
     "tabulate_reasons": "tables",

@@ -34,6 +34,17 @@ class Unavailable:
         return False
 
 
+def known(**options: Any) -> dict[str, Any]:
+    """Keep of some options those that are available.
+
+    Examples
+    --------
+    >>> known(noise=Unavailable(what="estimate_noise", reason="nothing is counted"), draws=20)
+    {'draws': 20}
+    """
+    return {name: value for name, value in options.items() if not isinstance(value, Unavailable)}
+
+
 def attempt(verb: Callable[..., Any], noun: Any, *, optional: tuple[str, ...] = (), **options: Any) -> Any:
     """Call a verb; where the data cannot answer, give an `Unavailable` that says why.
 

@@ -164,6 +164,7 @@ def _papermill(page: Page, target: Path) -> tuple[str, str]:
             kernel_name="python3",
             progress_bar=False,
             start_timeout=180,
+            extra_arguments=["--IPKernelApp.log_level=50"],  # what matters of a kernel's end is in the outcome
             config=_private_sockets(Path(sockets.name)),
             execution_timeout=3600,
         )

@@ -31,6 +31,13 @@ def render_about(request: Request) -> None:
     ----------
     request : Request
         What was asked.
+
+    Examples
+    --------
+    >>> from partnerlab.report import load_request
+    >>> from partnerlab.intake.simulate import Truth, simulate_program
+    >>> source = simulate_program(Truth.plain(n_partners=20, n_quarters=8), seed=1).source()
+    >>> render_about(load_request(source=source))
     """
     about = request.words()
     items = "".join(f"<div><dt>{html.escape(key)}</dt><dd>{html.escape(value)}</dd></div>" for key, value in about.items())
@@ -47,6 +54,10 @@ def render_headline(text: str, *, name: str = "headline") -> None:
         The sentence; where it holds numbers, let `partnerlab.report.review` write it.
     name : str
         Its anchor.
+
+    Examples
+    --------
+    >>> render_headline("376 partners are active, 11 lapsed.")
     """
     _show(Piece(kind="headline", name=name, text=text, html=f'<p class="pl-headline" id="{html.escape(name)}">{html.escape(text)}</p>'))
 
@@ -58,6 +69,15 @@ def render_metric(*metrics: Metric) -> None:
     ----------
     *metrics : Metric
         One or more.
+
+    Raises
+    ------
+    ParameterError
+        If something else is given.
+
+    Examples
+    --------
+    >>> render_metric(Metric(name="active", label="Active partners", estimate=376, n=376))
     """
     for metric in metrics:
         if not isinstance(metric, Metric):
@@ -91,6 +111,16 @@ def render_figure(
     ------
     ParameterError
         If nothing says what the drawing shows.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> figure = Figure()
+    >>> line = figure.add_subplot().plot([3, 4])
+    >>> render_figure(figure, headline="Leads rose", alt="A line that rises from 3 to 4.")
+    >>> render_figure(figure, headline="Leads rose")
+    Traceback (most recent call last):
+    partnerlab.errors.ParameterError: a matplotlib figure needs headline= and alt=; say what it shows
     """
     if isinstance(shown, Unavailable):
         if not quiet:
@@ -136,6 +166,11 @@ def render_table(shown: Any, *, caption: str = "", name: str = "", limit: int = 
         Show nothing where the analysis is not available, because the page says so already.
     **options
         For `partnerlab.show.tabulate`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> render_table(pd.DataFrame({"tier": ["KEY"], "partners": [61]}), caption="Partners by tier")
     """
     import pandas as pd
 
@@ -173,6 +208,11 @@ def render_forecast(forecast: Any, *, caption: str = "", name: str = "forecast")
         What the table holds.
     name : str
         Anchor and file name.
+
+    Examples
+    --------
+    >>> from partnerlab.report import attempt
+    >>> render_forecast(Unavailable(what="forecast_tiers", reason="two quarters are needed"))
     """
     render_table(forecast, caption=caption, name=name, quiet=True)
     if not isinstance(forecast, Unavailable):
@@ -190,6 +230,10 @@ def render_note(*sentences: str, name: str = "", kind: str = "reading") -> None:
         Anchor; made from the first sentence when empty.
     kind : {"reading", "caveat"}
         Caveats are marked.
+
+    Examples
+    --------
+    >>> render_note("The last quarter is covered in part.", kind="caveat")
     """
     if kind not in ("reading", "caveat"):
         raise ParameterError(f"a note is a 'reading' or a 'caveat'; given {kind!r}")
@@ -213,6 +257,13 @@ def render_reading(result: Any, *, name: str = "", **options: Any) -> None:
         Anchor; made from the first sentence when empty.
     **options
         For the reading.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.results import Result
+    >>> row = dict(tier="KEY", estimate=0.2, std_error=0.02, conf_low=0.16, conf_high=0.24, n=342)
+    >>> render_reading(Result(estimand="Share of partners in a tier", table=pd.DataFrame([row])))
     """
     from partnerlab.report.readings import read_result
 
@@ -230,8 +281,12 @@ def _refusal(refused: Unavailable, *, name: str) -> None:
 
 
 def _show(piece: Piece, *, silent: bool = False) -> None:
+    """Display a piece; outside a notebook there is no page to show it on."""
+    from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import display
 
+    if not InteractiveShell.initialized():
+        return
     bundle = piece.bundle()
     if silent:
         bundle |= {"text/plain": "", "text/html": ""}

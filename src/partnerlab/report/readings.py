@@ -14,7 +14,7 @@ from partnerlab.panel import Panel
 from partnerlab.results import Result
 from partnerlab.show.words import plural, say_count, say_estimate, say_interval, say_list, say_not_enough, say_number, say_share
 from partnerlab.survival import HazardEstimate, SurvivalEstimate
-from partnerlab.tiers import Outside, TierHistory
+from partnerlab.tiers import Explanation, Outside, TierHistory
 from partnerlab.transitions import ForecastComparison, Movers, NoiseBaseline, TierForecast, TransitionEstimate
 
 #: Times, in periods, at which a survival curve is read out.
@@ -217,6 +217,11 @@ def _quality(result: DataQuality) -> tuple[str, ...]:
             names = [f"{row['table']}.{row['column']} ({say_count(row['rows'])} rows)" for _, row in worst.iterrows()]
             said.append(f"{plural(len(found), 'finding')} {what}, most rows in {say_list(names)}.")
     return tuple(said)
+
+
+@read_result.register(Explanation)
+def _explanation(result: Explanation) -> tuple[str, ...]:
+    return tuple(result.summary().splitlines())
 
 
 def _failed(result: Result) -> list[str]:

@@ -128,7 +128,7 @@ class Request:
 
 def load_request(
     *,
-    source: str | Path = DEMO,
+    source: str | Path | Source = DEMO,
     quarter: str = "",
     first: str = "",
     region: str = "",
@@ -143,8 +143,8 @@ def load_request(
 
     Parameters
     ----------
-    source : str or Path
-        Anything that `partnerlab.connect` opens. A relative path is looked for in the working folder and above it;
+    source : str, Path or Source
+        Anything that `partnerlab.connect` opens, or an open source. A relative path is looked for in the working folder and above it;
         the demo program is simulated when it is not there yet.
     quarter : str
         Label such as ``2026Q3``; empty for the last quarter that the data cover in full.
@@ -169,13 +169,20 @@ def load_request(
     ------
     PartnerlabError
         In one line, before anything is computed.
+
+    Examples
+    --------
+    >>> from partnerlab.intake.simulate import Truth, simulate_program
+    >>> source = simulate_program(Truth.plain(n_partners=20, n_quarters=8), seed=1).source()
+    >>> load_request(source=source, region="EMEA").segment_words
+    'region EMEA'
     """
     from partnerlab.intake import connect
     from partnerlab.panel.span import data_span, read_as_of
 
     rules = load_scheme(scheme)
     asked_indicators = load_indicators(indicators)
-    opened = connect(locate_source(str(source)))
+    opened = connect(locate_source(str(source))) if isinstance(source, str | Path) else source
     calendar = opened.program.calendar
     known_on = read_as_of(as_of or None, calendar)
     span = data_span(opened, calendar=calendar, as_of=known_on)

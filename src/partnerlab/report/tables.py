@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from partnerlab.scoring import Scores
     from partnerlab.show import Picture
     from partnerlab.spells import Spells
+    from partnerlab.tiers import Explanation
 
 #: Attributes by which groups are compared when nobody names one, in this order.
 USUAL = ("region", "partner_type", "segment", "country")
@@ -105,6 +106,11 @@ def tabulate_reasons(history: TierHistory, *, quarter: str) -> pd.DataFrame:
     counts = np.bincount(codes.astype(np.int64), minlength=len(REASONS))
     table = pd.DataFrame({"reason": list(map(str, REASONS)), "partners": counts[: len(REASONS)]})
     return table[table["partners"] > 0].sort_values("partners", ascending=False, ignore_index=True)
+
+
+def tabulate_explanation(explanation: Explanation) -> pd.DataFrame:
+    """Each condition with its value, line and gap: ``tier, condition, value, line, gap, status, meaning``."""
+    return explanation.table[["tier", "condition", "value", "line", "gap", "status", "meaning"]]
 
 
 def list_partners(history: TierHistory, *, quarter: str) -> pd.DataFrame:
