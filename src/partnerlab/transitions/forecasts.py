@@ -96,8 +96,8 @@ def quarter_correlation(steps: np.ndarray) -> tuple[np.ndarray, float]:
     Returns
     -------
     correlation : ndarray, shape (s,)
-        Intra-quarter correlation of each row, ``(X^2 / E[X^2] - 1) / (size - 1)``, at least 0 (Pearson's
-        statistic of the row against its pooled shares; Williams 1982).
+        Intra-quarter correlation of each row, ``(X^2 / E[X^2] - 1) / (size - 1)``, less what chance gives, at
+        least 0 (Pearson's statistic of the row against its pooled shares; Williams 1982).
     ratio : float
         ``X^2 / E[X^2]`` over all rows: 1 if quarters are alike; NaN if it cannot be told.
 
@@ -117,9 +117,11 @@ def quarter_correlation(steps: np.ndarray) -> tuple[np.ndarray, float]:
     seen = np.where(counted, (steps - expected) ** 2 / np.where(counted, expected, 1.0), 0.0).sum(axis=(0, 2))
     size = (at_risk**2).sum(axis=(0, 2)) / total[:, 0]
     usable = (mean > 0.5) & (size > 1)
-    excess = np.where(usable, seen / np.where(usable, mean, 1.0) - 1.0, 0.0)
+    excess = np.clip(np.where(usable, seen / np.where(usable, mean, 1.0) - 1.0, 0.0), 1e-9, None)
+    # chance alone gives an excess of sqrt(2 / df): the positive part shrinks that away (James and Stein 1961)
+    excess *= np.clip(1.0 - 2.0 / np.where(usable, mean, 1.0) / excess**2, 0.0, None)
     ratio = float(seen[usable].sum() / mean[usable].sum()) if usable.any() else np.nan
-    return np.clip(excess, 0.0, None) / np.where(usable, size - 1.0, 1.0), ratio
+    return excess / np.where(usable, size - 1.0, 1.0), ratio
 
 
 def draw_quarter(rng: np.random.Generator, shares: np.ndarray, correlation: np.ndarray) -> np.ndarray:
