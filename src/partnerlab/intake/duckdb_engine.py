@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -258,6 +259,8 @@ def open_memory() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
+    # what does not fit in memory goes to the system's temporary folder, not beside the user's files
+    connection.execute(f"SET temp_directory = '{_escape(Path(tempfile.gettempdir()) / 'partnerlab-duckdb')}'")
     return connection
 
 
