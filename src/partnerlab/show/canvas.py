@@ -71,13 +71,6 @@ class Canvas:
         options = {"ha": "left", "va": "baseline", "parse_math": False} | options
         self.figure.text(left / self.width, 1 - top / self.height, text, fontsize=size, color=colour, **options)
 
-    def paragraph(self, left: float, top: float, text: str, *, width: float, size: float = style.SMALL, colour: str = style.MUTED) -> float:
-        """Write wrapped lines from a first baseline; gives the baseline below the last."""
-        for line in wrap(text, width=width, size=size):
-            self.words(left, top, line, size=size, colour=colour)
-            top += size * 1.25
-        return top
-
 
 def text_width(text: str, *, size: float = style.BODY, weight: str = "normal") -> float:
     """Width of a line of text in points, measured in a font that is wider than what readers see."""
@@ -91,14 +84,15 @@ def text_width(text: str, *, size: float = style.BODY, weight: str = "normal") -
 def wrap(text: str, *, width: float, size: float = style.BODY, weight: str = "normal", most: int = 9) -> list[str]:
     """Break text into lines no wider than ``width``; beyond ``most`` lines, or in one long word, an ellipsis."""
     lines: list[str] = []
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines else word
+    # names of tiers may be written with underscores: they break after one
+    for word in re.split(r" |(?<=_)", text):
+        longer = f"{lines[-1]}{'' if lines[-1].endswith('_') else ' '}{word}" if lines else word
         if lines and text_width(longer, size=size, weight=weight) <= width:
             lines[-1] = longer
         else:
             lines.append(word)
     if len(lines) > most:
-        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :]).replace("_ ", "_")]
     return [shorten(line, width=width, size=size, weight=weight) for line in lines]
 
 

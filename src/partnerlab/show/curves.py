@@ -21,6 +21,8 @@ from partnerlab.survival import HazardEstimate, SurvivalEstimate
 
 #: More curves than this in one picture cannot be told apart.
 MOST_CURVES = 6
+#: Where fewer spells than this are at risk a curve is not drawn on; the table holds all of it.
+FEWEST_AT_RISK = 5
 
 
 @plot.register(SurvivalEstimate)
@@ -102,17 +104,18 @@ def plot_survival(
     time_unit : str
         What a step of time is called.
     """
-    if curve["estimate"].notna().sum() == 0:
-        raise SampleError("no curve has enough spells; nothing to draw")
     groups = list(dict.fromkeys(curve[by])) if by else [""]
     shown = groups[:MOST_CURVES]
-    curves = {str(group): (curve[curve[by] == group] if by else curve).sort_values("time") for group in shown}
+    whole = {str(group): (curve[curve[by] == group] if by else curve).sort_values("time") for group in shown}
+    curves = {name: _trusted(frame) for name, frame in whole.items()}
+    if all(frame["estimate"].isna().all() for frame in curves.values()):
+        raise SampleError(f"no curve has {FEWEST_AT_RISK} spells at risk; nothing to draw")
     colours = style.series_colours(list(curves))
-    end = float(curve["time"].max())
+    end = max(float(frame["time"].max()) for frame in curves.values())
     below = 34.0 + 14.0 * len(curves) + (10.0 if by else 0.0)
 
     def paint(canvas: Canvas) -> None:
-        left = 74.0 if by else 42.0
+        left = min(max([42.0, *(text_width(name, size=9.5, weight="bold") + 24 for name in curves if name)]), 104.0)
         right = min(max((text_width(name, size=style.SMALL) for name in curves), default=0) + 12, 92.0) if by else 16.0
         axes = canvas.axes(left, 14, canvas.width - left - right, 190)
         value_axis(axes, top=1.0, kind="share", ticks=5)
@@ -120,10 +123,10 @@ def plot_survival(
         for name, frame in curves.items():
             _step(axes, frame, colour=colours[name], end=end)
         _curve_names(canvas, axes, curves, colours, right=right)
-        _risk_table(canvas, axes, curves, colours, top=14 + 190 + 16, end=end, time_unit=time_unit)
+        _risk_table(canvas, axes, whole, colours, top=14 + 190 + 16, end=end, time_unit=time_unit)
 
     facts = [_curve_words(name, frame, _median_of(median, by, name), time_unit) for name, frame in curves.items()]
-    n = int(sum(frame["n"].max() for frame in curves.values() if len(frame)))
+    n = int(sum(frame["n"].max() for frame in whole.values() if len(frame)))
     return picture(
         paint,
         height=14 + 190 + below,
@@ -132,10 +135,18 @@ def plot_survival(
         units=f"share not yet ended, by {time_unit} since the start; n counts spells at risk at the most",
         n=n,
         period=period,
-        note=f"Bands are {100 * level:g}{words.NBSP}% intervals; numbers below are spells at risk"
+        note=f"Bands are {100 * level:g}{words.NBSP}% intervals; below: spells at risk; curves end where fewer than {FEWEST_AT_RISK} are"
         + (f". {len(groups) - MOST_CURVES} further groups are in the table" if len(groups) > MOST_CURVES else ""),
         table=curve.reset_index(drop=True),
     )
+
+
+def _trusted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cut a curve where next to nobody is at risk any more: one ending there would drop it to the floor."""
+    at_risk = frame["n"].to_numpy(dtype=np.float64)
+    # delayed entry lets the number at risk grow at first: only the tail is cut
+    enough = np.flatnonzero(at_risk >= FEWEST_AT_RISK)
+    return frame.iloc[: enough[-1] + 1] if len(enough) else frame.assign(estimate=np.nan)
 
 
 def _step(axes: object, frame: pd.DataFrame, *, colour: str, end: float) -> None:
@@ -170,8 +181,8 @@ def _risk_table(
 ) -> None:
     box = axes.get_position()
     left, right = box.x0 * canvas.width, box.x1 * canvas.width
-    steps = style.nice_ceiling(end / 5) if end > 5 else 1.0
-    places = np.arange(0, end + 1e-9, max(steps, 1.0))
+    step = next((step for step in (1, 2, 4, 8, 12, 16, 20, 40) if end / step <= 6), 80)
+    places = np.arange(0, end + 1e-9, step)
     axes.set_xticks(places, [words.say_number(place) for place in places])
     axes.spines["bottom"].set_visible(True)
     canvas.words((left + right) / 2, top + 16, f"{time_unit} since the start", ha="center", size=style.SMALL)
@@ -179,7 +190,14 @@ def _risk_table(
     for index, (name, frame) in enumerate(curves.items()):
         line = top + 16 + 15 + 14 * index
         if name:
-            canvas.words(6, line, shorten(name, width=58, size=9.5), size=9.5, colour=style.readable(colours[name]), weight="bold")
+            canvas.words(
+                6,
+                line,
+                shorten(name, width=left - 22, size=9.5, weight="bold"),
+                size=9.5,
+                colour=style.readable(colours[name]),
+                weight="bold",
+            )
         for place in places:
             at_risk = _at_risk(frame, place)
             x = left + (right - left) * place / end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -136,11 +137,19 @@ def _heat_cell(canvas: Canvas, box: tuple[float, float, float, float], cell: obj
         canvas.words(centre, top + tall / 2 + 9, "enough", size=9, ha="center", colour=style.MUTED)
         return
     mark = {1: " ▲", -1: " ▼", 0: ""}[int(cell.against)]
-    canvas.words(centre, top + 17, words.say_share(cell.estimate, unit=False) + mark, size=12.5, weight="bold", ha="center", colour=ink)
-    interval = f"{words.say_share(cell.conf_low, unit=False)}–{words.say_share(cell.conf_high, unit=False)}"
-    canvas.words(centre, top + 29, interval, size=9 if wide >= 46 else 8.5, ha="center", colour=ink)
+    say = functools.partial(words.say_share, unit=False) if wide >= 56 else _whole
+    canvas.words(centre, top + 17, say(cell.estimate) + mark, size=12.5 if wide >= 46 else 11, weight="bold", ha="center", colour=ink)
+    canvas.words(centre, top + 29, f"{say(cell.conf_low)}–{say(cell.conf_high)}", size=9, ha="center", colour=ink)
     if noisy and not np.isnan(cell.noise):
-        canvas.words(centre, top + 41, f"({words.say_share(cell.noise, unit=False)})", size=9, ha="center", colour=ink)
+        canvas.words(centre, top + 41, f"({say(cell.noise)})", size=9, ha="center", colour=ink)
+
+
+def _whole(share: float) -> str:
+    """Write a share in whole per cent, for narrow cells; still never 0 or 100 for what is only near it."""
+    percent = round(100 * share)
+    if percent == 0 and share > 0.0005:
+        return "<1"
+    return ">99" if percent == 100 and share < 0.9995 else f"{percent}"
 
 
 def _matrix_headline(cells: pd.DataFrame, *, noisy: bool) -> str:
@@ -158,7 +167,7 @@ def _matrix_headline(cells: pd.DataFrame, *, noisy: bool) -> str:
             " than noise alone would make it;"
             f" furthest above it: {_cell_words(best)}"
         )
-    stays = known[known["from_tier"] == known["to_tier"]]
+    stays = known[(known["from_tier"] == known["to_tier"]) & (known["from_tier"] != "lapsed")]
     if stays.empty:
         return f"Most frequent move: {_cell_words(known.loc[known['estimate'].idxmax()])}"
     low, high, clear = claims.furthest_apart(stays)
@@ -215,7 +224,7 @@ def _matrix_text(cell: pd.Series | None) -> str:
 
 def plot_staying(table: pd.DataFrame, *, by: str, level: float, period: str) -> Picture:
     """Draw, for each tier, the share of partners who stay a quarter, one interval for each group."""
-    stays = table[table["from_tier"] == table["to_tier"]].reset_index(drop=True)
+    stays = table[(table["from_tier"] == table["to_tier"]) & (table["from_tier"] != "lapsed")].reset_index(drop=True)
     if stays["estimate"].notna().sum() == 0:
         raise SampleError(f"no group of {by} has enough partners at risk in any tier; estimate without by=")
     tiers = list(dict.fromkeys(stays["from_tier"]))

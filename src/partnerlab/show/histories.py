@@ -54,13 +54,14 @@ def count_tiers(history: TierHistory, *, stage: str = "published") -> pd.DataFra
         ``quarter, tier, partners, came, left``, tiers in order within quarters.
     """
     codes = getattr(history, stage)
-    tiers = range(len(history.tiers))
-    here = np.stack([codes == tier for tier in tiers])
-    came, left = np.zeros(here.shape[::2], dtype=int), np.zeros(here.shape[::2], dtype=int)
-    came[:, 1:] = (here[:, :, 1:] & ~here[:, :, :-1]).sum(axis=1)
-    left[:, 1:] = (~here[:, :, 1:] & here[:, :, :-1]).sum(axis=1)
+    partners, came, left = (np.zeros((len(history.tiers), codes.shape[1]), dtype=np.int64) for _ in range(3))
+    for tier in range(len(history.tiers)):
+        here = codes == tier
+        partners[tier] = here.sum(axis=0)
+        came[tier, 1:] = (here[:, 1:] & ~here[:, :-1]).sum(axis=0)
+        left[tier, 1:] = (~here[:, 1:] & here[:, :-1]).sum(axis=0)
     frame = pd.DataFrame({"quarter": np.repeat(history.labels, len(history.tiers)), "tier": list(history.tiers) * len(history.labels)})
-    frame["partners"], frame["came"], frame["left"] = here.sum(axis=1).T.ravel(), came.T.ravel(), left.T.ravel()
+    frame["partners"], frame["came"], frame["left"] = partners.T.ravel(), came.T.ravel(), left.T.ravel()
     unknown = (codes == Outside.UNKNOWN).sum(axis=0)
     if unknown.any():
         extra = pd.DataFrame({"quarter": history.labels, "tier": "unknown", "partners": unknown, "came": 0, "left": 0})

@@ -53,7 +53,9 @@ def mean_by_period(values: np.ndarray, *, level: float = 0.95) -> dict[str, np.n
     squares = np.where(np.isfinite(values), (known - mean) ** 2, 0.0).sum(axis=0)
     error = np.sqrt(np.divide(squares, (n - 1) * n, out=np.full(len(n), np.nan), where=n > 1))
     reach = claims.critical(level) * error
-    return {"estimate": mean, "std_error": error, "conf_low": mean - reach, "conf_high": mean + reach, "n": n}
+    # a mean of what cannot be negative is not
+    floor = 0.0 if (known >= 0).all() else -np.inf
+    return {"estimate": mean, "std_error": error, "conf_low": np.maximum(mean - reach, floor), "conf_high": mean + reach, "n": n}
 
 
 def paired_change(values: np.ndarray, *, level: float = 0.95) -> tuple[float, float, float, int]:

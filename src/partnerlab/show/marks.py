@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,18 @@ if TYPE_CHECKING:
 
 
 def shown_quarters(labels: Sequence[str], *, most: int = 5) -> list[int]:
-    """Columns whose label is written: the last, and as many evenly spaced ones before it as there is room for.
+    """Give the columns whose label is written: the last, and evenly spaced ones before it, the same part of each year.
 
     Examples
     --------
-    >>> shown_quarters(["a", "b", "c", "d", "e", "f", "g"], most=4)
+    >>> shown_quarters(["2025Q1", "2025Q2", "2025Q3", "2025Q4", "2026Q1", "2026Q2", "2026Q3"], most=4)
     [0, 2, 4, 6]
+    >>> shown_quarters([f"{year}Q{quarter}" for year in (2024, 2025, 2026) for quarter in (1, 2, 3, 4)], most=4)
+    [3, 7, 11]
     """
-    step = max(1, -(-(len(labels) - 1) // max(most - 1, 1)))
+    quarterly = all(re.fullmatch(r"(FY)?\d{4}Q\d", str(label)) for label in labels)
+    steps = (1, 2, 4, 8, 12, 16, 20, 40) if quarterly else (1, 2, 3, 6, 12, 24, 60)
+    step = next((step for step in steps if (len(labels) - 1) // step + 1 <= most), len(labels))
     return sorted(range(len(labels) - 1, -1, -step))
 
 

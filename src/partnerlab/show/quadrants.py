@@ -117,7 +117,7 @@ def draw_quadrant(  # noqa: PLR0913 - a picture of two axes
     return picture(
         paint,
         height=346,
-        headline=f"{share} stand within {words.say_share(margin)} of a line in {quarter}; for them one event more or less decides the tier",
+        headline=f"{share} stand within {words.say_share(margin)} of a line in {quarter}: a small difference decides their tier",
         alt=f"Points, one for each partner in {quarter}, {x.name} across and {y.name} up, with the cut lines."
         f" {said}. {share} are near a line.",
         units=f"{x.name}; {y.name}",
@@ -125,8 +125,13 @@ def draw_quadrant(  # noqa: PLR0913 - a picture of two axes
         period=quarter,
         note="Colour is the published tier: movement rules can keep a partner in a tier on the other side of a line; shaded: near a line"
         + (f". {words.plural(hidden, 'partner')} with an unknown number not drawn" if hidden else ""),
-        table=points.reset_index(drop=True),
+        table=points.reset_index(drop=True) if len(points) <= MOST_DOTS else _totals(points),
     )
+
+
+def _totals(points: pd.DataFrame) -> pd.DataFrame:
+    """Count partners by tier and nearness to a line: what stands behind a density."""
+    return points.groupby(["tier", "borderline"], sort=True).size().rename("partners").reset_index()
 
 
 def _near(values: np.ndarray, line: float, margin: float) -> np.ndarray:
@@ -142,7 +147,7 @@ def _scale(axes: Any, which: str, values: np.ndarray, line: float) -> None:
     top = float(max(values.max(), line if np.isfinite(line) else -np.inf))
     bottom = float(min(values.min(), 0.0))
     skewed = bottom >= 0 and top > 4 * max(float(np.quantile(values, 0.9)), line if np.isfinite(line) else 0, 1e-12)
-    places = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(bottom, top)
+    places = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=bool((values == np.round(values)).all())).tick_values(bottom, top)
     if skewed:
         getattr(axes, f"set_{which}scale")("function", functions=(_root, np.square))
         places = style.nice_ceiling(top) * np.array([0, 0.01, 0.05, 0.2, 0.5, 1.0])
