@@ -63,6 +63,35 @@ def test_unknown_starts_are_left_out_and_counted():
     assert any(check.name == "Starts known" and check.detail.startswith("1 of 5") for check in curve.checks)
 
 
+def late(ended_known, ended_unknown):
+    """Forty spells under way when first seen, half of them with a known start, and twenty seen from their start."""
+    event = ["lapsed"] * ended_known + [""] * (20 - ended_known) + ["lapsed"] * ended_unknown + [""] * (20 - ended_unknown)
+    return spells(
+        entry=[3] * 20 + [0] * 40,
+        duration=[5] * 40 + [4] * 20,
+        event=event + ["lapsed"] * 20,
+        start_known=[True] * 20 + [False] * 20 + [True] * 20,
+    )
+
+
+def test_late_entries_are_used_where_known_starts_are_like_unknown_ones():
+    curve = estimate_survival(late(10, 10))
+
+    assert curve.rmst["n"].item() == 40
+
+
+def test_late_entries_are_left_out_where_known_starts_are_a_choice_of_those_who_stayed():
+    curve = estimate_survival(late(4, 18))
+
+    assert curve.rmst["n"].item() == 20
+    assert any("20% of those with a known start have ended, 90% of the others" in check.detail for check in curve.checks)
+
+
+@pytest.mark.parametrize(("asked", "used"), [(True, 40), (False, 20)])
+def test_late_entries_can_be_asked_for_or_refused(asked, used):
+    assert estimate_survival(late(4, 18), late_entry=asked).rmst["n"].item() == used
+
+
 def test_other_endings_count_as_censored_and_it_is_said():
     curve = estimate_survival(spells(duration=[1, 2, 3], event=["lapsed", "demotion", ""]), event="lapsed")
 

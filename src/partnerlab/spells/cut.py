@@ -58,6 +58,13 @@ def build_spells(
     ------
     ParameterError
         If ``of``, ``stage`` or an attribute does not exist.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"partner": ["a", "a", "b", "b", "b"], "quarter": ["2025Q2", "2025Q3", "2025Q2", "2025Q3", "2025Q4"]})
+    >>> rows = pd.concat([rows, pd.DataFrame({"partner": ["c"], "quarter": ["2025Q1"]})]).assign(tier="Gold")
+    >>> build_spells(TierHistory.from_frame(rows)).frame[["partner", "entry", "duration", "event"]].to_numpy().tolist()
+    [['a', 0, 2, 'lapsed'], ['b', 0, 2, ''], ['c', 0, 1, 'lapsed']]
     """
     label, wanted = _stays(history, of=of, stage=stage)
     kept = _whole_periods(history, of=of, include_partial=include_partial)
@@ -228,21 +235,19 @@ def _attribute_names(history: TierHistory, attributes: Sequence[str] | None) -> 
 
 def _look_back(frame: pd.DataFrame, seen: np.ndarray, late: np.ndarray, history: TierHistory, kept: slice) -> tuple[Check, ...]:
     """Say what a reader must know about how the spells were cut."""
-    unknown = int((~frame["start_known"].to_numpy() & seen).sum())
-    delayed = int((late & frame["start_known"].to_numpy() & seen).sum())
+    known = frame["start_known"].to_numpy()
+    unknown, delayed = int((~known & seen).sum()), int((late & known & seen).sum())
     partial = history.shape[1] - (kept.stop - kept.start)
     window = f"{history.calendar.label(history.first + kept.start)} to {history.calendar.label(history.first + kept.stop - 1)}"
-    return (
-        Check(
-            "Start of each spell known",
-            unknown == 0,
-            f"{unknown} of {int(seen.sum())} spells were under way when first seen and have no known start: used in calendar hazards, "
-            f"left out where time since the start counts. {delayed} more were under way with a known start and enter late.",
-        ),
-        Check(
-            "Observation window",
-            partial == 0,
-            f"{window}; {partial} partial period(s) left out. "
-            f"{int((~seen).sum())} spell(s) began in the last period and were never at risk.",
-        ),
+    starts = Check(
+        "Start of each spell known",
+        unknown == 0,
+        f"{unknown} of {int(seen.sum())} spells were under way when first seen and have no known start: used in calendar hazards, "
+        f"left out where time since the start counts. {delayed} more were under way with a known start and enter late.",
     )
+    observed = Check(
+        "Observation window",
+        partial == 0,
+        f"{window}; {partial} partial period(s) left out. {int((~seen).sum())} spell(s) began in the last period and were never at risk.",
+    )
+    return starts, observed

@@ -135,6 +135,7 @@ def estimate_survival(  # noqa: PLR0913 - each a question of its own
     shares: Sequence[float] = (0.25, 0.5, 0.75),
     min_at_risk: int = MIN_AT_RISK,
     variance: Variance = "auto",
+    late_entry: bool | None = None,
 ) -> SurvivalEstimate:
     """Estimate how long partners stay: Kaplan-Meier with delayed entry, by group.
 
@@ -160,6 +161,9 @@ def estimate_survival(  # noqa: PLR0913 - each a question of its own
         See above; 0 starts the curves at 0 whatever the risk set.
     variance : {"auto", "greenwood", "jackknife"}
         ``auto`` as described; the others whatever the spells.
+    late_entry : bool, optional
+        Use spells that were under way when first seen and have a known start. By default they are used, unless
+        so many starts are unknown, and of spells that ended so differently, that the known ones are a choice.
 
     Returns
     -------
@@ -180,7 +184,7 @@ def estimate_survival(  # noqa: PLR0913 - each a question of its own
     >>> float(curve.median["estimate"].iloc[0])
     2.5
     """
-    used, starts = known_starts(spells)
+    used, starts = known_starts(spells, late_entry)
     sample = draw_sample(used, by=by, event=event)
     clustered = uses_jackknife(sample, variance)
     z = float(critical_value(level))
@@ -191,7 +195,7 @@ def estimate_survival(  # noqa: PLR0913 - each a question of its own
     curves = [_curve(sample, sets, index, z=z, origin=origin, clustered=clustered) for index in range(sample.groups)]
     table = _stack(sample, curves)
     comparison = _compare(sample, sets, clustered) if by is not None else None
-    checks = (check_size(sample, minimum=1, unit=spells.unit), starts, conditioned, check_clusters(sample), check_competing(sample))
+    checks = (check_size(sample, minimum=1, unit=spells.unit), *starts, conditioned, check_clusters(sample), check_competing(sample))
     return SurvivalEstimate(
         estimand=_estimand(spells, by=by, event=event, origin=origin),
         table=table,

@@ -90,7 +90,7 @@ def estimate_incidence(
     sets = risksets.count_risk_sets(sample.spans, causes=max(len(sample.causes), 1), group=sample.group, groups=sample.groups)
     z = float(critical_value(level))
     pieces = [_curves(sample, sets, index, z=z, origin=origin, clustered=clustered) for index in range(sample.groups)]
-    checks = (check_size(sample, minimum=1, unit=spells.unit), starts, conditioned, check_clusters(sample))
+    checks = (check_size(sample, minimum=1, unit=spells.unit), *starts, conditioned, check_clusters(sample))
     since = f", among those who stayed {origin:g} {spells.unit}s" if origin else ""
     return IncidenceEstimate(
         estimand=f"Share of spells of {spells.of} that have ended in each way so many {spells.unit}s after the start{since}",

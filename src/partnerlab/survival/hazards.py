@@ -98,13 +98,13 @@ def estimate_hazard(spells: Spells, *, by: str | Sequence[str] = "quarter", even
     if len(axes) > 1:
         raise ParameterError(f"hazard by {' and '.join(axes)}: give at most one of {', '.join(AXES)}")
     axis = axes[0] if axes else None
-    used, starts = known_starts(spells) if axis == "tenure" else (spells, None)
+    used, starts = known_starts(spells) if axis == "tenure" else (spells, ())
     sample = draw_sample(used, by=[name for name in names if name != axis], event=event)
     cells = _count_cells(used, sample, axis)
     table = _hazard_table(sample, cells, axis=axis, names=names, level=level)
     checks = (
         check_size(sample, minimum=1, unit=spells.unit),
-        starts,
+        *starts,
         check_clusters(sample),
         check_competing(sample),
         _season(used, sample, axis),

@@ -155,14 +155,42 @@ def _groups(frame: pd.DataFrame, names: tuple[str, ...]) -> tuple[np.ndarray, li
     return group.reshape(-1), [tuple(labels[i] for labels, i in zip(values, cell, strict=True)) for cell in zip(*grid, strict=True)]
 
 
-def known_starts(spells: Spells) -> tuple[Spells, Check | None]:
-    """Leave out spells whose start is unknown, and say how many."""
-    known = spells.frame["start_known"].to_numpy(dtype=bool)
-    if known.all():
-        return spells, None
-    unknown = int((~known).sum())
-    detail = f"{unknown} of {len(known)} spells were under way when first seen, nobody knows since when: left out of this curve."
-    return spells.select(known), Check("Starts known", False, detail)
+def known_starts(spells: Spells, late_entry: bool | None = None) -> tuple[Spells, tuple[Check, ...]]:
+    """Keep the spells whose time since the start is known, and say what was left out.
+
+    Parameters
+    ----------
+    spells : Spells
+    late_entry : bool or None
+        Use spells that were under way when first seen and have a known start; None uses them unless known
+        starts turn out to be a choice of those who stayed (or left).
+    """
+    frame = spells.frame
+    known, late = frame["start_known"].to_numpy(dtype=bool), frame["entry"].to_numpy() > 0
+    if known.all() and late_entry is not False:
+        return spells, ()
+    choice = _check_choice(frame["event"].astype("str").to_numpy() != CENSORED, known, late)
+    use = late_entry if late_entry is not None else choice is None or choice.passed is not False
+    kept = known if use else known & ~late
+    unknown, dropped = int((~known).sum()), int((known & ~kept).sum())
+    told = [f"{unknown} of {len(known)} spells were under way when first seen, nobody knows since when: left out"] if unknown else []
+    told += [f"{dropped} spells that were under way when first seen are left out as well, though their start is known"] if dropped else []
+    checks = [Check("Starts known", not told, "; ".join(told) + ".")] if told else []
+    return spells.select(kept), (*checks, choice) if choice else tuple(checks)
+
+
+def _check_choice(ended: np.ndarray, known: np.ndarray, late: np.ndarray) -> Check | None:
+    """Ask whether starts are known more often for those who stayed; then a curve from known starts is too high."""
+    told, untold = ended[known & late], ended[~known]
+    if len(told) == 0 or len(untold) == 0:
+        return None
+    both = (told.sum() + untold.sum()) / (len(told) + len(untold))
+    error = np.sqrt(both * (1 - both) * (1 / len(told) + 1 / len(untold)))
+    alike = abs(told.mean() - untold.mean()) <= 1.96 * error
+    shares = f"{told.mean():.0%} of those with a known start have ended, {untold.mean():.0%} of the others"
+    detail = f"Of the spells under way when first seen, {shares}"
+    advice = "." if alike else ": those with a known start are a choice, and a curve that uses them is tilted."
+    return Check("Known starts are like unknown ones", bool(alike), detail + advice)
 
 
 def check_size(sample: Sample, *, minimum: int, unit: str) -> Check:
