@@ -131,7 +131,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(text, says):
 
 @pytest.mark.parametrize("rule", [None, 3, {}, {"any": []}, {"all": 3}, {"at_least": 4, "of": ["a > 1"]}, {"of": ["a > 1"]}, {"leads": 3}])
 def test_what_is_no_rule_is_refused(rule):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         parse_rule(rule)
 
 

@@ -37,7 +37,9 @@ def test_two_tiers_at_once_are_refused_when_the_order_is_not_known():
 
 
 def test_intervals_give_the_tier_at_the_end_of_each_quarter():
-    history = intervals(("a", "Silver", "2026-01-10", "2026-04-01"), ("a", "Gold", "2026-04-01", None), ("b", "Gold", "2026-09-30", "2026-12-31"))
+    history = intervals(
+        ("a", "Silver", "2026-01-10", "2026-04-01"), ("a", "Gold", "2026-04-01", None), ("b", "Gold", "2026-09-30", "2026-12-31")
+    )
 
     assert history.labels == ["2026Q1", "2026Q2", "2026Q3", "2026Q4"]
     assert history.names().tolist() == [["Silver", "Gold", "Gold", "Gold"], ["not yet joined", "not yet joined", "Gold", "lapsed"]]
@@ -125,7 +127,14 @@ def published(*rows: dict, values=(5, 5, 5)) -> list[str]:
 
 
 def override(**changes) -> dict:
-    given = {"partner_id": "p", "tier": "Gold", "valid_from": "2026-05-01", "valid_to": "2026-08-01", "approver": "head", "reason": "launch"}
+    given = {
+        "partner_id": "p",
+        "tier": "Gold",
+        "valid_from": "2026-05-01",
+        "valid_to": "2026-08-01",
+        "approver": "head",
+        "reason": "launch",
+    }
     return given | changes
 
 
@@ -138,7 +147,11 @@ def test_an_override_without_an_end_stays():
 
 
 def test_the_override_that_began_last_wins():
-    assert published(override(valid_to=None), override(tier="Silver", valid_from="2026-07-01", valid_to=None)) == ["Silver", "Gold", "Silver"]
+    assert published(override(valid_to=None), override(tier="Silver", valid_from="2026-07-01", valid_to=None)) == [
+        "Silver",
+        "Gold",
+        "Silver",
+    ]
 
 
 def test_overrides_of_other_schemes_and_partners_are_left_alone():
@@ -153,9 +166,12 @@ def test_an_override_to_a_tier_that_does_not_exist_is_refused():
 def test_an_upheld_appeal_is_published_with_its_own_reason():
     panel = Panel.from_frame(pd.DataFrame({"partner": "p", "quarter": ["2026Q1", "2026Q2"], "points": [5.0, 5.0]}))
     appeals = pd.DataFrame(
-        [{"partner_id": "p", "quarter": "2026Q2", "decided_at": "2026-08-01", "decision": "upheld", "granted_tier": "Gold", "valid_to": None},
-         {"partner_id": "p", "quarter": "2026Q1", "decided_at": "2026-08-01", "decision": "rejected", "granted_tier": None, "valid_to": None}]
+        [{"partner_id": "p", "quarter": "2026Q2", "decided_at": "2026-08-01", "decision": "upheld", "granted_tier": "Gold", "valid_to": None},  # noqa: E501
+         {"partner_id": "p", "quarter": "2026Q1", "decided_at": "2026-08-01", "decision": "rejected", "granted_tier": None, "valid_to": None}]  # noqa: E501
     )  # fmt: skip
     history = assign_tiers(panel, TierScheme(scheme="demo", classify=BANDS), overrides=appeals)
 
-    assert history.to_frame()[["published", "held", "reason"]].to_numpy().tolist() == [["Silver", "Silver", "as the rule says"], ["Gold", "Silver", "appeal upheld"]]
+    assert history.to_frame()[["published", "held", "reason"]].to_numpy().tolist() == [
+        ["Silver", "Silver", "as the rule says"],
+        ["Gold", "Silver", "appeal upheld"],
+    ]

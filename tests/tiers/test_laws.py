@@ -48,7 +48,7 @@ QUADRANT = {
 RELATIVE = QUADRANT | {"x": {"value": "x", "cut": {"quantile": 0.5}, "within": "region"}}
 LADDER = {
     "kind": "ladder", "else": "none",
-    "levels": [{"name": "A", "inherits": "B", "all": ["x >= 9"]}, {"name": "B", "any": ["y >= 8", "x >= 7 for 2 of 3 quarters"]}, {"name": "C", "all": ["x >= 2", "y >= 2"]}],
+    "levels": [{"name": "A", "inherits": "B", "all": ["x >= 9"]}, {"name": "B", "any": ["y >= 8", "x >= 7 for 2 of 3 quarters"]}, {"name": "C", "all": ["x >= 2", "y >= 2"]}],  # noqa: E501
 }  # fmt: skip
 BANDS = {"kind": "bands", "value": "x", "bands": [{"name": "A", "from": 9}, {"name": "B", "from": 5}, {"name": "C"}]}
 CHECKLIST = LADDER | {"levels": [LADDER["levels"][0], {"name": "B", "any": ["y >= 8", "x >= 7"]}, LADDER["levels"][2]]}
@@ -82,7 +82,9 @@ def test_order_and_names_of_partners_do_not_matter(panel, classify, movement, ra
     names = [f"q{index:02d}" for index in range(len(panel.partners))]
     random.shuffle(names)
     renamed = panel.to_frame().assign(region=np.repeat(panel.attributes["region"].to_numpy(), panel.shape[1]))
-    renamed = renamed.assign(partner=renamed["partner"].map(dict(zip(panel.partners, names, strict=True)))).drop(columns=["exposure", "partial"])
+    renamed = renamed.assign(partner=renamed["partner"].map(dict(zip(panel.partners, names, strict=True)))).drop(
+        columns=["exposure", "partial"]
+    )
     shuffled = assign(Panel.from_frame(renamed), classify, movement)
     rows = [shuffled.row(name) for name in names]
 

@@ -10,7 +10,11 @@ from partnerlab.panel.panel import Panel
 from partnerlab.periods import Calendar
 from partnerlab.tiers import REASONS, Reason, TierScheme, assign_tiers
 
-BANDS = {"kind": "bands", "value": "points", "bands": [{"name": "A", "from": 30}, {"name": "B", "from": 20}, {"name": "C", "from": 10}, {"name": "D"}]}
+BANDS = {
+    "kind": "bands",
+    "value": "points",
+    "bands": [{"name": "A", "from": 30}, {"name": "B", "from": 20}, {"name": "C", "from": 10}, {"name": "D"}],
+}
 
 
 def panel_of(values: list[float], *, joined: str = "2020-01-01", first: str = "2026Q1") -> Panel:
@@ -119,7 +123,9 @@ def test_every_tier_that_is_not_what_the_rule_says_has_a_reason():
 
 
 def test_leaving_the_program_wipes_the_memory():
-    rows = pd.DataFrame({"partner": "p", "quarter": ["2026Q1", "2026Q2", "2026Q3"], "points": [35.0, 5.0, 25.0], "state": ["active", "lapsed", "active"]})
+    rows = pd.DataFrame(
+        {"partner": "p", "quarter": ["2026Q1", "2026Q2", "2026Q3"], "points": [35.0, 5.0, 25.0], "state": ["active", "lapsed", "active"]}
+    )
     history = assign_tiers(Panel.from_frame(rows), TierScheme(scheme="demo", classify=BANDS, movement={"confirm": {"down": 2}}))
 
     assert history.names()[0].tolist() == ["A", "lapsed", "B"]

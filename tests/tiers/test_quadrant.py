@@ -68,7 +68,9 @@ def test_a_quantile_line_is_interpolated_and_listed_with_its_population():
     panel = panel_of(leads=[1, 2, 3, 5], relevance=[70.0] * 4)
     history = assign_tiers(panel, quadrant(x={"cut": {"quantile": 0.5}}))
 
-    assert history.lines.query("axis == 'x'").to_dict("records") == [{"quarter": "2026Q1", "axis": "x", "group": "all", "line": 2.5, "n": 4}]
+    assert history.lines.query("axis == 'x'").to_dict("records") == [
+        {"quarter": "2026Q1", "axis": "x", "group": "all", "line": 2.5, "n": 4}
+    ]
     assert tiers_of(history) == ["DIAMOND", "DIAMOND", "KEY", "KEY"]
 
 
@@ -114,8 +116,16 @@ def test_members_only_have_tiers():
 
 
 def test_regional_standards_move_absolute_lines_until_they_expire():
-    rows = [{"partner": p, "quarter": q, "leads": 5, "relevance": 70.0, "region": p} for p in ("north", "south") for q in ("2026Q1", "2026Q2")]
-    standard = {"where": {"region": "south"}, "set": {"many": 5}, "approved_by": "local team", "reason": "young market", "until": "2026-06-30"}
+    rows = [
+        {"partner": p, "quarter": q, "leads": 5, "relevance": 70.0, "region": p} for p in ("north", "south") for q in ("2026Q1", "2026Q2")
+    ]
+    standard = {
+        "where": {"region": "south"},
+        "set": {"many": 5},
+        "approved_by": "local team",
+        "reason": "young market",
+        "until": "2026-06-30",
+    }
     scheme = quadrant(x={"cut": {"absolute": "$many"}}, params={"many": 10}, overrides=[standard])
     history = assign_tiers(Panel.from_frame(pd.DataFrame(rows)), scheme)
 
@@ -125,7 +135,12 @@ def test_regional_standards_move_absolute_lines_until_they_expire():
 def test_the_shipped_quadrant_has_the_four_tiers_and_equal_middle():
     scheme = TierScheme.load("quadrant")
 
-    assert dict(zip(scheme.tiers, scheme.ranks, strict=True)) == {"KEY PARTNERS": 3, "UNPOLISHED DIAMONDS": 2, "GROWTH HACKERS": 2, "DEMENTORS": 1}
+    assert dict(zip(scheme.tiers, scheme.ranks, strict=True)) == {
+        "KEY PARTNERS": 3,
+        "UNPOLISHED DIAMONDS": 2,
+        "GROWTH HACKERS": 2,
+        "DEMENTORS": 1,
+    }
 
 
 def test_the_shipped_quadrant_by_hand():
@@ -139,7 +154,16 @@ def test_the_shipped_quadrant_by_hand():
     history = assign_tiers(panel, TierScheme.load("quadrant"))
 
     # leads: the 75 % quantile is 5.25; relevance: mid-ranks (2 i - 1) / 16, high from 60, so ranks 6, 7 and 8 (.69, .81, .94)
-    assert tiers_of(history) == ["DEMENTORS", "UNPOLISHED DIAMONDS", "DEMENTORS", "UNPOLISHED DIAMONDS", "DEMENTORS", "UNPOLISHED DIAMONDS", "GROWTH HACKERS", "GROWTH HACKERS"]
+    assert tiers_of(history) == [
+        "DEMENTORS",
+        "UNPOLISHED DIAMONDS",
+        "DEMENTORS",
+        "UNPOLISHED DIAMONDS",
+        "DEMENTORS",
+        "UNPOLISHED DIAMONDS",
+        "GROWTH HACKERS",
+        "GROWTH HACKERS",
+    ]
     assert history.scores.values["market_relevance"][:, 0] == pytest.approx([6.25, 93.75, 18.75, 81.25, 31.25, 68.75, 43.75, 56.25])
 
 

@@ -111,4 +111,4 @@ def test_most_answer_combinations_are_unrated_when_the_rubric_is_read_literally(
     )
     tiers = assign_tiers(Panel.from_frame(table), TierScheme.load("rating")).names()
 
-    assert 0.7 < (tiers == "UNRATED").mean() < 0.85
+    assert 0.75 < (tiers == "UNRATED").mean() < 0.85

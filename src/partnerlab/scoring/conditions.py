@@ -418,7 +418,10 @@ def _branch(key: str, value: Any, given: dict[str, Any]) -> Rule:
 def _schema() -> dict[str, Any]:
     listed = {"type": "array", "items": {}}
     tree = {"all": listed, "any": listed, "not": {}, "at_least": {"type": "integer", "minimum": 1}, "of": listed}
-    return {"anyOf": [{"type": "string"}, listed, {"type": "object", "properties": tree}], "description": "a condition, a list, or all/any/not"}
+    return {
+        "anyOf": [{"type": "string"}, listed, {"type": "object", "properties": tree}],
+        "description": "a condition, a list, or all/any/not",
+    }
 
 
 def _checked_rule(given: Any) -> Rule:

@@ -19,19 +19,19 @@ class Facts(Protocol):
         ...
 
     def number(self, name: str) -> np.ndarray:
-        """Indicator or score, shape ``(n, t)``; NaN is unknown."""
+        """Give an indicator or score, shape ``(n, t)``; NaN is unknown."""
         ...
 
     def words(self, name: str) -> np.ndarray:
-        """Attribute as text, shape ``(n,)``; None is unknown."""
+        """Give an attribute as text, shape ``(n,)``; None is unknown."""
         ...
 
     def param(self, name: str) -> float | np.ndarray:
-        """Parameter, a number or an array that broadcasts to ``(n, t)``."""
+        """Give a parameter, a number or an array that broadcasts to ``(n, t)``."""
         ...
 
     def is_attribute(self, name: str) -> bool:
-        """Whether the name is an attribute and no number."""
+        """Say whether the name is an attribute and no number."""
         ...
 
 
@@ -89,7 +89,7 @@ def _comparison(rule: Compare, facts: Facts, slack: float) -> np.ndarray:
 
 
 def line_of(rule: Compare, facts: Facts, *, slack: float = 0.0) -> float | np.ndarray:
-    """Number that a comparison is made with, moved by the margin that ``slack`` asks for."""
+    """Find the number that a comparison is made with, moved by the margin that ``slack`` asks for."""
     if isinstance(rule.line, Flag):
         return float(rule.line.value)
     if isinstance(rule.line, Words):

@@ -64,7 +64,9 @@ class Part(Spec):
     @classmethod
     def _one_known_shape(cls, given: Any) -> Any:
         if not isinstance(given, dict):
-            raise ValueError(f"write the shape as {{name: argument}}, for example {{ratio: 40}}; known: {', '.join(SHAPES)}")
+            raise ValueError(  # noqa: TRY004 - pydantic turns a ValueError into a finding
+                f"write the shape as {{name: argument}}, for example {{ratio: 40}}; known: {', '.join(SHAPES)}"
+            )
         names = [key for key in given if key != "max"]
         if len(names) != 1 or names[0] not in SHAPES:
             unknown = next((key for key in names if key not in SHAPES), "")
@@ -152,7 +154,7 @@ class Score(Spec):
     parts: tuple[Part, ...] = ()
     divide: str | None = None
     by: str | None = None
-    weights_by_goal: dict[str, dict[str, Amount]] = {}
+    weights_by_goal: dict[str, dict[str, Amount]] = pydantic.Field(default_factory=dict)
     unknown: UnknownRule = "refuse"
 
     @pydantic.model_validator(mode="after")
@@ -214,7 +216,7 @@ class Scorecard(Spec):
     ['size']
     """
 
-    params: dict[str, Amount] = {}
+    params: dict[str, Amount] = pydantic.Field(default_factory=dict)
     scores: dict[str, Score]
     goal: str | None = None
 

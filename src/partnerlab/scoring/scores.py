@@ -73,6 +73,21 @@ class PanelFacts:
         """Value of a number as written: a number, or the parameter it names."""
         return self.param(given[1:]) if isinstance(given, str) else float(given)
 
+    def scalar(self, given: Any) -> float:
+        """Value of a number as written where one number must hold for everybody.
+
+        Raises
+        ------
+        SpecError
+            If an override makes it differ between partners or periods.
+        """
+        amount = np.unique(self.amount(given))
+        if len(amount) > 1:
+            raise SpecError(
+                f"{given} differs between partners or periods, but one number is needed here; take it out of overrides", key=given
+            )
+        return float(amount[0])
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
@@ -207,10 +222,8 @@ def _divided(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 def _points(part: Part, inherited: UnknownRule, facts: PanelFacts, found: dict[str, np.ndarray]) -> np.ndarray:
     """Points of a part, shape ``(n, t)``, noted under its name in ``found``."""
     rule = part.unknown or inherited
-    if part.metric:
-        points = _shaped(part, facts)
-    else:
-        points = _joined(part, [_points(inner, rule, facts, found) for inner in part.inner], rule)
+    inner = [_points(each, rule, facts, found) for each in part.inner]
+    points = _shaped(part, facts) if part.metric else _joined(part, inner, rule)
     if part.cap is not None:
         points = np.minimum(points, facts.amount(part.cap))
     if part.requires is not None:

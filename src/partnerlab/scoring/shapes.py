@@ -58,7 +58,9 @@ def percentile(values: np.ndarray, within: str, groups: np.ndarray | None = None
     >>> percentile(np.array([[1.0], [2.0], [2.0], [5.0]]), "population").ravel().tolist()
     [0.125, 0.5, 0.5, 0.875]
     """
-    members = [np.arange(values.shape[0])] if groups is None else [np.flatnonzero(groups == code) for code in np.unique(groups[groups >= 0])]
+    members = (
+        [np.arange(values.shape[0])] if groups is None else [np.flatnonzero(groups == code) for code in np.unique(groups[groups >= 0])]
+    )
     result = np.full(values.shape, np.nan)
     for rows in members:
         for column in range(values.shape[1]):

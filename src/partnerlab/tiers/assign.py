@@ -58,11 +58,11 @@ def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overri
     ['Member', 'Gold']
     """
     if scheme.cadence != panel.calendar.cadence:
-        raise SpecError(f"{scheme.name_version} works by {scheme.cadence}, the panel by {panel.calendar.cadence}; build the panel by {scheme.cadence}")
-    if isinstance(scheme.classify, Recorded):
-        history = _take_recorded(panel, scheme, scheme.classify)
-    else:
-        history = _classify(panel, scheme)
+        raise SpecError(
+            f"{scheme.name_version} works by {scheme.cadence}, the panel by {panel.calendar.cadence}; build the panel by {scheme.cadence}"
+        )
+    recorded = isinstance(scheme.classify, Recorded)
+    history = _take_recorded(panel, scheme, scheme.classify) if recorded else _classify(panel, scheme)
     return _publish(history, ledger, overrides)
 
 
@@ -168,7 +168,7 @@ def _quadrant_target(rule: Quadrant, headed: np.ndarray, corners: np.ndarray) ->
 
 
 def _ladder_target(headed: np.ndarray, hard: np.ndarray, easy: np.ndarray, count: int) -> Any:
-    """A tier is left when the rules moved by the margin say so, upwards or downwards, in the order of the list."""
+    """Leave a tier when the rules moved by the margin say so, upwards or downwards, in the order of the list."""
     position = np.array([*range(count, 0, -1), 0, 0, 0])
 
     def target(column: int, held: np.ndarray) -> np.ndarray:
@@ -185,11 +185,15 @@ def _take_recorded(panel: Panel, scheme: TierScheme, rule: Recorded) -> TierHist
     """Take the program's own record as it stands."""
     recorded = panel.recorded
     if recorded is None:
-        raise MissingTableError(f"scheme {scheme.name_version} needs recorded tiers, but this program has no tier_history", table="tier_history")
+        raise MissingTableError(
+            f"scheme {scheme.name_version} needs recorded tiers, but this program has no tier_history", table="tier_history"
+        )
     tiers = rule.tiers or tuple(recorded.tiers)
     absent = [tier for tier in recorded.tiers if tier not in tiers]
     if absent:
-        raise SpecError(f"scheme {scheme.name_version}: the record also has tier {absent[0]!r}; add it to classify.order or unordered", tier=absent[0])
+        raise SpecError(
+            f"scheme {scheme.name_version}: the record also has tier {absent[0]!r}; add it to classify.order or unordered", tier=absent[0]
+        )
     renumbered = np.array([tiers.index(tier) for tier in recorded.tiers] + [int(Outside.UNKNOWN)], dtype=np.int8)
     codes = renumbered[recorded.codes]
     codes = np.where(codes >= 0, codes, _without_tier(codes, panel, rule))
@@ -215,7 +219,9 @@ def _without_tier(codes: np.ndarray, panel: Panel, rule: Recorded) -> np.ndarray
     if rule.without_tier == "outside":
         return outside
     unknown = np.int8(Outside.UNKNOWN)
-    return np.where(panel.state == Membership.ACTIVE, unknown, np.where(panel.state == Membership.NOT_YET, Outside.NOT_YET, Outside.LAPSED)).astype(np.int8)
+    return np.where(
+        panel.state == Membership.ACTIVE, unknown, np.where(panel.state == Membership.NOT_YET, Outside.NOT_YET, Outside.LAPSED)
+    ).astype(np.int8)
 
 
 def _held_before(panel: Panel) -> np.ndarray:

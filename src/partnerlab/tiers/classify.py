@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -92,7 +93,7 @@ class Axis(Spec):
 class _Rules(Spec):
     """What every way of classifying answers."""
 
-    rank: dict[str, int | None] = {}
+    rank: dict[str, int | None] = pydantic.Field(default_factory=dict)
 
     def rules(self) -> Iterator[tuple[str, Rule]]:
         """Give every rule with the key under which it stands."""
@@ -161,7 +162,9 @@ class Quadrant(_Rules):
     def tiers(self) -> tuple[str, ...]:
         """Tiers, best first."""
         heights = {self.cells[corner]: height for corner, height in reversed(list(zip(self.CORNERS, (3, 2, 2, 1), strict=True)))}
-        ordered = sorted(dict.fromkeys(self.cells[corner] for corner in self.CORNERS), key=lambda tier: -(self.rank.get(tier, heights[tier]) or 0))
+        ordered = sorted(
+            dict.fromkeys(self.cells[corner] for corner in self.CORNERS), key=lambda tier: -(self.rank.get(tier, heights[tier]) or 0)
+        )
         extra = [self.outside] if self.outside else []
         extra += [self.missing] if self.missing != "unknown" else []
         return tuple(dict.fromkeys([*ordered, *extra]))
@@ -291,7 +294,9 @@ class Ladder(_Rules):
             raise ValueError(f"level {twice!r} stands twice; keep one")
         for position, level in enumerate(self.levels):
             if level.inherits is not None and level.inherits not in names[position + 1 :]:
-                raise ValueError(f"level {level.name!r} inherits {level.inherits!r}, which is no lower level{nearest(level.inherits, names)}")
+                raise ValueError(
+                    f"level {level.name!r} inherits {level.inherits!r}, which is no lower level{nearest(level.inherits, names)}"
+                )
         if self.else_ is None and self.rule_of(names[-1]) != ALWAYS:
             raise ValueError(f"who meets no level? add 'else: UNRATED', or let the last level {names[-1]!r} take everybody with 'all: []'")
         self._check_rank(self.tiers)
@@ -361,7 +366,7 @@ class Bands(_Rules):
         if (starts[-1] is None) == (self.else_ is not None):
             raise ValueError("who is below the last band? leave out its 'from', or name an 'else'")
         numbers = [start for start in starts if start is not None and not isinstance(start, str)]
-        if any(higher <= lower for higher, lower in zip(numbers[:-1], numbers[1:], strict=True)):
+        if any(higher <= lower for higher, lower in itertools.pairwise(numbers)):
             raise ValueError("bands are listed best first: each must begin below the one before")
         self._check_rank(self.tiers)
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,10 +54,10 @@ def cut_axis(axis: Axis, facts: PanelFacts, rated: np.ndarray, *, name: str) -> 
     if not axis.cut.relative:
         return _fixed(values, np.asarray(facts.amount(axis.cut.absolute), dtype=float), labels, name)
     codes, groups = _grouping(axis, facts)
-    lines, sizes = quantile_lines(values, rated, codes, quantile=float(facts.amount(axis.cut.quantile)), groups=len(groups))
+    lines, sizes = quantile_lines(values, rated, codes, quantile=facts.scalar(axis.cut.quantile), groups=len(groups))
     lines = np.where(sizes >= axis.cut.min_n, lines, np.nan)
     if axis.cut.min is not None:
-        lines = np.maximum(lines, _scalar(facts.amount(axis.cut.min)))
+        lines = np.maximum(lines, facts.scalar(axis.cut.min))
     grid = np.vstack([lines, np.full(lines.shape[1], np.nan)])  # the last row is for those whose group is unknown
     return Cuts(values, grid[codes], _table(labels, name, groups, lines, sizes))
 
@@ -71,11 +70,6 @@ def _fixed(values: np.ndarray, line: np.ndarray, labels: list[str], name: str) -
     found = [(column, level) for column in range(wide.shape[1]) for level in np.unique(wide[:, column])]
     table = {"quarter": [labels[column] for column, _ in found], "axis": name, "group": [f"line {level:g}" for _, level in found]}
     return Cuts(values, wide, pd.DataFrame({**table, "line": [level for _, level in found], "n": pd.NA}).astype({"n": "Int64"}))
-
-
-def _scalar(amount: float | np.ndarray) -> float:
-    """One number; the floor of a quantile is the lowest that any region has."""
-    return float(np.min(amount))
 
 
 def _grouping(axis: Axis, facts: PanelFacts) -> tuple[np.ndarray, list[str]]:

@@ -49,7 +49,9 @@ def _codes(column: pd.Series, tiers: tuple[str, ...]) -> np.ndarray:
     strange = column[(codes < 0) & column.notna().to_numpy()]
     if len(strange):
         name = str(strange.iloc[0])
-        raise ParameterError(f"frame.tier: {len(strange)} rows have a tier such as {name!r} that is not in order{nearest(name, tiers)}", tier=name)
+        raise ParameterError(
+            f"frame.tier: {len(strange)} rows have a tier such as {name!r} that is not in order{nearest(name, tiers)}", tier=name
+        )
     return codes.astype(np.int8)
 
 
@@ -62,7 +64,9 @@ def _from_snapshots(
     seen = np.zeros((count, int(periods.max()) - first + 1), dtype=np.int32)
     np.add.at(seen, (rows, periods - first), 1)
     if (seen > 1).any() and not ordered:
-        raise ParameterError(f"{int((seen > 1).sum())} partners' quarters stand on several rows; give order= so that the highest counts, or drop rows")
+        raise ParameterError(
+            f"{int((seen > 1).sum())} partners' quarters stand on several rows; give order= so that the highest counts, or drop rows"
+        )
     table = np.full(seen.shape, np.int8(Outside.UNKNOWN))
     lowest_first = np.argsort(np.where(codes < 0, 127, codes), kind="stable")[::-1]
     table[rows[lowest_first], periods[lowest_first] - first] = codes[lowest_first]
@@ -100,7 +104,9 @@ def _refuse_overlaps(rows: np.ndarray, begins: pd.Series, stops: pd.Series) -> N
     reach = spans.groupby("row")["stops"].cummax().shift()
     overlapping = int(((spans["row"] == spans["row"].shift()) & (spans["begins"] < reach)).sum())
     if overlapping:
-        raise ParameterError(f"{overlapping} intervals overlap another of the same partner; give order= so that the highest counts, or mend them")
+        raise ParameterError(
+            f"{overlapping} intervals overlap another of the same partner; give order= so that the highest counts, or mend them"
+        )
 
 
 def _with_gaps(table: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -221,7 +221,10 @@ class TierHistory:
         """
         from partnerlab.tiers.frames import history_fields
 
-        return cls(**history_fields(frame, partner=partner, order=tuple(order), calendar=calendar or Calendar(), attributes=attributes), program=program)
+        return cls(
+            **history_fields(frame, partner=partner, order=tuple(order), calendar=calendar or Calendar(), attributes=attributes),
+            program=program,
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """Give one row per partner and period: ``partner, quarter, tier, raw, eligible, held, published, reason``."""
@@ -380,4 +383,6 @@ class TierHistory:
     def _repr_html_(self) -> str:
         shown = self.counts().pivot(index="tier", columns="quarter", values="partners").reindex([*self.tiers, Outside.UNKNOWN.label])
         body = shown.to_html(border=0)
-        return body.replace("<thead>", f"<caption>Partners in each tier, {self.scheme.name_version if self.scheme else 'from a table'}</caption><thead>", 1)
+        return body.replace(
+            "<thead>", f"<caption>Partners in each tier, {self.scheme.name_version if self.scheme else 'from a table'}</caption><thead>", 1
+        )

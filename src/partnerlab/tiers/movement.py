@@ -128,7 +128,7 @@ UNRANKED = np.int16(-1)
 
 
 def heights(ranks: Sequence[int | None]) -> np.ndarray:
-    """Steps above the lowest tier, shape ``(k + 3,)``; equal ranks are equally high.
+    """Count steps above the lowest tier, shape ``(k + 3,)``; equal ranks are equally high.
 
     Examples
     --------
@@ -257,7 +257,7 @@ def _direction(tier: np.ndarray, target: np.ndarray, height: np.ndarray) -> np.n
 
 
 def _cautious(pending: np.ndarray, target: np.ndarray, same: np.ndarray, direction: np.ndarray, height: np.ndarray) -> np.ndarray:
-    """The nearest tier that every period of the run supports: the lowest on the way up, the highest on the way down."""
+    """Find the nearest tier that every period of the run supports: the lowest on the way up, the highest on the way down."""
     further = direction * (height[target] - height[pending]) > 0
     return np.where(same & further, pending, target).astype(np.int8)
 

@@ -60,7 +60,10 @@ def upheld_appeals(appeals: pd.DataFrame, *, calendar: Calendar) -> pd.DataFrame
     """
     upheld = appeals.loc[(appeals["decision"] == "upheld") & appeals["granted_tier"].notna()]
     decided = pd.to_datetime(upheld["decided_at"], utc=True).dt.tz_localize(None)
-    begins = [day if pd.isna(label) else pd.Timestamp(calendar.start(calendar.parse(str(label)))) for label, day in zip(upheld["quarter"], decided, strict=True)]
+    begins = [
+        day if pd.isna(label) else pd.Timestamp(calendar.start(calendar.parse(str(label))))
+        for label, day in zip(upheld["quarter"], decided, strict=True)
+    ]
     return upheld.assign(tier=upheld["granted_tier"], valid_from=begins, kind="appeal")
 
 
@@ -76,11 +79,15 @@ def _checked(history: TierHistory, overrides: pd.DataFrame) -> pd.DataFrame:
     if len(strange):
         first = str(strange.iloc[0])
         hint = nearest(first, history.tiers)
-        raise ContractError(f"overrides.tier: {len(strange)} rows name a tier such as {first!r} that the scheme lacks{hint}", table="overrides")
+        raise ContractError(
+            f"overrides.tier: {len(strange)} rows name a tier such as {first!r} that the scheme lacks{hint}", table="overrides"
+        )
     rows = rows.assign(position=pd.Index(history.partners).get_indexer(rows["partner_id"].astype(str)))
     rows = rows.assign(begins=_days(rows["valid_from"], "1900-01-01"), stops=_days(rows["valid_to"], "2262-01-01"))
     kind = rows["kind"] if "kind" in rows else pd.Series("override", index=rows.index)
-    rows = rows.assign(code=pd.Index(history.tiers).get_indexer(rows["tier"]), why=np.where(kind == "appeal", Reason.APPEAL, Reason.OVERRIDE))
+    rows = rows.assign(
+        code=pd.Index(history.tiers).get_indexer(rows["tier"]), why=np.where(kind == "appeal", Reason.APPEAL, Reason.OVERRIDE)
+    )
     return rows.loc[rows["position"] >= 0].sort_values("begins", kind="stable")[["position", "code", "begins", "stops", "why"]]
 
 

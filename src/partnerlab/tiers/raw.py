@@ -136,16 +136,18 @@ def _capped(truths: list[np.ndarray], shares: list[Share | None], raw: np.ndarra
     for truth, share in zip(truths, shares, strict=True):
         mine = (truth == kleene.TRUE) & ~placed & (raw >= 0)
         if share is not None and share.cap is not None:
-            stays = _best(mine, facts.number(str(share.rank_by)), np.floor(float(facts.amount(share.cap)) * rated + kleene.TOLERANCE), share.ties)
-            truth = np.where(mine & ~stays, kleene.FALSE, truth)
-            mine = mine & stays
-        placed |= mine
-        result.append(truth)
+            room = np.floor(facts.scalar(share.cap) * rated + kleene.TOLERANCE)
+            full = mine & ~_best(mine, facts.number(str(share.rank_by)), room, share.ties)
+            placed |= mine & ~full
+            result.append(np.where(full, kleene.FALSE, truth))
+        else:
+            placed |= mine
+            result.append(truth)
     return result
 
 
 def _best(mine: np.ndarray, merit: np.ndarray, room: np.ndarray, ties: str) -> np.ndarray:
-    """The ``room`` best of each period by merit, bool ``(n, t)``; unknown merit ranks last."""
+    """Pick the ``room`` best of each period by merit, bool ``(n, t)``; unknown merit ranks last."""
     merit = np.where(mine, np.where(np.isnan(merit), -np.inf, merit), np.nan)
     stays = mine.copy()
     for column in range(mine.shape[1]):

@@ -43,8 +43,8 @@ class RegionalStandard(Spec):
     """
 
     where: dict[str, Words] = pydantic.Field(min_length=1)
-    set: dict[str, Amount] = {}
-    scale: dict[str, Amount] = {}
+    set: dict[str, Amount] = pydantic.Field(default_factory=dict)
+    scale: dict[str, Amount] = pydantic.Field(default_factory=dict)
     approved_by: str
     reason: str
     from_: date | None = pydantic.Field(default=None, alias="from")
@@ -120,15 +120,15 @@ class TierScheme(Spec):
     cadence: Literal["quarter", "month"] = "quarter"
     indicators: str = "standard"
     goal: str | None = None
-    params: dict[str, Amount | bool] = {}
+    params: dict[str, Amount | bool] = pydantic.Field(default_factory=dict)
     overrides: tuple[RegionalStandard, ...] = ()
-    scores: dict[str, Score] = {}
+    scores: dict[str, Score] = pydantic.Field(default_factory=dict)
     classify: Classify
     movement: Movement = Movement()
-    labels: dict[str, Label] = {}
-    playbook: dict[str, tuple[str | dict[str, Any], ...]] = {}
-    glossary: dict[str, str] = {}
-    audience: dict[str, Literal["internal", "partner"]] = {}
+    labels: dict[str, Label] = pydantic.Field(default_factory=dict)
+    playbook: dict[str, tuple[str | dict[str, Any], ...]] = pydantic.Field(default_factory=dict)
+    glossary: dict[str, str] = pydantic.Field(default_factory=dict)
+    audience: dict[str, Literal["internal", "partner"]] = pydantic.Field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -155,7 +155,7 @@ class TierScheme(Spec):
 
     @staticmethod
     def _point_out_nulls(document: Document) -> None:
-        """A threshold without a value is a decision that nobody took."""
+        """Refuse a threshold without a value: a decision that nobody took."""
         for name, value in (document.data.get("params") or {}).items() if isinstance(document.data.get("params"), dict) else ():
             if value is None:
                 line = document.line(("params", name))

@@ -1,0 +1,147 @@
+"""Explanations: what is missing, what is near, and that acting on them works."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from partnerlab.errors import MissingTableError, ParameterError
+from partnerlab.panel.panel import Panel
+from partnerlab.tiers import TierHistory, TierScheme, assign_tiers, explain_tier
+
+NAN = float("nan")
+LEVELS = [
+    {"name": "A", "inherits": "B", "all": ["x >= 9", "region == 'north'"]},
+    {"name": "B", "any": ["y >= 8", {"all": ["x > $some", "z <= 3"]}]},
+    {"name": "C", "all": ["x >= 2"]},
+]
+LADDER = {"kind": "ladder", "levels": LEVELS, "else": "none"}
+
+
+def history_of(classify: dict = LADDER, movement: dict | None = None, params: dict | None = None, **facts: float) -> TierHistory:
+    rows = pd.DataFrame([{"partner": "p", "quarter": "2026Q1", "region": "north", **facts}])
+    scheme = TierScheme(
+        scheme="demo", classify=classify, movement=movement or {}, params={"some": 4} | (params or {}), glossary={"x": "crosses"}
+    )
+    return assign_tiers(Panel.from_frame(rows), scheme)
+
+
+def explain(history: TierHistory):
+    return explain_tier(history, partner="p", quarter="2026Q1")
+
+
+def test_each_tier_above_lists_what_is_missing():
+    explanation = explain(history_of(x=3.0, y=0.0, z=1.0))
+
+    assert explanation.tier == "C"
+    assert explanation.missing("B")[["fact", "value", "line", "gap"]].to_numpy().tolist() == [["x", 3.0, 4.0, 1.0]]
+    assert explanation.missing("A")[["fact", "line"]].to_numpy().tolist() == [["x", 9.0], ["x", 4.0]]
+
+
+def test_under_any_the_shortest_branch_is_needed():
+    table = explain(history_of(x=2.0, y=7.0, z=9.0)).table.query("tier == 'B'")
+
+    assert dict(zip(table["condition"], table["needed"], strict=True)) == {"y >= 8": True, "x > $some": False, "z <= 3": False}
+
+
+def test_what_is_unknown_is_asked_for_and_not_failed():
+    explanation = explain(history_of(x=5.0, y=0.0, z=NAN))
+
+    assert explanation.table.query("tier == 'B' and fact == 'z'")["status"].item() == "tell us"
+    assert "tell us z" in explanation.summary()
+
+
+def test_what_is_held_lists_what_could_lose_it_nearest_first():
+    explanation = explain(history_of(x=9.5, y=20.0, z=9.0))
+
+    assert explanation.tier == "A"
+    assert explanation.at_risk()["fact"].tolist()[0] == "x"
+
+
+def test_a_margin_raises_the_value_that_moves():
+    assert explain(history_of(x=3.0, y=0.0, z=1.0, movement={"margin": 0.5})).missing("B")["to_move"].tolist() == [6.0]
+
+
+def test_the_meaning_comes_from_the_glossary():
+    assert "crosses" in explain(history_of(x=3.0, y=0.0, z=1.0)).table["meaning"].tolist()
+
+
+def test_sustained_rules_count_the_quarters():
+    classify = {"kind": "ladder", "levels": [{"name": "A", "when": "x >= 2 for 3 of 4 quarters"}], "else": "none"}
+    rows = pd.DataFrame({"partner": "p", "quarter": ["2025Q3", "2025Q4", "2026Q1"], "x": [2.0, 0.0, 2.0]})
+    history = assign_tiers(Panel.from_frame(rows), TierScheme(scheme="demo", classify=classify))
+
+    assert explain(history).table[["value", "line"]].to_numpy().tolist() == [[2.0, 3.0]]
+
+
+CELLS = {"high_high": "KEY", "low_high": "DIAMOND", "high_low": "HACKER", "low_low": "LOW"}
+QUADRANT = {"kind": "quadrant", "x": {"value": "x", "cut": {"absolute": 6}}, "y": {"value": "y", "cut": {"quantile": 0.5}}, "cells": CELLS}
+
+
+def test_a_quadrant_is_explained_by_its_axes_and_says_which_line_moves():
+    explanation = explain(history_of(QUADRANT, x=3.0, y=5.0))
+
+    assert explanation.tier == "DIAMOND"
+    assert explanation.table.query("tier == 'KEY'")[["fact", "status", "line_moves"]].to_numpy().tolist() == [
+        ["x", "not met", False],
+        ["y", "met", True],
+    ]
+
+
+def test_an_override_is_named():
+    history = assign_tiers(
+        history_of(x=3.0, y=0.0, z=1.0).scores.panel,
+        TierScheme(scheme="demo", classify=LADDER, params={"some": 4}),
+        overrides=pd.DataFrame([{"partner_id": "p", "tier": "A", "valid_from": "2026-01-01", "valid_to": None}]),
+    )
+
+    assert explain(history).summary().splitlines()[:2] == ["p is A in 2026Q1 under demo@1.", "By the data alone it would be C: override."]
+
+
+def test_recorded_tiers_and_strangers_cannot_be_explained():
+    history = TierHistory.from_frame(pd.DataFrame({"partner": ["p"], "quarter": ["2026Q1"], "tier": ["Gold"]}))
+
+    with pytest.raises(MissingTableError, match="no rule that could explain"):
+        explain(history)
+    with pytest.raises(ParameterError, match="no partner is called 'q'"):
+        explain_tier(history_of(x=1.0, y=0.0, z=0.0), partner="q", quarter="2026Q1")
+
+
+def test_the_shipped_rating_is_explained_in_plain_words():
+    scheme = TierScheme.load("rating")
+    facts = dict.fromkeys(scheme.needs(), 1.0) | {"referrals_4q": 5.0, "quarters_with_min": 3.0}
+    panel = Panel.from_frame(pd.DataFrame([{"partner": "p", "quarter": "2026Q1", **facts}]))
+
+    assert explain(assign_tiers(panel, scheme)).summary() == "p is MGP in 2026Q1 under rating@1.\nFor MVP: referrals_4q is 5, needs >= 8."
+
+
+def acted_on(facts: dict[str, float], missing: pd.DataFrame) -> dict[str, float]:
+    """Facts after somebody did what the explanation says."""
+    done = dict(facts)
+    for row in missing.to_dict("records"):
+        step = {">": 0.5, "<": -0.5}.get(row["operator"], 0.0)
+        wanted = row["line"] + step
+        now = done[row["fact"]]
+        rise = row["operator"] in (">=", ">")
+        done[row["fact"]] = wanted if np.isnan(now) else max(now, wanted) if rise else min(now, wanted)
+    return done
+
+
+NUMBER = st.one_of(st.integers(0, 12).map(float), st.just(NAN))
+ABSOLUTE = QUADRANT | {"y": {"value": "y", "cut": {"absolute": 5}, "strict": True}}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.fixed_dictionaries({"x": NUMBER, "y": NUMBER, "z": NUMBER}), st.sampled_from([LADDER, ABSOLUTE]))
+def test_acting_on_an_explanation_yields_the_tier_it_promised(facts, classify):
+    history = history_of(classify, **facts)
+    explanation = explain(history)
+    heights = dict(zip(history.tiers, history.rank, strict=True))
+
+    for tier in dict.fromkeys(explanation.table["tier"]):
+        reached = history_of(classify, **acted_on(facts, explanation.missing(tier))).names().item()
+        open_questions = (explanation.table["status"] == "tell us").any()
+        assert reached == tier or (heights.get(reached) or 0) > heights[tier] or (reached == "unknown" and open_questions)
