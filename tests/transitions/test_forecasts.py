@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.errors import ParameterError
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.transitions import compare_forecast, estimate_transitions, forecast_tiers
 from partnerlab.transitions.forecasts import quarter_correlation
 
@@ -91,6 +91,12 @@ def test_alike_quarters_pass_the_check(history):
 def test_a_quarter_that_cannot_be_forecast_is_refused(history, quarter):
     with pytest.raises(ParameterError, match=f"a forecast of {quarter} needs two quarters before it"):
         forecast_tiers(history, quarter=quarter, seed=1)
+
+
+@pytest.mark.parametrize("codes", [[[0, 1, 0, 1]] * 2, [[0, 1]] * 4, np.full((9, 4), -2)])
+def test_too_little_is_no_ground_for_a_forecast(history_of, codes):
+    with pytest.raises((SampleError, ParameterError), match=r"not enough data for a forecast|needs two quarters"):
+        forecast_tiers(history_of(codes), seed=1)
 
 
 def test_flows_by_segment_are_refused(history_of):

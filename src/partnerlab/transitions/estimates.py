@@ -290,8 +290,8 @@ def estimate_transitions(
     flow = read_states(history, stage=stage, include_partial=include_partial)
     if not flow.use.any():
         raise SampleError(
-            f"transitions need two whole quarters side by side; this history has {history.shape[1]} quarters, "
-            f"{int(np.sum(history.partial))} of them partial"
+            f"transitions need two whole quarters side by side; quarters in this history: {history.shape[1]}, "
+            f"of which partial: {int(np.sum(history.partial))}"
         )
     steps = np.flatnonzero(flow.use)
     segment, segments = segment_codes(history.attributes, None if by == "quarter" else by)

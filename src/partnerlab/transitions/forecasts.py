@@ -14,7 +14,7 @@ from partnerlab.stats.clusters import design_effects, jackknife_shares
 from partnerlab.stats.counts import flow_rows, step_counts
 from partnerlab.stats.intervals import check_level
 from partnerlab.tiers.history import Outside, TierHistory
-from partnerlab.transitions.estimates import TransitionEstimate
+from partnerlab.transitions.estimates import FEWEST_AT_RISK, FEWEST_PARTNERS, TransitionEstimate
 from partnerlab.transitions.states import LAPSED, STAGES
 
 #: State of members whose tier is not known; they count for no tier.
@@ -175,7 +175,7 @@ def forecast_tiers(
     ParameterError
         If the quarter cannot be forecast from this history, or ``flows`` are split by segment.
     SampleError
-        If there is no move to learn from.
+        If fewer than 3 partners or 5 pairs of quarters tell how partners move.
 
     Examples
     --------
@@ -195,9 +195,13 @@ def forecast_tiers(
     partial = np.asarray(history.partial, dtype=bool)[: last + 1]
     use = ~(partial[:-1] | partial[1:])
     counts = row_counts(codes, len(names), use) if flows is None else _counts_of(flows, names)
-    if not counts.any():
-        raise SampleError(f"a forecast from {history.labels[last]} needs two whole quarters side by side up to it")
-    correlation, ratio = quarter_correlation(step_counts(codes, len(names), use=use))
+    moves, partners = step_counts(codes, len(names), use=use), len(np.unique(flow_rows(codes, len(names), use=use).partner))
+    if partners < FEWEST_PARTNERS or moves.sum() < FEWEST_AT_RISK:
+        raise SampleError(
+            f"not enough data for a forecast from {history.labels[last]}: {partners} partners in two whole quarters side by side, "
+            f"{moves.sum()} pairs of quarters; {FEWEST_PARTNERS} and {FEWEST_AT_RISK} are needed"
+        )
+    correlation, ratio = quarter_correlation(moves)
     today = np.bincount(codes[:, last][codes[:, last] >= 0], minlength=len(names))
     rng = np.random.default_rng(seed)
     shares = draw_shares(rng, counts, draws)
