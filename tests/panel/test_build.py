@@ -337,3 +337,27 @@ def test_nothing_after_as_of_exists():
     assert panel.partial.tolist() == [False, False, True]
     assert panel.state[2].tolist() == [Membership.ACTIVE] * 3
     assert panel.attributes["left_at"].isna().all()
+
+
+def test_grouping_in_the_engine_and_summing_here_give_the_same_panel(monkeypatch):
+    lines = {"txn_id": [f"t{i}" for i in range(40)], "partner_id": ["a", "b", "c", "z"] * 10, "kind": ["invoice"] * 40,
+             "booked_at": pd.date_range("2025-01-01", "2025-12-20", periods=40), "quantity": [0.1 * i for i in range(40)],
+             "amount": [10.01 * i for i in range(40)]}  # fmt: skip
+    parts = _parts(*((f"d{i}", "ab"[i % 2], "sourced") for i in range(9)))
+    deals = _deals(closed_at=["2025-08-01"] * 9, status=["won", "lost", "lost"] * 3)
+    source = _source(deals=deals, deal_partners=parts, transactions=lines)
+    wanted = Indicators(indicators={
+        "size": {"from": "transactions", "statistic": "mean", "value": "quantity"},
+        "units": {"from": "transactions", "statistic": "sum", "value": "quantity"},
+        "money": {"from": "transactions", "statistic": "sum", "value": "amount", "window": 2},
+        "won": {"from": "deals", "where": "status = 'won'", "at": "closed_at"},
+        "rate": {"from": "deals", "where": "status <> 'open'", "at": "closed_at", "statistic": "share", "value": "status = 'won'"},
+    })  # fmt: skip
+    here = build_panel(source, **YEAR, indicators=wanted)
+    monkeypatch.setattr("partnerlab.panel.measure._BLOCK", 10)
+    in_blocks = build_panel(source, **YEAR, indicators=wanted)
+    monkeypatch.setattr("partnerlab.panel.measure._ordered_alike", lambda *_: False)
+    there = build_panel(source, **YEAR, indicators=wanted)
+
+    assert here.digest == in_blocks.digest == there.digest
+    assert here.values("money")[0, 1] == 400.4

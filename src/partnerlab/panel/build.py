@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from partnerlab.errors import MissingTableError, ParameterError, nearest
 from partnerlab.intake.contract import CONTRACT_VERSION
 from partnerlab.intake.rows import select_rows
 from partnerlab.intake.source import Source
 from partnerlab.panel.indicators import FRAME, Indicator, Indicators
+from partnerlab.panel.measure import measure_indicators
 from partnerlab.panel.membership import membership
 from partnerlab.panel.panel import Panel
 from partnerlab.panel.parts import Provenance, RecordedTiers, RunIn
-from partnerlab.panel.queries import MILLIONTHS, Cut, check_available, measure_query
+from partnerlab.panel.queries import Cut, check_available
 from partnerlab.panel.recorded import membership_of_stays, read_recorded
 from partnerlab.panel.span import DataSpan, data_span, local_midnight, read_as_of
-from partnerlab.panel.windows import carry_forward
 from partnerlab.periods import Calendar
 
 #: What the panel keeps of each partner.
@@ -97,7 +94,7 @@ def build_panel(
     partners, attributes = _partners(source, cut)
     recorded = read_recorded(source, partners=partners, cut=cut)
     state, exposure, said = _members(source, recorded, partners, attributes, cut, whole=calendar.bounds_date(int(reach[0]), int(reach[-1])))
-    arrays = _measure(source, wanted, partners, cut)
+    arrays = measure_indicators(source, wanted, partners=partners, cut=cut)
     covered = {name: span.covered(indicator.table, reach) for name, indicator in wanted.indicators.items() if _flows(indicator)}
     return Panel(
         partners=partners, first=int(periods[0]), calendar=calendar, indicators=wanted,
@@ -214,73 +211,6 @@ def _members(
 
 def _days(column: pd.Series) -> np.ndarray:
     return column.to_numpy().astype("datetime64[D]")
-
-
-def _measure(source: Source, wanted: Indicators, partners: np.ndarray, cut: Cut) -> dict[str, dict[str, np.ndarray]]:
-    """Arrays of every indicator; those with the same measure share one query."""
-    known = pa.array(partners)
-    arrays: dict[str, dict[str, np.ndarray]] = {"totals": {}, "counts": {}, "squares": {}}
-    done: dict[tuple[Any, ...], dict[str, np.ndarray]] = {}
-    for name, indicator in wanted.indicators.items():
-        if indicator.measure not in done:
-            found = source.run(measure_query(source, indicator, cut=cut))
-            done[indicator.measure] = dense_arrays(found, indicator, partners=known, periods=len(cut.days) - 1)
-        for field, array in done[indicator.measure].items():
-            arrays[field][name] = array
-    return arrays
-
-
-def dense_arrays(found: pa.Table, indicator: Indicator, *, partners: pa.Array, periods: int) -> dict[str, np.ndarray]:
-    """Lay the answer of an indicator's query out as partners by periods.
-
-    Parameters
-    ----------
-    found : pyarrow.Table
-        ``partner_id, period, n`` and, unless rows are only counted, ``total``; ``squares`` where asked for.
-    indicator : Indicator
-        Whose statistic decides the types.
-    partners : pyarrow.Array of string, shape (n,)
-        Rows of other partners (test partners) are passed over.
-    periods : int
-        Number of columns.
-
-    Returns
-    -------
-    mapping of str to ndarray, shape (n, periods)
-        ``totals``, ``counts`` and perhaps ``squares``.
-    """
-    rows = pc.index_in(found["partner_id"], value_set=partners.cast(found["partner_id"].type)).combine_chunks()
-    mine = rows.is_valid().to_numpy(zero_copy_only=False)
-    row = rows.fill_null(0).to_numpy()[mine]
-    cell = row.astype(np.int64) * periods + found["period"].to_numpy()[mine]
-    size = (len(partners), periods)
-
-    def lay(name: str, dtype: str, empty: float = 0) -> np.ndarray:
-        array = np.full(size[0] * size[1], empty, dtype=dtype)
-        array[cell] = found[name].to_numpy()[mine]
-        return array.reshape(size)
-
-    counts = lay("n", "int32")
-    if indicator.statistic in ("count", "active"):
-        return {"totals": counts, "counts": counts}
-    if indicator.statistic == "last":
-        value = carry_forward(lay("total", "float64", np.nan))
-        return {"totals": value, "counts": (~np.isnan(value)).astype(np.int32)}
-    if indicator.statistic in ("share", "distinct", "held"):
-        return {"totals": lay("total", "int32"), "counts": counts}
-    total = lay("total", "int64")
-    arrays = {"counts": counts, "totals": total if indicator.money or _is_whole(indicator) else total / MILLIONTHS}
-    if indicator.squares:
-        unit = 100 if indicator.money else 1 if _is_whole(indicator) else MILLIONTHS
-        told = pa.table({"squares": pc.cast(found["squares"], pa.float64())})
-        squares = np.zeros(size[0] * size[1])
-        squares[cell] = told["squares"].to_numpy()[mine] / float(unit) ** 2
-        arrays["squares"] = squares.reshape(size)
-    return arrays
-
-
-def _is_whole(indicator: Indicator) -> bool:
-    return indicator.columns[str(indicator.value)].type in ("integer", "flag")
 
 
 def _run_in(

@@ -256,7 +256,7 @@ class Panel:
         """Count the rows behind `values`: int64, shape ``(n, t)``."""
         indicator = self.indicator(name)
         _, counts, _ = self._reach_back(indicator)
-        return trailing_sum(counts, window=indicator.window)[:, -self.shape[1] :]
+        return trailing_sum(counts, window=indicator.window)[:, -self.shape[1] :].astype(np.int64)
 
     def _reach_back(self, indicator: Indicator) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Totals, counts and the unseen with as many columns before the first as the window needs."""

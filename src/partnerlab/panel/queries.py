@@ -44,6 +44,11 @@ class Cut:
     days: np.ndarray
     as_of: datetime | None = None
 
+    @property
+    def length(self) -> int:
+        """Number of periods."""
+        return len(self.days) - 1
+
     def edges(self, kind: str) -> list[exp.Expression]:
         """Literals of the edges for a column of that contract type."""
         if kind == "instant":
@@ -74,12 +79,44 @@ def measure_query(source: Source, indicator: Indicator, *, cut: Cut) -> exp.Sele
         If the source lacks a table or column without which the indicator says nothing.
     """
     check_available(source, indicator)
-    rows = _rows(source, indicator, cut)
+    rows = _rows(source, indicator, cut, (0, cut.length))
     if indicator.statistic == "held":
         return _held(rows, indicator, source, cut)
     if indicator.statistic == "last":
         return _last(rows)
     return _grouped(rows, indicator)
+
+
+def cell_query(source: Source, indicator: Indicator, *, cut: Cut, within: tuple[int, int]) -> exp.Select:
+    """Build the query that names the cell of each row, for an engine in this process that need not group.
+
+    Parameters
+    ----------
+    source, indicator, cut
+        As for `measure_query`.
+    within : (int, int)
+        First period asked for, and the one after the last.
+
+    Returns
+    -------
+    sqlglot Select
+        Of ``cell`` (place of the partner in order, times the number of periods, plus the period)
+        and, for other statistics than a count, ``value`` as a whole number.
+    """
+    place = exp.column("place", table="c", quoted=True)
+    cell = exp.cast(exp.paren(place * exp.Literal.number(cut.length) + field(_PERIOD)), "bigint")
+    chosen = [exp.alias_(cell, "cell", quoted=True), *([field(_VALUE)] if indicator.statistic != "count" and indicator.value else [])]
+    rows = _rows(source, indicator, cut, within).subquery(exp.to_identifier(ROW, quoted=True))
+    same = field(_PARTNER).eq(exp.column(_PARTNER, table="c", quoted=True))
+    return exp.select(*chosen).from_(rows).join(places(source, cut).subquery(exp.to_identifier("c", quoted=True)), on=same)
+
+
+def places(source: Source, cut: Cut) -> exp.Select:
+    """Give each partner its place in the order of ids, from 0."""
+    order = exp.Order(expressions=[exp.Ordered(this=field(_PARTNER))])
+    place = exp.Window(this=exp.RowNumber(), order=order) - exp.Literal.number(1)
+    rows = select_rows(source, "partners", columns=[_PARTNER], as_of=cut.as_of).subquery(exp.to_identifier(ROW, quoted=True))
+    return exp.select(field(_PARTNER), exp.alias_(place, "place", quoted=True)).from_(rows)
 
 
 def check_available(source: Source, indicator: Indicator) -> None:
@@ -127,7 +164,7 @@ def _is_base_amount(indicator: Indicator) -> bool:
     return indicator.value == "amount_base" and "amount" in indicator.columns
 
 
-def _rows(source: Source, indicator: Indicator, cut: Cut) -> exp.Select:
+def _rows(source: Source, indicator: Indicator, cut: Cut, within: tuple[int, int]) -> exp.Select:
     """Rows that count: ``partner_id``, ``period`` (or the interval) and ``value``."""
     present = _present(source, indicator)
     where = _condition(indicator.where, indicator, present)
@@ -138,7 +175,7 @@ def _rows(source: Source, indicator: Indicator, cut: Cut) -> exp.Select:
     clock = field(str(indicator.event_time))
     edges = cut.edges(indicator.columns[str(indicator.event_time)].type)
     chosen = [field(_PARTNER)]
-    conditions = [exp.LT(this=clock.copy(), expression=edges[-1].copy()), field(_PARTNER).is_(exp.Null()).not_()]
+    conditions = [exp.LT(this=clock.copy(), expression=edges[within[1]].copy()), field(_PARTNER).is_(exp.Null()).not_()]
     if indicator.statistic == "held":
         chosen += [field(name) for name in clocks]
     else:
@@ -146,7 +183,7 @@ def _rows(source: Source, indicator: Indicator, cut: Cut) -> exp.Select:
     if indicator.statistic == "last":
         chosen.append(exp.alias_(clock.copy(), "moment", quoted=True))
     elif indicator.statistic != "held":
-        conditions.append(exp.GTE(this=clock.copy(), expression=edges[0].copy()))
+        conditions.append(exp.GTE(this=clock.copy(), expression=edges[within[0]].copy()))
     if value is not None:
         chosen.append(exp.alias_(value, _VALUE, quoted=True))
         if indicator.statistic != "held":

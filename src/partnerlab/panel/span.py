@@ -21,9 +21,12 @@ FLOWS = ("leads", "deals", "transactions", "activities", "cases", "manager_time"
 #: Tables asked only where a program records no flow at all.
 _STATES = ("tier_history", "certifications", "partner_profile", "partners")
 
-#: A gap up to this long says nothing (holidays), nor does one that chance makes this often.
-_QUIET_DAYS = 7
+#: A gap up to so many days (holidays), or one that chance makes so often, does not make a period partial.
+_QUIET_DAYS = 7.0
 _CHANCE = 0.01
+
+#: A table that is silent for so much of a period, at its beginning or end, does not tell of the period.
+_SILENT = 0.25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,7 @@ class Stretch:
     last: float
     days: int
 
-    def is_gap(self, gap: float, *, whole: float) -> bool:
+    def is_gap(self, gap: float, *, whole: float, quiet: float = _QUIET_DAYS) -> bool:
         """Say whether so many days without a row, before the first or after the last, cannot be chance.
 
         If the table told of ``whole`` days, and its ``d`` days with rows fell anywhere
@@ -46,7 +49,7 @@ class Stretch:
         >>> busy.is_gap(30, whole=365), busy.is_gap(5, whole=365), rare.is_gap(30, whole=365)
         (True, False, False)
         """
-        return gap > _QUIET_DAYS and (1.0 - min(gap / whole, 1.0)) ** self.days < _CHANCE
+        return gap > quiet and (1.0 - min(gap / whole, 1.0)) ** self.days < _CHANCE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,8 @@ class DataSpan:
         """Say which periods a table tells of: bool, shape ``(t,)``.
 
         A period in which a table of events begins late, or ends early, by more than
-        holidays and chance explain, is not told of: what is not there is not zero.
+        a quarter of the period and more than chance explains, is not told of: what is
+        not there is not zero.
         """
         since, until = (local_midnight(day, self.calendar).timestamp() / 86_400 for day in (self.since, self.until))
         edges = self.calendar.bounds_utc(int(periods[0]), int(periods[-1])).astype(np.int64) / 86_400e6
@@ -107,7 +111,8 @@ class DataSpan:
         stretch = self.tables.get(table)
         if stretch is not None:
             gaps = np.maximum(stretch.first - opens, closes - stretch.last)
-            told &= ~np.array([stretch.is_gap(gap, whole=until - since) for gap in gaps], dtype=bool)
+            quiet = np.maximum(_SILENT * np.diff(edges), _QUIET_DAYS)
+            told &= ~np.array([stretch.is_gap(gap, whole=until - since, quiet=q) for gap, q in zip(gaps, quiet, strict=True)], dtype=bool)
         return told
 
 

@@ -20,7 +20,7 @@ def trailing_sum(values: np.ndarray, *, window: int) -> np.ndarray:
     values : ndarray, shape (n, m)
         Whole numbers stay exact (int64); others become float64.
     window : int
-        At least 1; near the left edge fewer columns are summed.
+        At least 1, which gives the values themselves; near the left edge fewer columns are summed.
 
     Returns
     -------
@@ -31,9 +31,9 @@ def trailing_sum(values: np.ndarray, *, window: int) -> np.ndarray:
     >>> trailing_sum(np.array([[1, 2, 3, 4]]), window=2).tolist()
     [[1, 3, 5, 7]]
     """
-    wide = values.astype(np.int64 if values.dtype.kind in "biu" else np.float64)
     if window == 1:
-        return wide
+        return values
+    wide = values.astype(np.int64 if values.dtype.kind in "biu" else np.float64)
     total = wide.copy()
     for back in range(1, min(window, wide.shape[1])):
         total[:, back:] += wide[:, :-back]
@@ -72,39 +72,33 @@ def indicator_values(
     if indicator.statistic == "last":
         value = totals.astype(np.float64)
         return np.where(np.isnan(value), 0.0, value) if indicator.missing == "zero" else value
-    rows = trailing_sum(counts, window=window)
     if indicator.statistic == "active":
-        value = trailing_sum(totals >= indicator.at_least, window=window).astype(np.float64)
-    elif indicator.statistic in ("mean", "share"):
-        value = _ratio(trailing_sum(totals, window=window), rows, indicator)
-    else:
-        value = trailing_sum(totals, window=window).astype(np.float64)
+        totals = totals >= indicator.at_least
+    value = trailing_sum(totals, window=window).astype(np.float64)
+    if indicator.statistic in ("mean", "share"):
+        value = _ratio(value, trailing_sum(counts, window=window), indicator)
     if indicator.money:
         value /= 100.0
-    return _blank_unknown(value, rows, indicator, unseen, told)
+    needed = max(indicator.min_n, 1 if indicator.missing == "unknown" else 0)
+    if needed and not (indicator.missing == "zero" and indicator.statistic in ("mean", "share")):
+        value[~_is_known(counts, told, needed, indicator)] = np.nan
+    if unseen is not None and unseen.any():
+        value[trailing_sum(unseen, window=window) > 0] = np.nan
+    return value
 
 
 def _ratio(top: np.ndarray, rows: np.ndarray, indicator: Indicator) -> np.ndarray:
-    empty = np.nan if indicator.missing == "unknown" else 0.0
-    value = np.full(top.shape, empty)
+    value = np.full(top.shape, np.nan if indicator.missing == "unknown" else 0.0)
     np.divide(top, rows, out=value, where=rows >= max(indicator.min_n, 1))
     return value
 
 
-def _blank_unknown(
-    value: np.ndarray, rows: np.ndarray, indicator: Indicator, unseen: np.ndarray | None, told: np.ndarray | None
-) -> np.ndarray:
-    """Set NaN where the window reaches into the unseen, has no row, or too few."""
-    if indicator.missing == "unknown" or indicator.statistic not in ("mean", "share"):
-        needed = max(indicator.min_n, 1 if indicator.missing == "unknown" else 0)
-        if needed:
-            known = rows >= needed
-            if told is not None and indicator.min_n == 0:
-                known |= trailing_sum(told, window=indicator.window) > 0
-            value[~known] = np.nan
-    if unseen is not None and unseen.any():
-        value[trailing_sum(unseen, window=indicator.window) > 0] = np.nan
-    return value
+def _is_known(counts: np.ndarray, told: np.ndarray | None, needed: int, indicator: Indicator) -> np.ndarray:
+    """Say where enough rows stand behind the window, or its value was stated outright."""
+    known = trailing_sum(counts, window=indicator.window) >= needed
+    if told is not None and indicator.min_n == 0:
+        known |= trailing_sum(told, window=indicator.window) > 0
+    return known
 
 
 def carry_forward(values: np.ndarray) -> np.ndarray:
