@@ -63,7 +63,7 @@ class Explanation:
 
     def at_risk(self) -> pd.DataFrame:
         """Conditions of the tier held that are met, the closest to their line first: what could lose the tier."""
-        mine = self.table.loc[(self.table["tier"] == self.held) & (self.table["status"] == "met") & self.table["gap"].notna()]
+        mine = self.table.loc[(self.table["tier"] == self.held) & (self.table["status"] == "met") & self.table["needed"] & self.table["gap"].notna()]
         distance = (-mine["gap"] / mine["line"].abs().clip(lower=1.0)).sort_values(kind="stable")
         return mine.loc[distance.index].reset_index(drop=True)
 
@@ -180,7 +180,7 @@ def _axis_row(axis: Axis, side: str, view: object, column: int) -> dict[str, obj
     truth = int(kleene.compare(np.array(value), line, operator))
     row = _row(f"{axis.value} {operator} {line:g}", axis.value, value, operator, line, truth)
     room = margin * abs(line) * (1 if side == "high" else -1)
-    return row | {"to_move": line + room if truth != kleene.TRUE else line, "line_moves": axis.cut.relative, "needed": True}
+    return row | {"to_move": line + room if truth != kleene.TRUE else line, "line_moves": axis.cut.relative, "needed": side == "high"}
 
 
 def _row(condition: str, fact: str, value: float, operator: str, line: float, truth: int) -> dict[str, object]:
