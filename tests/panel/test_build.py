@@ -297,6 +297,15 @@ def test_a_condition_on_an_absent_column_that_may_be_empty_still_counts():
     assert panel.totals["activities"][0].tolist() == [1, 0, 0, 0]
 
 
+def test_a_field_of_the_profile_that_nobody_filled_is_unknown_and_not_zero():
+    profile = {"partner_id": ["a"], "field": ["suggestion"], "number": [1.0], "valid_from": ["2025-05-01"]}
+    panel = build_panel(_source(partner_profile=profile), **YEAR, only=["suggestions_4q", "referred_new_mgp_4q"])
+
+    np.testing.assert_array_equal(panel.values("suggestions_4q")[1], [np.nan, 0, 0, 0])
+    assert np.isnan(panel.values("referred_new_mgp_4q")[1]).all()
+    assert panel.provenance.notes[-1] == "referred_new_mgp_4q: no row of partner_profile in these periods fulfils its condition"
+
+
 def _late_leads():
     """One lead in time, one recorded six weeks late, one whose partner was corrected."""
     return {

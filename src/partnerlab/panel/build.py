@@ -96,6 +96,7 @@ def build_panel(
     state, exposure, said = _members(source, recorded, partners, attributes, cut, whole=calendar.bounds_date(int(reach[0]), int(reach[-1])))
     arrays = measure_indicators(source, wanted, partners=partners, cut=cut)
     covered = {name: span.covered(indicator.table, reach) for name, indicator in wanted.indicators.items() if _flows(indicator)}
+    notes += _silent(wanted, arrays["counts"], covered)
     return Panel(
         partners=partners, first=int(periods[0]), calendar=calendar, indicators=wanted,
         **{field: {name: array[:, back:] for name, array in arrays[field].items()} for field in ("totals", "counts", "squares")},
@@ -159,6 +160,18 @@ def _substitutes(source: Source, indicator: Indicator) -> list[str]:
 
 def _flows(indicator: Indicator) -> bool:
     return indicator.statistic not in ("last", "held")
+
+
+def _silent(wanted: Indicators, counts: Mapping[str, np.ndarray], covered: dict[str, np.ndarray]) -> list[str]:
+    """Name the indicators without a single row; a field of the profile that nobody ever filled is unknown, not zero."""
+    notes = []
+    for name, indicator in wanted.indicators.items():
+        if counts[name].any():
+            continue
+        notes.append(f"{name}: no row of {indicator.table} in these periods fulfils its condition")
+        if name in covered and indicator.table == "partner_profile":
+            covered[name] = np.zeros_like(covered[name])
+    return notes
 
 
 def _cut(span: DataSpan, reach: np.ndarray, moment: datetime | None) -> Cut:
