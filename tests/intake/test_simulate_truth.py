@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from partnerlab.errors import ParameterError
+from partnerlab.errors import ParameterError, SpecError
 from partnerlab.intake.simulate import Portal, Tactic, Trial, Truth, simulate_program, true_effects, true_flows, true_hazards, true_survival
 from partnerlab.intake.simulate.causes import true_portal, true_trial
 from partnerlab.intake.simulate.exact import TOLERANCE, count_bands
@@ -239,3 +239,12 @@ def test_counts_vary_around_the_rates_as_poisson_counts_do(bare):
     spread = (realized.leads - expected)[expected > 0] / np.sqrt(expected[expected > 0])
     assert spread.var() == pytest.approx(1.0, abs=0.02)
     assert spread.mean() == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_truth_is_read_from_yaml_and_its_mistakes_are_named_with_their_line(tmp_path):
+    path = tmp_path / "truth.yaml"
+    path.write_text("n_partners: 50\nportal:\n  start: -1\nlaps: 0.1\n")
+    with pytest.raises(SpecError, match=r"line 4, laps: unknown key 'laps'; did you mean 'lapse'"):
+        Truth.load(path)
+    path.write_text("n_partners: 50\nregions:\n  NORTH: {share: 1, countries: [SE, NO]}\n")
+    assert Truth.load(path).regions["NORTH"].countries == ("SE", "NO")
