@@ -13,8 +13,8 @@ from partnerlab.intake import Truth, connect, simulate_program, validate
 from partnerlab.panel import Panel, build_panel
 from partnerlab.show import plot, tabulate
 from partnerlab.spells import build_spells
-from partnerlab.survival import estimate_hazard, estimate_survival
-from partnerlab.tiers import TierHistory, TierScheme, assign_tiers
+from partnerlab.survival import estimate_hazard, estimate_incidence, estimate_survival
+from partnerlab.tiers import TierHistory, TierScheme, assign_tiers, explain_tier
 from partnerlab.transitions import compare_forecast, detect_movers, estimate_noise, estimate_transitions, forecast_tiers
 
 
@@ -40,6 +40,9 @@ def road():
         "hazard": estimate_hazard(spells, by="quarter"),
         "season": estimate_hazard(spells, by="season"),
         "quality": validate(source),
+        "endings": estimate_incidence(build_spells(history, of="any tier")),
+        "endings by region": estimate_incidence(build_spells(history, of="any tier"), by="region"),
+        "explanation": explain_tier(history, partner=str(history.partners[history.published[:, -1] >= 0][0]), quarter="2026Q1"),
     }
 
 
@@ -61,6 +64,11 @@ CALLS = {
     "hazard": lambda road: plot(road["hazard"]),
     "season": lambda road: plot(road["season"]),
     "quality": lambda road: plot(road["quality"]),
+    "noise": lambda road: plot(road["noise"]),
+    "endings": lambda road: plot(road["endings"]),
+    "endings of a region": lambda road: plot(road["endings by region"], group=str(road["endings by region"].table["region"].iloc[0])),
+    "regions of an ending": lambda road: plot(road["endings by region"], cause="demotion"),
+    "explanation": lambda road: plot(road["explanation"]),
 }
 TABLES = {
     "counts": lambda road: tabulate(road["history"], rows=4),
@@ -75,6 +83,8 @@ TABLES = {
     "rmst": lambda road: tabulate(road["survival by region"], view="rmst"),
     "hazard": lambda road: tabulate(road["hazard"]),
     "quality": lambda road: tabulate(road["quality"]),
+    "endings": lambda road: tabulate(road["endings"]),
+    "explanation": lambda road: tabulate(road["explanation"]),
 }
 
 

@@ -16,9 +16,10 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.periods import Calendar
 from partnerlab.show import Picture, plot, style
 from partnerlab.show.canvas import draw, shorten, text_width, wrap
-from partnerlab.show.curves import plot_hazard, plot_survival
+from partnerlab.show.curves import plot_survival
 from partnerlab.show.flows import plot_matrix, plot_staying
 from partnerlab.show.forecasts import plot_comparison, plot_forecast
+from partnerlab.show.hazards import plot_hazard
 from partnerlab.show.histories import plot_counts
 from partnerlab.show.indicators import plot_distribution, plot_indicator
 from partnerlab.show.marks import spread_labels

@@ -143,6 +143,11 @@ def clean_svg(text: str, *, title: str, alt: str) -> str:
     return _root(float(opening[1]), float(opening[2]), title=title, alt=alt) + body[opening.end() :].strip() + "\n"
 
 
+def retitled(text: str, title: str) -> str:
+    """Give a clean SVG another title."""
+    return re.sub(r"<title>.*?</title>", lambda _: f"<title>{html.escape(title)}</title>", text, count=1, flags=re.DOTALL)
+
+
 def _root(width: float, height: float, *, title: str, alt: str) -> str:
     size = f'width="{style.SCREEN_WIDTH}" height="{height * style.SCREEN_WIDTH / width:.0f}"'
     return (

@@ -1,9 +1,8 @@
-"""Pictures of time: survival curves with their bands and at-risk table, hazards with their seasons."""
+"""Pictures of survival: curves with their bands and at-risk table."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,12 @@ from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import TIDY
 from partnerlab.show import claims, style, words
 from partnerlab.show.canvas import Canvas, shorten, text_width
-from partnerlab.show.marks import quarter_axis, spread_labels, value_axis
+from partnerlab.show.marks import spread_labels, value_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView
 from partnerlab.show.tabulation import estimates_view, tabulate
-from partnerlab.survival import HazardEstimate, SurvivalEstimate
+from partnerlab.survival import SurvivalEstimate
 
 #: More curves than this in one picture cannot be told apart.
 MOST_CURVES = 6
@@ -65,18 +64,6 @@ def _median_table(result: SurvivalEstimate, *, caption: str) -> TableView:
     return TableView(caption=said, heads=heads, rows=tuple(lines), row_heads=len(groups), numeric=numeric, frame=median)
 
 
-@plot.register(HazardEstimate)
-def _hazard(result: HazardEstimate, *, period: str = "") -> Picture:
-    groups = [key for key in result.keys if key != result.axis]
-    if result.axis is not None and groups:
-        raise ParameterError(
-            f"a hazard by {result.axis} and {words.say_list(groups)} is read as a table; estimate it by one of them to draw it"
-        )
-    return plot_hazard(
-        result.table, by=result.axis or groups[0], level=result.level, period=period or "all spells on record", estimand=result.estimand
-    )
-
-
 def plot_survival(
     curve: pd.DataFrame,
     *,
@@ -112,6 +99,7 @@ def plot_survival(
         raise SampleError(f"no curve has {FEWEST_AT_RISK} spells at risk; nothing to draw")
     colours = style.series_colours(list(curves))
     end = max(float(frame["time"].max()) for frame in curves.values())
+    origin = min(float(frame["time"].min()) for frame in curves.values())
     below = 34.0 + 14.0 * len(curves) + (10.0 if by else 0.0)
 
     def paint(canvas: Canvas) -> None:
@@ -121,9 +109,10 @@ def plot_survival(
         value_axis(axes, top=1.0, kind="share", ticks=5)
         axes.set_xlim(0, end)
         for name, frame in curves.items():
-            _step(axes, frame, colour=colours[name], end=end)
-        _curve_names(canvas, axes, curves, colours, right=right)
-        _risk_table(canvas, axes, whole, colours, top=14 + 190 + 16, end=end, time_unit=time_unit)
+            _step(axes, frame, colour=colours[name])
+        curve_names(axes, curves, colours, right=right)
+        places = time_axis(canvas, axes, top=14 + 190 + 16, end=end, time_unit=time_unit)
+        _risk_table(canvas, axes, whole, colours, top=14 + 190 + 16, end=end, places=places)
 
     facts = [_curve_words(name, frame, _median_of(median, by, name), time_unit) for name, frame in curves.items()]
     n = int(sum(frame["n"].max() for frame in whole.values() if len(frame)))
@@ -136,6 +125,7 @@ def plot_survival(
         n=n,
         period=period,
         note=f"Bands are {100 * level:g}{words.NBSP}% intervals; below: spells at risk; curves end where fewer than {FEWEST_AT_RISK} are"
+        + (f". Curves begin at {words.say_number(origin)} {time_unit}: of those who had stayed so long" if origin > 0 else "")
         + (f". {len(groups) - MOST_CURVES} further groups are in the table" if len(groups) > MOST_CURVES else ""),
         table=curve.reset_index(drop=True),
     )
@@ -149,59 +139,66 @@ def _trusted(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.iloc[: enough[-1] + 1] if len(enough) else frame.assign(estimate=np.nan)
 
 
-def _step(axes: object, frame: pd.DataFrame, *, colour: str, end: float) -> None:
+def rising_step(axes: object, frame: pd.DataFrame, *, colour: str) -> None:
+    """Draw one rising step curve with its band."""
+    time, share = frame["time"].to_numpy(dtype=np.float64), frame["estimate"].to_numpy()
+    low, high = frame["conf_low"].fillna(frame["estimate"]).to_numpy(), frame["conf_high"].fillna(frame["estimate"]).to_numpy()
+    axes.fill_between(time, low, high, step="post", color=colour, alpha=0.16, linewidth=0)
+    axes.plot(time, share, drawstyle="steps-post", color=colour, linewidth=2.0)
+
+
+def _step(axes: object, frame: pd.DataFrame, *, colour: str) -> None:
+    """Draw one falling step curve with its band, from 1 on."""
     known = frame.dropna(subset=["estimate"])
     if known.empty:
         return
     time, share = known["time"].to_numpy(dtype=np.float64), known["estimate"].to_numpy()
     low, high = known["conf_low"].fillna(known["estimate"]).to_numpy(), known["conf_high"].fillna(known["estimate"]).to_numpy()
-    if time[0] > 0:
+    if time[0] > 0 and share[0] < 1:
         time, share, low, high = np.r_[0.0, time], np.r_[1.0, share], np.r_[1.0, low], np.r_[1.0, high]
     axes.fill_between(time, low, high, step="post", color=colour, alpha=0.16, linewidth=0)
     axes.plot(time, share, drawstyle="steps-post", color=colour, linewidth=2.0)
 
 
-def _curve_names(canvas: Canvas, axes: object, curves: dict[str, pd.DataFrame], colours: dict[str, str], *, right: float) -> None:
+def curve_names(axes: object, curves: dict[str, pd.DataFrame], colours: dict[str, str], *, right: float, top: float = 1.0) -> None:
+    """Write each curve's name beside its end."""
     named = {name: frame.dropna(subset=["estimate"]) for name, frame in curves.items() if name}
     named = {name: frame for name, frame in named.items() if len(frame)}
-    if not named:
-        return
     ends = [float(frame["estimate"].iloc[-1]) for frame in named.values()]
-    places = spread_labels(ends, gap=0.07, low=0.02, high=0.98)
+    places = spread_labels(ends, gap=0.07 * top, low=0.02 * top, high=0.98 * top)
     for name, place in zip(named, places, strict=True):
         axes.annotate(
-            shorten(name, width=right - 8, size=style.SMALL), (1.0, place), xycoords=("axes fraction", "data"), xytext=(5, 0),
-            va="center", fontsize=style.SMALL, color=style.readable(colours[name]), weight="bold", textcoords="offset points",
-            annotation_clip=False,
+            shorten(name, width=right - 8, size=style.SMALL, weight="bold"), (1.0, place), xycoords=("axes fraction", "data"),
+            xytext=(5, 0), textcoords="offset points", va="center", annotation_clip=False,
+            fontsize=style.SMALL, color=style.readable(colours[name]), weight="bold",
         )  # fmt: skip
 
 
-def _risk_table(
-    canvas: Canvas, axes: object, curves: dict[str, pd.DataFrame], colours: dict[str, str], *, top: float, end: float, time_unit: str
-) -> None:
+def time_axis(canvas: Canvas, axes: object, *, top: float, end: float, time_unit: str) -> np.ndarray:
+    """Write whole numbers of periods below; gives their places."""
     box = axes.get_position()
-    left, right = box.x0 * canvas.width, box.x1 * canvas.width
     step = next((step for step in (1, 2, 4, 8, 12, 16, 20, 40) if end / step <= 6), 80)
     places = np.arange(0, end + 1e-9, step)
     axes.set_xticks(places, [words.say_number(place) for place in places])
     axes.spines["bottom"].set_visible(True)
-    canvas.words((left + right) / 2, top + 16, f"{time_unit} since the start", ha="center", size=style.SMALL)
+    canvas.words((box.x0 + box.x1) / 2 * canvas.width, top + 16, f"{time_unit} since the start", ha="center", size=style.SMALL)
+    return places
+
+
+def _risk_table(
+    canvas: Canvas, axes: object, curves: dict[str, pd.DataFrame], colours: dict[str, str], *, top: float, end: float, places: np.ndarray
+) -> None:
+    """Write below each place on the axis how many are at risk, a line for each curve."""
+    box = axes.get_position()
+    left, right = box.x0 * canvas.width, box.x1 * canvas.width
     canvas.words(6, top + 16, "at risk", size=style.SMALL, colour=style.MUTED)
     for index, (name, frame) in enumerate(curves.items()):
         line = top + 16 + 15 + 14 * index
         if name:
-            canvas.words(
-                6,
-                line,
-                shorten(name, width=left - 22, size=9.5, weight="bold"),
-                size=9.5,
-                colour=style.readable(colours[name]),
-                weight="bold",
-            )
+            said = shorten(name, width=left - 22, size=9.5, weight="bold")
+            canvas.words(6, line, said, size=9.5, colour=style.readable(colours[name]), weight="bold")
         for place in places:
-            at_risk = _at_risk(frame, place)
-            x = left + (right - left) * place / end
-            canvas.words(x, line, words.say_count(at_risk), size=9.5, ha="center")
+            canvas.words(left + (right - left) * place / end, line, words.say_count(_at_risk(frame, place)), size=9.5, ha="center")
 
 
 def _at_risk(frame: pd.DataFrame, time: float) -> float:
@@ -248,9 +245,10 @@ def _survival_headline(curves: dict[str, pd.DataFrame], median: pd.DataFrame | N
         found = _median_of(median, by, name)
         if found is not None and np.isfinite(found["estimate"]):
             return f"Half have ended after {_median_words(found, time_unit)}"
-        time = min(4.0, float(frame["time"].max()))
+        time = min(float(frame["time"].min()) + 4.0, float(frame["time"].max()))
         return f"{_share_at(frame, time)} remain after {words.say_number(time)} {time_unit}"
-    time = min(4.0, *(float(frame["time"].max()) for frame in known.values()))
+    start = max(float(frame["time"].min()) for frame in known.values())
+    time = min(start + 4.0, *(float(frame["time"].max()) for frame in known.values()))
     rows = {name: _row_at(frame, time) for name, frame in known.items()}
     low, high = min(rows, key=lambda name: rows[name]["estimate"]), max(rows, key=lambda name: rows[name]["estimate"])
     if claims.furthest_apart(pd.DataFrame(rows).T.astype({"estimate": float, "conf_low": float, "conf_high": float}))[2]:
@@ -270,81 +268,3 @@ def _row_at(frame: pd.DataFrame, time: float) -> pd.Series:
 def _share_at(frame: pd.DataFrame, time: float) -> str:
     row = _row_at(frame, time)
     return f"{words.say_share(row['estimate'])} ({words.say_interval(row['conf_low'], row['conf_high'], kind='share')})"
-
-
-def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, estimand: str) -> Picture:
-    """Draw a hazard as dots with upright intervals: by calendar quarter (seasons show), by tenure, or by group.
-
-    Parameters
-    ----------
-    hazard : DataFrame
-        Key column ``by``, then ``estimate, conf_low, conf_high, n``.
-    by : str
-        What is along the axis.
-    level : float
-        Coverage of the intervals.
-    period, estimand : str
-        Data period; what the hazard is.
-    """
-    known = hazard.dropna(subset=["estimate"]).reset_index(drop=True)
-    if known.empty:
-        raise SampleError(f"no {by} has enough spells at risk; nothing to draw")
-    labels = [_label(value) for value in hazard[by]]
-
-    def paint(canvas: Canvas) -> None:
-        axes = canvas.axes(44, 14, canvas.width - 56, 170)
-        top = style.nice_ceiling(float(np.nanmax(hazard["conf_high"].fillna(hazard["estimate"]).to_numpy())) * 1.02)
-        value_axis(axes, top=min(top, 1.0), kind="share", ticks=5)
-        _seasons(axes, labels, height=min(top, 1.0))
-        for place, row in enumerate(hazard.itertuples()):
-            if np.isnan(row.estimate):
-                axes.plot([place], [0], "x", color=style.MUTED, markersize=5, clip_on=False)
-                continue
-            axes.plot([place, place], [row.conf_low, row.conf_high], color=style.ACCENT, linewidth=2.2, solid_capstyle="butt", alpha=0.55)
-            axes.plot([place], [row.estimate], "o", color=style.ACCENT, markersize=5.5)
-        quarter_axis(axes, labels, most=5 if len(labels[0]) > 3 else 10)
-        canvas.words(44 + (canvas.width - 56) / 2, 14 + 170 + 30, by.replace("_", " "), ha="center", size=style.SMALL)
-
-    low, high, clear = claims.furthest_apart(known, level=level)
-    return picture(
-        paint,
-        height=14 + 170 + 38,
-        headline=_hazard_headline(high, low, by, clear=clear),
-        alt=f"Dots with intervals: {estimand.rstrip('.')}. "
-        f"Highest {_place(high, by)}: {_rate(high)}; lowest {_place(low, by)}: {_rate(low)}.",
-        units="share of the spells at risk that end in the period; n counts spell-periods at risk",
-        n=int(hazard["n"].sum()),
-        period=period,
-        note=f"Bars are {100 * level:g}{words.NBSP}% intervals"
-        + ("; crosses mark periods with not enough data" if len(known) < len(hazard) else ""),
-        table=hazard.reset_index(drop=True),
-    )
-
-
-def _seasons(axes: object, labels: Sequence[str], *, height: float) -> None:
-    """Shade every last quarter of a year, so that renewal seasons can be seen."""
-    for place, label in enumerate(labels):
-        if label.endswith("Q4"):
-            axes.axvspan(place - 0.5, place + 0.5, color=style.GRID, alpha=0.55, linewidth=0, zorder=0)
-    if any(label.endswith("Q4") for label in labels):
-        place = next(index for index, label in enumerate(labels) if label.endswith("Q4"))
-        axes.text(place, height * 1.01, "Q4", ha="center", va="bottom", fontsize=9.5, color=style.MUTED)
-
-
-def _label(value: object) -> str:
-    """Write a tenure as a whole number, though a column of floats may hold it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _place(row: pd.Series, by: str) -> str:
-    return f"at {by} {_label(row[by])}" if by == "tenure" else f"in {_label(row[by])}"
-
-
-def _rate(row: pd.Series) -> str:
-    return words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="share")
-
-
-def _hazard_headline(high: pd.Series, low: pd.Series, by: str, *, clear: bool) -> str:
-    if clear:
-        return f"The share that ends is highest {_place(high, by)}, {_rate(high)}, and lowest {_place(low, by)}, {_rate(low)}"
-    return f"No clear difference by {by.replace('_', ' ')}: between {_rate(low)}, and {_rate(high)}"

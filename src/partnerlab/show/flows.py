@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 
@@ -10,13 +11,13 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.show import claims, style, words
-from partnerlab.show.canvas import Canvas, text_width, wrap
+from partnerlab.show.canvas import Canvas, retitled, text_width, wrap
 from partnerlab.show.marks import interval_mark, reach_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView
 from partnerlab.show.tabulation import estimates_view, tabulate
-from partnerlab.transitions import TransitionEstimate
+from partnerlab.transitions import NoiseBaseline, TransitionEstimate
 
 
 @plot.register(TransitionEstimate)
@@ -27,6 +28,14 @@ def _transitions(result: TransitionEstimate, *, group: str | None = None, period
         return plot_staying(result.table, by=segments[0], level=result.level, period=period)
     cells = pick_group(result.table, segments, group)
     return plot_matrix(cells, level=result.level, period=period, among=group or "")
+
+
+@plot.register(NoiseBaseline)
+def _noise(result: NoiseBaseline, *, period: str = "") -> Picture:
+    drawn = plot_matrix(result.table, level=result.level, period=period or "all pairs of neighbouring quarters, drawn again")
+    moved = result.moved.iloc[0]
+    said = f"{_stay(moved)} of partners would change tier in a quarter by noise alone"
+    return dataclasses.replace(drawn, headline=said, drawing=retitled(drawn.drawing, said))
 
 
 @tabulate.register(TransitionEstimate)

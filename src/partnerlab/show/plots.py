@@ -23,7 +23,10 @@ DRAWN_IN = {
     "TierForecast": "forecasts",
     "ForecastComparison": "forecasts",
     "SurvivalEstimate": "curves",
-    "HazardEstimate": "curves",
+    "HazardEstimate": "hazards",
+    "IncidenceEstimate": "endings",
+    "NoiseBaseline": "flows",
+    "Explanation": "explanations",
     "DataQuality": "quality",
 }
 

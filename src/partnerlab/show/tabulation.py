@@ -22,6 +22,8 @@ ESTIMATES = {
     "NoiseBaseline": "share",
     "SurvivalEstimate": "share",
     "HazardEstimate": "share",
+    "IncidenceEstimate": "share",
+    "ForecastComparison": "count",
     "Movers": "share",
     "TierForecast": "count",
 }
