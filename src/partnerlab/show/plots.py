@@ -37,7 +37,7 @@ def plot(result: Any, **options: Any) -> Picture:
 
     Parameters
     ----------
-    result : Panel, Scores, TierHistory, TransitionEstimate, Movers, TierForecast, SurvivalEstimate, HazardEstimate or DataQuality
+    result : Panel, Scores, TierHistory, Explanation, DataQuality, or any of the house's results
         What to draw.
     **options
         What to show of it, see the drawing's own parameters: ``indicator=`` for a panel,
@@ -59,7 +59,7 @@ def plot(result: Any, **options: Any) -> Picture:
     --------
     >>> plot(42)
     Traceback (most recent call last):
-    partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes DataQuality, ForecastComparison, ...
+    partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes DataQuality, Explanation, ...
     """
     for kind in type(result).__mro__:
         room = DRAWN_IN.get(kind.__name__)

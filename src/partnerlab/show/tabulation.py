@@ -35,7 +35,7 @@ def tabulate(result: Any, **options: Any) -> TableView:
 
     Parameters
     ----------
-    result : Result, DataFrame, TierHistory or DataQuality
+    result : Result, DataFrame, TierHistory, Explanation or DataQuality
         What to write.
     **options
         ``caption=`` (needed for a bare DataFrame), ``rows=`` to show at most so many rows, ``kinds=`` to say what the
