@@ -12,9 +12,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.spells import Spells
-from partnerlab.stats import risksets
-from partnerlab.survival import estimate_hazard, estimate_incidence, estimate_survival
-from partnerlab.survival.sample import draw_sample
+from partnerlab.survival import compare_survival, estimate_hazard, estimate_incidence, estimate_survival
 
 HERE = Path(__file__).parent / "survival"
 TOLERANCE = 1e-9
@@ -91,25 +89,34 @@ def _statistic(values, group):
     return rows.loc[rows["group"] == group, "value"].item()
 
 
-@pytest.mark.parametrize(("group", "rho"), [("right", 0.0), ("peto", 1.0)])
-def test_log_rank_family_equals_survdiff(values, first, group, rho):
-    sample = draw_sample(first.select(first.frame["entry"] == 0), by="region")
-    sets = risksets.count_risk_sets(sample.spans._replace(cause=np.minimum(sample.cause, 0)), group=sample.group, groups=3)
-
-    assert risksets.log_rank(sets.at_risk, sets.ended, rho=rho).statistic == pytest.approx(_statistic(values, group), rel=TOLERANCE)
-
-
-def test_stratified_log_rank_equals_survdiff(values, first):
+@pytest.mark.parametrize(
+    ("group", "asked"),
+    [("right", {}), ("peto", {"weights": "peto"}), ("stratified", {"strata": "odd"})],
+    ids=["log-rank", "peto", "stratified"],
+)
+def test_log_rank_family_equals_survdiff(values, first, group, asked):
     late = first.select(first.frame["entry"] == 0)
-    odd = late.frame["partner"].str[3].astype(int).to_numpy() % 2
-    sample = draw_sample(late, by="region")
-    cause = np.minimum(sample.cause, 0)
-    # both strata on one grid of groups: stratum x region
-    sets = risksets.count_risk_sets(sample.spans._replace(cause=cause), group=odd * 3 + sample.group, groups=6)
+    odd = late.frame["partner"].str[3].astype(int) % 2
+    told = Spells.from_frame(late.to_frame().assign(odd=odd))
 
-    test = risksets.log_rank(sets.at_risk.reshape(2, 3, -1), sets.ended.reshape(2, 3, -1))
+    test = compare_survival(told, by="region", **asked).test
 
-    assert test.statistic == pytest.approx(_statistic(values, "stratified"), rel=TOLERANCE)
+    assert test["statistic"].item() == pytest.approx(_statistic(values, group), rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("which", ["first", "all"])
+def test_clustered_or_not_the_comparison_gives_the_same_test_as_the_curves(values, first, every, which):
+    test = compare_survival(first if which == "first" else every, by="region", min_at_risk=0).test
+
+    assert test["statistic"].item() == pytest.approx(_statistic(values, "entry" if which == "first" else "clustered"), rel=TOLERANCE)
+
+
+def test_difference_of_restricted_means_has_the_root_of_both_variances(values, first):
+    table = compare_survival(first, by="region", tau=12, min_at_risk=0).table.set_index("region")
+    theirs = values.loc["rmst"].pivot(index="group", columns="quantity", values="value")
+
+    assert table.loc["south", "estimate"] == pytest.approx(theirs.loc["south", "estimate"] - theirs.loc["north", "estimate"], rel=TOLERANCE)
+    assert table.loc["south", "std_error"] == pytest.approx(np.hypot(*theirs.loc[["north", "south"], "std_error"]), rel=TOLERANCE)
 
 
 def test_log_rank_with_delayed_entry_equals_mantel_haenszel_over_risk_sets(values, first):

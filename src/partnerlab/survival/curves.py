@@ -191,7 +191,7 @@ def estimate_survival(  # noqa: PLR0913 - each a question of its own
     origin, conditioned = start_of_curves(sample, min_at_risk)
     sample = sample.rows(sample.duration > origin) if origin > 0 else sample
     sets = _all_causes(sample)
-    limit = _limit(sets, tau, origin, min_at_risk)
+    limit = limit_of_means(sets, tau, origin, min_at_risk)
     curves = [_curve(sample, sets, index, z=z, origin=origin, clustered=clustered) for index in range(sample.groups)]
     table = _stack(sample, curves)
     comparison = _compare(sample, sets, clustered) if by is not None else None
@@ -233,7 +233,7 @@ def start_of_curves(sample: Sample, min_at_risk: int) -> tuple[float, Check | No
     return origin, Check("Start of the curve", False, detail)
 
 
-def _limit(sets: risksets.RiskSets, tau: float | None, origin: float, min_at_risk: int) -> float:
+def limit_of_means(sets: risksets.RiskSets, tau: float | None, origin: float, min_at_risk: int) -> float:
     """Limit of the restricted mean."""
     if tau is not None:
         if not tau > origin:

@@ -212,20 +212,22 @@ def _repeat_squares(
 
 def _pooled(sample: Sample, exposure: np.ndarray, ends_at: np.ndarray, places: list) -> _Cells:
     """Count cells to which one spell gives many trials, exposure of shape ``(n, m)``."""
-    groups, width = sample.groups, exposure.shape[1]
-    owner, unit = np.unique(sample.partner * groups + sample.group, return_inverse=True)
-    lane = owner % groups
+    groups = sample.groups
+    owner, unit = np.unique(sample.partner * groups + sample.group, return_inverse=True) if groups > 1 else (None, sample.partner)
     hits = np.zeros(exposure.shape)
     ended = np.flatnonzero(sample.cause != CENSORED)
     hits[ended, ends_at[ended]] = 1
-    trials_of, hits_of = (sum_by_cluster(values.astype(float), unit.reshape(-1)) for values in (exposure, hits))
-    at_risk, events, partners, squares = (np.zeros((groups, width)) for _ in range(4))
-    np.add.at(at_risk, lane, trials_of)
-    np.add.at(events, lane, hits_of)
-    np.add.at(partners, lane, trials_of > 0)
+    trials_of, hits_of = (sum_by_cluster(values, unit.reshape(-1)) for values in (exposure, hits))
+    lane = np.zeros(len(trials_of), dtype=np.int64) if owner is None else owner % groups
+    at_risk, events, partners = (_by_lane(values, lane, groups) for values in (trials_of, hits_of, trials_of > 0))
     hazard = np.divide(events, at_risk, out=np.zeros(at_risk.shape), where=at_risk > 0)
-    np.add.at(squares, lane, (hits_of - hazard[lane] * trials_of) ** 2)
+    squares = _by_lane((hits_of - hazard[lane] * trials_of) ** 2, lane, groups)
     return _Cells(at_risk=at_risk, events=events, partners=partners, squares=squares, places=places)
+
+
+def _by_lane(values: np.ndarray, lane: np.ndarray, groups: int) -> np.ndarray:
+    """Add the rows of each group, shape ``(groups, m)``."""
+    return np.stack([np.bincount(lane, weights=column, minlength=groups) for column in values.T], axis=1)
 
 
 def _hazard_table(sample: Sample, cells: _Cells, *, axis: str | None, names: tuple[str, ...], level: float) -> pd.DataFrame:

@@ -196,7 +196,7 @@ def _check_choice(ended: np.ndarray, known: np.ndarray, late: np.ndarray) -> Che
 def check_size(sample: Sample, *, minimum: int, unit: str) -> Check:
     """Say whether there is enough to estimate anything."""
     events = int((sample.cause != NO_CAUSE).sum())
-    n, partners = len(sample), len(np.unique(sample.partner))
+    n, partners = len(sample), int((np.bincount(sample.partner) > 0).sum()) if len(sample) else 0
     detail = f"{n} spells of {partners} partners, {events} endings seen"
     if n < minimum:
         return Check("Enough spells", False, f"not enough data (n = {n}): {detail}.")
