@@ -29,10 +29,8 @@ def _explanation(explanation: Explanation) -> Picture:
 def _explanation_table(explanation: Explanation, *, caption: str = "", rows: int | None = None) -> TableView:
     kinds = {"tier": "text", "condition": "text", "meaning": "text", "value": "number", "line": "number", "gap": "number"}
     kinds |= {"status": "text", "trust": "text"}
-    said = (
-        caption
-        or f"{explanation.partner} in {explanation.quarter} ({explanation.tier}): conditions of its tier and those above, {explanation.scheme}"
-    )
+    whom = f"{explanation.partner} in {explanation.quarter} ({explanation.tier})"
+    said = caption or f"{whom}: conditions of its tier and those above, {explanation.scheme}"
     shown = explanation.table.head(rows) if rows else explanation.table
     heads = {"gap": "still missing", "trust": "whose word"}
     # a condition that is met has nothing missing
