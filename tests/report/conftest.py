@@ -44,14 +44,14 @@ def toy(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def outcomes(toy, tmp_path_factory):
-    """Two pages of the toy notebook, executed once: one whole, one that fails halfway."""
+    """Four pages of the toy notebook, their kernels started at one moment: three whole, one that fails halfway."""
     from partnerlab.report.execution import Page, execute_pages
 
     folder = tmp_path_factory.mktemp("pages")
     pages = [
         Page(slug=slug, title=slug, group="toy", notebook=toy, parameters={"region": region, "quarter": "2026Q3"})
-        for slug, region in (("norway", "NO"), ("fails", "FAIL"))
+        for slug, region in (("norway", "NO"), ("fails", "FAIL"), ("agent", "007"), ("third", "3"))
     ]
     seen = []
-    found = {outcome.page.slug: outcome for outcome in execute_pages(pages, folder=folder, jobs=2, watch=seen.append)}
+    found = {outcome.page.slug: outcome for outcome in execute_pages(pages, folder=folder, jobs=4, watch=seen.append)}
     return found, seen, folder

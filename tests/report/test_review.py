@@ -1,0 +1,112 @@
+"""Page one is written from results: every word as strong as its numbers, nothing made up where data are absent."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab.errors import ParameterError
+from partnerlab.panel import Membership, Panel
+from partnerlab.report.attempts import Unavailable
+from partnerlab.report.review import build_review, count_quarters
+from partnerlab.tiers import TierScheme, assign_tiers
+
+SCHEME = TierScheme(scheme="demo", classify={"kind": "bands", "value": "leads", "bands": [{"name": "Gold", "from": 5}, {"name": "Member"}]})
+
+
+def make_panel(leads, state=None):
+    """A panel of one indicator, leads, shape (n, t), in 2025Q1 and after."""
+    leads = np.asarray(leads)
+    quarters = ["2025Q1", "2025Q2", "2025Q3", "2025Q4"][: leads.shape[1]]
+    rows = [(f"p{i:02d}", quarter, int(leads[i, j])) for i in range(len(leads)) for j, quarter in enumerate(quarters)]
+    panel = Panel.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "leads"]))
+    return panel if state is None else dataclasses.replace(panel, state=np.asarray(state, dtype=np.int8))
+
+
+@pytest.fixture(scope="module")
+def steady():
+    panel = make_panel(np.tile([[6], [2], [2], [7], [1], [1]], (1, 3)))
+    return panel, assign_tiers(panel, SCHEME)
+
+
+def test_a_quarter_in_which_nothing_happens_says_so(steady):
+    panel, history = steady
+
+    review = build_review(history, panel=panel, quarter="2025Q3")
+
+    assert review.sentence.startswith("The program ended 2025Q3 with 6 active partners (no clear change)")
+    assert "no clear change in share in Gold, changed tier and leads from partners" in review.sentence
+
+
+def test_every_metric_has_a_table_behind_it(steady):
+    panel, history = steady
+
+    names = {metric.table for metric in build_review(history, panel=panel, quarter="2025Q3").metrics}
+
+    assert names <= {"by-quarter", "tiers-by-quarter", "movers"}
+
+
+def test_leaving_that_is_not_recorded_is_no_rate_of_zero(steady):
+    panel, history = steady
+
+    review = build_review(history, panel=panel, quarter="2025Q3")
+
+    assert "lapse-rate" not in {metric.name for metric in review.metrics}
+    assert any("record no partner leaving" in caveat for caveat in review.caveats)
+    assert "lapsed" not in review.quarters.columns
+
+
+def test_comings_and_goings_are_counted():
+    active, gone, not_yet = Membership.ACTIVE, Membership.LAPSED, Membership.NOT_YET
+    state = [[active, active, active], [active, active, gone], [not_yet, not_yet, active], [active, gone, active]]
+    panel = make_panel(np.ones((4, 3)), state)
+    history = assign_tiers(panel, SCHEME)
+
+    latest = count_quarters(panel, history).iloc[0]
+
+    assert latest[["quarter", "active", "joined", "returned", "lapsed"]].tolist() == ["2025Q3", 3, 1, 1, 1]
+    assert latest["lapse_rate"] == 0.5
+
+
+def test_without_a_noise_baseline_movers_are_listed_and_not_judged():
+    panel = make_panel([[6, 1], [6, 6], [1, 6]])
+    history = assign_tiers(panel, SCHEME)
+    refused = Unavailable(what="estimate_noise", reason="nothing is counted")
+
+    review = build_review(history, panel=panel, quarter="2025Q2", movers=refused, noise=refused)
+
+    assert review.movers[["partner", "direction"]].to_numpy().tolist() == [["p00", "down"], ["p02", "up"]]
+    assert "beyond_noise" not in review.movers.columns
+    assert isinstance(review.cooling, Unavailable)
+    assert "Nothing is counted." in review.caveats
+
+
+def test_a_clear_drop_leads_the_sentence():
+    rng = np.random.default_rng(1)
+    before = rng.poisson(6, (80, 1)) + 4
+    panel = make_panel(np.hstack([before, before // 2]))
+
+    review = build_review(assign_tiers(panel, SCHEME), panel=panel, quarter="2025Q2")
+
+    assert "leads from partners went down by" in review.sentence
+
+
+def test_a_partial_quarter_is_not_compared(steady):
+    panel, history = steady
+    partial = dataclasses.replace(panel, partial=np.array([False, False, True]))
+
+    review = build_review(history, panel=partial, quarter="2025Q3")
+
+    leads = next(metric for metric in review.metrics if metric.name == "leads")
+    assert np.isnan(leads.change)
+    assert any("only in part" in caveat for caveat in review.caveats)
+
+
+def test_panel_and_history_must_be_of_the_same_partners(steady):
+    panel, history = steady
+
+    with pytest.raises(ParameterError, match="different partners"):
+        build_review(history.select(np.array([True] * 5 + [False])), panel=panel, quarter="2025Q3")
