@@ -101,6 +101,16 @@ def test_the_renewal_season_is_named():
     assert "more than chance" in found[0]
 
 
+def test_the_steepest_tenure_is_named():
+    # a fifth leaves with the first renewal after four quarters, hardly anybody before or after
+    told = spells(
+        {"partner": [f"p{index}" for index in range(200)], "duration": [4] * 40 + [8] * 160, "event": ["lapsed"] * 42 + [""] * 158}
+    )
+
+    found = [check.detail for check in estimate_hazard(told, by="tenure").checks if check.name == "Steepest tenure"]
+    assert found[0].startswith("Quarter 4 after the start has the highest hazard, 20.0% a quarter against 0.2%")
+
+
 def test_no_spells_give_an_empty_table_that_says_so():
     nothing = estimate_hazard(spells(BY_HAND).select([False] * 3))
 

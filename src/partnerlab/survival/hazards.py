@@ -13,7 +13,7 @@ from partnerlab.errors import ContractError, ParameterError
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
 from partnerlab.stats.clustered_curves import repeat_clusters, sum_by_cluster
-from partnerlab.stats.intervals import check_level, share_interval
+from partnerlab.stats.intervals import check_level, critical_value, share_interval
 from partnerlab.stats.risksets import CENSORED
 from partnerlab.survival.sample import Event, Sample, check_clusters, check_competing, check_size, draw_sample, key_columns, known_starts
 
@@ -107,7 +107,7 @@ def estimate_hazard(spells: Spells, *, by: str | Sequence[str] = "quarter", even
         *starts,
         check_clusters(sample),
         check_competing(sample),
-        _season(used, sample, axis),
+        _peak(used, sample, axis),
     )
     return HazardEstimate(
         estimand=_estimand(spells, names, event),
@@ -252,22 +252,34 @@ def _hazard_table(sample: Sample, cells: _Cells, *, axis: str | None, names: tup
     return pd.DataFrame({name: keys[name] for name in names} | body | counts)
 
 
-def _season(spells: Spells, sample: Sample, axis: str | None) -> Check | None:
-    """Name the season in which most leave, where the calendar is known."""
-    if axis not in ("quarter", "season") or len(sample) == 0 or spells.calendar.cadence != "quarter":
+#: A time with fewer spells at risk is not named as the one in which most leave.
+_NAMED = 20
+
+
+def _peak(spells: Spells, sample: Sample, axis: str | None) -> Check | None:
+    """Name the season, or the tenure, in which most leave."""
+    if axis is None or len(sample) == 0 or (axis != "tenure" and spells.calendar.cadence != "quarter"):
         return None
-    pooled = _count_cells(spells, dataclasses.replace(sample, group=np.zeros(len(sample), dtype=np.int64), labels=[()]), "season")
-    at_risk, events = pooled.at_risk[0], pooled.events[0]
-    if events.sum() == 0 or (at_risk == 0).any():
+    alone = dataclasses.replace(sample, group=np.zeros(len(sample), dtype=np.int64), labels=[()])
+    cells = _count_cells(spells, alone, "tenure" if axis == "tenure" else "season")
+    at_risk, events = cells.at_risk[0], cells.events[0]
+    enough = at_risk >= _NAMED
+    if events.sum() == 0 or enough.sum() < 2 or (axis != "tenure" and not enough.all()):
         return None
-    rate = events / at_risk
+    rate = np.divide(events, at_risk, out=np.zeros(len(events)), where=enough)
     top = int(rate.argmax())
-    rest = (events.sum() - events[top]) / (at_risk.sum() - at_risk[top])
-    error = np.sqrt(rate[top] * (1 - rate[top]) / at_risk[top] + rest * (1 - rest) / (at_risk.sum() - at_risk[top]))
-    detail = f"{pooled.places[top]} has the highest hazard, {rate[top]:.1%} a quarter against {rest:.1%} in the others"
-    # four seasons were looked at, the highest was picked: two-sided 5 % shared among four
-    clear = error > 0 and (rate[top] - rest) / error > 2.5
-    return Check("Renewal season", None, f"{detail}, {'more than chance would give' if clear else 'no more than chance could give'}.")
+    n, others = at_risk[top], at_risk.sum() - at_risk[top]
+    rest = (events.sum() - events[top]) / others
+    error = np.sqrt(rate[top] * (1 - rate[top]) / n + rest * (1 - rest) / others)
+    # the highest of several was picked: 5 % is shared among them
+    clear = error > 0 and (rate[top] - rest) / error > critical_value(1 - 0.05 / enough.sum())
+    name, what = (
+        (f"{spells.unit.capitalize()} {cells.places[top]} after the start", "Steepest tenure")
+        if axis == "tenure"
+        else (cells.places[top], "Renewal season")
+    )
+    detail = f"{name} has the highest hazard, {rate[top]:.1%} a {spells.unit} against {rest:.1%} in the others"
+    return Check(what, None, f"{detail}, {'more than chance would give' if clear else 'no more than chance could give'}.")
 
 
 def _estimand(spells: Spells, names: tuple[str, ...], event: Event) -> str:
