@@ -327,6 +327,12 @@ def test_a_quarter_can_be_seen_as_it_was_known():
     }  # fmt: skip
 
 
+def test_a_table_that_does_not_say_when_is_named():
+    panel = build_panel(_source(leads=_late_leads()), first="2025Q1", last="2025Q1", as_of="2025-12-31", only=["tickets"])
+
+    assert any(note.startswith("cases does not say when its rows were recorded") for note in panel.provenance.notes)
+
+
 def test_restatements_show_when_two_panels_are_compared():
     source = _source(leads=_late_leads())
     wanted = Indicators(indicators={"leads": {"from": "leads"}})

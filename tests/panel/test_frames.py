@@ -38,6 +38,12 @@ def test_a_stated_zero_is_known_and_a_gap_is_not():
     np.testing.assert_array_equal(panel.values("visits"), [[1, np.nan, np.nan, 2], [np.nan, 0, np.nan, np.nan]])
 
 
+def test_an_empty_count_is_not_taken_for_zero():
+    panel = Panel.from_frame(_table(leads=pd.array([5, None, 2], dtype="Int64")))
+
+    np.testing.assert_array_equal(panel.values("leads"), [[np.nan, np.nan, np.nan, 2], [np.nan, 5, np.nan, np.nan]])
+
+
 def test_the_last_known_value_is_carried_forward():
     last = Indicators(indicators={"clients": {"from": "frame", "statistic": "last"}})
     panel = Panel.from_frame(_table(clients=[7.0, 1.0, 2.0]), indicators=last)

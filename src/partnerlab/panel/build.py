@@ -96,7 +96,7 @@ def build_panel(
     state, exposure, said = _members(source, recorded, partners, attributes, cut, whole=calendar.bounds_date(int(reach[0]), int(reach[-1])))
     arrays = measure_indicators(source, wanted, partners=partners, cut=cut)
     covered = {name: span.covered(indicator.table, reach) for name, indicator in wanted.indicators.items() if _flows(indicator)}
-    notes += _silent(wanted, arrays["counts"], covered)
+    notes += _silent(wanted, arrays["counts"], covered) + ([] if moment is None else _undated(source, wanted))
     return Panel(
         partners=partners, first=int(periods[0]), calendar=calendar, indicators=wanted,
         **{field: {name: array[:, back:] for name, array in arrays[field].items()} for field in ("totals", "counts", "squares")},
@@ -172,6 +172,16 @@ def _silent(wanted: Indicators, counts: Mapping[str, np.ndarray], covered: dict[
         if name in covered and indicator.table == "partner_profile":
             covered[name] = np.zeros_like(covered[name])
     return notes
+
+
+def _undated(source: Source, wanted: Indicators) -> list[str]:
+    """Name the tables that do not say when a row was recorded: what was changed later cannot be taken back."""
+    tables = sorted({indicator.table for indicator in wanted.indicators.values()} | {"partners"})
+    return [
+        f"{table} does not say when its rows were recorded: they count from their event on, as they stand today"
+        for table in tables
+        if "recorded_at" not in source.columns()[table]
+    ]
 
 
 def _cut(span: DataSpan, reach: np.ndarray, moment: datetime | None) -> Cut:

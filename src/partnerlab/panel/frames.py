@@ -131,7 +131,9 @@ def _sort_columns(frame: pd.DataFrame, keys: tuple[str, str], indicators: Indica
 
 def _guess(column: pd.Series, name: str) -> Indicator:
     whole = pd.api.types.is_integer_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    return Indicator.model_validate({"name": name, "from": FRAME, "statistic": "count" if whole else "mean"})
+    # a table that leaves some counts empty says that it does not know them
+    missing = "zero" if whole and not column.isna().any() else "unknown"
+    return Indicator.model_validate({"name": name, "from": FRAME, "statistic": "count" if whole else "mean", "missing": missing})
 
 
 def _attributes(

@@ -126,9 +126,9 @@ class Panel:
         partner, quarter : str
             Names of the key columns.
         indicators : Indicators or None
-            What the columns mean. None reads whole numbers as counts (no row is zero)
-            and others as means of one (no row is unknown). Values are of single
-            periods: windows are applied by the panel.
+            What the columns mean. None reads whole numbers as counts (no row is zero,
+            unless the column has empty cells) and others as means of one (no row is
+            unknown). Values are of single periods: windows are applied by the panel.
         attributes : DataFrame or None
             One row for each partner, with a column named as ``partner``, or indexed by it.
         calendar : Calendar or None

@@ -147,8 +147,9 @@ def fingerprint(panel: Panel) -> str:
         seen.update(np.ascontiguousarray(array).tobytes())
     seen.update(_frame_bytes(panel.attributes))
     if panel.run_in is not None:
-        for name, array in sorted(panel.run_in.totals.items()):
-            seen.update(name.encode() + np.ascontiguousarray(array).tobytes())
+        for field in (panel.run_in.totals, panel.run_in.counts, panel.run_in.covered, {"": panel.run_in.exposure}):
+            for name, array in sorted(field.items()):
+                seen.update(name.encode() + np.ascontiguousarray(array).tobytes())
     if panel.recorded is not None:
         seen.update(json.dumps(panel.recorded.tiers).encode() + np.ascontiguousarray(panel.recorded.codes).tobytes())
         seen.update(_frame_bytes(panel.recorded.intervals))
