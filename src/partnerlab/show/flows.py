@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.results import TIDY
 from partnerlab.show import claims, style, words
 from partnerlab.show.canvas import Canvas, retitled, text_width, wrap
 from partnerlab.show.marks import interval_mark, reach_axis
@@ -46,7 +47,19 @@ def _transition_table(
     cells = pick_group(result.table, segments, group) if group is not None else result.table
     if view == "matrix":
         return matrix_view(cells, caption=caption or f"{result.estimand} Interval at {100 * result.level:g}{words.NBSP}%")
-    return estimates_view(cells, keys=result.keys, kind="share", level=result.level, caption=caption or result.estimand, rows=rows)
+    noisy = "noise" in cells.columns
+    shown = cells[[*result.keys, *TIDY]]
+    if noisy:
+        shown = shown.assign(noise_alone=[_noise_words(row) for row in cells.itertuples()])
+    view = estimates_view(shown, keys=result.keys, kind="share", level=result.level, caption=caption or result.estimand, rows=rows)
+    return dataclasses.replace(view, numeric=(*view.numeric[:-1], True) if noisy else view.numeric, frame=cells.reset_index(drop=True))
+
+
+def _noise_words(row: object) -> str:
+    """Write what noise alone would do; who lapses is a fact, and has none."""
+    if np.isnan(row.noise):
+        return "does not apply"
+    return f"{words.say_share(row.noise)} ({words.say_interval(row.noise_low, row.noise_high, kind='share')})"
 
 
 def _period(result: TransitionEstimate) -> str:

@@ -95,15 +95,15 @@ def plot_counts(counts: pd.DataFrame, *, partial: Sequence[str] = ()) -> Picture
                 tier,
                 values,
                 labels=labels,
-                said=_said(last.loc[tier], len(tiers)),
+                said=_said(last.loc[tier]),
                 last=index == len(tiers) - 1,
                 partial=partial,
             )
 
-    numbers = "; ".join(f"{tier} {words.say_count(last.loc[tier, 'partners'])} ({_said(last.loc[tier], len(tiers))})" for tier in tiers)
+    numbers = "; ".join(f"{tier} {words.say_count(last.loc[tier, 'partners'])} ({_said(last.loc[tier])})" for tier in tiers)
     compared = f" since {labels[-2]}" if len(labels) > 1 else ""
     unknown = counts.loc[(counts["tier"] == "unknown") & (counts["quarter"] == labels[-1]), "partners"].sum()
-    note = "Each row has its own scale, from zero. Up and down are said only where those who came and left differ by more than chance"
+    note = "Each row has its own scale, from zero. Up and down: those who came and left differ by more than chance (95 % for each tier)"
     return picture(
         paint,
         height=14 + row * len(tiers) + 16,
@@ -117,20 +117,20 @@ def plot_counts(counts: pd.DataFrame, *, partial: Sequence[str] = ()) -> Picture
     )
 
 
-def _said(row: pd.Series, of: int) -> str:
+def _said(row: pd.Series) -> str:
     net = int(row["came"] - row["left"])
-    direction = claims.direction(*claims.net_change(int(row["came"]), int(row["left"]), of=of))
+    direction = claims.direction(*claims.net_change(int(row["came"]), int(row["left"])))
     return direction if direction == "no clear change" else f"{direction} {abs(net)}"
 
 
 def _counts_headline(last: pd.DataFrame, labels: Sequence[str]) -> str:
-    clear = [(tier, row) for tier, row in last.iterrows() if _said(row, len(last)) != "no clear change"]
+    clear = [(tier, row) for tier, row in last.iterrows() if _said(row) != "no clear change"]
     if len(labels) < 2:
         return f"{words.plural(last['partners'].sum(), 'partner')} in {words.plural(len(last), 'tier')} in {labels[-1]}"
     if not clear:
         return f"No tier changed clearly in {labels[-1]}: as many partners came as left, give or take chance"
     clear.sort(key=lambda pair: -abs(pair[1]["came"] - pair[1]["left"]))
-    parts = [f"{tier} {_said(row, len(last))} to {words.say_count(row['partners'])}" for tier, row in clear[:2]]
+    parts = [f"{tier} {_said(row)} to {words.say_count(row['partners'])}" for tier, row in clear[:2]]
     rest = "; no clear change in the other tiers" if len(last) > len(clear) else ""
     return f"{words.say_list(parts)} in {labels[-1]}{rest if len(clear) <= 2 else ''}"
 

@@ -87,7 +87,9 @@ class TableView:
         return f"<tr>{''.join(cells)}</tr>"
 
     def _align(self, column: int, extra: str = "") -> str:
-        right = "text-align: right; font-variant-numeric: tabular-nums; " if self.numeric and self.numeric[column] else ""
+        right = (
+            "text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; " if self.numeric and self.numeric[column] else ""
+        )
         rules = f"{right}{extra}".strip("; ")
         return f' style="{rules}"' if rules else ""
 
