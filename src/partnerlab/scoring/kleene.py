@@ -6,7 +6,7 @@ strong "and" is a minimum, "or" a maximum and "not" a mirror (Kleene 1952, §64)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,6 +17,18 @@ TOLERANCE = 1e-9
 
 #: Comparison operators as they are written, and the same seen from the other side.
 MIRRORED = {">=": "<=", "<=": ">=", ">": "<", "<": ">", "==": "==", "!=": "!="}
+
+
+def by_column(shape: tuple[int, int], column: Callable[[int], np.ndarray], *, dtype: type = float) -> np.ndarray:
+    """Fill an array ``(n, t)`` period by period, columns contiguous.
+
+    What is made for one period fits the cache; whole arrays of intermediate results would
+    cost more than the arithmetic (a third of the time at a million partners).
+    """
+    result = np.empty(shape, dtype=dtype, order="F")
+    for index in range(shape[1]):
+        result[:, index] = column(index)
+    return result
 
 
 def negation(values: np.ndarray) -> np.ndarray:
@@ -90,7 +102,15 @@ def compare(values: np.ndarray, line: np.ndarray | float, operator: str) -> np.n
     >>> compare(np.array([2.0, 3.0, np.nan]), 3.0, ">=").tolist()
     [0, 2, 1]
     """
-    return from_bool(exceeds(values, line, operator), ~(np.isnan(values) | np.isnan(line)))
+    if values.ndim < 2:
+        return from_bool(exceeds(values, line, operator), ~(np.isnan(values) | np.isnan(line)))
+    lines = np.broadcast_to(line, values.shape) if np.ndim(line) else None
+
+    def column(index: int) -> np.ndarray:
+        here = line if lines is None else lines[:, index]
+        return from_bool(exceeds(values[:, index], here, operator), ~(np.isnan(values[:, index]) | np.isnan(here)))
+
+    return by_column(values.shape, column, dtype=np.int8)
 
 
 def sustained(truth: np.ndarray, *, met: int, window: int) -> np.ndarray:

@@ -44,20 +44,21 @@ class PanelFacts:
             If the panel has no such indicator.
         """
         if name not in self.computed:
-            self.computed[name] = self.panel.values(name)
+            self.computed[name] = np.asfortranarray(self.panel.values(name))  # rules work period by period
         return self.computed[name]
 
     def words(self, name: str) -> np.ndarray:
         """Attribute as text, shape ``(n,)``; None is unknown."""
+        codes, names = self.groups(name)
+        return np.array([*names, None], dtype=object)[codes]
+
+    def groups(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """Attribute as integer codes, shape ``(n,)``, -1 is unknown; and what they stand for."""
         if not self.is_attribute(name):
             known = list(self.panel.attributes.columns)
             raise MissingTableError(f"attribute {name!r} is asked for, but partners do not have it{nearest(name, known)}", attribute=name)
-        column = self.panel.attributes[name]
-        return np.array([None if missing else str(word) for word, missing in zip(column, column.isna(), strict=True)], dtype=object)
-
-    def groups(self, name: str) -> np.ndarray:
-        """Attribute as integer codes, shape ``(n,)``; -1 is unknown."""
-        return pd.factorize(self.words(name), use_na_sentinel=True, sort=True)[0]
+        codes, names = pd.factorize(self.panel.attributes[name], use_na_sentinel=True, sort=True)
+        return codes, [str(word) for word in names]
 
     def is_attribute(self, name: str) -> bool:
         """Whether the name is an attribute and no number."""
@@ -234,7 +235,7 @@ def _points(part: Part, inherited: UnknownRule, facts: PanelFacts, found: dict[s
 
 def _shaped(part: Part, facts: PanelFacts) -> np.ndarray:
     name, argument = next((key, value) for key, value in (part.shape or {}).items() if key != "max")
-    groups = facts.groups(argument) if name == "percentile" and argument != "population" else None
+    groups = facts.groups(argument)[0] if name == "percentile" and argument != "population" else None
     given = argument if name in ("percentile", "bands") else facts.amount(argument)
     return SHAPES[name](facts.number(str(part.metric)), given, groups)
 
@@ -263,33 +264,40 @@ def _weights(score: Score, goal: str | None, facts: PanelFacts) -> dict[str, flo
 
 def _combined(score: Score, parts: Mapping[str, np.ndarray], weights: Mapping[str, float], facts: PanelFacts) -> np.ndarray:
     """One score from its parts, shape ``(n, t)``."""
-    if score.unknown == "zero":
-        parts = {name: np.nan_to_num(points) for name, points in parts.items()}
-    weighted = [points * weights[name] for name, points in parts.items()]
-    if score.combine in ("max", "product"):
-        join = np.maximum.reduce if score.combine == "max" else np.multiply.reduce
-        return _capped(join(weighted), score, facts)
-    total, share = np.sum(weighted, axis=0), np.ones(facts.shape)
-    if score.unknown == "renormalise":
-        total, share = _known_only(score, parts, weights, facts)
-    rescaled = np.divide(total, share, out=np.full(facts.shape, np.nan), where=share > 0)
-    if score.combine == "sum":
-        return _capped(rescaled, score, facts)
-    full = facts.amount(score.max) if score.max is not None else 100.0
-    return full * rescaled / sum(weights.values())
+    order, heft = list(parts), [weights[name] for name in parts]
+    caps = [np.broadcast_to(facts.amount(part.cap), facts.shape) if part.cap is not None else None for part in score.parts]
+    whole = 100.0 if score.max is None else facts.amount(score.max)
+    scale = whole / sum(heft) if score.combine == "weighted_mean" else 1.0
+
+    def column(index: int) -> np.ndarray:
+        points = [parts[name][:, index] for name in order]
+        if score.unknown == "zero":
+            points = [np.nan_to_num(given) for given in points]
+        if score.unknown == "renormalise":
+            full = [
+                1.0 if score.combine == "weighted_mean" else cap[:, index]
+                for cap in caps
+                if score.combine == "weighted_mean" or cap is not None
+            ]
+            return _known_only(points, heft, full)
+        weighted = [given * weight for given, weight in zip(points, heft, strict=True)]
+        join = {"max": np.maximum.reduce, "product": np.multiply.reduce}.get(score.combine, np.add.reduce)
+        return join(weighted)
+
+    values = kleene.by_column(facts.shape, column)
+    values *= scale
+    return values if score.combine == "weighted_mean" else _capped(values, score, facts)
 
 
-def _known_only(
-    score: Score, parts: Mapping[str, np.ndarray], weights: Mapping[str, float], facts: PanelFacts
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum over the known parts, and the share of the full marks that they stand for."""
-    total, reached, whole = np.zeros(facts.shape), np.zeros(facts.shape), 0.0
-    for part in score.parts:
-        full = weights[part.name] * (1.0 if score.combine == "weighted_mean" else facts.amount(part.cap))
-        known = ~np.isnan(parts[part.name])
-        total = total + np.where(known, parts[part.name] * weights[part.name], 0.0)
-        reached, whole = reached + known * full, whole + full
-    return total, reached / whole
+def _known_only(points: list[np.ndarray], weights: list[float], full: list[Any]) -> np.ndarray:
+    """Sum over the known parts, scaled up by the share of the full marks that they stand for, shape ``(n,)``."""
+    total, reached, whole = np.zeros(len(points[0])), np.zeros(len(points[0])), 0.0
+    for given, weight, most in zip(points, weights, full, strict=True):
+        known = ~np.isnan(given)
+        total += np.where(known, given * weight, 0.0)
+        reached += known * (weight * most)
+        whole = whole + weight * most
+    return np.divide(total * whole, reached, out=np.full(len(total), np.nan), where=reached > 0)
 
 
 def _capped(values: np.ndarray, score: Score, facts: PanelFacts) -> np.ndarray:

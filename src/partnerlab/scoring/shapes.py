@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from partnerlab.scoring.kleene import by_column
+
 #: ``shape(values, argument, groups)``: values ``(n, t)``, NaN unknown; gives points ``(n, t)``.
 ShapeFunction = Callable[[np.ndarray, Any, "np.ndarray | None"], np.ndarray]
 
@@ -61,12 +63,15 @@ def percentile(values: np.ndarray, within: str, groups: np.ndarray | None = None
     members = (
         [np.arange(values.shape[0])] if groups is None else [np.flatnonzero(groups == code) for code in np.unique(groups[groups >= 0])]
     )
-    result = np.full(values.shape, np.nan)
+    return by_column(values.shape, lambda index: _ranked(values[:, index], members))
+
+
+def _ranked(values: np.ndarray, members: list[np.ndarray]) -> np.ndarray:
+    """Mid-ranks of the known values within each group, shape ``(n,)``."""
+    result = np.full(len(values), np.nan)
     for rows in members:
-        for column in range(values.shape[1]):
-            here = values[rows, column]
-            known = ~np.isnan(here)
-            result[rows[known], column] = _midrank(here[known])
+        known = rows[~np.isnan(values[rows])]
+        result[known] = _midrank(values[known])
     return result
 
 

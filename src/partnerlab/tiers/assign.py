@@ -12,6 +12,7 @@ from partnerlab.errors import MissingTableError, SpecError
 from partnerlab.panel.parts import Membership
 from partnerlab.scoring.scores import PanelFacts, Scores, scores_from
 from partnerlab.tiers.classify import Quadrant, Recorded
+from partnerlab.tiers.cuts import Cuts
 from partnerlab.tiers.history import Outside, Reason, TierHistory
 from partnerlab.tiers.movement import Rules, best_within, heights, hold_tiers, review_periods
 from partnerlab.tiers.overrides import apply_overrides, upheld_appeals
@@ -78,22 +79,30 @@ def _classify(panel: Panel, scheme: TierScheme) -> TierHistory:
         raise MissingTableError(f"scheme {scheme.name_version}: {error}", **error.facts) from error
     height = heights(scheme.ranks)
     window = scheme.movement.ever_within
-    headed = best_within(judged.eligible, window=window, height=height)
+    headed = judged.eligible
     if window > 1:
+        headed = best_within(judged.eligible, window=window, height=height)
         hard, easy = (best_within(codes, window=window, height=height) for codes in (judged.hard, judged.easy))
         judged = dataclasses.replace(judged, hard=hard, easy=easy)
     held, reasons = headed, np.zeros_like(headed)
     if not scheme.movement.moves_freely:
         held, reasons = hold_tiers(headed, rules=_movement_rules(panel, scheme, judged, headed, height))
-    reasons = np.where((reasons == Reason.RULE) & (held != judged.eligible), Reason.EVER_WITHIN, reasons)
-    reasons = np.where((reasons == Reason.RULE) & (judged.eligible != judged.raw), Reason.CAP, reasons)
-    reasons = np.where(held == judged.raw, Reason.RULE, reasons)
+    if headed is not judged.raw:
+        reasons = np.where((reasons == Reason.RULE) & (held != judged.eligible), Reason.EVER_WITHIN, reasons)
+        reasons = np.where((reasons == Reason.RULE) & (judged.eligible != judged.raw), Reason.CAP, reasons)
+        reasons = np.where(held == judged.raw, Reason.RULE, reasons)
     return _history(
         panel,
         scheme,
         tiers=scheme.tiers,
         rank=scheme.ranks,
-        stages={"raw": judged.raw, "eligible": judged.eligible, "held": held, "published": held.copy(), "reasons": reasons.astype(np.int8)},
+        stages={
+            "raw": judged.raw,
+            "eligible": judged.eligible,
+            "held": held,
+            "published": held,
+            "reasons": reasons.astype(np.int8, copy=False),
+        },
         lines=judged.lines,
         scores=scores,
     )
@@ -117,8 +126,8 @@ def _history(panel: Panel, scheme: TierScheme, **fields: Any) -> TierHistory:
 def _movement_rules(panel: Panel, scheme: TierScheme, judged: Judged, headed: np.ndarray, height: np.ndarray) -> Rules:
     movement = scheme.movement
     target = _plain_target(headed)
-    if movement.margin and isinstance(scheme.classify, Quadrant) and judged.corners is not None:
-        target = _quadrant_target(scheme.classify, headed, judged.corners)
+    if movement.margin and isinstance(scheme.classify, Quadrant):
+        target = _quadrant_target(scheme.classify, headed, judged.axes, movement.margin)
     elif movement.margin:
         target = _ladder_target(headed, judged.hard, judged.easy, len(scheme.tiers))
     months = panel.calendar.months
@@ -148,21 +157,22 @@ def _plain_target(headed: np.ndarray) -> Any:
     return lambda column, held: headed[:, column]
 
 
-def _quadrant_target(rule: Quadrant, headed: np.ndarray, corners: np.ndarray) -> Any:
+def _quadrant_target(rule: Quadrant, headed: np.ndarray, axes: tuple[Cuts, ...], margin: float) -> Any:
     """Each axis keeps its side until the line is cleared by the margin."""
     tiers = rule.tiers
     sides = np.zeros((2, len(tiers) + 3), dtype=bool)
-    cells = np.full((2, 2), Outside.UNKNOWN, dtype=np.int8)
+    cells = np.full(4, Outside.UNKNOWN, dtype=np.int8)
     for corner, tier in rule.cells.items():
         high = [side == "high" for side in corner.split("_")]
         sides[:, tiers.index(tier)] = high
-        cells[int(high[0]), int(high[1])] = tiers.index(tier)
+        cells[2 * high[0] + high[1]] = tiers.index(tier)
     inside = np.array([tier in rule.cells.values() for tier in tiers] + [False] * 3)
 
     def target(column: int, held: np.ndarray) -> np.ndarray:
         now = headed[:, column]
-        side = [up | (down & sides[axis][held]) for axis, (up, down) in enumerate(corners[:, :, :, column])]
-        return np.where(inside[now] & inside[held], cells[side[0].astype(int), side[1].astype(int)], now)
+        rooms = (cuts.room(column, axis.operator, margin) for cuts, axis in zip(axes, (rule.x, rule.y), strict=True))
+        x, y = (up | (down & side[held]) for (up, down), side in zip(rooms, sides, strict=True))
+        return np.where(inside[now] & inside[held], cells[x * np.int8(2) + y], now)
 
     return target
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from partnerlab.scoring import kleene
 from partnerlab.scoring.scores import PanelFacts
 from partnerlab.tiers.classify import Axis
 
@@ -24,15 +25,33 @@ class Cuts:
     ----------
     values : ndarray, shape (n, t)
         What is cut.
-    line : ndarray, broadcasts to (n, t)
-        The line that applies to each partner in each period; NaN is unknown.
+    grid : ndarray, shape (groups, t)
+        Line of each group in each period; NaN is unknown.
+    codes : ndarray of int, shape (n,), or None
+        Row of the grid that applies to each partner; None is the first for everybody.
     table : DataFrame
         ``quarter, axis, group, line, n``.
     """
 
     values: np.ndarray
-    line: np.ndarray
+    grid: np.ndarray
+    codes: np.ndarray | None
     table: pd.DataFrame = dataclasses.field(repr=False)
+
+    def line(self, column: int) -> np.ndarray:
+        """Line that applies to each partner in a period: one number, or shape ``(n,)``."""
+        return self.grid[0, column] if self.codes is None else self.grid[self.codes, column]
+
+    def side(self, column: int, operator: str) -> np.ndarray:
+        """Truth value of being on the high side, int8 ``(n,)``."""
+        return kleene.compare(self.values[:, column], self.line(column), operator)
+
+    def room(self, column: int, operator: str, margin: float) -> tuple[np.ndarray, np.ndarray]:
+        """Say who clears the line moved up by the margin, and who is not below it moved down; unknown keeps its side."""
+        values, line = self.values[:, column], self.line(column)
+        room = margin * np.abs(line)
+        unknown = np.isnan(values) | np.isnan(line)
+        return kleene.exceeds(values, line + room, operator), kleene.exceeds(values, line - room, operator) | unknown
 
 
 def cut_axis(axis: Axis, facts: PanelFacts, rated: np.ndarray, *, name: str) -> Cuts:
@@ -53,32 +72,23 @@ def cut_axis(axis: Axis, facts: PanelFacts, rated: np.ndarray, *, name: str) -> 
     labels = facts.panel.labels
     if not axis.cut.relative:
         return _fixed(values, np.asarray(facts.amount(axis.cut.absolute), dtype=float), labels, name)
-    codes, groups = _grouping(axis, facts)
+    codes, groups = (np.zeros(facts.shape[0], dtype=int), ["all"]) if axis.within is None else facts.groups(axis.within)
     lines, sizes = quantile_lines(values, rated, codes, quantile=facts.scalar(axis.cut.quantile), groups=len(groups))
     lines = np.where(sizes >= axis.cut.min_n, lines, np.nan)
     if axis.cut.min is not None:
         lines = np.maximum(lines, facts.scalar(axis.cut.min))
     grid = np.vstack([lines, np.full(lines.shape[1], np.nan)])  # the last row is for those whose group is unknown
-    return Cuts(values, grid[codes], _table(labels, name, groups, lines, sizes))
+    return Cuts(values, grid, None if axis.within is None else codes, _table(labels, name, groups, lines, sizes))
 
 
 def _fixed(values: np.ndarray, line: np.ndarray, labels: list[str], name: str) -> Cuts:
-    """Absolute line; where regions differ each distinct line is listed once a period."""
+    """Absolute line; where standards differ, partners with the same lines in all periods are a group."""
     if line.ndim == 0:
-        return Cuts(values, line, _table(labels, name, ["all"], np.full((1, len(labels)), float(line)), None))
-    wide = np.broadcast_to(line, values.shape)
-    found = [(column, level) for column in range(wide.shape[1]) for level in np.unique(wide[:, column])]
-    table = {"quarter": [labels[column] for column, _ in found], "axis": name, "group": [f"line {level:g}" for _, level in found]}
-    return Cuts(values, wide, pd.DataFrame({**table, "line": [level for _, level in found], "n": pd.NA}).astype({"n": "Int64"}))
-
-
-def _grouping(axis: Axis, facts: PanelFacts) -> tuple[np.ndarray, list[str]]:
-    """Code of each partner's group, and the groups' names; -1 where the group is unknown."""
-    if axis.within is None:
-        return np.zeros(facts.shape[0], dtype=int), ["all"]
-    words = facts.words(axis.within)
-    codes, groups = pd.factorize(words, use_na_sentinel=True, sort=True)
-    return codes, list(groups)
+        grid = np.full((1, len(labels)), float(line))
+        return Cuts(values, grid, None, _table(labels, name, ["all"], grid, None))
+    grid, codes = np.unique(np.broadcast_to(line, values.shape), axis=0, return_inverse=True)
+    groups = ["all"] if len(grid) == 1 else [f"standard {index + 1}" for index in range(len(grid))]
+    return Cuts(values, grid, codes.ravel(), _table(labels, name, groups, grid, None))
 
 
 def quantile_lines(
@@ -112,7 +122,8 @@ def quantile_lines(
     lines = np.full((groups, values.shape[1]), np.nan)
     sizes = np.zeros(lines.shape, dtype=np.int64)
     for column in range(values.shape[1]):
-        here = np.where(rated[:, column], values[:, column], np.nan)[order]
+        here = np.where(rated[:, column], values[:, column], np.nan)
+        here = here[order] if groups > 1 or edges[0] else here
         for group in range(groups):
             known = here[edges[group] : edges[group + 1]]
             known = known[~np.isnan(known)]

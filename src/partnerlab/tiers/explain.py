@@ -63,7 +63,9 @@ class Explanation:
 
     def at_risk(self) -> pd.DataFrame:
         """Conditions of the tier held that are met, the closest to their line first: what could lose the tier."""
-        mine = self.table.loc[(self.table["tier"] == self.held) & (self.table["status"] == "met") & self.table["needed"] & self.table["gap"].notna()]
+        mine = self.table.loc[
+            (self.table["tier"] == self.held) & (self.table["status"] == "met") & self.table["needed"] & self.table["gap"].notna()
+        ]
         distance = (-mine["gap"] / mine["line"].abs().clip(lower=1.0)).sort_values(kind="stable")
         return mine.loc[distance.index].reset_index(drop=True)
 

@@ -200,8 +200,8 @@ def hold_tiers(codes: np.ndarray, *, rules: Rules) -> tuple[np.ndarray, np.ndarr
     reasons : ndarray of int8, shape (n, t)
         `Reason` where held differs from ``codes``.
     """
-    held = np.empty_like(codes)
-    reasons = np.zeros_like(codes)
+    held = np.empty_like(codes, order="F")
+    reasons = np.empty_like(codes, order="F")
     memory = _Memory.blank(rules.tenure)
     for column in range(codes.shape[1]):
         held[:, column], reasons[:, column] = _step(memory, codes[:, column], column, rules)

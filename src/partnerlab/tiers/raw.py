@@ -30,8 +30,8 @@ class Judged:
         After caps.
     hard, easy : ndarray of int8, shape (n, t)
         The tier if every line were moved up, or down, by the margin.
-    corners : ndarray of bool, shape (2, 2, n, t), or None
-        For a quadrant: on each axis, whether the value clears the line moved up, and moved down.
+    axes : tuple of Cuts
+        For a quadrant with a margin: both axes.
     lines : DataFrame
         Cut lines.
     """
@@ -40,32 +40,39 @@ class Judged:
     eligible: np.ndarray
     hard: np.ndarray
     easy: np.ndarray
-    corners: np.ndarray | None
+    axes: tuple[Cuts, ...]
     lines: pd.DataFrame = dataclasses.field(repr=False)
 
 
 def with_states(codes: np.ndarray, state: np.ndarray) -> np.ndarray:
     """Put "not yet joined" and "lapsed" in place of tiers where the partner is no member."""
     codes = np.where(state == Membership.NOT_YET, np.int8(Outside.NOT_YET), codes)
-    return np.where(state == Membership.LAPSED, np.int8(Outside.LAPSED), codes).astype(np.int8)
+    return np.where(state == Membership.LAPSED, np.int8(Outside.LAPSED), codes).astype(np.int8, copy=False)
 
 
 def judge_quadrant(rule: Quadrant, facts: PanelFacts, *, margin: float) -> Judged:
     """Put everybody into one of four cells."""
-    member = facts.panel.state == Membership.ACTIVE
-    gate = np.full(facts.shape, kleene.TRUE) if rule.gate is None else evaluate_rule(rule.gate, facts)
-    rated = member & (gate == kleene.TRUE)
-    x = cut_axis(rule.x, facts, rated, name="x")
-    y = cut_axis(rule.y, facts, rated, name="y")
-    truths = [kleene.compare(cuts.values, cuts.line, axis.operator) for cuts, axis in ((x, rule.x), (y, rule.y))]
-    raw = with_states(_cells(rule, truths[0], truths[1], gate), facts.panel.state)
-    corners = _corners(rule, x, y, margin) if margin else None
-    lines = pd.concat([x.table, y.table], ignore_index=True)
-    return Judged(raw=raw, eligible=raw, hard=raw, easy=raw, corners=corners, lines=lines)
+    state = np.asfortranarray(facts.panel.state)
+    rated = state == Membership.ACTIVE
+    gate = None if rule.gate is None else evaluate_rule(rule.gate, facts)
+    if gate is not None:
+        rated &= gate == kleene.TRUE
+    axes = (rule.x, rule.y)
+    cuts = tuple(cut_axis(axis, facts, rated, name=name) for axis, name in zip(axes, ("x", "y"), strict=True))
+    table = _cells(rule)
+
+    def column(index: int) -> np.ndarray:
+        x, y = (cut.side(index, axis.operator) for cut, axis in zip(cuts, axes, strict=True))
+        passed = kleene.TRUE if gate is None else gate[:, index]
+        return with_states(table[passed * np.int8(9) + x * np.int8(3) + y], state[:, index])
+
+    raw = kleene.by_column(facts.shape, column, dtype=np.int8)
+    lines = pd.concat([cut.table for cut in cuts], ignore_index=True)
+    return Judged(raw=raw, eligible=raw, hard=raw, easy=raw, axes=cuts if margin else (), lines=lines)
 
 
-def _cells(rule: Quadrant, x: np.ndarray, y: np.ndarray, gate: np.ndarray) -> np.ndarray:
-    """Tier of each cell, shape ``(n, t)``; unknown unless every cell that is possible has the same tier."""
+def _cells(rule: Quadrant) -> np.ndarray:
+    """Tier for each truth value of gate, x and y, shape ``(27,)``; unknown unless every cell that is possible has the same tier."""
     tiers = rule.tiers
     nothing = tiers.index(rule.missing) if rule.missing != "unknown" else int(Outside.UNKNOWN)
     outside = tiers.index(rule.outside) if rule.outside else nothing
@@ -76,22 +83,11 @@ def _cells(rule: Quadrant, x: np.ndarray, y: np.ndarray, gate: np.ndarray) -> np
             if len(possible) == 1:
                 table[kleene.TRUE, first, second] = tiers.index(possible.pop())
     table[kleene.FALSE] = outside
-    return table.reshape(-1)[(gate * np.int8(9) + x * np.int8(3) + y)]
+    return table.reshape(-1)
 
 
 def _sides(truth: int) -> tuple[str, ...]:
     return {0: ("low",), 1: ("low", "high"), 2: ("high",)}[truth]
-
-
-def _corners(rule: Quadrant, x: Cuts, y: Cuts, margin: float) -> np.ndarray:
-    """On each axis: clears the line moved up; is not below the line moved down (an unknown value keeps its side)."""
-    found = []
-    for cuts, axis in ((x, rule.x), (y, rule.y)):
-        room = margin * np.abs(cuts.line)
-        up = kleene.exceeds(cuts.values, cuts.line + room, axis.operator)
-        down = kleene.exceeds(cuts.values, cuts.line - room, axis.operator)
-        found.append(np.stack([up, down | np.isnan(cuts.values) | np.isnan(cuts.line)]))
-    return np.stack(found)
 
 
 def judge_ladder(rule: Ladder | Bands, facts: PanelFacts, *, margin: float) -> Judged:
@@ -108,7 +104,7 @@ def judge_ladder(rule: Ladder | Bands, facts: PanelFacts, *, margin: float) -> J
         hard = with_states(_highest([evaluate_rule(step, facts, slack=margin) for _, step, _ in rule.steps], rule), state)
         easy = with_states(_highest([evaluate_rule(step, facts, slack=-margin) for _, step, _ in rule.steps], rule), state)
         hard, easy = np.where(raw == eligible, hard, eligible), np.where(raw == eligible, easy, eligible)
-    return Judged(raw=raw, eligible=eligible, hard=hard, easy=easy, corners=None, lines=_band_lines(rule, facts))
+    return Judged(raw=raw, eligible=eligible, hard=hard, easy=easy, axes=(), lines=_band_lines(rule, facts))
 
 
 def _highest(truths: list[np.ndarray], rule: Ladder | Bands) -> np.ndarray:
