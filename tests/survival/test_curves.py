@@ -237,6 +237,15 @@ def test_restricted_mean_is_the_area_under_the_curve():
     assert curve.rmst["std_error"].item() == pytest.approx(np.std([1, 2, 3, 4]) / 2)
 
 
+def test_a_tiny_group_does_not_shorten_the_limit_for_the_others():
+    table = spells(duration=[6] * 20 + [1], event=["lapsed"] * 21, region=["north"] * 20 + ["south"])
+
+    curve = estimate_survival(table, by="region")
+
+    assert curve.tau == 6.0
+    assert curve.rmst["estimate"].isna().tolist() == [False, True]
+
+
 def test_a_curve_is_not_extended_to_a_limit_that_nobody_reached():
     curve = estimate_survival(spells(duration=[1, 2, 3], event=["lapsed", "", ""]), tau=8.0)
 

@@ -239,10 +239,12 @@ def limit_of_means(sets: risksets.RiskSets, tau: float | None, origin: float, mi
         if not tau > origin:
             raise ParameterError(f"tau is {tau:g}; give a time after {origin:g}, where the curves start")
         return float(tau)
-    lasts = []
-    for at_risk in sets.at_risk:
-        enough = np.flatnonzero(at_risk >= min(max(min_at_risk, 1), at_risk.max(initial=1)))
-        lasts.append(sets.time[enough[-1]] if len(enough) else np.nan)
+    peaks = sets.at_risk.max(axis=1, initial=0)
+    # a group that is small throughout does not shorten the comparison of the others
+    needed = np.minimum(max(min_at_risk, 1), peaks) if (peaks < min_at_risk).all() else np.full(len(peaks), max(min_at_risk, 1))
+    lasts = [
+        sets.time[at_risk >= least].max() for at_risk, least, peak in zip(sets.at_risk, needed, peaks, strict=True) if peak >= least > 0
+    ]
     return float(min(lasts)) if lasts else float("nan")
 
 
