@@ -30,7 +30,7 @@ _READABLE = {
 }
 
 #: Words that systems write where they mean nothing (types other than text).
-NOTHING = ("", "none", "null", "nan", "n/a", "#n/a", "nat")
+NOTHING = ("", "none", "null", "nan", "n/a", "#n/a", "nat", "infinity", "-infinity")
 
 #: How a text ends that states its offset from UTC.
 OFFSET = r"([zZ]|UTC|GMT|[+-]\d{2}(:?\d{2})?)$"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -13,8 +13,9 @@ import pyarrow as pa
 from sqlglot import exp
 
 from partnerlab.errors import SourceError
-from partnerlab.intake import casts
+from partnerlab.intake import casts, exports
 from partnerlab.intake.contract import TABLES
+from partnerlab.intake.exports import Lazy, Misreading
 
 _KINDS = {
     "VARCHAR": "text", "DATE": "date", "TIMESTAMP": "timestamp", "TIMESTAMP WITH TIME ZONE": "timestamptz", "BOOLEAN": "boolean",
@@ -33,68 +34,10 @@ def kind_of(sql_type: str) -> str:
     """
     if sql_type in _KINDS:
         return _KINDS[sql_type]
-    for start, kind in (("DECIMAL", "decimal"), ("ENUM", "text_other"), ("TIMESTAMP", "timestamp_other")):
+    for start, kind in (("DECIMAL", "decimal"), ("ENUM", "text_other"), ("TIMESTAMPTZ", "timestamptz"), ("TIMESTAMP", "timestamp_other")):
         if sql_type.startswith(start):
             return kind
     return "other"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Misreading:
-    """Values of one column of a raw export that could not be read.
-
-    Parameters
-    ----------
-    column : str
-        The contract's column.
-    rows : int
-        How many values.
-    examples : tuple of str
-        Up to three of them.
-    """
-
-    column: str
-    rows: int
-    examples: tuple[str, ...]
-
-
-@dataclasses.dataclass(kw_only=True)
-class Lazy:
-    """A table of a raw export that is read once, when it is first asked for.
-
-    Parameters
-    ----------
-    select : str
-        SELECT whose columns bear the contract's names.
-    kinds : mapping of str to str
-        Kind of each of its columns before the contract's casts.
-    zones : mapping of str to str
-        IANA zone of wall-clock columns.
-    probes : mapping of str to str
-        Column -> column of ``select`` that holds its raw text, so that values which could
-        not be read can be told from those that were never there.
-    undeclared : tuple of str
-        Instants for which the mapping names no zone.
-    parts : tuple of Lazy
-        What it was stacked from, if from several.
-    ready : bool
-        It has been read.
-    """
-
-    select: str
-    kinds: Mapping[str, str]
-    zones: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    probes: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    undeclared: tuple[str, ...] = ()
-    parts: tuple[Lazy, ...] = ()
-    ready: bool = False
-
-    def read(self, table: str, name: str, *, program_zone: str) -> exp.Expr:
-        """Expression that reads one column as the contract's type."""
-        column, kind, raw = TABLES[table].column(name), self.kinds[name], exp.column(name, quoted=True)
-        if casts.base_kind(kind) == "text" and column.type in ("id", "text", "category"):
-            return casts.clean_text(column, raw)
-        return casts.canonical(column, kind, expression=raw, zone=self.zones.get(name, "UTC"), program_zone=program_zone)
 
 
 class DuckDBEngine:
@@ -127,6 +70,7 @@ class DuckDBEngine:
         self._connection = connection
         self._lazy = dict(lazy or {})
         self._misread: dict[str, tuple[Misreading, ...]] = {}
+        self._torn: dict[str, tuple[Misreading, ...]] = {}
         found = connection.execute(
             "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = ? AND schema_name = ? AND NOT internal"
             " ORDER BY table_name, column_index",
@@ -156,25 +100,33 @@ class DuckDBEngine:
         if lazy is None or lazy.ready:
             return
         names = [name for name in lazy.kinds if name in TABLES[table].names]
-        chosen = [exp.alias_(lazy.read(table, name, program_zone=self.program_zone), name, quoted=True) for name in names]
-        sql = exp.select(*chosen).sql("duckdb", identify=True)
-        self._execute(f'CREATE TEMP TABLE "{table}" AS {sql} FROM ({lazy.select}) AS raw')
+        if names:
+            chosen = [exp.alias_(lazy.read(table, name, program_zone=self.program_zone), name, quoted=True) for name in names]
+            sql = exp.select(*chosen).sql("duckdb", identify=True)
+            self._execute(f"CREATE TEMP TABLE {_quote(table)} AS {sql} FROM ({lazy.select}) AS raw")
+            self._torn[table] = exports.rejected_lines(self._ask, lazy)
         lazy.ready = True
 
     def misreadings(self, table: str) -> tuple[Misreading, ...]:
-        """Values that are written as text and could not be read as the contract's type."""
+        """Values that are written as text and could not be read as the contract's type, and lines that fell apart."""
         if table not in self._misread:
-            bare = Lazy(select=f"SELECT * FROM {_quote(table)}", kinds=self._tables[table])
+            self.prepare(table)
+            bare = exports.Lazy(select=f"SELECT * FROM {_quote(table)}", kinds=self._tables[table])
             lazy = self._lazy.get(table, bare)
-            found = [item for part in lazy.parts or (lazy,) for item in find_misreadings(self, table, part)]
-            self._misread[table] = tuple(_merged(found, name) for name in dict.fromkeys(item.column for item in found))
+            parts = lazy.parts or (lazy,)
+            found = [item for part in parts for item in exports.find_misreadings(self._ask, table, part, program_zone=self.program_zone)]
+            merged = [exports.merge_misreadings(found, name) for name in dict.fromkeys(item.column for item in found)]
+            self._misread[table] = (*self._torn.get(table, ()), *merged)
         return self._misread[table]
 
     def wall_clocks(self, table: str) -> tuple[str, ...]:
         """Columns of a raw export whose times state no zone and whose mapping declares none."""
         lazy = self._lazy.get(table)
         parts = (lazy.parts or (lazy,)) if lazy else ()
-        return tuple(dict.fromkeys(name for part in parts for name in part.undeclared if _has_wall_clock(self, name, part)))
+        return tuple(dict.fromkeys(name for part in parts for name in part.undeclared if exports.has_wall_clock(self._ask, name, part)))
+
+    def _ask(self, sql: str) -> list[dict[str, Any]]:
+        return self.fetch(sql).to_pylist()
 
     def fetch(self, sql: str) -> pa.Table:
         """Answer one SELECT."""
@@ -200,54 +152,6 @@ class DuckDBEngine:
             self._connection.execute(sql)
         except duckdb.Error as error:
             raise SourceError(f"DuckDB could not read: {_first_line(error)}") from error
-
-
-def _merged(found: list[Misreading], name: str) -> Misreading:
-    """Misreadings of one column over all parts that a table is stacked from."""
-    mine = [item for item in found if item.column == name]
-    examples = dict.fromkeys(example for item in mine for example in item.examples)
-    return Misreading(column=name, rows=sum(item.rows for item in mine), examples=tuple(examples)[:3])
-
-
-def _has_wall_clock(engine: DuckDBEngine, name: str, lazy: Lazy) -> bool:
-    """Whether a column holds a time of day without an offset."""
-    kind = casts.base_kind(lazy.kinds[name])
-    if kind != "text":
-        return kind == "timestamp"
-    raw = exp.column(name, quoted=True)
-    timed = exp.and_(
-        exp.RegexpLike(this=raw, expression=exp.Literal.string(r"\d:\d{2}")),
-        exp.not_(exp.RegexpLike(this=raw.copy(), expression=exp.Literal.string(casts.OFFSET))),
-    )
-    return engine.fetch(f"SELECT 1 FROM ({lazy.select}) AS raw WHERE {timed.sql('duckdb', identify=True)} LIMIT 1").num_rows > 0
-
-
-def find_misreadings(engine: DuckDBEngine, table: str, lazy: Lazy) -> tuple[Misreading, ...]:
-    """Count the raw values of each column that became NULL although something was written there."""
-    aggregates: list[exp.Expr] = []
-    names = [
-        name for name in lazy.kinds if name in TABLES[table].names and (name in lazy.probes or casts.base_kind(lazy.kinds[name]) == "text")
-    ]
-    names = [name for name in names if TABLES[table].column(name).type not in ("id", "text", "category")]
-    for name in names:
-        raw = exp.column(lazy.probes.get(name, name), quoted=True)
-        lost = exp.and_(
-            casts.blank_to_null(raw).is_(exp.Null()).not_(), lazy.read(table, name, program_zone=engine.program_zone).is_(exp.Null())
-        )
-        example = exp.Case().when(lost.copy(), exp.cast(raw.copy(), "text"))
-        aggregates += [exp.CountIf(this=lost).as_("rows_" + name), exp.func("min", example).as_("low_" + name)]
-        aggregates.append(exp.func("max", example.copy()).as_("high_" + name))
-    if not names:
-        return ()
-    sql = exp.select(*aggregates).sql("duckdb", identify=True)
-    (found,) = engine.fetch(f"{sql} FROM ({lazy.select}) AS raw").to_pylist()
-    return tuple(
-        Misreading(
-            column=name, rows=int(found["rows_" + name]), examples=tuple(dict.fromkeys((found["low_" + name], found["high_" + name])))
-        )
-        for name in names
-        if found["rows_" + name]
-    )
 
 
 def _first_line(error: Exception) -> str:
@@ -279,12 +183,22 @@ def open_frames(frames: Mapping[str, pd.DataFrame | pa.Table]) -> DuckDBEngine:
 
 
 def _as_arrow(name: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
-    table = pa.Table.from_pandas(frame, preserve_index=False) if isinstance(frame, pd.DataFrame) else frame
-    if not isinstance(table, pa.Table):
+    if not isinstance(frame, pd.DataFrame | pa.Table):
         raise SourceError(f"table {name!r} is a {type(frame).__name__}; give a pandas DataFrame or a pyarrow Table")
-    # a column of nothing at all has no type that SQL could cast
-    fields = [pa.field(field.name, pa.string()) if pa.types.is_null(field.type) else field for field in table.schema]
-    return table.cast(pa.schema(fields))
+    if not frame.shape[1]:
+        raise SourceError(f"table {name!r} has no columns; leave it out")
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False) if isinstance(frame, pd.DataFrame) else frame
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise SourceError(f"table {name!r} mixes types in a column ({error.args[-1]}); make the column one type, such as text") from error
+    return table.cast(pa.schema([pa.field(field.name, _simple(field.type)) for field in table.schema]), safe=False)
+
+
+def _simple(type_: pa.DataType) -> pa.DataType:
+    """Give a column of nothing a type that SQL can cast, and every instant microseconds."""
+    if pa.types.is_null(type_):
+        return pa.string()
+    return pa.timestamp("us", type_.tz) if pa.types.is_timestamp(type_) else type_
 
 
 def open_file(path: Path, *, schema: str) -> DuckDBEngine:
@@ -338,18 +252,12 @@ def _create_view(connection: duckdb.DuckDBPyConnection, name: str, select: str, 
 
 
 def _lazy_csv(connection: duckdb.DuckDBPyConnection, path: Path) -> Lazy:
-    select = f"SELECT * FROM {read_csv_sql(path)}"
+    select = f"SELECT * FROM {exports.read_csv_sql(path)}"
     try:
         columns = connection.sql(select).columns
     except duckdb.Error as error:
         raise SourceError(f"{path} cannot be read as CSV: {_first_line(error)}") from error
-    return Lazy(select=select, kinds=dict.fromkeys(columns, "text"))
-
-
-def read_csv_sql(path: Path, *, delimiter: str | None = None, encoding: str = "utf-8") -> str:
-    """DuckDB's call that reads a CSV as text throughout; the contract's casts come after, so that nothing is lost silently."""
-    more = f", delim='{delimiter}'" if delimiter else ""
-    return f"read_csv('{_escape(path)}', all_varchar=true, header=true, encoding='{encoding}'{more})"
+    return Lazy(select=select, kinds=dict.fromkeys(columns, "text"), files=(str(path),))
 
 
 def _escape(path: Path) -> str:

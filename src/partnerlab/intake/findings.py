@@ -94,7 +94,14 @@ class Desk:
         shown = list(dict.fromkeys([*(name for name in contract.key if name in present), column]))
         rows = self.rows(contract.name, *dict.fromkeys([*shown, *needs]))
         chosen = [exp.column(name, table=ROW, quoted=True) for name in shown]
-        found = self.ask(exp.select(*chosen).from_(rows).where(condition).order_by(*(name.copy() for name in chosen)).limit(EXAMPLES))
+        # times are written by the engine: it knows days that Python has no room for
+        written = [
+            exp.alias_(exp.cast(place.copy(), "text"), name, quoted=True)
+            if contract.column(name).type in ("instant", "date")
+            else place.copy()
+            for name, place in zip(shown, chosen, strict=True)
+        ]
+        found = self.ask(exp.select(*written).from_(rows).where(condition).order_by(*(name.copy() for name in chosen)).limit(EXAMPLES))
         return "; ".join(sorted(quote(row) for row in found))
 
 

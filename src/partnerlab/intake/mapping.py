@@ -15,7 +15,8 @@ from sqlglot import exp
 from partnerlab.errors import SourceError, SpecError, nearest
 from partnerlab.intake import casts
 from partnerlab.intake.contract import TABLES
-from partnerlab.intake.duckdb_engine import DuckDBEngine, Lazy, open_memory, read_csv_sql
+from partnerlab.intake.duckdb_engine import DuckDBEngine, open_memory
+from partnerlab.intake.exports import Lazy, read_csv_sql
 from partnerlab.intake.expressions import PSEUDO, bind_columns, parse_expression, raw_column
 from partnerlab.intake.program import Program
 from partnerlab.specs import Document, Spec, read_spec_file
@@ -243,6 +244,7 @@ class _Reader:
         return Lazy(
             select=" UNION ALL BY NAME ".join(f"({self._typed(table, part)})" for part in parts),
             kinds={name: casts.READY[TABLES[table].column(name).type] for name in names},
+            files=tuple(dict.fromkeys(file for part in parts for file in part.files)),
             parts=tuple(parts),
         )
 
@@ -294,7 +296,9 @@ class _Reader:
             zones = dict.fromkeys(times, self.zone if self.naive_tz == "program" else self.naive_tz) | zones
         self._check_zones(zones, times, place / "naive_tz")
         undeclared = tuple(name for name in times if name not in zones and TABLES[table].column(name).type == "instant")
-        return Lazy(select=select, kinds=kinds, zones=zones, probes=probes, undeclared=undeclared)
+        used = [*([block.from_] if isinstance(block.from_, str) else block.from_), *(join.from_ for join in block.join.values())]
+        files = tuple(str(self._path(self._file(name).path, place)) for name in used if not self._file(name).path.endswith(".parquet"))
+        return Lazy(select=select, kinds=kinds, zones=zones, probes=probes, undeclared=undeclared, files=files)
 
     def _check_zones(self, zones: Names[str, str], times: list[str], place: _Place) -> None:
         for name, zone in zones.items():
@@ -337,14 +341,20 @@ class _Reader:
         """SELECT over one or several raw files with the pseudo columns; None when an optional file is not there."""
         selects = []
         for name in names:
-            file = self.files.get(name) or File(path=name)
+            file = self._file(name)
             path = self._path(file.path, place)
             if not path.is_file():
                 if optional:
                     return None
                 raise SpecError(f"{place}: there is no file {path}; mend the path, or say 'optional: true'")
-            selects.append(_select_file(path, file, place))
+            try:
+                selects.append(_select_file(path, file, place))
+            except SourceError as error:
+                raise SpecError(f"{place}: {error}") from error
         return " UNION ALL BY NAME ".join(selects)
+
+    def _file(self, name: str) -> File:
+        return self.files.get(name) or File(path=name)
 
     def _path(self, text: str, place: _Place) -> Path:
         def value(match: re.Match[str]) -> str:

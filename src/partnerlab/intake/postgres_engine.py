@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import pyarrow as pa
 
 from partnerlab.errors import SourceError
-from partnerlab.intake.duckdb_engine import Misreading
+from partnerlab.intake.exports import Misreading
 
 _KINDS = {
     "text": "text", "character varying": "text", "character": "text_other", "date": "date", "timestamp without time zone": "timestamp",

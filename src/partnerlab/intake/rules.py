@@ -39,6 +39,8 @@ class Rule:
         What is wrong, for people.
     repairs : str or None
         Column whose value becomes unknown while the row stays; None sets the row aside.
+    mark : str
+        Tells two rules of one code and columns apart.
     """
 
     code: str
@@ -47,11 +49,12 @@ class Rule:
     needs: tuple[str, ...]
     meaning: str
     repairs: str | None = None
+    mark: str = ""
 
     @property
     def name(self) -> str:
         """Name of the rule's count in a query."""
-        return f"{self.code}:{','.join(self.needs)}"
+        return f"{self.code}:{','.join(self.needs)}{self.mark}"
 
 
 def quarantine_rules(source: Source, table: str, *, as_of: datetime | None = None) -> tuple[Rule, ...]:
@@ -64,6 +67,8 @@ def quarantine_rules(source: Source, table: str, *, as_of: datetime | None = Non
     found += [_impossible_time(column, limit) for column in columns if column.type in ("instant", "date")]
     found += [_disorder(contract, first, second) for first, second in contract.order if {first, second} <= present]
     found += [_out_of_range(column) for column in columns if column.minimum is not None]
+    # NaN lies above every number, so a maximum catches it too
+    found += [_no_number(column) for column in columns if column.type in ("number", "share") and column.maximum is None]
     found += [_orphan(source, contract, column) for column in columns if _is_binding(source, contract, column)]
     if table == "transactions" and {"product", "kind"} <= present:
         found.append(_no_product((*NOT_PRODUCTS, *(code.upper() for code in source.program.not_products))))
@@ -142,6 +147,16 @@ def _out_of_range(column: Column) -> Rule:
     repairs = column.name if column.nullable and column.type != "money" else None
     condition = exp.Coalesce(this=exp.paren(outside), expressions=[exp.false()])
     return Rule(code="Q4", column=column.name, condition=condition, needs=(column.name,), meaning=words, repairs=repairs)
+
+
+def _no_number(column: Column) -> Rule:
+    """Catch NaN and infinity; both engines say that NaN equals itself."""
+    wrong = [exp.cast(exp.Literal.string(word), "double") for word in ("NaN", "Infinity", "-Infinity")]
+    condition = exp.Coalesce(this=exp.paren(field(column.name).isin(*wrong)), expressions=[exp.false()])
+    repairs = column.name if column.nullable else None
+    return Rule(
+        code="Q4", column=column.name, condition=condition, needs=(column.name,), meaning="no number (NaN)", repairs=repairs, mark="!"
+    )
 
 
 def _is_binding(source: Source, contract: Table, column: Column) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from partnerlab.intake.contract import TABLES
+from partnerlab.intake.exports import LINE
 from partnerlab.intake.findings import Desk, Finding
 from partnerlab.intake.rules import Rule, count_breaches, quarantine_rules
 
@@ -18,6 +19,12 @@ def check_quarantine(desk: Desk, table: str) -> Iterator[Finding]:
         if counts[rule.name] > told:
             yield _finding(desk, table, rule, counts[rule.name] - told)
     for name, found in unread.items():
+        if name == LINE:
+            yield Finding(
+                table=table, column=name, rule="Q3", rows=found.rows, action="line set aside", examples="; ".join(found.examples),
+                meaning="cannot be split into the file's columns",
+            )  # fmt: skip
+            continue
         column = TABLES[table].column(name)
         action = "value is unknown, row kept" if column.nullable else "row set aside"
         yield Finding(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from sqlglot import exp
 
-    from partnerlab.intake.duckdb_engine import Misreading
+    from partnerlab.intake.exports import Misreading
 
 
 class Engine(Protocol):
