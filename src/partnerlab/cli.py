@@ -117,6 +117,8 @@ def check(
 def report_build(
     source: Annotated[str, typer.Option(help="A DuckDB file, a folder, a mapping file (.yaml), or postgresql://... .")] = DEMO,
     quarter: Quarter = "",
+    region: Annotated[str, typer.Option(help="Only partners of this region.", show_default=False)] = "",
+    segment: Annotated[str, typer.Option(help="Only partners with attribute=value, such as partner_type=reseller.", show_default=False)] = "",
     by: Annotated[str, typer.Option(help="Attribute of partners: one more report for each of its values.", show_default=False)] = "",
     jobs: Jobs = 2,
     scheme: Scheme = "quadrant",
@@ -136,6 +138,8 @@ def report_build(
         source=source,
         quarter=quarter,
         first=first,
+        region=region,
+        segment=segment,
         scheme=scheme,
         indicators=indicators,
         as_of=as_of,

@@ -15,7 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -108,6 +108,21 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return pid != os.getpid()
+
+
+def keep_pages(target: Path, building: Path, *, made: Collection[str]) -> list[dict[str, Any]]:
+    """Carry over the pages of the run before that this run does not make; gives their entries of the manifest.
+
+    Making one page again does not lose the others of the quarter; the index says of which run each is.
+    """
+    try:
+        before = read_manifest(target)["pages"]
+    except (ParameterError, KeyError):
+        return []
+    kept = [entry for entry in before if entry["slug"] not in made and (target / entry["slug"]).is_dir()]
+    for entry in kept:
+        shutil.copytree(target / entry["slug"], building / entry["slug"])
+    return kept
 
 
 def write_pieces(folder: Path, pieces: Sequence[Piece], *, context: Mapping[str, Any]) -> dict[str, Any]:

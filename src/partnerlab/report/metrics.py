@@ -68,12 +68,13 @@ class Metric:
 
     @property
     def direction(self) -> Literal["up", "down", "no clear change", ""]:
-        """Direction of the change, claimed only where its interval leaves out zero."""
+        """Direction of the change, claimed only where its interval, as it is written, leaves out zero."""
         if not (math.isfinite(self.change_low) and math.isfinite(self.change_high)):
             return ""
-        if self.change_low > 0:
+        low, high = (round(edge, 3) if self.unit == "share" else edge for edge in (self.change_low, self.change_high))
+        if low > 0:
             return "up"
-        return "down" if self.change_high < 0 else "no clear change"
+        return "down" if high < 0 else "no clear change"
 
     def value(self, number: float) -> str:
         """Write a number in this metric's unit."""

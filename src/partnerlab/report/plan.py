@@ -115,7 +115,14 @@ def parse_extra(templates: Sequence[Template], texts: Mapping[str, str]) -> dict
     return parse_parameters(known, texts, notebook=" and ".join(template.path.stem for template in templates[:1]) if len(templates) == 1 else "no notebook of this run")
 
 
-def plan_pages(templates: Sequence[Template], *, parameters: Mapping[str, Any], by: str = "", values: Sequence[str] = ()) -> list[Page]:
+def plan_pages(
+    templates: Sequence[Template],
+    *,
+    parameters: Mapping[str, Any],
+    by: str = "",
+    values: Sequence[str] = (),
+    segment: tuple[str, str] | None = None,
+) -> list[Page]:
     """List the pages of a run.
 
     Parameters
@@ -128,6 +135,8 @@ def plan_pages(templates: Sequence[Template], *, parameters: Mapping[str, Any], 
         Attribute of partners whose every value gets a review of its own; empty for none.
     values : sequence of str
         Its values.
+    segment : tuple of (attribute, value), or None
+        The one segment that all pages are about; None for the program.
 
     Raises
     ------
@@ -137,23 +146,24 @@ def plan_pages(templates: Sequence[Template], *, parameters: Mapping[str, Any], 
     pages: list[Page] = []
     for template in sorted(templates, key=lambda template: (not template.each_segment, template.path.name)):
         group = REVIEW if template.each_segment else QUESTIONS
-        title = "All partners" if template.each_segment else template.title
-        name = "program" if template.each_segment else template.slug
-        pages.append(_page(template, name, title, group, parameters, "all partners"))
-        if template.each_segment and by:
-            for value in values:
-                asked = {"region": value} if by == "region" else {"segment": f"{by}={value}"}
-                words = f"{by.replace('_', ' ')} {value}"
-                pages.append(_page(template, f"{slug(by)}-{slug(value)}", words[:1].upper() + words[1:], group, {**parameters, **asked}, words))
+        whole = [segment, *((by, value) for value in values if template.each_segment and by)]
+        pages += [_page(template, group=group, parameters=parameters, segment=part) for part in whole]
     if by and not any(template.each_segment for template in templates):
         raise ParameterError(f"none of the notebooks makes a page for each {by}; leave out --by, or add the review")
     return _unique(pages)
 
 
-def _page(template: Template, name: str, title: str, group: str, parameters: Mapping[str, Any], segment: str) -> Page:
-    given = {key: value for key, value in parameters.items() if key in template.parameters}
+def _page(template: Template, *, group: str, parameters: Mapping[str, Any], segment: tuple[str, str] | None) -> Page:
+    words, asked, name = "all partners", {}, ""
+    if segment is not None:
+        attribute, value = segment
+        words, name = f"{attribute.replace('_', ' ')} {value}", f"{slug(attribute)}-{slug(value)}"
+        asked = {"region": value} if attribute == "region" else {"segment": f"{attribute}={value}"}
+    title = words[:1].upper() + words[1:] if template.each_segment else f"{template.title} ({words})" if name else template.title
+    own = (name or "program") if template.each_segment else "-".join(part for part in (template.slug, name) if part)
+    given = {key: value for key, value in {**parameters, **asked}.items() if key in template.parameters}
     checked = check_parameters(template.parameters, given, notebook=template.path.name)
-    return Page(slug=name, title=title, group=group, notebook=template.path, parameters=checked, segment=segment)
+    return Page(slug=own, title=title, group=group, notebook=template.path, parameters=checked, segment=words)
 
 
 def _unique(pages: Sequence[Page]) -> list[Page]:

@@ -40,9 +40,11 @@ class Review:
     quarters : DataFrame
         One row for each quarter: the table behind the figures.
     movers : DataFrame
-        Partners that changed tier, those beyond noise first.
-    cooling : DataFrame
-        Partners whose numbers fell beyond noise while they still hold their tier.
+        Partners that changed tier, those least likely by noise alone first.
+    movers_caption : str
+        What the table of movers holds.
+    cooling : DataFrame or Unavailable
+        Partners whose numbers fell beyond noise while they still hold their tier; None if noise was not looked at.
     caveats : tuple of str
         What a reader must mind.
     """
@@ -51,7 +53,8 @@ class Review:
     metrics: tuple[Metric, ...]
     quarters: pd.DataFrame = dataclasses.field(repr=False)
     movers: pd.DataFrame = dataclasses.field(repr=False)
-    cooling: pd.DataFrame = dataclasses.field(repr=False)
+    movers_caption: str
+    cooling: pd.DataFrame | Unavailable | None = dataclasses.field(repr=False)
     caveats: tuple[str, ...] = ()
 
 
@@ -99,7 +102,7 @@ def build_review(
     metrics = (
         _active(panel, column, level=level),
         *_top_tier(history, panel, column, level=level),
-        *_moves(movers),
+        *_moves(movers, history, panel, column, level=level),
         *_lapses(panel, column, level=level),
         *_totals(panel, column, currency=currency, level=level),
     )[:6]
@@ -107,8 +110,9 @@ def build_review(
         sentence=_sentence(whom, quarter, metrics),
         metrics=metrics,
         quarters=count_quarters(panel, history),
-        movers=_movers_table(movers, history),
-        cooling=find_cooling(history, panel, noise=noise, quarter=quarter, level=level) if noise else pd.DataFrame(),
+        movers=_movers_table(movers, history, column),
+        movers_caption=_movers_caption(movers, quarter),
+        cooling=find_cooling(history, panel, noise=noise, quarter=quarter, level=level) if noise is not None and not isinstance(noise, Unavailable) else noise,
         caveats=tuple(_caveats(history, panel, quarter, movers=movers, noise=noise, quality=quality)),
     )
 
@@ -175,15 +179,38 @@ def _top_tier(history: TierHistory, panel: Panel, column: int, *, level: float) 
     ]  # fmt: skip
 
 
-def _moves(movers: Movers | Unavailable | None) -> list[Metric]:
+def _moves(movers: Movers | Unavailable | None, history: TierHistory, panel: Panel, column: int, *, level: float) -> list[Metric]:
+    """Moves beyond noise; where noise cannot be drawn (recorded tiers), how many moved at all."""
     if movers is None or isinstance(movers, Unavailable):
-        return []
+        return _moved(history, panel, column, level=level)
     table = movers.table
-    sides = {side: int((table["direction"] == side).sum()) for side in ("up", "down", "sideways")}
-    words = ", ".join(f"{count:,} {side}" for side, count in sides.items() if count) or "none"
-    note = f"{len(table):,} partners changed tier ({words}); noise alone would have moved {movers.expected:,.0f} ({movers.expected_low:,.0f} to {movers.expected_high:,.0f})."
+    noise = f"noise alone would have moved {movers.expected:,.0f} ({movers.expected_low:,.0f} to {movers.expected_high:,.0f})"
+    note = f"{len(table):,} partners changed tier ({_sides(table['direction'])}); {noise}."
     beyond = int(table["beyond_noise"].sum())
     return [Metric(name="moves-beyond-noise", label="Moves beyond noise", estimate=beyond, n=int(movers.at_risk), table="movers", note=note)]
+
+
+def _sides(directions: pd.Series) -> str:
+    counts = {side: int((directions == side).sum()) for side in ("up", "down", "sideways")}
+    return ", ".join(f"{count:,} {side}" for side, count in counts.items() if count) or "none"
+
+
+def _moved(history: TierHistory, panel: Panel, column: int, *, level: float) -> list[Metric]:
+    if column == 0:
+        return []
+    codes = history.published[:, max(column - 2, 0) : column + 1]
+    base = (codes[:, :-1] >= 0) & (codes[:, 1:] >= 0)
+    hits = base & (codes[:, :-1] != codes[:, 1:])
+    if base.shape[1] == 1:
+        base, hits = np.hstack([np.zeros_like(base), base]), np.hstack([np.zeros_like(hits), hits])
+    moves = history.moves(history.labels[column])
+    between = moves[moves["direction"].isin(("up", "down", "sideways"))]
+    return [
+        _metric(
+            compare_shares(hits, base, level=level), panel=panel, column=column, name="changed-tier", label="Changed tier", unit="share",
+            table="movers", note=f"{len(between):,} partners ({_sides(between['direction'])}).",
+        )
+    ]  # fmt: skip
 
 
 def _lapses(panel: Panel, column: int, *, level: float) -> list[Metric]:
@@ -257,10 +284,20 @@ def _names(history: TierHistory, partners: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({column: history.attributes[column].to_numpy()[at] for column in known}, index=partners.index)
 
 
-def _movers_table(movers: Movers | Unavailable | None, history: TierHistory) -> pd.DataFrame:
-    """Movers for people, those beyond noise first."""
+def _movers_caption(movers: Movers | Unavailable | None, quarter: str) -> str:
     if movers is None or isinstance(movers, Unavailable):
-        return pd.DataFrame()
+        return f"Partners that changed tier in {quarter}"
+    return f"Partners that changed tier in {quarter}, those least likely by noise alone first; 'beyond noise' allows for all partners looked at"
+
+
+def _movers_table(movers: Movers | Unavailable | None, history: TierHistory, column: int) -> pd.DataFrame:
+    """Movers for people, those beyond noise first; without a noise baseline simply all of them."""
+    if movers is None or isinstance(movers, Unavailable):
+        if column == 0:
+            return pd.DataFrame()
+        table = history.moves(history.labels[column])
+        table = table[table["direction"].isin(("up", "down", "sideways"))].reset_index(drop=True)
+        return pd.concat([table[["partner"]], _names(history, table["partner"]), table[["from_tier", "to_tier", "direction"]]], axis=1)
     table = movers.table.sort_values(["beyond_noise", "estimate", "partner"], ascending=[False, True, True], ignore_index=True)
     who = _names(history, table["partner"])
     said = table[["from_tier", "to_tier"]]

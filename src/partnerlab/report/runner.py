@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from partnerlab.errors import ParameterError, PartnerlabError
 from partnerlab.report import archive, publication
 from partnerlab.report.changes import compare_pages
 from partnerlab.report.execution import Outcome, Page, Watcher, execute_pages
@@ -17,13 +18,17 @@ from partnerlab.report.plan import QUESTIONS, REVIEW, Template, find_notebooks, 
 from partnerlab.report.request import DEMO, DEMO_SEED, Request, locate_source, open_request, parameters_of, segment_values
 
 
+#: What a request is asked, beside its source.
+_ASKED = ("quarter", "first", "region", "segment", "scheme", "indicators", "as_of", "seed", "ledger")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Order:
     """What a run is to make.
 
     Parameters
     ----------
-    source, quarter, first, scheme, indicators, as_of, seed, ledger
+    source, quarter, first, region, segment, scheme, indicators, as_of, seed, ledger
         As in `partnerlab.report.load_request`.
     by : str
         Attribute of partners whose every value gets a review of its own; empty for none.
@@ -40,6 +45,8 @@ class Order:
     source: str = DEMO
     quarter: str = ""
     first: str = ""
+    region: str = ""
+    segment: str = ""
     scheme: str = "quadrant"
     indicators: str = ""
     as_of: str = ""
@@ -102,22 +109,40 @@ def render_reports(order: Order, *, watch: Watcher | None = None) -> Run:
         Before any kernel starts, if something that was asked does not exist.
     """
     templates = [load_template(path) for path in find_notebooks(order.notebooks)]
-    extra = parse_extra(templates, order.extra)
+    order, extra = settle_order(order, parse_extra(templates, order.extra))
     source = locate_source(order.source)
-    request = open_request(
-        source=source,
-        **{name: getattr(order, name) for name in ("quarter", "first", "scheme", "indicators", "as_of", "seed", "ledger")},
-    )
+    request = open_request(source=source, **{name: getattr(order, name) for name in _ASKED})
     publication.import_decisions(request, run_id=f"before {archive.now()}")
     road = publication.walk(request)
     values = segment_values(road.panel.attributes, order.by) if order.by else []
     common = {**parameters_of(request, source=source, scheme=order.scheme, indicators=order.indicators), **extra}
     with tempfile.TemporaryDirectory(prefix="partnerlab-") as aside:
         snapshot = publication.snapshot(request, Path(aside))
-        pages = plan_pages(templates, parameters={**common, "ledger": snapshot}, by=order.by, values=values)
+        pages = plan_pages(templates, parameters={**common, "ledger": snapshot}, by=order.by, values=values, segment=request.segment)
         run = _render(order, pages, templates=templates, request=request, road=road, common=common, watch=watch)
     publication.publish(request, road, run.outcomes, run_id=run.manifest["run"])
     return run
+
+
+def settle_order(order: Order, extra: Mapping[str, Any]) -> tuple[Order, dict[str, Any]]:
+    """Move what a person gave as a notebook parameter, and the order itself names, to where it is checked against the data.
+
+    Raises
+    ------
+    ParameterError
+        If one region and every region are asked for at once.
+
+    Examples
+    --------
+    >>> order, extra = settle_order(Order(), {"region": "NO", "deep": True})
+    >>> order.region, extra
+    ('NO', {'deep': True})
+    """
+    known = {name: value for name, value in extra.items() if name in _ASKED}
+    order = dataclasses.replace(order, **known)
+    if order.by and (order.region or order.segment):
+        raise ParameterError(f"give one segment ({order.region or order.segment}) or --by {order.by} for all of them, not both")
+    return order, {name: value for name, value in extra.items() if name not in known}
 
 
 def _render(
@@ -141,8 +166,8 @@ def _render(
         for outcome in outcomes:
             outcome, entry = _finish(outcome, building, target=target, manifest=manifest, restated=restated)
             found[outcome.page.slug] = outcome
-            entries.append(entry)
-        manifest["pages"] = entries
+            entries.append({**entry, "run": manifest["run"], "rendered_at": manifest["rendered_at"], "data_hash": manifest["data_hash"]})
+        manifest["pages"] = [*entries, *archive.keep_pages(target, building, made={entry["slug"] for entry in entries})]
         archive.write_json(building / archive.MANIFEST, manifest)
         (building / "index.html").write_text(_index(manifest), encoding="utf-8", newline="\n")
     return Run(folder=target, outcomes=tuple(found[page.slug] for page in pages), manifest=manifest)
@@ -167,6 +192,8 @@ def _manifest(order: Order, request: Request, road: publication.Road, common: Ma
             "indicators": common["indicators"],
             "quarter": request.quarter,
             "first": request.first,
+            "region": order.region,
+            "segment": order.segment,
             "as_of": common["as_of"],
             "seed": order.seed,
             "by": order.by,
@@ -182,8 +209,6 @@ def _finish(
     outcome: Outcome, building: Path, *, target: Path, manifest: Mapping[str, Any], restated: Sequence[str]
 ) -> tuple[Outcome, dict[str, Any]]:
     """Write the files of one page; gives its entry of the manifest."""
-    from partnerlab.errors import PartnerlabError
-
     page, folder = outcome.page, building / outcome.page.slug
     folder.mkdir(exist_ok=True)
     context = {
@@ -289,10 +314,15 @@ _GROUPS = (
 )
 
 
+def _state(entry: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    state = f"incomplete: {entry['error']}" if entry["error"] else "whole"
+    if entry["run"] == manifest["run"]:
+        return state
+    older = "" if entry["data_hash"] == manifest["data_hash"] else ", from other data"
+    return f"{state}; of the run of {entry['rendered_at']}{older}"
+
+
 def _index(manifest: Mapping[str, Any]) -> str:
-    shown = [
-        {**entry, "has_metrics": bool(entry["figures"]), "state": f"incomplete: {entry['error']}" if entry["error"] else "whole"}
-        for entry in manifest["pages"]
-    ]
+    shown = [{**entry, "has_metrics": bool(entry["figures"]), "state": _state(entry, manifest)} for entry in manifest["pages"]]
     groups = [(group, members) for group in _GROUPS if (members := [entry for entry in shown if entry["group"] == group.title])]
     return render_index(program=manifest["program"], quarter=manifest["quarter"], groups=groups, provenance=_provenance(manifest, None))

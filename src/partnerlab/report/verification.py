@@ -61,6 +61,11 @@ def check_run(folder: str | Path, *, source: str = "", jobs: int = 2, watch: Wat
     return _compare_manifests(old, new)
 
 
+def _files(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the files that the run itself made, by path; pages carried over from earlier runs have their own order."""
+    return {f"{page['slug']}/{file}": digest for page in manifest["pages"] if page["run"] == manifest["run"] for file, digest in page["files"].items()}
+
+
 def _compare_manifests(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verification:
     reasons = [f"{name} was {old[key]}, is {new[key]}" for key, name in (("data_hash", "data hash"), ("scheme", "tier scheme")) if old[key] != new[key]]
     for key in ("revision", "dirty", "python"):
@@ -68,8 +73,7 @@ def _compare_manifests(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verifi
             reasons.append(f"code {key} was {old['code'][key]}, is {new['code'][key]}")
     packages = old["code"]["versions"].items() ^ new["code"]["versions"].items()
     reasons += [f"{name} was {old['code']['versions'].get(name, 'absent')}, is {new['code']['versions'].get(name, 'absent')}" for name in sorted({name for name, _ in packages})]
-    files_before = {f"{page['slug']}/{file}": digest for page in old["pages"] for file, digest in page["files"].items()}
-    files_now = {f"{page['slug']}/{file}": digest for page in new["pages"] for file, digest in page["files"].items()}
+    files_before, files_now = _files(old), _files(new)
     differences = [
         f"{file}: {'not made again' if file not in files_now else 'new' if file not in files_before else 'differs'}"
         for file in sorted(files_before.keys() | files_now.keys())

@@ -1,0 +1,154 @@
+"""The command line: exit codes 0, 1, 2; every mistake is one line on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from partnerlab.cli import main
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """A small program in a DuckDB file."""
+    from partnerlab.intake.simulate import Truth, simulate_program
+
+    path = tmp_path_factory.mktemp("data") / "small.duckdb"
+    simulate_program(Truth(n_partners=40, n_quarters=6), seed=3).write(path)
+    return f"duckdb:///{path}"
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Call the command line; gives exit code, stdout and stderr."""
+
+    def call(*words):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SystemExit) as stopped:
+            main(list(map(str, words)))
+        said = capsys.readouterr()
+        return stopped.value.code or 0, said.out, said.err
+
+    return call
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("report", "--help"), ("report", "build", "--help"), ("tiers", "assign", "--help"), ("check", "--help")])
+def test_help_is_there_for_every_verb(run, words):
+    code, out, err = run(*words)
+
+    assert "Usage" in out + err
+
+
+def test_the_version_is_said(run):
+    assert run("--version")[1].startswith("partnerlab ")
+
+
+def one_line(err):
+    return len(err.strip().splitlines()) == 1 and err.startswith("partnerlab: ") and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("repot",), "No such command 'repot'"),
+        (("report", "build", "--jobs", "x"), "not a valid integer|valid integer"),
+        (("report", "build", "--quartr", "2026Q3"), "No such option"),
+        (("report", "build", "--source", "nowhere.duckdb"), "nowhere.duckdb: no such file"),
+        (("report", "build", "--parameter", "seed"), "not of the form name=value"),
+        (("report", "open"), "no reports"),
+        (("report", "verify", "2026Q3"), "no reports"),
+        (("tiers", "assign", "nowhere.duckdb"), "nowhere.duckdb"),
+        (("check", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run, words, message):
+    import re
+
+    code, out, err = run(*words)
+
+    assert code == 2
+    assert one_line(err)
+    assert re.search(message, err)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--quarter", "2031Q1"), "quarter 2031Q1 is outside the data"),
+        (("--by", "regoin"), "no attribute 'regoin'; did you mean 'region'?"),
+        (("--scheme", "quadrnt"), "did you mean 'quadrant'?"),
+        (("--parameter", "regoin=NO"), "did you mean 'region'?"),
+        (("--parameter", "region=XX"), "no partner has region 'XX'"),
+        (("--parameter", "seed=x"), "parameter seed must be a whole number; given 'x'"),
+        (("--notebooks", "91"), "no notebook is called '91'"),
+        (("--as-of", "yesterday"), "yesterday"),
+    ],
+)
+def test_a_question_outside_the_data_stops_before_any_kernel(run, program, monkeypatch, words, message):
+    monkeypatch.setattr("partnerlab.report.execution.execute_page", lambda *args, **options: pytest.fail("a kernel was started"))
+
+    code, _, err = run("report", "build", "--source", program, "--ledger", "none", *words)
+
+    assert code == 2
+    assert one_line(err)
+    assert message in err
+
+
+def test_tiers_are_counted_and_written(run, program, tmp_path):
+    code, out, _ = run("tiers", "assign", program, "--csv", tmp_path / "tiers.csv")
+
+    assert code == 0
+    assert out.startswith("tier\tpartners\n")
+    assert (tmp_path / "tiers.csv").read_text().startswith("partner,quarter,tier")
+
+
+def test_a_tier_is_explained(run, program, tmp_path):
+    run("tiers", "assign", program, "--csv", tmp_path / "tiers.csv")
+    partner = (tmp_path / "tiers.csv").read_text().splitlines()[1].partition(",")[0]
+
+    code, out, _ = run("tiers", "explain", program, partner)
+
+    assert code == 0
+    assert partner in out
+
+
+def test_an_unknown_partner_is_refused(run, program):
+    code, _, err = run("tiers", "explain", program, "NOBODY")
+
+    assert code == 2
+    assert "NOBODY" in err
+
+
+def test_a_check_lists_findings_as_plain_lines(run, program, tmp_path):
+    code, out, _ = run("check", program, "--csv", tmp_path / "findings.csv")
+
+    assert code == 0
+    assert out.startswith("table\tcolumn\trule\tgrade\trows")
+    assert (tmp_path / "findings.csv").is_file()
+
+
+def test_the_demo_is_written(run, tmp_path, monkeypatch):
+    from partnerlab.intake.simulate import Truth
+
+    monkeypatch.setattr("partnerlab.intake.simulate.Truth", lambda: Truth.plain(n_partners=20, n_quarters=6))
+
+    code, out, _ = run("demo", tmp_path / "demo.duckdb")
+
+    assert code == 0
+    assert out.strip() == str(tmp_path / "demo.duckdb")
+
+
+def test_no_reports_yet_is_said_with_what_to_do(run):
+    assert "partnerlab report build" in run("report", "list")[1]
+
+
+def test_help_is_quick():
+    import time
+
+    begun = time.process_time()
+    done = subprocess.run([sys.executable, "-X", "importtime", "-c", "import partnerlab.cli"], capture_output=True, text=True, check=True)
+
+    assert "pandas" not in done.stderr
+    assert time.process_time() - begun < 5
