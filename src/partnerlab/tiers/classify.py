@@ -42,6 +42,14 @@ class Cut(Spec):
     min: Amount | None = None
     min_n: int = pydantic.Field(default=1, ge=1, strict=True)
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _no_empty_line(cls, given: Any) -> Any:
+        empty = next((key for key, value in given.items() if value is None), None) if isinstance(given, dict) else None
+        if empty is not None:
+            raise ValueError(f"'{empty}' has no value; a line that nobody decided cannot be applied: set a number")
+        return given
+
     @pydantic.model_validator(mode="after")
     def _one_line(self) -> Self:
         if (self.absolute is None) == (self.quantile is None):
@@ -295,7 +303,7 @@ class Ladder(_Rules):
         for position, level in enumerate(self.levels):
             if level.inherits is not None and level.inherits not in names[position + 1 :]:
                 raise ValueError(
-                    f"level {level.name!r} inherits {level.inherits!r}, which is no lower level{nearest(level.inherits, names)}"
+                    f"level {level.name!r} inherits {level.inherits!r}, which is no lower level{nearest(level.inherits, names[position + 1 :])}"
                 )
         if self.else_ is None and self.rule_of(names[-1]) != ALWAYS:
             raise ValueError(f"who meets no level? add 'else: UNRATED', or let the last level {names[-1]!r} take everybody with 'all: []'")

@@ -1,0 +1,174 @@
+"""Scheme files: what stands in them, and that every mistake is one line naming file, line, key and remedy."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from random import Random
+
+import pytest
+
+from partnerlab.errors import SpecError
+from partnerlab.tiers import TierScheme
+
+SHIPPED = {name: resources.files("partnerlab.tiers.schemes").joinpath(f"{name}.yaml").read_text() for name in ("quadrant", "rating")}
+
+
+def refusal(tmp_path, text: str) -> str:
+    path = tmp_path / "scheme.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError) as error:
+        TierScheme.load(path)
+    return str(error.value).removeprefix(str(tmp_path) + "/")
+
+
+#: Which file, what is replaced by what, and what the one line says.
+MISTAKES = [
+    ("quadrant", "classify:", "clasify:", r"clasify: unknown key 'clasify'; did you mean 'classify'"),
+    ("quadrant", "kind: quadrant", "kind: quadrants", r"classify: classify.kind is 'quadrants'; did you mean 'quadrant'"),
+    ("quadrant", "  kind: quadrant\n", "", r"classify: classify needs a kind: quadrant, ladder"),
+    ("quadrant", "cut: {absolute: $high_relevance}", "cut: {absolut: 60}", r"classify.y.cut.absolut: unknown key 'absolut'; did you mean 'absolute'"),
+    ("quadrant", "cut: {absolute: $high_relevance}", "cut: {absolute: null}", r"classify.y.cut: 'absolute' has no value; .* set a number"),
+    ("quadrant", "cut: {absolute: $high_relevance}", "cut: {absolute: sixty}", r"'sixty' is not a number"),
+    ("quadrant", "cut: {absolute: $high_relevance}", "cut: {absolute: true}", r"a number is needed here, not true"),
+    ("quadrant", "cut: {absolute: $high_relevance}", "cut: {absolute: 60, quantile: 0.5}", r"give one of the two"),
+    ("quadrant", "cut: {absolute: $high_relevance}", "cut: {quantile: 75}", r"a quantile lies between 0 and 1, not 75"),
+    ("quadrant", "cut: {absolute: $high_relevance}", "cut: {absolute: $high_relevence}", r"\$high_relevence is used but has no value under params; did you mean 'high_relevance'"),
+    ("quadrant", "high_relevance: 60 ", "high_relevance: null ", r"params.high_relevance: has no value; set a number"),
+    ("quadrant", "high_relevance: 60 ", "high_relevance: $other ", r"parameter 'high_relevance' must be a number"),
+    ("quadrant", "    low_low: DEMENTORS\n", "", r"cells lack low_low"),
+    ("quadrant", "low_low: DEMENTORS", "low_lo: DEMENTORS", r"unknown cell 'low_lo'; did you mean 'low_low'"),
+    ("quadrant", "  margin: 0.10 ", "  margin: 10 ", r"movement.margin: Input should be less than 1"),
+    ("quadrant", "  margin: 0.10 ", "  margin: ten ", r"movement.margin: 'ten' is not a number"),
+    ("quadrant", "{up: 1, down: 2}", "{up: 0, down: 2}", r"movement.confirm.up: Input should be greater than or equal to 1"),
+    ("quadrant", "{up: 1, down: 2}", "{up: 1, dwn: 2}", r"unknown key 'dwn'; did you mean 'down'"),
+    ("quadrant", "  grace: 2 ", "  grace: 2q ", r"movement.grace: Input should be a valid integer"),
+    ("quadrant", "  DEMENTORS: [mass", "  DEMENTOR: [mass", r"playbook names 'DEMENTOR', which is not a tier; did you mean 'DEMENTORS'"),
+    ("quadrant", "weight: 0.6", "weigth: 0.6", r"scores.market_relevance.parts.0.weigth: unknown key 'weigth'; did you mean 'weight'"),
+    ("quadrant", "shape: {percentile: population}, weight: 0.6", "shape: {percentil: population}, weight: 0.6", r"did you mean 'percentile'"),
+    ("quadrant", "unknown: renormalise", "unknown: ignore", r"scores.market_relevance.unknown: Input should be 'refuse', 'zero' or 'renormalise'"),
+    ("quadrant", "within: region\n", "within: region\n    within: market\n", r"key 'within' stands twice; keep one"),
+    ("quadrant", "version: 1", "version: [1", r"not YAML"),
+    ("quadrant", "scheme: quadrant\n", "", r"scheme: Field required"),
+    ("rating", "referrals_4q >= $high_referrals", "referrals_4q => $high_referrals", r"classify.levels.0.all.2: cannot read '=> \$high_ref"),
+    ("rating", "referrals_4q >= $high_referrals", "referrals_4q = 8", r"write == to compare"),
+    ("rating", "referrals_4q >= $high_referrals", "referrals_4q >= $high_referral", r"\$high_referral is used but has no value under params; did you mean 'high_referrals'"),
+    ("rating", "referrals_4q >= $high_referrals", "referrals_4q >= null", r"a line may not be null"),
+    ("rating", "- tells_needs == true", "-", r"classify.levels.0.all.0: a rule may not be null"),
+    ("rating", "inherits: MGP", "inherits: MPG", r"inherits 'MPG', which is no lower level; did you mean 'MGP'"),
+    ("rating", "name: STP", "name: MGP", r"level 'MGP' stands twice"),
+    ("rating", "  else: UNRATED ", "  # no else ", r"who meets no level\? add 'else: UNRATED'"),
+    ("rating", "share: {goal: 0.20}", "share: {goal: 20}", r"a share lies between 0 and 1, not 20"),
+    ("rating", "share: {goal: 0.20}", "share: {cap: 0.20}", r"'cap' and 'rank_by' go together"),
+    ("rating", "share: {goal: 0.20}", "share: {}", r"a share is either"),
+    ("rating", "{any: [opt_in", "{eny: [opt_in", r"cannot read rule \{eny: .*did you mean 'any'"),
+    ("rating", "ordered: false", "ordered: maybe", r"ordered: Input should be a valid boolean"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "good", "bad", "says"), MISTAKES)
+def test_a_mistake_is_one_line_with_file_line_key_and_remedy(tmp_path, name, good, bad, says):
+    assert good in SHIPPED[name]
+    line = refusal(tmp_path, SHIPPED[name].replace(good, bad, 1))
+
+    assert re.match(r"scheme\.yaml, line \d+", line)
+    assert re.search(says, line)
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_mutated_file_loads_or_is_refused_in_one_line(tmp_path, seed):
+    random = Random(seed)
+    lines = SHIPPED[random.choice(["quadrant", "rating"])].splitlines()
+    for _ in range(random.randint(1, 3)):
+        at = random.randrange(len(lines))
+        line = lines[at]
+        cut = random.randrange(len(line) + 1)
+        lines[at] = random.choice(
+            [
+                "",
+                line[:cut],
+                line[cut:],
+                line[:cut] + random.choice("{}[]:,$=><'\"#%-0") + line[cut:],
+                " " + line,
+                line.replace(":", ": null #", 1),
+                line + line,
+            ]
+        )
+    path = tmp_path / "scheme.yaml"
+    path.write_text("\n".join(lines))
+    try:
+        TierScheme.load(path)
+    except SpecError as error:
+        assert re.match(r".*scheme\.yaml, line \d+", str(error))
+        assert "\n" not in str(error)
+
+
+def test_the_line_is_the_line_of_the_mistake(tmp_path):
+    text = SHIPPED["rating"].replace("- speaks == true", "- speaks = true")
+    number = text.splitlines().index("        - speaks = true") + 1
+
+    assert f"line {number}, classify.levels.2.all.1:" in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["", "scheme", "- scheme: x", "3"])
+def test_what_is_no_scheme_at_all_is_refused(tmp_path, text):
+    assert "expected keys and values" in refusal(tmp_path, text)
+
+
+def test_a_scheme_that_does_not_exist_is_refused_with_the_nearest():
+    with pytest.raises(SpecError, match="did you mean 'quadrant'"):
+        TierScheme.load("quadrants")
+    with pytest.raises(SpecError, match="no such file"):
+        TierScheme.load("missing.yaml")
+
+
+def test_indicators_are_looked_for_beside_the_scheme(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("scheme: own\nindicators: counts.yaml\nclassify: {kind: bands, value: x, bands: [{name: A}]}\n")
+
+    assert TierScheme.load(path).indicators == str(tmp_path / "counts.yaml")
+
+
+def test_a_scheme_lists_what_it_needs_down_to_the_indicators():
+    assert TierScheme.load("quadrant").needs() == ["leads", "region", "network_clients", "relevance"]
+
+
+def test_recorded_tiers_take_no_movement_rules():
+    with pytest.raises(ValueError, match="taken as they are"):
+        TierScheme(scheme="demo", classify={"kind": "recorded"}, movement={"margin": 0.1})
+
+
+def test_overrides_say_who_approved_and_end_after_they_begin():
+    standard = {
+        "where": {"region": "x"},
+        "set": {"a": 1},
+        "approved_by": "team",
+        "reason": "young",
+        "from": "2026-01-01",
+        "until": "2025-01-01",
+    }
+
+    with pytest.raises(ValueError, match="before it begins"):
+        TierScheme(scheme="demo", params={"a": 1}, classify={"kind": "bands", "value": "x", "bands": [{"name": "A"}]}, overrides=[standard])
+    with pytest.raises(ValueError, match="approved_by"):
+        TierScheme(
+            scheme="demo",
+            params={"a": 1},
+            classify={"kind": "bands", "value": "x", "bands": [{"name": "A"}]},
+            overrides=[{"where": {"region": "x"}, "set": {"a": 1}, "reason": "young"}],
+        )
+
+
+def test_a_json_schema_for_editors_is_made_of_the_model():
+    schema = TierScheme.model_json_schema()
+
+    assert {"scheme", "classify", "movement"} <= set(schema["properties"])
+
+
+def test_a_scheme_survives_a_round_trip_through_its_data():
+    for name in ("quadrant", "rating", "recorded"):
+        scheme = TierScheme.load(name)
+        again = TierScheme.model_validate(scheme.model_dump(by_alias=True, exclude_defaults=True))
+
+        assert (again.tiers, again.ranks, list(again.classify.rules())) == (scheme.tiers, scheme.ranks, list(scheme.classify.rules()))
