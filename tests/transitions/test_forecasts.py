@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from partnerlab.errors import ParameterError, SampleError
+from partnerlab.stats.counts import step_counts
 from partnerlab.transitions import compare_forecast, estimate_transitions, forecast_tiers
-from partnerlab.transitions.forecasts import quarter_correlation
+from partnerlab.transitions.forecasts import add_shock, quarter_ratio
+from partnerlab.transitions.shocks import find_shocks
 
 
 @pytest.fixture(scope="module")
@@ -132,17 +134,63 @@ def test_intervals_allow_for_shocks_that_all_partners_share(history_of):
     assert 0.86 < np.mean(inside) < 0.99
 
 
-def test_quarters_that_differ_by_chance_only_show_no_correlation():
+def test_quarters_that_differ_by_chance_only_are_alike():
     rng = np.random.default_rng(0)
-    ratios = [quarter_correlation(rng.multinomial(300, [0.8, 0.15, 0.05], (12, 3)))[1] for _ in range(100)]
+    ratios = [quarter_ratio(rng.multinomial(300, [0.8, 0.15, 0.05], (12, 3))) for _ in range(100)]
 
     assert np.mean(ratios) == pytest.approx(1, abs=0.05)
 
 
-def test_the_correlation_of_shared_shocks_is_found():
-    rng = np.random.default_rng(0)
-    shares = rng.beta(3, 27, (4000, 2))  # correlation 1 / (3 + 27 + 1)
-    moved = rng.binomial(200, shares)
-    steps = np.stack([200 - moved, moved], axis=2)
+def test_the_lapsed_cannot_be_shaken_back():
+    shaken = add_shock(np.array([[50, 50]]), np.array([[0.3, -0.3]]), np.array([0, 45]))
 
-    assert quarter_correlation(steps)[0] == pytest.approx(1 / 31, rel=0.1)
+    assert shaken.tolist() == [[55, 45]]
+
+
+def _seasonal(rng, *, years, swing, partners=300):
+    """Two tiers; in the last quarter of every year movers go up, in the first down."""
+    codes = np.zeros((partners, 4 * years), dtype=np.int8)
+    codes[:, 0] = rng.random(partners) < 0.5
+    for column in range(1, 4 * years):
+        up, down = {3: (swing, 0.05), 0: (0.05, swing)}.get(column % 4, (0.1, 0.1))
+        moves = rng.random(partners) < np.where(codes[:, column - 1] == 1, up, down)
+        codes[:, column] = np.where(moves, 1 - codes[:, column - 1], codes[:, column - 1])
+    return codes
+
+
+def test_a_season_that_shows_is_forecast(history_of):
+    rng = np.random.default_rng(2)
+    with_season, without = [], []
+    for seed in range(25):
+        history = history_of(_seasonal(rng, years=4, swing=0.3), tiers=("A", "B"))
+        scored = compare_forecast(forecast_tiers(history, quarter="2025Q4", draws=300, seed=seed), history=history)
+        flows = estimate_transitions(history_of(history.published[:, :-1], tiers=("A", "B"))).matrix().to_numpy()
+        with_season.append(abs(scored.table["error"].iloc[0]))
+        without.append(abs(np.bincount(history.published[:, -2], minlength=2) @ flows - scored.table["actual"].to_numpy())[0])
+
+    assert np.mean(with_season) < 0.6 * np.mean(without)
+
+
+def test_where_there_is_no_shock_hardly_any_is_seen(history_of, frail_codes):
+    rng = np.random.default_rng(6)
+    lengths = []
+    for _ in range(60):
+        steps = step_counts(frail_codes(partners=150, quarters=13, rng=rng)[0], 3)
+        shock = find_shocks(steps, season=np.arange(12) % 4, coming=0)
+        lengths.append(np.abs(shock.mean).max() + np.sqrt((shock.spread**2).sum(axis=0).max(initial=0.0)))
+
+    assert np.median(lengths) == 0
+    assert np.mean(lengths) < 0.01  # about one partner of 150
+
+
+def test_a_shared_shock_is_found_and_measured():
+    """All move up by a share that varies with standard deviation 0.05 from quarter to quarter."""
+    rng = np.random.default_rng(1)
+    lengths = []
+    for _ in range(40):
+        up = np.clip(0.2 + 0.05 * rng.standard_normal(16), 0.01, 0.9)
+        steps = np.stack([rng.multinomial([500, 500], [[0.9, 0.1], [share, 1 - share]]) for share in up])
+        shock = find_shocks(steps, season=np.zeros(16, dtype=int), coming=0)
+        lengths.append(np.abs(shock.spread[:, 0]).sum())
+
+    assert np.mean(lengths) == pytest.approx(0.025, rel=0.25)  # half of the partners move by 0.05

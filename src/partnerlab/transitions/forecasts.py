@@ -15,6 +15,7 @@ from partnerlab.stats.counts import flow_rows, step_counts
 from partnerlab.stats.intervals import check_level
 from partnerlab.tiers.history import Outside, TierHistory
 from partnerlab.transitions.estimates import FEWEST_AT_RISK, FEWEST_PARTNERS, TransitionEstimate
+from partnerlab.transitions.shocks import CommonShock, find_shocks
 from partnerlab.transitions.states import LAPSED, STAGES
 
 #: State of members whose tier is not known; they count for no tier.
@@ -85,27 +86,21 @@ def draw_shares(rng: np.random.Generator, counts: np.ndarray, draws: int) -> np.
     return weights / weights.sum(axis=2, keepdims=True)
 
 
-def quarter_correlation(steps: np.ndarray) -> tuple[np.ndarray, float]:
-    """How much the partners of a tier move together in a quarter, beyond what one matrix makes of chance.
+def quarter_ratio(steps: np.ndarray) -> float:
+    """How much more quarters differ than chance makes of one matrix: 1 if they are alike, NaN if it cannot be told.
+
+    Pearson's statistic of every quarter's moves against the pooled shares, over its mean under one matrix.
 
     Parameters
     ----------
     steps : ndarray, shape (t, s, s)
         Moves of each quarter.
 
-    Returns
-    -------
-    correlation : ndarray, shape (s,)
-        Intra-quarter correlation of each row, ``(X^2 / E[X^2] - 1) / (size - 1)``, less what chance gives, at
-        least 0 (Pearson's statistic of the row against its pooled shares; Williams 1982).
-    ratio : float
-        ``X^2 / E[X^2]`` over all rows: 1 if quarters are alike; NaN if it cannot be told.
-
     Examples
     --------
     >>> steps = np.random.default_rng(0).multinomial(200, [0.9, 0.1], (12, 2))
-    >>> bool(quarter_correlation(steps)[1] < 1.6), quarter_correlation(steps)[0].shape
-    (True, (2,))
+    >>> 0.5 < quarter_ratio(steps) < 1.6
+    True
     """
     at_risk = steps.sum(axis=2, keepdims=True)
     total = np.maximum(at_risk.sum(axis=0), 1)
@@ -113,24 +108,34 @@ def quarter_correlation(steps: np.ndarray) -> tuple[np.ndarray, float]:
     expected = at_risk * pooled
     counted = expected >= 1
     # each term's mean under one matrix: what estimating that matrix leaves of its variance
-    mean = np.where(counted, (1 - pooled) * (1 - at_risk / total), 0.0).sum(axis=(0, 2))
-    seen = np.where(counted, (steps - expected) ** 2 / np.where(counted, expected, 1.0), 0.0).sum(axis=(0, 2))
-    size = (at_risk**2).sum(axis=(0, 2)) / total[:, 0]
-    usable = (mean > 0.5) & (size > 1)
-    excess = np.clip(np.where(usable, seen / np.where(usable, mean, 1.0) - 1.0, 0.0), 1e-9, None)
-    # chance alone gives an excess of sqrt(2 / df): the positive part shrinks that away (James and Stein 1961)
-    excess *= np.clip(1.0 - 2.0 / np.where(usable, mean, 1.0) / excess**2, 0.0, None)
-    ratio = float(seen[usable].sum() / mean[usable].sum()) if usable.any() else np.nan
-    return excess / np.where(usable, size - 1.0, 1.0), ratio
+    mean = np.where(counted, (1 - pooled) * (1 - at_risk / total), 0.0).sum()
+    seen = np.where(counted, (steps - expected) ** 2 / np.where(counted, expected, 1.0), 0.0).sum()
+    return float(seen / mean) if mean > 0.5 else np.nan
 
 
-def draw_quarter(rng: np.random.Generator, shares: np.ndarray, correlation: np.ndarray) -> np.ndarray:
-    """Draw one quarter's matrices around the long-run ones: Dirichlet rows with that correlation, shape as ``shares``."""
-    weights = shares.copy()
-    for state in np.flatnonzero(correlation > 1e-6):
-        size = 1.0 / min(correlation[state], 0.9) - 1.0
-        weights[:, state] = rng.standard_gamma(size * shares[:, state]) + 1e-12 * shares[:, state]
-    return weights / weights.sum(axis=2, keepdims=True)
+def add_shock(counts: np.ndarray, shift: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Shift drawn counts by shares of all partners, no state below its floor and nobody lost.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (draws, s)
+        Drawn partners of each state.
+    shift : ndarray, shape (draws, s)
+        Shift of each state's share.
+    floor : ndarray of int, shape (s,)
+        Partners that cannot leave their state.
+
+    Examples
+    --------
+    >>> add_shock(np.array([[60, 30, 10]]), np.array([[0.05, 0.05, -0.10]]), np.array([0, 0, 8])).tolist()
+    [[57, 35, 8]]
+    """
+    total = counts.sum(axis=1)
+    moved = np.maximum(counts + np.rint(shift * total[:, None]).astype(np.int64), floor)
+    # what rounding and floors leave over is settled by the largest state
+    rows, largest = np.arange(len(moved)), moved.argmax(axis=1)
+    moved[rows, largest] += total - moved.sum(axis=1)
+    return np.maximum(moved, 0)
 
 
 def forecast_tiers(
@@ -166,9 +171,9 @@ def forecast_tiers(
     -------
     TierForecast
         Each draw takes transition probabilities from a Dirichlet distribution around the moves seen, deflated by
-        their design effect (sampling of partners), shakes them by as much as quarters were seen to differ (a shock
-        common to all partners of a tier), moves today's partners by them (multinomial noise), and adds the joiners
-        of one of the last eight quarters. Season and trend are not forecast.
+        their design effect (sampling of partners), moves today's partners by them (multinomial noise), shifts the
+        outcome by as much as quarters were seen to stray beyond chance, around what the season usually brings where
+        that shows (common shock), and adds the joiners of one of the last eight quarters. Trends are not forecast.
 
     Raises
     ------
@@ -201,20 +206,23 @@ def forecast_tiers(
             f"not enough data for a forecast from {history.labels[last]}: {partners} partners in two whole quarters side by side, "
             f"{moves.sum()} pairs of quarters; {FEWEST_PARTNERS} and {FEWEST_AT_RISK} are needed"
         )
-    correlation, ratio = quarter_correlation(moves)
+    ahead = history.first + last + 1
+    shock = find_shocks(moves, season=_season(history, np.flatnonzero(use) + 1), coming=int(_season(history, last + 1)))
     today = np.bincount(codes[:, last][codes[:, last] >= 0], minlength=len(names))
     rng = np.random.default_rng(seed)
     shares = draw_shares(rng, counts, draws)
-    coming = draw_quarter(rng, shares, correlation)
-    stay = sum(rng.multinomial(today[state], coming[:, state]) for state in range(len(names)))
+    stay = sum(rng.multinomial(today[state], shares[:, state]) for state in range(len(names)))
+    # who lapsed for good, or was never known, cannot be shaken out of it
+    floor = np.where(counts.diagonal() >= counts.sum(axis=1) - 1e-9, today, 0) * (np.arange(len(names)) >= len(history.tiers))
+    stay = add_shock(stay, shock.draw(rng, draws), floor)
     joins, drawn = _joins(codes, use, len(names), rng, draws)
-    label = history.calendar.label(history.first + last + 1)
+    label = history.calendar.label(ahead)
     table = _forecast_table(names, stay + drawn, today, joins, label, level, tiers=len(history.tiers))
     chances = pd.DataFrame(shares.mean(axis=0), index=pd.Index(names, name="tier"), columns=pd.Index(names, name="next_tier"))
     return TierForecast(
         estimand=f"Number of partners in each tier in {label}, as seen from {history.labels[last]} ({stage} tiers)",
         table=table,
-        checks=_forecast_checks(ratio, int(use.sum()), today, joins, names),
+        checks=_forecast_checks(moves, shock, today, joins, names),
         level=level,
         made_from=history.labels[last],
         quarter=label,
@@ -279,13 +287,23 @@ def _forecast_table(
     return table[used].reset_index(drop=True)
 
 
-def _forecast_checks(ratio: float, pairs: int, today: np.ndarray, joins: np.ndarray, names: tuple[str, ...]) -> tuple[Check, ...]:
+def _season(history: TierHistory, column: np.ndarray | int) -> np.ndarray:
+    """Season of a column: the quarter, or the month, of the year."""
+    return (history.first + np.asarray(column)) % (12 // history.calendar.months)
+
+
+def _forecast_checks(
+    moves: np.ndarray, shock: CommonShock, today: np.ndarray, joins: np.ndarray, names: tuple[str, ...]
+) -> tuple[Check, ...]:
     """Look at what one matrix for all quarters leans on."""
+    ratio, pairs = quarter_ratio(moves), len(moves)
+    allowed = "what the season usually brings is added" if shock.seasonal else "no season shows"
+    stray = "allows for" if len(shock.spread) else "holds no"
     alike = Check(
         "Quarters are alike",
         None if np.isnan(ratio) else ratio <= 1.5,
-        f"Flows differ between quarters by {ratio:.2f} times what chance makes of one matrix; the interval allows for it, "
-        "but a season or a trend is not forecast.",
+        f"Flows differ between quarters by {ratio:.2f} times what chance makes of one matrix; "
+        f"the interval {stray} shocks common to all, and {allowed}. A trend is not forecast.",
     )
     unknown = int(today[names.index(UNKNOWN)])
     known = Check(
