@@ -29,7 +29,7 @@ def tabulate_findings(quality: DataQuality) -> pd.DataFrame:
     """What breaks the contract: ``where, rule, grade, rows, share, meaning, action, example``; the worst first."""
     table = quality.table
     where = table["table"].astype("str") + "." + table["column"].astype("str")
-    example = table["examples"].astype("str").str.partition(";")[0].str.slice(0, 80)
+    example = table["examples"].astype("str").str.split(";", n=1).str[0].str.slice(0, 80)
     return pd.concat([where.rename("where"), table[["rule", "grade", "rows", "share", "meaning", "action"]], example.rename("example")], axis=1)
 
 
