@@ -1,3 +1,4 @@
+# ruff: noqa: E501, PT017 - a table of mistakes reads best with one mistake a line
 """Scheme files: what stands in them, and that every mistake is one line naming file, line, key and remedy."""
 
 from __future__ import annotations

@@ -301,9 +301,10 @@ class Ladder(_Rules):
         if twice:
             raise ValueError(f"level {twice!r} stands twice; keep one")
         for position, level in enumerate(self.levels):
-            if level.inherits is not None and level.inherits not in names[position + 1 :]:
+            lower = names[position + 1 :]
+            if level.inherits is not None and level.inherits not in lower:
                 raise ValueError(
-                    f"level {level.name!r} inherits {level.inherits!r}, which is no lower level{nearest(level.inherits, names[position + 1 :])}"
+                    f"level {level.name!r} inherits {level.inherits!r}, which is no lower level{nearest(level.inherits, lower)}"
                 )
         if self.else_ is None and self.rule_of(names[-1]) != ALWAYS:
             raise ValueError(f"who meets no level? add 'else: UNRATED', or let the last level {names[-1]!r} take everybody with 'all: []'")
