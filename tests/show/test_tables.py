@@ -62,6 +62,12 @@ def test_the_csv_holds_the_numbers_and_not_the_words():
     pd.testing.assert_frame_equal(tabulate(RESULT, kind="share").frame, TABLE)
 
 
+def test_times_are_written_as_whole_numbers():
+    table = TABLE.rename(columns={"tier": "time"}).assign(time=[4.0, 4.5])
+
+    assert [row[0] for row in tabulate(Result(estimand="Still there", table=table)).rows] == ["4", "4.5"]
+
+
 def test_a_long_table_says_what_it_leaves_out():
     view = tabulate(RESULT, rows=1)
 

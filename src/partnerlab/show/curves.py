@@ -103,8 +103,8 @@ def plot_survival(
     below = 34.0 + 14.0 * len(curves) + (10.0 if by else 0.0)
 
     def paint(canvas: Canvas) -> None:
-        left = min(max([42.0, *(text_width(name, size=9.5, weight="bold") + 24 for name in curves if name)]), 104.0)
-        right = min(max((text_width(name, size=style.SMALL) for name in curves), default=0) + 12, 92.0) if by else 16.0
+        left = min(max([42.0, *(text_width(name, size=10, weight="bold") + 30 for name in curves if name)]), 104.0)
+        right = min(max((text_width(name, size=style.SMALL, weight="bold") for name in curves), default=0) + 14, 104.0) if by else 16.0
         axes = canvas.axes(left, 14, canvas.width - left - right, 190)
         value_axis(axes, top=1.0, kind="share", ticks=5)
         axes.set_xlim(0, end)
@@ -195,10 +195,10 @@ def _risk_table(
     for index, (name, frame) in enumerate(curves.items()):
         line = top + 16 + 15 + 14 * index
         if name:
-            said = shorten(name, width=left - 22, size=9.5, weight="bold")
-            canvas.words(6, line, said, size=9.5, colour=style.readable(colours[name]), weight="bold")
+            said = shorten(name, width=left - 26, size=10, weight="bold")
+            canvas.words(6, line, said, size=10, colour=style.readable(colours[name]), weight="bold")
         for place in places:
-            canvas.words(left + (right - left) * place / end, line, words.say_count(_at_risk(frame, place)), size=9.5, ha="center")
+            canvas.words(left + (right - left) * place / end, line, words.say_count(_at_risk(frame, place)), size=10, ha="center")
 
 
 def _at_risk(frame: pd.DataFrame, time: float) -> float:

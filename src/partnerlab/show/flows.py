@@ -139,7 +139,7 @@ def _source_label(canvas: Canvas, top: float, tall: float, tier: str, cells: pd.
         canvas.words(6, start, line, size=style.SMALL, weight="bold")
         start += 13
     n = cells.loc[cells["from_tier"] == tier, "n"].max()
-    canvas.words(6, start, words.say_n(n), size=9.5, colour=style.MUTED)
+    canvas.words(6, start, words.say_n(n), size=10, colour=style.MUTED)
 
 
 def _heat_cell(canvas: Canvas, box: tuple[float, float, float, float], cell: object, *, noisy: bool) -> None:
@@ -159,11 +159,12 @@ def _heat_cell(canvas: Canvas, box: tuple[float, float, float, float], cell: obj
         canvas.words(centre, top + tall / 2 + 9, "enough", size=9, ha="center", colour=style.MUTED)
         return
     mark = {1: " ▲", -1: " ▼", 0: ""}[int(cell.against)]
+    small = 10 if wide >= 46 else 9
     say = functools.partial(words.say_share, unit=False) if wide >= 56 else _whole
     canvas.words(centre, top + 17, say(cell.estimate) + mark, size=12.5 if wide >= 46 else 11, weight="bold", ha="center", colour=ink)
-    canvas.words(centre, top + 29, f"{say(cell.conf_low)}–{say(cell.conf_high)}", size=9, ha="center", colour=ink)
+    canvas.words(centre, top + 29, f"{say(cell.conf_low)}–{say(cell.conf_high)}", size=small, ha="center", colour=ink)
     if noisy and not np.isnan(cell.noise):
-        canvas.words(centre, top + 41, f"({say(cell.noise)})", size=9, ha="center", colour=ink)
+        canvas.words(centre, top + 41, f"({say(cell.noise)})", size=small, ha="center", colour=ink)
 
 
 def _whole(share: float) -> str:
@@ -288,7 +289,7 @@ def _stay_row(canvas: Canvas, axes: object, place: float, row: pd.Series, *, by:
 
     canvas.words(12, 6 + place + 4, shorten(str(row[by]), width=86, size=style.SMALL), size=style.SMALL)
     if np.isnan(row["estimate"]):
-        axes.text(0.01, place, words.say_not_enough(row["n"]), va="center", fontsize=9.5, color=style.MUTED)
+        axes.text(0.01, place, words.say_not_enough(row["n"]), va="center", fontsize=10, color=style.MUTED)
     else:
         interval_mark(axes, place, row["conf_low"], row["conf_high"], row["estimate"], size=6)
 

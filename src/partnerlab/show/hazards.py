@@ -84,7 +84,7 @@ def _seasons(axes: object, labels: Sequence[str], *, height: float) -> None:
             axes.axvspan(place - 0.5, place + 0.5, color=style.GRID, alpha=0.55, linewidth=0, zorder=0)
     if any(label.endswith("Q4") for label in labels):
         place = next(index for index, label in enumerate(labels) if label.endswith("Q4"))
-        axes.text(place, height * 1.01, "Q4", ha="center", va="bottom", fontsize=9.5, color=style.MUTED)
+        axes.text(place, height * 1.01, "Q4", ha="center", va="bottom", fontsize=10, color=style.MUTED)
 
 
 def _label(value: object) -> str:

@@ -62,7 +62,7 @@ def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str, expected: t
     line, top = 34.0, 24.0
 
     moved = [f"{row.from_tier} {words.ARROW} {row.to_tier}" for row in shown.itertuples()]
-    left = min(max(text_width(move, size=9) for move in moved) + 20, 242.0)
+    left = min(max(text_width(move, size=10) for move in moved) + 20, 254.0)
 
     def paint(canvas: Canvas) -> None:
         canvas.words(left, 12, "chance by noise alone", size=style.SMALL, colour=style.MUTED)
@@ -105,9 +105,9 @@ def _mover(canvas: Canvas, axes: object, row: pd.Series, *, place: float, top: f
     name = shorten(str(row["partner"]), width=left - 16, weight="bold" if beyond else "normal")
     canvas.words(6, top + place - 2, name, weight="bold" if beyond else "normal")
     move = f"{row['from_tier']} {words.ARROW} {row['to_tier']}"
-    canvas.words(6, top + place + 11, shorten(move, width=left - 16, size=9), size=9, colour=style.MUTED)
+    canvas.words(6, top + place + 11, shorten(move, width=left - 16, size=10), size=10, colour=style.MUTED)
     if np.isnan(row["estimate"]):
-        axes.text(0, place, "not enough data", va="center", fontsize=9.5, color=style.MUTED)
+        axes.text(0, place, "not enough data", va="center", fontsize=10, color=style.MUTED)
         return
     axes.plot([0, row["estimate"]], [place, place], color=style.PALE, linewidth=1.2, zorder=2)
     face = style.SIGNAL if beyond else style.PAPER

@@ -99,7 +99,7 @@ def _finding(canvas: Canvas, row: object, top: float) -> None:
     room = wide - start - text_width(count, size=style.SMALL) - 6
     canvas.words(start, top + 11, shorten(f"{row.table}{column}", width=room, size=style.SMALL), size=style.SMALL)
     canvas.words(canvas.width - 6, top + 11, count, size=style.SMALL, ha="right")
-    canvas.words(6, top + 24, shorten(str(row.meaning), width=wide, size=9.5), size=9.5, colour=style.MUTED)
+    canvas.words(6, top + 24, shorten(str(row.meaning), width=wide, size=10), size=10, colour=style.MUTED)
     axes = canvas.axes(6, top + 28, wide, 6)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
     axes.barh([0.5], [1.0], height=1.0, color="#ececec", linewidth=0)

@@ -223,7 +223,7 @@ def _ribbon(axes: Any, row: Any, start: float, stop: float, unit: float, colour:
             start + tall / 2,
             words.say_count(row.partners),
             va="center",
-            fontsize=9,
+            fontsize=10,
             color=style.readable(colour),
             zorder=6,
             fontweight="bold",

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError
@@ -132,9 +133,9 @@ def write(value: Any, *, kind: str) -> str:
     if kind == "text":
         if isinstance(value, pd.Timestamp):
             return value.date().isoformat()
-        return (
-            {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) or type(value).__name__ == "bool" else str(value)
-        )
+        if isinstance(value, bool | np.bool_):
+            return "yes" if value else "no"
+        return f"{value:g}" if isinstance(value, float) else str(value)
     return words.say(float(value), kind=kind)
 
 
