@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sqlglot import exp
 
-from partnerlab.errors import SourceError
+from partnerlab.errors import MissingTableError, SourceError
 from partnerlab.intake import TABLES, connect, select_rows, validate
 
 pytestmark = pytest.mark.engines
@@ -61,6 +61,25 @@ def test_data_quality_is_the_same(server, laptop, as_of):
 
     pd.testing.assert_frame_equal(theirs.table, ours.table)
     assert theirs.tables == ours.tables
+
+
+def test_a_column_of_the_wrong_type_is_refused_as_a_whole(postgres_url):
+    from adbc_driver_postgresql import dbapi
+
+    with dbapi.connect(postgres_url, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA IF EXISTS partnerlab_typed CASCADE")
+        cursor.execute("CREATE SCHEMA partnerlab_typed")
+        cursor.execute("CREATE TABLE partnerlab_typed.partners (partner_id char(4), joined_at text, country char(2), is_test int)")
+        cursor.execute("INSERT INTO partnerlab_typed.partners VALUES ('P1', '2024-01-01', 'NO', 0)")
+
+    with connect(f"{postgres_url}?schema=partnerlab_typed") as source:
+        quality = validate(source)
+        found = source.run(select_rows(source, "partners", columns=["partner_id", "country"])).to_pylist()
+        with pytest.raises(MissingTableError, match="joined_at is text, not date"):
+            select_rows(source, "partners", columns=["joined_at"])
+
+    assert quality.rejects[["column", "rule"]].values.tolist() == [["joined_at", "E2"]]
+    assert found == [{"partner_id": "P1", "country": "NO"}]
 
 
 def test_password_is_never_shown():

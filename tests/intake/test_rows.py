@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from partnerlab.errors import MissingTableError
 from partnerlab.intake import Program, connect, select_rows
@@ -217,3 +219,48 @@ def test_absent_table_and_column_are_refused_by_name():
         select_rows(source, "partners", columns=["country"])
     with pytest.raises(MissingTableError, match="did you mean 'region'"):
         select_rows(source, "partners", columns=["regoin"])
+
+
+HISTORIES = st.lists(
+    st.tuples(
+        st.sampled_from(["D1", "D2", "D3"]), st.integers(0, 9), st.one_of(st.none(), st.integers(0, 9)), st.sampled_from(["open", "won"])
+    ),
+    max_size=12,
+    unique_by=lambda row: (row[0], row[2]),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(HISTORIES, st.integers(0, 10))
+def test_as_of_is_the_past_as_anybody_could_have_seen_it(history, day):
+    start = pd.Timestamp("2024-01-01")
+    frame = pd.DataFrame(history, columns=["deal_id", "created", "recorded", "status"])
+    frame = pd.DataFrame(
+        {
+            "deal_id": frame["deal_id"].astype("str"),
+            "created_at": start + pd.to_timedelta(frame["created"].astype(float), unit="D"),
+            "status": frame["status"].astype("str"),
+            "recorded_at": start + pd.to_timedelta(frame["recorded"].astype(float), unit="D"),
+        }
+    )
+    moment = start + pd.Timedelta(days=day)
+    known = frame[frame["recorded_at"].fillna(frame["created_at"]) <= moment]
+    latest = known.sort_values("recorded_at", na_position="first").groupby("deal_id").tail(1)
+    expected = sorted(zip(latest["deal_id"], latest["status"], strict=True))
+
+    assert rows(connect({"deals": frame}), "deals", "deal_id", "status", as_of=moment.to_pydatetime(), clean=False) == expected
+
+
+def test_engine_itself_scans_only_the_columns_asked_for(tmp_path):
+    pq.write_table(
+        pa.table({"deal_id": ["D1"], "created_at": ["2024-01-01"], "status": ["won"], "stage": ["x"], "amount": [1]}),
+        tmp_path / "deals.parquet",
+    )
+    source = connect(tmp_path)
+    sql = select_rows(source, "deals", columns=["stage"], clean=False).sql("duckdb", identify=True)
+
+    plan = source._engine.fetch("EXPLAIN " + sql)["explain_value"][0].as_py()
+
+    assert "stage" in plan
+    assert "amount" not in plan
+    assert "deal_id" not in plan

@@ -1,4 +1,9 @@
-"""What is wrong with the data, counted and quoted before anything is computed from them."""
+"""What is wrong with the data, counted and quoted before anything is computed from them.
+
+Every rule is a SQL expression that is counted where the data live: a schema library
+over frames would first have to fetch the rows, and its verdict could not be the
+predicate with which the panel leaves rows out.
+"""
 
 from __future__ import annotations
 
