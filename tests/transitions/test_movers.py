@@ -120,3 +120,11 @@ def test_nobody_in_a_tier_twice_is_not_enough(counting_panel, quadrant, history_
 
     with pytest.raises(SampleError, match="nobody was in a tier both in 2022Q1 and in 2022Q2"):
         detect_movers(history_of([[0, -3]], tiers=noise.tiers, partners=["p0000"]), noise=noise, quarter="2022Q2")
+
+
+def test_wild_counts_put_the_alarm_rate_in_doubt(counting_panel, quadrant):
+    panel = counting_panel(partners=80)
+    wild = panel.replace(totals={"leads": 3 * panel.totals["leads"]})
+    doubts = [{check.name: check.passed for check in _movers(one, quadrant, "2023Q2").checks} for one in (panel, wild)]
+
+    assert [doubt["False alarms are limited"] for doubt in doubts] == [True, None]

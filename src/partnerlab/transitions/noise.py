@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Successive counts may vary this much more than Poisson before a check fails.
 MOST_DISPERSION = 1.5
+#: Name of the check that counts are Poisson from quarter to quarter.
+CHANCE_COUNTS = "Counts vary as chance counts do"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -233,7 +235,7 @@ def estimate_noise(
     scheme : TierScheme
         The same scheme.
     draws : int
-        Programs to draw.
+        Programs to draw; partners vary independently, so a program of 100,000 needs no more than twenty.
     seed : int
         Of the draws: the same seed gives the same baseline.
     level : float
@@ -371,7 +373,7 @@ def _checks(panel: Panel, noise: tuple[IndicatorNoise, ...]) -> tuple[Check, ...
     ratios = {one.names[0]: successive_dispersion(one.counts, one.exposure) for one in noise if one.kind != "held"}
     wild = {name: ratio for name, ratio in ratios.items() if ratio > MOST_DISPERSION}
     poisson = Check(
-        "Counts vary as chance counts do",
+        CHANCE_COUNTS,
         not wild,
         "Neighbouring quarters differ, relative to Poisson, by a factor of "
         + ", ".join(f"{ratio:.2f} ({name})" for name, ratio in ratios.items())
