@@ -190,6 +190,16 @@ def test_own_tables_replace_those_of_the_shipped_mapping(tmp_path):
     assert rows(connect(write(tmp_path, mapping, **files)), "partners", "partner_id") == [("p1",)]
 
 
+def test_a_mapping_beside_this_one_is_extended(tmp_path):
+    write(tmp_path)
+    (tmp_path / "berlin.yaml").write_text("extends: acme.yaml\nprogram: {name: Berlin}\n", encoding="utf-8")
+
+    source = connect(tmp_path / "berlin.yaml")
+
+    assert source.program.name == "Berlin"
+    assert set(source.columns()) == {"deals", "deal_partners"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -355,7 +355,7 @@ def test_w18_references_to_nobody():
 def test_rejection_stops_in_one_line():
     found = quality(partners={"partner_id": ["P1", "P1"]})
 
-    with pytest.raises(ContractError, match=r"memory://: partners\.partner_id: 1 rows: rows repeat the key of another \(E1\)") as caught:
+    with pytest.raises(ContractError, match=r"memory://: partners\.partner_id: 1 row: rows repeat the key of another \(E1\)") as caught:
         found.raise_if_rejected()
     assert "\n" not in str(caught.value)
     assert caught.value.facts["rule"] == "E1"

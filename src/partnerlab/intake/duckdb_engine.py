@@ -163,6 +163,7 @@ def open_memory() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_progress_bar = false")
     # what does not fit in memory goes to the system's temporary folder, not beside the user's files
     connection.execute(f"SET temp_directory = '{_escape(Path(tempfile.gettempdir()) / 'partnerlab-duckdb')}'")
     return connection

@@ -109,7 +109,7 @@ class Mapping(Spec):
     Parameters
     ----------
     extends : str or None
-        A shipped mapping to start from; tables named here replace its tables.
+        A mapping to start from, shipped (by name) or beside this file (by path); tables named here replace its tables.
     program : Program
         What the program is.
     naive_tz : str or None
@@ -178,7 +178,8 @@ def open_mapping(path: Path) -> tuple[DuckDBEngine, Program]:
     mapping = Mapping.from_document(document)
     base: tuple[Mapping, Document] | None = None
     if mapping.extends is not None:
-        above = read_spec_file(mapping.extends, package=Mapping.shipped)
+        beside = mapping.extends.endswith((".yaml", ".yml"))
+        above = read_spec_file(path.parent / mapping.extends if beside else mapping.extends, package=Mapping.shipped)
         base = (Mapping.from_document(above), above)
     program = base[0].program if base and "program" not in document.data else mapping.program
     engine = DuckDBEngine(open_memory())
@@ -187,7 +188,7 @@ def open_mapping(path: Path) -> tuple[DuckDBEngine, Program]:
         folder=path.parent,
         files={**(base[0].files if base else {}), **mapping.files},
         zone=program.timezone,
-        naive_tz=mapping.naive_tz,
+        naive_tz=mapping.naive_tz or (base[0].naive_tz if base else None),
     )
     inherited = {name: (blocks, base[1]) for name, blocks in base[0].tables.items()} if base else {}
     chosen = inherited | {name: (blocks, document) for name, blocks in mapping.tables.items()}

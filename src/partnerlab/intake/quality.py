@@ -86,7 +86,7 @@ class DataQuality:
             return
         first = rejects.iloc[0]
         more = f" (and {len(rejects) - 1} more findings, see validate(source).rejects)" if len(rejects) > 1 else ""
-        rows = f"{first['rows']:,} rows: " if first["rows"] else ""
+        rows = f"{_some(first['rows'], 'row')}: " if first["rows"] else ""
         examples = f"; such as {first['examples']}" if first["examples"] else ""
         raise ContractError(
             f"{self.url}: {first['table']}.{first['column']}: {rows}{first['meaning']} ({first['rule']}){examples}{more}",

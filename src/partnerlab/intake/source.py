@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -156,7 +156,7 @@ class Source:
         if ("data_until",) not in self.facts:
             from partnerlab.intake.rows import last_day
 
-            found = self._program.data_until or last_day(self, horizon=datetime.now() + timedelta(days=1))
+            found = self._program.data_until or last_day(self, horizon=datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1))
             if found is None:
                 raise SourceError(f"{self.url}: no row carries a date; give program.data_until")
             self.facts["data_until",] = found
