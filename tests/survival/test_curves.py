@@ -280,7 +280,7 @@ def test_intervals_cover_the_truth():
     rng = np.random.default_rng(11)
     times = np.array([2, 4, 8])
     truth = (1 - HAZARD) ** times
-    hits, mean_hits, runs = np.zeros(3), 0, 300
+    hits, mean_hits, runs = np.zeros(3), 0, 150
     for _ in range(runs):
         curve = estimate_survival(_program(rng, 120), tau=8.0)
         read = curve.at(times)
@@ -288,20 +288,20 @@ def test_intervals_cover_the_truth():
         mean = ((1 - HAZARD) ** np.arange(8)).sum()
         mean_hits += curve.rmst["conf_low"].item() <= mean <= curve.rmst["conf_high"].item()
 
-    # 300 runs: 3 standard errors of a share of .95 are .038
-    assert (np.abs(hits / runs - 0.95) < 0.038).all()
-    assert abs(mean_hits / runs - 0.95) < 0.038
+    # 150 runs: 3 standard errors of a share of .95 are .054
+    assert (np.abs(hits / runs - 0.95) < 0.054).all()
+    assert abs(mean_hits / runs - 0.95) < 0.054
 
 
 def test_returning_partners_do_not_make_intervals_too_narrow():
     rng = np.random.default_rng(12)
     # two spells each at the partner's own hazard: E(1 - h)^t over the gamma of hazards, by a large draw
     own = np.clip(HAZARD * np.random.default_rng(1).gamma(1 / 0.5, 0.5, 400_000), 0, 0.9)
-    truth, runs, hits = ((1 - own) ** 4).mean(), 300, 0
+    truth, runs, hits = ((1 - own) ** 4).mean(), 150, 0
     for _ in range(runs):
         spells_of = _program(rng, 120, frailty=0.5, returns=True)
         everyone = spells_of.select(spells_of.frame.groupby("partner")["entry"].transform("max") == 0)
         row = estimate_survival(everyone).at([4]).iloc[0]
         hits += row["conf_low"] <= truth <= row["conf_high"]
 
-    assert abs(hits / runs - 0.95) < 0.038
+    assert abs(hits / runs - 0.95) < 0.054
