@@ -12,6 +12,7 @@ from partnerlab.errors import SpecError, nearest
 from partnerlab.scoring.conditions import RuleField
 from partnerlab.scoring.scorecard import Amount, Score, Scorecard
 from partnerlab.specs import Document, Spec, read_spec_file
+from partnerlab.tiers import schemes
 from partnerlab.tiers.classify import Bands, Classify, Ladder, Quadrant, Recorded
 from partnerlab.tiers.movement import Movement
 
@@ -141,7 +142,8 @@ class TierScheme(Spec):
         """
         document = read_spec_file(path, package=cls.shipped)
         scheme = cls.from_document(document)
-        beside = Path(document.name).parent / scheme.indicators
+        folder = Path(str(path)).parent if str(path).endswith((".yaml", ".yml")) else Path(schemes.__file__).parent
+        beside = folder / scheme.indicators
         if scheme.indicators.endswith((".yaml", ".yml")) and not Path(scheme.indicators).is_absolute():
             return scheme.model_copy(update={"indicators": str(beside)})
         return scheme
