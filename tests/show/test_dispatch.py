@@ -1,5 +1,6 @@
 """`plot` and `tabulate` know every result of the house, from the nouns themselves."""
 
+import pickle
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -11,9 +12,10 @@ import pytest
 from partnerlab.errors import ParameterError
 from partnerlab.intake import Truth, connect, simulate_program, validate
 from partnerlab.panel import Panel, build_panel
+from partnerlab.results import TIDY, Result
 from partnerlab.show import plot, tabulate
 from partnerlab.spells import build_spells
-from partnerlab.survival import estimate_hazard, estimate_incidence, estimate_survival
+from partnerlab.survival import compare_survival, estimate_hazard, estimate_incidence, estimate_survival
 from partnerlab.tiers import TierHistory, TierScheme, assign_tiers, explain_tier
 from partnerlab.transitions import compare_forecast, detect_movers, estimate_noise, estimate_transitions, forecast_tiers
 
@@ -40,6 +42,7 @@ def road():
         "hazard": estimate_hazard(spells, by="quarter"),
         "season": estimate_hazard(spells, by="season"),
         "quality": validate(source),
+        "longer": compare_survival(spells, by="region"),
         "endings": estimate_incidence(build_spells(history, of="any tier")),
         "endings by region": estimate_incidence(build_spells(history, of="any tier"), by="region"),
         "explanation": explain_tier(history, partner=str(history.partners[history.published[:, -1] >= 0][0]), quarter="2026Q1"),
@@ -69,6 +72,8 @@ CALLS = {
     "endings of a region": lambda road: plot(road["endings by region"], group=str(road["endings by region"].table["region"].iloc[0])),
     "regions of an ending": lambda road: plot(road["endings by region"], cause="demotion"),
     "explanation": lambda road: plot(road["explanation"]),
+    "who stays longer": lambda road: plot(road["longer"]),
+    "any result": lambda road: plot(Result(estimand="Moved", table=road["flows"].moved.assign(whom="all")[["whom", *TIDY]]), kind="share"),
 }
 TABLES = {
     "counts": lambda road: tabulate(road["history"], rows=4),
@@ -85,6 +90,7 @@ TABLES = {
     "quality": lambda road: tabulate(road["quality"]),
     "endings": lambda road: tabulate(road["endings"]),
     "explanation": lambda road: tabulate(road["explanation"]),
+    "who stays longer": lambda road: tabulate(road["longer"]),
 }
 
 
@@ -135,6 +141,20 @@ def test_a_median_that_is_not_reached_is_no_lack_of_data(road):
     spells = Spells.from_frame(pd.DataFrame({"partner": list("abcd"), "duration": [1, 4, 4, 4], "event": ["lapsed", "", "", ""]}))
 
     assert tabulate(estimate_survival(spells), view="median").rows[0][0] == "not reached"
+
+
+COLD = """
+import pickle, sys
+from partnerlab.show import plot, tabulate
+result = pickle.loads(sys.stdin.buffer.read())
+print(tabulate(result, view="matrix").heads[0], len(plot(result).svg()) > 1000)
+"""
+
+
+def test_the_first_table_of_a_process_knows_all_its_views(road):
+    done = subprocess.run([sys.executable, "-c", COLD], input=pickle.dumps(road["flows"]), capture_output=True, check=True)
+
+    assert done.stdout.decode().strip() == "from tier True"
 
 
 def test_what_a_partner_is_called_cannot_break_a_page():

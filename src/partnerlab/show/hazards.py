@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,12 +24,18 @@ def _hazard(result: HazardEstimate, *, period: str = "") -> Picture:
         raise ParameterError(
             f"a hazard by {result.axis} and {words.say_list(groups)} is read as a table; estimate it by one of them to draw it"
         )
+    peak = next((check.detail for check in result.checks if check.name in ("Renewal season", "Steepest tenure")), "")
     return plot_hazard(
-        result.table, by=result.axis or groups[0], level=result.level, period=period or "all spells on record", estimand=result.estimand
+        result.table,
+        by=result.axis or groups[0],
+        level=result.level,
+        period=period or "all spells on record",
+        estimand=result.estimand,
+        peak=re.sub(r"(?<=\d)%", f"{words.NBSP}%", peak),
     )
 
 
-def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, estimand: str) -> Picture:
+def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, estimand: str, peak: str = "") -> Picture:
     """Draw a hazard as dots with upright intervals: by calendar quarter (seasons show), by tenure, or by group.
 
     Parameters
@@ -41,6 +48,8 @@ def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, est
         Coverage of the intervals.
     period, estimand : str
         Data period; what the hazard is.
+    peak : str
+        What a test of the highest against all others says, for the headline.
     """
     known = hazard.dropna(subset=["estimate"]).reset_index(drop=True)
     if known.empty:
@@ -65,7 +74,7 @@ def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, est
     return picture(
         paint,
         height=14 + 170 + 38,
-        headline=_hazard_headline(high, low, by, clear=clear),
+        headline=peak.rstrip(".") or _hazard_headline(high, low, by, clear=clear),
         alt=f"Dots with intervals: {estimand.rstrip('.')}. "
         f"Highest {_place(high, by)}: {_rate(high)}; lowest {_place(low, by)}: {_rate(low)}.",
         units="share of the spells at risk that end in the period; n counts spell-periods at risk",

@@ -27,11 +27,24 @@ DRAWN_IN = {
     "IncidenceEstimate": "endings",
     "NoiseBaseline": "flows",
     "Explanation": "explanations",
+    "Result": "intervals",
     "DataQuality": "quality",
 }
 
 
 @functools.singledispatch
+def _drawing(result: Any, **options: Any) -> Picture:
+    raise ParameterError(f"nothing can be drawn of a {type(result).__name__}; plot takes {', '.join(sorted(DRAWN_IN))}")
+
+
+def load_drawings(kind: type) -> None:
+    """Import the files that draw and write a class, so that they are registered."""
+    for one in kind.__mro__:
+        room = DRAWN_IN.get(one.__name__)
+        if room is not None and one.__module__.startswith("partnerlab."):
+            importlib.import_module(f"partnerlab.show.{room}")
+
+
 def plot(result: Any, **options: Any) -> Picture:
     """Draw a result.
 
@@ -61,11 +74,9 @@ def plot(result: Any, **options: Any) -> Picture:
     Traceback (most recent call last):
     partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes DataQuality, Explanation, ...
     """
-    for kind in type(result).__mro__:
-        room = DRAWN_IN.get(kind.__name__)
-        if room is not None and kind.__module__.startswith("partnerlab."):
-            importlib.import_module(f"partnerlab.show.{room}")
-            drawing = plot.dispatch(type(result))
-            if drawing is not plot.dispatch(object):
-                return drawing(result, **options)
-    raise ParameterError(f"nothing can be drawn of a {type(result).__name__}; plot takes {', '.join(sorted(DRAWN_IN))}")
+    load_drawings(type(result))
+    return _drawing(result, **options)
+
+
+#: Drawings register themselves by the class that they draw.
+plot.register = _drawing.register  # type: ignore[attr-defined]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import math
 from typing import Any
 
@@ -13,7 +12,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError
 from partnerlab.results import TIDY, Result
 from partnerlab.show import words
-from partnerlab.show.plots import DRAWN_IN
+from partnerlab.show.plots import load_drawings
 from partnerlab.show.tables import TableView, name_of, table_view, write
 
 #: Class of a result -> what its estimates are.
@@ -30,6 +29,10 @@ ESTIMATES = {
 
 
 @functools.singledispatch
+def _writing(result: Any, **options: Any) -> TableView:
+    raise ParameterError(f"a {type(result).__name__} cannot be written as a table; give a result or a DataFrame with a caption")
+
+
 def tabulate(result: Any, **options: Any) -> TableView:
     r"""Write a result as a table.
 
@@ -58,32 +61,18 @@ def tabulate(result: Any, **options: Any) -> TableView:
     >>> view.rows
     (('KEY', '12\xa0%', '9 to 16', '240'),)
     """
-    for kind in type(result).__mro__:
-        room = DRAWN_IN.get(kind.__name__)
-        if room is not None and kind.__module__.startswith("partnerlab."):
-            importlib.import_module(f"partnerlab.show.{room}")
-            if tabulate.dispatch(type(result)) is not tabulate.dispatch(object):
-                return tabulate.dispatch(type(result))(result, **options)
-    raise ParameterError(f"a {type(result).__name__} cannot be written as a table; give a result or a DataFrame with a caption")
+    load_drawings(type(result))
+    return _writing(result, **options)
+
+
+#: Tables register themselves by the class that they write.
+tabulate.register = _writing.register  # type: ignore[attr-defined]
 
 
 @tabulate.register(Result)
 def _result(result: Result, *, caption: str = "", kind: str | None = None, rows: int | None = None) -> TableView:
-    specific = _registered(type(result))
-    if specific is not None:
-        return specific(result, **{key: value for key, value in {"caption": caption, "rows": rows}.items() if value})
     kind = kind or ESTIMATES.get(type(result).__name__, "number")
     return estimates_view(result.table, keys=result.keys, kind=kind, level=result.level, caption=caption or result.estimand, rows=rows)
-
-
-def _registered(kind: type) -> Any:
-    """Find a table made for this class, once its drawing file is imported."""
-    room = DRAWN_IN.get(kind.__name__)
-    if room is None:
-        return None
-    importlib.import_module(f"partnerlab.show.{room}")
-    found = tabulate.dispatch(kind)
-    return None if found is _result else found
 
 
 @tabulate.register(pd.DataFrame)

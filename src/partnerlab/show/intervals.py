@@ -1,0 +1,139 @@
+"""Picture of any result: estimates with their intervals, one row each, beside the line of no difference where there is one."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import SampleError
+from partnerlab.results import Result
+from partnerlab.show import claims, style, words
+from partnerlab.show.canvas import Canvas, shorten
+from partnerlab.show.marks import interval_mark, reach_axis
+from partnerlab.show.picture import Picture, picture
+from partnerlab.show.plots import plot
+from partnerlab.show.tabulation import ESTIMATES
+
+#: Results whose estimates are differences: none is 0.
+DIFFERENCES = {"SurvivalComparison": 0.0}
+
+
+@plot.register(Result)
+def _result(
+    result: Result, *, kind: str | None = None, nothing: float | None = None, units: str = "", period: str = "", rows: int = 25
+) -> Picture:
+    return plot_intervals(
+        result.table,
+        keys=result.keys,
+        kind=kind or ESTIMATES.get(type(result).__name__, "number"),
+        nothing=nothing if nothing is not None else DIFFERENCES.get(type(result).__name__),
+        estimand=result.estimand,
+        units=units or result.title.lower(),
+        period=period or "all data of the result",
+        level=result.level,
+        rows=rows,
+    )
+
+
+def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told what it is
+    table: pd.DataFrame,
+    *,
+    keys: list[str],
+    kind: str,
+    estimand: str,
+    units: str,
+    period: str,
+    nothing: float | None = None,
+    level: float = 0.95,
+    rows: int = 25,
+) -> Picture:
+    """Draw estimates as dots with lying intervals.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Keys, then ``estimate, conf_low, conf_high, n``.
+    keys : list of str
+        Columns that name a row.
+    kind : {"share", "count", "number"}
+        What the estimates are.
+    estimand, units, period : str
+        What they say; in what; for when.
+    nothing : float, optional
+        Value of no difference, drawn as a line; up and down are said of what excludes it.
+    level : float
+        Coverage of the intervals.
+    rows : int
+        How many are drawn; the table holds all.
+    """
+    shown = table.head(rows).reset_index(drop=True)
+    if shown["estimate"].notna().sum() == 0:
+        raise SampleError(f"{estimand.rstrip('.')}: no row has enough data; nothing to draw")
+    names = [", ".join(str(row[key]) for key in keys) or units for _, row in shown.iterrows()]
+    edges = shown[["estimate", "conf_low", "conf_high"]].to_numpy(dtype=np.float64)
+    edges = edges[np.isfinite(edges)]
+    low, high = min(edges.min(), nothing if nothing is not None else 0.0), max(edges.max(), nothing if nothing is not None else 0.0)
+    room = (high - low or 1.0) * 0.04
+    line = 33.0
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(12, 4, canvas.width - 36, line * len(shown))
+        axes.set_ylim(line * len(shown), 0)
+        axes.set_yticks([])
+        reach_axis(axes, low=low - room, high=high + room, kind=kind)
+        if nothing is not None:
+            axes.axvline(nothing, color=style.INK, linewidth=1.1)
+        for index, row in shown.iterrows():
+            _row(canvas, axes, row, name=names[index], top=4 + line * index, place=line * index + 22, kind=kind)
+
+    say = functools.partial(words.say_estimate, kind=kind)
+    said = "; ".join(f"{name} {say(*row[list(_SAID)])}" for name, (_, row) in zip(names, shown.iterrows(), strict=True))
+    return picture(
+        paint,
+        height=4 + line * len(shown) + 24,
+        headline=_headline(shown, names, kind=kind, nothing=nothing, level=level),
+        alt=f"Dots with intervals: {estimand.rstrip('.')}. {said}.",
+        units=units,
+        n=int(np.nanmax(table["n"].to_numpy(dtype=np.float64))),
+        period=period,
+        note=f"{words.sentence(estimand)} Bars are {100 * level:g}{words.NBSP}% intervals"
+        + (f"; the upright line is no difference ({words.say(nothing, kind=kind)})" if nothing is not None else "")
+        + (f"; the first {rows} of {len(table)} rows are drawn" if len(table) > rows else ""),
+        table=table.reset_index(drop=True),
+    )
+
+
+_SAID = ("estimate", "conf_low", "conf_high", "n")
+
+
+def _row(canvas: Canvas, axes: object, row: pd.Series, *, name: str, top: float, place: float, kind: str) -> None:
+    said = words.say_estimate(*row[list(_SAID)], kind=kind)
+    canvas.words(12, top + 12, shorten(name, width=canvas.width - 24 - 6.2 * len(said), size=style.SMALL), size=style.SMALL, weight="bold")
+    canvas.words(canvas.width - 8, top + 12, said, size=style.SMALL, ha="right")
+    if not np.isnan(row["estimate"]):
+        interval_mark(axes, place, row["conf_low"], row["conf_high"], row["estimate"])
+
+
+def _headline(shown: pd.DataFrame, names: list[str], *, kind: str, nothing: float | None, level: float) -> str:
+    known = shown.assign(_name=names).dropna(subset=["estimate", "conf_low", "conf_high"])
+    if known.empty:
+        return f"Not enough data for an interval in any of {words.plural(len(shown), 'row')}"
+    if nothing is None:
+        low, high, clear = claims.furthest_apart(known, level=level)
+        if len(known) == 1:
+            return f"{high['_name']}: {words.say_estimate(*high[list(_SAID)], kind=kind)}"
+        said = f"{high['_name']} {_said(high, kind)}, {low['_name']} {_said(low, kind)}"
+        return f"Clearly apart: {said}" if clear else f"No clear difference: {said}"
+    found = [(row, claims.direction(*claims.widened(row, level=level, of=len(known)), nothing=nothing)) for _, row in known.iterrows()]
+    clear = [(row, way) for row, way in found if way != "no clear change"]
+    if not clear:
+        return f"No clear difference in any of {words.plural(len(known), 'comparison')}"
+    row, way = max(clear, key=lambda pair: abs(pair[0]["estimate"] - nothing))
+    more = {"up": "more", "down": "less"}[way]
+    return f"{len(clear)} of {words.plural(len(known), 'comparison')} differ clearly; furthest: {row['_name']} {more}, {_said(row, kind)}"
+
+
+def _said(row: pd.Series, kind: str) -> str:
+    return f"{words.say(row['estimate'], kind=kind)} ({words.say_interval(row['conf_low'], row['conf_high'], kind=kind)})"
