@@ -208,44 +208,53 @@ def _number_spells(table: pd.DataFrame) -> pd.DataFrame:
             raise ContractError(f"spells.spell: {_rows(table['spell'].isna())} are missing; number them 1, 2, ...", column="spell")
         return table.sort_values(["partner", "spell", "entry"], kind="stable", ignore_index=True)
     ordered = table.sort_values(["partner", "start", "entry", "duration"], kind="stable", ignore_index=True)
-    same = ordered["partner"].eq(ordered["partner"].shift()).to_numpy(dtype=bool)
-    before = ordered.shift()
-    goes_on = same & before["event"].eq(CENSORED).to_numpy(dtype=bool) & before["duration"].eq(ordered["entry"]).to_numpy(dtype=bool)
-    goes_on &= (ordered["start"].isna() | ordered["start"].eq(before["start"])).to_numpy(dtype=bool, na_value=False)
+    same = _same_as_before(ordered, "partner")
+    entry, duration = ordered["entry"].to_numpy(dtype=float), ordered["duration"].to_numpy(dtype=float)
+    start = ordered["start"].to_numpy(dtype=float, na_value=np.nan)
+    open_end = (ordered["event"] == CENSORED).to_numpy(dtype=bool)
+    goes_on = same & _before(open_end) & (_before(duration) == entry) & ((_before(start) == start) | np.isnan(start))
     total = np.cumsum(~goes_on)
-    first = np.maximum.accumulate(np.where(~same, total, 0))
+    first = np.maximum.accumulate(np.where(~same, total, 0)) if len(total) else total
     return ordered.assign(spell=total - first + 1)
+
+
+def _before(values: np.ndarray) -> np.ndarray:
+    """Value of the row before; of the first row itself for the first."""
+    return np.concatenate([values[:1], values[:-1]])
+
+
+def _same_as_before(table: pd.DataFrame, *columns: str) -> np.ndarray:
+    """Whether each row has the values of the row before."""
+    same = np.ones(len(table), dtype=bool)
+    same[:1] = False
+    for column in columns:
+        code = pd.factorize(table[column])[0]
+        same &= code == _before(code)
+    return same
 
 
 def _check_overlaps(table: pd.DataFrame, *, numbered: bool) -> None:
     """Pieces of one spell may not overlap, nor go on after its end; spells of one partner may not overlap in the calendar."""
-    same_partner = table["partner"].eq(table["partner"].shift()).to_numpy(dtype=bool)
-    same_spell = same_partner & table["spell"].eq(table["spell"].shift()).to_numpy(dtype=bool)
-    before = table.shift()
-    overlap = same_spell & (table["entry"] < before["duration"]).to_numpy(dtype=bool)
+    same_partner = _same_as_before(table, "partner")
+    if not same_partner.any():
+        return
+    same_spell = same_partner & _same_as_before(table, "spell")
+    entry, duration = table["entry"].to_numpy(dtype=float), table["duration"].to_numpy(dtype=float)
+    start = table["start"].to_numpy(dtype=float, na_value=np.nan)
+    inside = entry < _before(duration)
     # a clock that was set back starts at 0; a later entry inside another row of the partner is the same stretch told twice
-    told_twice = same_partner & ~same_spell & (table["entry"] > 0).to_numpy() & (table["entry"] < before["duration"]).to_numpy(dtype=bool)
-    told_twice &= table["start"].isna().to_numpy()
-    both = overlap if numbered else overlap | told_twice
-    if both.any():
-        at = int(np.flatnonzero(both)[0])
-        raise ContractError(
-            f"spells: {int(both.sum())} row(s) overlap the row before (first: partner {table['partner'].iloc[at]}); "
+    told_twice = same_partner & ~same_spell & (entry > 0) & inside & np.isnan(start) & (not numbered)
+    ended_before = same_spell & _before((table["event"] != CENSORED).to_numpy(dtype=bool))
+    crossing = same_partner & ~same_spell & (start + entry < _before(start + duration))
+    for bad, what, remedy in (
+        (
+            (same_spell & inside) | told_twice,
+            "row(s) overlap the row before",
             "cut them at the overlap, or number separate spells in a 'spell' column",
-            rows=int(both.sum()),
-        )
-    ended_before = same_spell & before["event"].ne(CENSORED).to_numpy(dtype=bool)
-    if ended_before.any():
-        at = int(np.flatnonzero(ended_before)[0])
-        raise ContractError(
-            f"spells: {int(ended_before.sum())} row(s) go on after the spell has ended (first: partner {table['partner'].iloc[at]}); "
-            "number the return as a new spell"
-        )
-    seen_from, seen_to = table["start"] + table["entry"], table["start"] + table["duration"]
-    crossing = same_partner & ~same_spell & (seen_from < seen_to.shift()).to_numpy(dtype=bool, na_value=False)
-    if crossing.any():
-        at = int(np.flatnonzero(crossing)[0])
-        raise ContractError(
-            f"spells: {int(crossing.sum())} spell(s) overlap another spell of the partner in the calendar "
-            f"(first: partner {table['partner'].iloc[at]}); cut them at the overlap"
-        )
+        ),
+        (ended_before, "row(s) go on after the spell has ended", "number the return as a new spell"),
+        (crossing, "spell(s) overlap another spell of the partner in the calendar", "cut them at the overlap"),
+    ):
+        if bad.any():
+            first = table["partner"].iloc[int(np.flatnonzero(bad)[0])]
+            raise ContractError(f"spells: {int(bad.sum())} {what} (first: partner {first}); {remedy}", rows=int(bad.sum()))
