@@ -354,6 +354,14 @@ def test_a_renewal_season_shows(drawn):
     assert "crosses mark periods with not enough data" in drawn["hazard"].caption
 
 
+def test_a_season_that_a_test_found_is_the_headline_and_is_shaded():
+    peak = "Q4 has the highest hazard, 20\u00a0% a quarter against 3\u00a0% in the others, more than chance would give."
+    picture = plot_hazard(hazard(0.2), by="quarter", level=0.95, period="all", estimand="Leaving", peak=peak)
+
+    assert picture.headline == peak.rstrip(".")
+    assert "shaded: Q4 of each year" in picture.caption
+
+
 def test_movers_within_noise_are_called_so():
     picture = plot_movers(movers(beyond=0), period="2026Q4", expected=(5.0, 2.0, 9.0))
 

@@ -55,12 +55,14 @@ def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, est
     if known.empty:
         raise SampleError(f"no {by} has enough spells at risk; nothing to draw")
     labels = [_label(value) for value in hazard[by]]
+    season = re.match(r"(Q[1-4]) .*more than chance would give", peak)
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.axes(44, 14, canvas.width - 56, 170)
         top = style.nice_ceiling(float(np.nanmax(hazard["conf_high"].fillna(hazard["estimate"]).to_numpy())) * 1.02)
         value_axis(axes, top=min(top, 1.0), kind="share", ticks=5)
-        _seasons(axes, labels, height=min(top, 1.0))
+        if season is not None and by != "season":
+            _mark_season(axes, labels, season[1], height=min(top, 1.0))
         for place, row in enumerate(hazard.itertuples()):
             if np.isnan(row.estimate):
                 axes.plot([place], [0], "x", color=style.MUTED, markersize=5, clip_on=False)
@@ -81,19 +83,18 @@ def plot_hazard(hazard: pd.DataFrame, *, by: str, level: float, period: str, est
         n=int(hazard["n"].sum()),
         period=period,
         note=f"Bars are {100 * level:g}{words.NBSP}% intervals"
+        + (f"; shaded: {season[1]} of each year" if season is not None and by != "season" else "")
         + ("; crosses mark periods with not enough data" if len(known) < len(hazard) else ""),
         table=hazard.reset_index(drop=True),
     )
 
 
-def _seasons(axes: object, labels: Sequence[str], *, height: float) -> None:
-    """Shade every last quarter of a year, so that renewal seasons can be seen."""
-    for place, label in enumerate(labels):
-        if label.endswith("Q4"):
-            axes.axvspan(place - 0.5, place + 0.5, color=style.GRID, alpha=0.55, linewidth=0, zorder=0)
-    if any(label.endswith("Q4") for label in labels):
-        place = next(index for index, label in enumerate(labels) if label.endswith("Q4"))
-        axes.text(place, height * 1.01, "Q4", ha="center", va="bottom", fontsize=10, color=style.MUTED)
+def _mark_season(axes: object, labels: Sequence[str], season: str, *, height: float) -> None:
+    """Shade one quarter of every year, the season in which most leave."""
+    places = [place for place, label in enumerate(labels) if label.endswith(season)]
+    for place in places:
+        axes.axvspan(place - 0.5, place + 0.5, color=style.GRID, alpha=0.55, linewidth=0, zorder=0)
+        axes.text(place, height * 1.01, season, ha="center", va="bottom", fontsize=10, color=style.MUTED)
 
 
 def _label(value: object) -> str:

@@ -24,13 +24,14 @@ DIFFERENCES = {"SurvivalComparison": 0.0}
 def _result(
     result: Result, *, kind: str | None = None, nothing: float | None = None, units: str = "", period: str = "", rows: int = 25
 ) -> Picture:
+    name = type(result).__name__
     return plot_intervals(
         result.table,
         keys=result.keys,
-        kind=kind or ESTIMATES.get(type(result).__name__, "number"),
-        nothing=nothing if nothing is not None else DIFFERENCES.get(type(result).__name__),
+        kind=kind or ESTIMATES.get(name, "number"),
+        nothing=nothing if nothing is not None else DIFFERENCES.get(name),
         estimand=result.estimand,
-        units=units or result.title.lower(),
+        units=units or (f"difference in {result.unit}s" if name in DIFFERENCES else result.title.lower()),
         period=period or "all data of the result",
         level=result.level,
         rows=rows,
@@ -83,9 +84,9 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
         axes.set_ylim(line * len(shown), 0)
         axes.set_yticks([])
         reach_axis(axes, low=low - room, high=high + room, kind=kind)
-        if nothing is not None:
-            axes.axvline(nothing, color=style.INK, linewidth=1.1)
         for index, row in shown.iterrows():
+            if nothing is not None:
+                axes.plot([nothing, nothing], [line * index + 14, line * index + 30], color=style.INK, linewidth=1.1)
             _row(canvas, axes, row, name=names[index], top=4 + line * index, place=line * index + 22, kind=kind)
 
     say = functools.partial(words.say_estimate, kind=kind)
@@ -136,4 +137,5 @@ def _headline(shown: pd.DataFrame, names: list[str], *, kind: str, nothing: floa
 
 
 def _said(row: pd.Series, kind: str) -> str:
-    return f"{words.say(row['estimate'], kind=kind)} ({words.say_interval(row['conf_low'], row['conf_high'], kind=kind)})"
+    middle, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind=kind)
+    return f"{middle} ({interval})"

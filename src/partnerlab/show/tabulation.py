@@ -110,8 +110,8 @@ def estimate_cells(record: dict[Any, Any], *, kind: str) -> list[str]:
     n = float(record["n"])
     if math.isnan(float(record["estimate"])):
         return [words.say_not_enough(n), "none", words.say_count(n)]
-    interval = words.say_interval(float(record["conf_low"]), float(record["conf_high"]), kind=kind)
-    return [words.say(float(record["estimate"]), kind=kind), interval, words.say_count(n)]
+    pair = words.say_pair(float(record["estimate"]), float(record["conf_low"]), float(record["conf_high"]), kind=kind)
+    return [*pair, words.say_count(n)]
 
 
 def kind_of(column: pd.Series) -> str:

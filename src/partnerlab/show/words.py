@@ -11,8 +11,17 @@ ARROW = "\u2192"
 MINUS = "\u2212"
 
 
-def say_number(value: float, *, digits: int = 3) -> str:
+def say_number(value: float, *, digits: int = 3, decimals: int | None = None) -> str:
     """Write a number with thousands set apart and no more digits than it deserves.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    digits : int
+        Significant digits, where ``decimals`` are not given.
+    decimals : int, optional
+        Digits after the point, all of them written.
 
     Examples
     --------
@@ -23,6 +32,9 @@ def say_number(value: float, *, digits: int = 3) -> str:
         return "unknown"
     if math.isinf(value):
         return "never" if value > 0 else MINUS + "∞"
+    if decimals is not None:
+        text = f"{value:,.{decimals}f}".replace("-", MINUS)
+        return text.removeprefix(MINUS) if not text.strip(f"{MINUS}0.,") else text
     if value == 0:
         return "0"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
@@ -86,6 +98,36 @@ def say_n(n: float) -> str:
     return f"n{NBSP}={NBSP}{say_count(n)}"
 
 
+def decimals_of(low: float, high: float) -> int:
+    """Digits after the point that an interval deserves: two of its width are known.
+
+    Examples
+    --------
+    >>> decimals_of(-2.71, 2.07), decimals_of(120.0, 480.0), decimals_of(0.31, 0.34)
+    (1, 0, 3)
+    """
+    width = high - low
+    if not (math.isfinite(width) and width > 0):
+        return 2
+    return min(max(1 - math.floor(math.log10(width)), 0), 6)
+
+
+def say_pair(estimate: float, low: float, high: float, *, kind: str) -> tuple[str, str]:
+    """Write an estimate and its interval, numbers with as many digits as the interval deserves.
+
+    Examples
+    --------
+    >>> say_pair(0.876, -1.1, 2.85, kind="number")
+    ('0.9', '−1.1 to 2.9')
+    """
+    if kind != "number" or math.isnan(low) or math.isnan(high):
+        return say(estimate, kind=kind), say_interval(low, high, kind=kind)
+    decimals = decimals_of(low, high)
+    if math.isinf(low) or math.isinf(high):
+        return say_number(estimate), f"{say_number(low)} to {say_number(high)}"
+    return say_number(estimate, decimals=decimals), f"{say_number(low, decimals=decimals)} to {say_number(high, decimals=decimals)}"
+
+
 def say_interval(low: float, high: float, *, kind: str) -> str:
     """Write an interval without brackets.
 
@@ -111,7 +153,8 @@ def say_estimate(estimate: float, low: float, high: float, n: float, *, kind: st
     """
     if math.isnan(estimate):
         return say_not_enough(n)
-    return f"{say(estimate, kind=kind)} ({say_interval(low, high, kind=kind)}), {say_n(n)}"
+    middle, interval = say_pair(estimate, low, high, kind=kind)
+    return f"{middle} ({interval}), {say_n(n)}"
 
 
 def say_ticks(places: Sequence[float], *, kind: str) -> list[str]:
