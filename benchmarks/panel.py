@@ -1,8 +1,8 @@
 """What a panel costs: `build_panel` beside a bare scan of the columns it needs, and beside pandas.
 
 Every side runs in a process of its own, in turn, on the same Parquet files; CPU is user
-plus system time of the process, memory its peak. Answers are compared before a time is
-printed. One row stands for each partner and quarter in leads, transactions and
+plus system time of that process, imports included, and memory its peak, both taken before
+the answer is hashed. Answers are compared before a time is printed. One row stands for each partner and quarter in leads, transactions and
 activities, and one for every second in cases.
 
     python benchmarks/panel.py --partners 10000 100000 1000000
@@ -15,6 +15,8 @@ import hashlib
 import json
 import os
 import platform
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -67,7 +69,7 @@ _TOUCH = dict.fromkeys(("created_at", "booked_at", "occurred_at", "opened_at"), 
 _TOUCH |= {"amount": "sum({})", "joined_at": "count({})"}
 
 
-def run_scan(folder: Path) -> str:
+def run_scan(folder: Path) -> dict:
     """Read every value that is needed, with the cheapest sum that cannot be answered from the file's footer."""
     import duckdb
 
@@ -75,20 +77,20 @@ def run_scan(folder: Path) -> str:
         for table, columns in NEEDED.items():
             touched = ", ".join(_TOUCH.get(column, "sum(strlen({}))").format(column) for column in columns)
             connection.execute(f"SELECT {touched} FROM '{folder / table}.parquet'").fetchall()
-    return ""
+    return {}
 
 
-def run_partnerlab(folder: Path) -> str:
+def run_partnerlab(folder: Path) -> dict:
     """Build the panel and take every indicator's values."""
     from partnerlab.intake import connect
     from partnerlab.panel import build_panel
 
     with connect(folder) as source:
         panel = build_panel(source, first=FIRST, last=LAST, only=WANTED)
-    return _digest({name: panel.values(name) for name in WANTED})
+        return {name: panel.values(name) for name in WANTED}
 
 
-def run_pandas(folder: Path) -> str:
+def run_pandas(folder: Path) -> dict:
     """Do the same in pandas, as an analyst would: read, cut, group, unstack, roll."""
     import numpy as np
     import pandas as pd
@@ -119,7 +121,7 @@ def run_pandas(folder: Path) -> str:
     values["meetings"] = grouped(done[done["tactic"] == "meeting"], "occurred_at")
     values |= {"revenue": revenue / 100, "revenue_4q": rolled(revenue) / 100}
     values["tickets"] = grouped(pd.read_parquet(folder / "cases.parquet", columns=list(NEEDED["cases"])), "opened_at")
-    return _digest({name: np.asarray(values[name], dtype=float) for name in WANTED})
+    return {name: np.asarray(values[name], dtype=float) for name in WANTED}
 
 
 def _digest(values: dict) -> str:
@@ -133,23 +135,18 @@ def _digest(values: dict) -> str:
     return seen.hexdigest()
 
 
+def run_side(side: str, folder: Path) -> dict:
+    """Run one side in this process: time from its start, imports included, until the values stand; then their digest."""
+    values = {"scan": run_scan, "partnerlab": run_partnerlab, "pandas": run_pandas}[side](folder)
+    used = {"cpu": time.process_time(), "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return used | {"answer": _digest(values) if values else None}
+
+
 def measure(side: str, folder: Path) -> dict:
     """Run one side in a process of its own."""
     started = time.perf_counter()
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(read)
-        os.dup2(write, 1)
-        os.execv(sys.executable, [sys.executable, __file__, "--side", side, "--data", str(folder)])
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        said = pipe.read()
-    _, status, used = os.wait4(child, 0)
-    if status:
-        sys.exit(f"{side} failed")
-    return {"side": side, "wall": time.perf_counter() - started, "cpu": used.ru_utime + used.ru_stime,
-            "peak_mb": used.ru_maxrss / 1024, "answer": json.loads(said.splitlines()[-1])}  # fmt: skip
+    said = subprocess.run([sys.executable, __file__, "--side", side, "--data", str(folder)], check=True, capture_output=True, text=True)
+    return {"side": side, "wall": time.perf_counter() - started, **json.loads(said.stdout.splitlines()[-1])}
 
 
 def compare(partners: int, home: Path, repeats: int, sides: tuple[str, ...]) -> dict[str, dict]:
@@ -178,7 +175,7 @@ def main() -> None:
     asked.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     said = asked.parse_args()
     if said.side:
-        print(json.dumps({"scan": run_scan, "partnerlab": run_partnerlab, "pandas": run_pandas}[said.side](said.data)))
+        print(json.dumps(run_side(said.side, said.data)))
         return
     home = said.data or Path(tempfile.mkdtemp(prefix="panel-bench-"))
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {said.repeats} runs of each side in turn, median\n")

@@ -72,23 +72,27 @@ def _sum_here(source: Source, indicator: Indicator, cut: Cut, *, size: tuple[int
     """Sum the rows' values by cell, a block of periods at a time; None if float64 would not hold the sums."""
     rows = count_breaches(source, "deal_partners" if indicator.table == "deals" else indicator.table, as_of=cut.as_of)["rows"]
     blocks = np.array_split(np.arange(size[1]), min(size[1], 1 + rows // _BLOCK))
-    cells = size[0] * size[1]
-    counts: np.ndarray | int = 0
-    totals: np.ndarray | float = 0.0
-    reached = 0.0
+    counts, totals, reached = None, None, 0.0
     for block in blocks:
         found = source.run(cell_query(source, indicator, cut=cut, within=(int(block[0]), int(block[-1]) + 1)))
         cell = found["cell"].to_numpy()
-        counts = np.bincount(cell, minlength=cells) + counts
-        if "value" in found.column_names:
-            value = found["value"].to_numpy().astype(np.float64)
-            reached += float(np.abs(value).sum())
-            totals = np.bincount(cell, weights=value, minlength=cells) + totals
+        counts = _added(counts, np.bincount(cell, minlength=size[0] * size[1]))
+        if "value" in found.column_names and len(cell):
+            value = found["value"].to_numpy()
+            reached += len(value) * max(float(value.max()), -float(value.min()), 1.0)
+            totals = _added(totals, np.bincount(cell, weights=value, minlength=size[0] * size[1]))
     if reached >= _EXACT:
         return None
     arrays = {"counts": counts.astype(np.int32).reshape(size)}
-    arrays["totals"] = _scaled(totals.astype(np.int64).reshape(size), indicator) if indicator.value else arrays["counts"]
-    return arrays
+    if indicator.value is None:
+        return arrays | {"totals": arrays["counts"]}
+    totals = np.zeros(size, dtype=np.int64) if totals is None else totals.astype(np.int64).reshape(size)
+    return arrays | {"totals": _scaled(totals, indicator)}
+
+
+def _added(sums: np.ndarray | None, more: np.ndarray) -> np.ndarray:
+    """Add a block's sums to those of the blocks before, in place."""
+    return more if sums is None else np.add(sums, more, out=sums)
 
 
 def _scaled(totals: np.ndarray, indicator: Indicator) -> np.ndarray:

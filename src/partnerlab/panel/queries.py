@@ -101,14 +101,20 @@ def cell_query(source: Source, indicator: Indicator, *, cut: Cut, within: tuple[
     -------
     sqlglot Select
         Of ``cell`` (place of the partner in order, times the number of periods, plus the period)
-        and, for other statistics than a count, ``value`` as a whole number.
+        and, for other statistics than a count, ``value``: a whole number, as DOUBLE.
     """
     place = exp.column("place", table="c", quoted=True)
     cell = exp.cast(exp.paren(place * exp.Literal.number(cut.length) + field(_PERIOD)), "bigint")
-    chosen = [exp.alias_(cell, "cell", quoted=True), *([field(_VALUE)] if indicator.statistic != "count" and indicator.value else [])]
-    rows = _rows(source, indicator, cut, within).subquery(exp.to_identifier(ROW, quoted=True))
+    chosen = [exp.alias_(cell, "cell", quoted=True)]
+    if indicator.value is not None:
+        chosen.append(exp.alias_(exp.cast(field(_VALUE), "double"), _VALUE, quoted=True))
+    rows = _rows(source, indicator, cut, within, known=False).subquery(exp.to_identifier(ROW, quoted=True))
     same = field(_PARTNER).eq(exp.column(_PARTNER, table="c", quoted=True))
-    return exp.select(*chosen).from_(rows).join(places(source, cut).subquery(exp.to_identifier("c", quoted=True)), on=same)
+    # these two conditions always hold: they make the engine take the partners for the small side of the join, which they are
+    # (it thinks that each condition on the rows keeps a fifth of them, and would else build its table of the rows)
+    small = exp.and_(exp.GTE(this=field("place"), expression=exp.Literal.number(0)), field(_PARTNER).is_(exp.Null()).not_())
+    known = exp.select(field(_PARTNER), field("place")).from_(places(source, cut).subquery(exp.to_identifier(ROW, quoted=True)))
+    return exp.select(*chosen).from_(rows).join(known.where(small).subquery(exp.to_identifier("c", quoted=True)), on=same)
 
 
 def places(source: Source, cut: Cut) -> exp.Select:
@@ -164,8 +170,8 @@ def _is_base_amount(indicator: Indicator) -> bool:
     return indicator.value == "amount_base" and "amount" in indicator.columns
 
 
-def _rows(source: Source, indicator: Indicator, cut: Cut, within: tuple[int, int]) -> exp.Select:
-    """Rows that count: ``partner_id``, ``period`` (or the interval) and ``value``."""
+def _rows(source: Source, indicator: Indicator, cut: Cut, within: tuple[int, int], *, known: bool = True) -> exp.Select:
+    """Select the rows that count: ``partner_id`` (if ``known``, never empty), ``period`` (or the interval) and ``value``."""
     present = _present(source, indicator)
     where = _condition(indicator.where, indicator, present)
     value = _value(indicator, present, source.program.currency)
@@ -175,7 +181,9 @@ def _rows(source: Source, indicator: Indicator, cut: Cut, within: tuple[int, int
     clock = field(str(indicator.event_time))
     edges = cut.edges(indicator.columns[str(indicator.event_time)].type)
     chosen = [field(_PARTNER)]
-    conditions = [exp.LT(this=clock.copy(), expression=edges[within[1]].copy()), field(_PARTNER).is_(exp.Null()).not_()]
+    conditions = [exp.LT(this=clock.copy(), expression=edges[within[1]].copy())]
+    if known:
+        conditions.append(field(_PARTNER).is_(exp.Null()).not_())
     if indicator.statistic == "held":
         chosen += [field(name) for name in clocks]
     else:
@@ -187,7 +195,8 @@ def _rows(source: Source, indicator: Indicator, cut: Cut, within: tuple[int, int
     if value is not None:
         chosen.append(exp.alias_(value, _VALUE, quoted=True))
         if indicator.statistic != "held":
-            conditions.append(exp.paren(value.copy()).is_(exp.Null()).not_())
+            told = value.find(exp.Coalesce, exp.Column) if isinstance(value, exp.Cast) else value
+            conditions.append(exp.paren(told.copy()).is_(exp.Null()).not_())
     if where is not None:
         conditions.append(exp.paren(where))
     return exp.select(*chosen).from_(base.subquery(exp.to_identifier(ROW, quoted=True))).where(*conditions)

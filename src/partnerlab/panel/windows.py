@@ -33,10 +33,9 @@ def trailing_sum(values: np.ndarray, *, window: int) -> np.ndarray:
     """
     if window == 1:
         return values
-    wide = values.astype(np.int64 if values.dtype.kind in "biu" else np.float64)
-    total = wide.copy()
-    for back in range(1, min(window, wide.shape[1])):
-        total[:, back:] += wide[:, :-back]
+    total = values.astype(np.int64 if values.dtype.kind in "biu" else np.float64)
+    for back in range(1, min(window, values.shape[1])):
+        total[:, back:] += values[:, :-back]
     return total
 
 
