@@ -8,7 +8,7 @@ import pytest
 
 import partnerlab as lab
 from partnerlab.panel.panel import Panel
-from partnerlab.tiers import TierScheme, assign_tiers, lint_scheme
+from partnerlab.tiers import TierScheme, assign_tiers, explain_tier, lint_scheme
 
 ADMIN, NETWORK, STACK = "azure-administrator", "azure-network-engineer", "azure-stack-hub-operator"
 ARCHITECT, DESKTOP = "azure-solutions-architect", "azure-virtual-desktop-specialty"
@@ -125,3 +125,14 @@ def test_an_emerging_market_has_its_own_standard():
 def test_an_unknown_kpi_is_left_out_of_the_mean():
     # without the win rate: .6075 / .9
     assert kpi(win_rate=float("nan")) == (67.5, "Gold")
+
+
+def test_an_explanation_states_points_short_and_headroom_of_each_part():
+    history = history_from(FIVE, net_customer_adds=1, usage_growth_pct=5, deployments=2)
+    explanation = explain_tier(history, partner="p", quarter="2023-10")
+
+    # 10 + 20 + 20 + 5 + 4 = 59 points: 11 short of 70
+    assert explanation.missing("Qualified")[["fact", "value", "gap"]].to_numpy().tolist() == [["pcs", 59.0, 11.0]]
+    assert explanation.parts.set_index("part")["headroom"].to_dict() == {
+        "performance": 20.0, "intermediate": 0.0, "advanced": 0.0, "usage": 15.0, "deploy": 6.0,
+    }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from partnerlab.scoring import kleene
 from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Rule, Sustained, Words
 from partnerlab.scoring.evaluate import evaluate_rule, line_of
 from partnerlab.scoring.normal import without_not
+from partnerlab.scoring.scorecard import Part
 from partnerlab.scoring.scores import PanelFacts
 from partnerlab.tiers.classify import Axis, Quadrant, Recorded
 from partnerlab.tiers.history import REASONS, Outside, TierHistory
@@ -44,7 +46,9 @@ class Explanation:
         ``gap`` is how far the value is from the line (positive is missing), ``to_move`` the value
         that also clears the margin, ``needed`` marks the shortest way under "any".
     parts : DataFrame
-        One row for each part of each score: ``score, part, points, weight, unknown``.
+        One row for each part of each score: ``score, part, points, weight, most, headroom, unknown``.
+        ``most`` is what the part can give at best (empty where nothing caps it), ``headroom`` how many
+        points of the score full marks in this part would add.
     """
 
     partner: str
@@ -152,7 +156,7 @@ def explain_tier(history: TierHistory, *, partner: str, quarter: str) -> Explana
         reason=REASONS[history.reasons[row, column]],
         scheme=scheme.name_version,
         table=_described(pd.DataFrame(rows, columns=list(COLUMNS)), history, facts),
-        parts=_parts(one, column),
+        parts=_parts(one, facts, column),
     )
 
 
@@ -246,12 +250,26 @@ def _described(table: pd.DataFrame, history: TierHistory, facts: PanelFacts) -> 
     return table.assign(trust=trust, meaning=meaning).astype(numeric).astype({"needed": bool, "line_moves": bool})
 
 
-def _parts(one: TierHistory, column: int) -> pd.DataFrame:
-    """Points of each part of each score."""
+def _parts(one: TierHistory, facts: PanelFacts, column: int) -> pd.DataFrame:
+    """Points of each part of each score, and what full marks in it would add."""
     rows = []
-    if one.scores is not None:
-        for score, parts in one.scores.parts.items():
-            for name, points in parts.items():
-                weight = one.scores.weights[score].get(name, np.nan)
-                rows.append((score, name, float(points[0, column]), weight, bool(np.isnan(points[0, column]))))
-    return pd.DataFrame(rows, columns=["score", "part", "points", "weight", "unknown"])
+    for score, points in one.scores.parts.items() if one.scores is not None else ():
+        spec, weights = one.scheme.scores[score], one.scores.weights[score]
+        full = float(np.max(facts.amount(spec.max))) if spec.max is not None else 100.0
+        scale = full / sum(weights.values()) if spec.combine == "weighted_mean" else 1.0
+        for part in spec.walk():
+            got, weight = float(points[part.name][0, column]), weights.get(part.name, np.nan)
+            most = _most(part, facts, column, one.scores.weights[score], spec.combine == "weighted_mean")
+            adds = (most - got) * weight * scale if spec.combine in ("weighted_mean", "sum") else np.nan
+            rows.append((score, part.name, got, weight, most, adds, bool(np.isnan(got))))
+    return pd.DataFrame(rows, columns=["score", "part", "points", "weight", "most", "headroom", "unknown"])
+
+
+def _most(part: Part, facts: PanelFacts, column: int, weights: Mapping[str, float], is_share: bool) -> float:
+    """Most that a part can give; NaN where nothing caps it."""
+    if part.cap is not None:
+        return float(np.broadcast_to(facts.amount(part.cap), facts.shape)[0, column])
+    shape = part.shape or {}
+    if "bands" in shape:
+        return float(max(points for _, points in shape["bands"]))
+    return 1.0 if (is_share and part.name in weights) or {"ratio", "percentile"} & shape.keys() else np.nan

@@ -1,0 +1,150 @@
+# ruff: noqa: E501 - a table of blocks reads best with one block a line
+"""Every block of the format, alone and in pairs: it loads, lints, assigns and explains, or is refused in one line."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from partnerlab.panel.panel import Panel
+from partnerlab.periods import Calendar
+from partnerlab.tiers import TierScheme, assign_labels, assign_tiers, compare_schemes, explain_tier, lint_scheme
+
+LEVELS = [
+    {"name": "A", "inherits": "B", "all": ["points >= 60", "y >= 3"]},
+    {"name": "B", "all": ["points >= 30"]},
+    {"name": "C", "all": []},
+]
+SCORE = {
+    "max": 100,
+    "parts": [{"metric": "x", "shape": {"ratio": "$full"}, "weight": 0.5}, {"metric": "y", "shape": {"ratio": 6}, "weight": 0.5}],
+}
+BASE = {"scheme": "demo", "params": {"full": 10}, "scores": {"points": SCORE}, "classify": {"kind": "ladder", "levels": LEVELS}}
+
+
+def levels(**change) -> dict:
+    return {"classify": {"kind": "ladder", "levels": [LEVELS[0] | change, *LEVELS[1:]]}}
+
+
+def points(**change) -> dict:
+    return {"scores": {"points": SCORE | change}}
+
+
+def parts(*more: dict, **change) -> dict:
+    return points(combine="sum", parts=list(more), **change)
+
+
+AXIS = {"value": "x", "cut": {"absolute": 5}}
+CELLS = {"high_high": "K", "low_high": "U", "high_low": "G", "low_low": "D"}
+QUADRANT = {"kind": "quadrant", "x": AXIS, "y": {"value": "points", "cut": {"absolute": 50}}, "cells": CELLS}
+
+#: One block of the format each.
+BLOCKS = {
+    "quadrant": {"classify": QUADRANT},
+    "quantile": {"classify": QUADRANT | {"x": {"value": "x", "cut": {"quantile": 0.5, "min": 2}}}},
+    "within": {"classify": QUADRANT | {"x": {"value": "x", "cut": {"quantile": 0.5}, "within": "region"}}},
+    "gate": {"classify": QUADRANT | {"gate": "y > 0", "outside": "IDLE"}},
+    "bands": {"classify": {"kind": "bands", "value": "points", "bands": [{"name": "A", "from": 60}, {"name": "B", "from": 20}, {"name": "C"}]}},
+    "any": levels(any=["x >= 8", {"all": ["y >= 4", "x >= 2"]}]),
+    "at_least": levels(at_least=2, of=["x >= 3", "y >= 3", "region == 'north'"]),
+    "not": levels(when={"not": {"any": ["x < 2", "y < 1"]}}),
+    "sustained": levels(when="x >= 4 for 2 of 3 quarters"),
+    "words": levels(when="region in ['north', 'south']"),
+    "cap": levels(share={"cap": 0.25, "rank_by": "points"}),
+    "goal": levels(share={"goal": 0.2}),
+    "cumulative": {"classify": {"kind": "ladder", "cumulative": True, "levels": [{k: v for k, v in LEVELS[0].items() if k != "inherits"}, *LEVELS[1:]]}},
+    "proven": {"classify": {"kind": "ladder", "missing": "highest_proven", "levels": LEVELS}},
+    "else": {"classify": {"kind": "ladder", "levels": LEVELS[:2], "else": "NONE"}},
+    "gated part": parts({"metric": "x", "shape": {"per": 8, "max": 80}, "requires": ["y >= 2"]}, max=80),
+    "max_of": parts({"id": "best", "max_of": [{"metric": "x", "shape": {"per": 8}}, {"metric": "y", "shape": {"per": 20}}]}),
+    "sum_of": parts({"id": "both", "max": 90, "sum_of": [{"metric": "x", "shape": {"per": 8}}, {"metric": "y", "shape": {"per": 9}}]}),
+    "product": parts({"id": "grid", "product_of": [{"metric": "x", "shape": {"bands": [[0, 1], [5, 2]]}}, {"metric": "y", "shape": {"per": 9}}]}),
+    "percentile": points(parts=[{"metric": "x", "shape": {"percentile": "region"}}]),
+    "renormalise": points(unknown="renormalise"),
+    "zero": points(unknown="zero"),
+    "goals": points(weights_by_goal={"brand": {"x": 0.8, "y": 0.2}, "scale": {"x": 0.2, "y": 0.8}}) | {"goal": "brand"},
+    "region": {"overrides": [{"where": {"region": "south"}, "scale": {"full": 0.5}, "approved_by": "team", "reason": "young", "until": "2026-07-01"}]},
+    "margin": {"movement": {"margin": 0.1}},
+    "confirm": {"movement": {"confirm": {"up": 2, "down": 3}}},
+    "cadence": {"movement": {"cadence": {"up": "quarter", "down": "year"}}},
+    "grace": {"movement": {"grace": 2}},
+    "step": {"movement": {"max_step_down": 1}},
+    "lock": {"movement": {"lock": {"until": "anniversary"}}},
+    "ever": {"movement": {"ever_within": 3}},
+    "keep": {"movement": {"hold_unknown": 2}},
+    "labels": {"labels": {"wide": {"when": "x >= 5 and y >= 2"}}},
+}  # fmt: skip
+
+
+def merged(*blocks: dict) -> dict:
+    """One scheme from several blocks; later ones win, movement and labels are joined."""
+    spec = dict(BASE)
+    for block in blocks:
+        for key, value in block.items():
+            spec[key] = spec.get(key, {}) | value if key in ("movement", "labels") else value
+    return spec
+
+
+def panel() -> Panel:
+    random = np.random.default_rng(3)
+    labels = Calendar().labels(np.arange(6) + Calendar().parse("2025Q3"))
+    rows = [
+        {"partner": f"p{index:02d}", "quarter": label, "x": float(random.poisson(5)), "y": float(random.poisson(2)) if random.random() > 0.1 else np.nan,
+         "region": ["north", "south"][index % 2]}
+        for index in range(12) for label in labels
+    ]  # fmt: skip
+    return Panel.from_frame(pd.DataFrame(rows))
+
+
+PANEL = panel()
+PAIRS = [(name,) for name in BLOCKS] + list(itertools.combinations(BLOCKS, 2))
+
+
+@pytest.mark.parametrize("names", PAIRS, ids=" + ".join)
+def test_blocks_load_lint_assign_and_explain_or_are_refused_in_one_line(names):
+    try:
+        scheme = TierScheme.model_validate(merged(*(BLOCKS[name] for name in names)))
+    except ValidationError as refusal:
+        messages = [found["msg"] for found in refusal.errors()]
+        assert all("\n" not in message for message in messages)
+        assert {"quadrant", "quantile", "within", "gate"} & set(names), messages  # only a quadrant has ties and sides
+        return
+    lint_scheme(scheme)
+    history = assign_tiers(PANEL, scheme)
+    assign_labels(history, quarter="2026Q4")
+    explain_tier(history, partner=str(PANEL.partners[0]), quarter="2026Q4").summary()
+
+    assert (history.published >= -1).all()
+    assert (history.published >= 0).any()
+
+
+def test_no_pair_but_a_quadrant_with_steps_or_two_memories_is_refused():
+    refused = []
+    for names in PAIRS:
+        try:
+            TierScheme.model_validate(merged(*(BLOCKS[name] for name in names)))
+        except ValidationError:
+            refused.append(names)
+
+    quadrants = ("quadrant", "quantile", "within", "gate")
+    assert sorted(refused) == sorted((name, "step") for name in quadrants)
+
+
+def test_schemes_are_compared_on_the_same_data():
+    old = TierScheme.model_validate(merged())
+    new = TierScheme.model_validate(merged(BLOCKS["goals"]) | {"version": "2"})
+    comparison = compare_schemes(PANEL, before=old, after=new, quarter="2026Q4")
+
+    assert len(comparison.table) == 12
+    assert len(comparison.winners()) + len(comparison.losers()) == (comparison.table["change"].isin(["up", "down"])).sum()
+    assert comparison.summary().startswith("demo@1 -> demo@2 in 2026Q4: of 12 members")
+
+
+def test_a_scheme_compared_with_itself_changes_nobody():
+    scheme = TierScheme.model_validate(merged())
+
+    assert set(compare_schemes(PANEL, before=scheme, after=scheme, quarter="2026Q4").table["change"]) <= {"same", "unknown"}
