@@ -82,6 +82,12 @@ def test_a_column_of_the_wrong_type_is_refused_as_a_whole(postgres_url):
     assert found == [{"partner_id": "P1", "country": "NO"}]
 
 
+def test_money_without_a_row_is_still_money(server):
+    nobody = select_rows(server, "transactions", columns=["txn_id", "amount"]).limit(0)
+
+    assert str(server.run(nobody).schema.field("amount").type) == "decimal128(18, 2)"
+
+
 def test_password_is_never_shown():
     with pytest.raises(SourceError) as caught:
         connect("postgresql://nobody:hunter2@127.0.0.1:1/none")

@@ -147,24 +147,28 @@ def hide_password(url: str) -> str:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """Numerics, which the driver hands over as text, as the decimals they are; everything else as DuckDB would."""
-    columns = [_decimals(column) if _is_numeric(column.type) else column for column in table.columns]
+    """Numerics, which the driver hands over as text, as the decimals they are; everything else as it came."""
+    columns = [_decimals(column, field) for column, field in zip(table.columns, table.schema, strict=True)]
     return pa.table(dict(zip(table.column_names, columns, strict=True)) if columns else {})
 
 
-def _is_numeric(type_: pa.DataType) -> bool:
-    return isinstance(type_, pa.BaseExtensionType) or "opaque" in str(type_)
+def _decimals(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if not isinstance(column.type, pa.BaseExtensionType):
+        return column
+    texts = pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
+    # the server declares precision and scale as (precision << 16 | scale) + 4, or -1 where a sum has none
+    declared = int((field.metadata or {}).get(b"POSTGRESQL:typmod", b"-1")) - 4
+    if declared > 0:
+        return _without_nan(texts).cast(pa.decimal128(declared >> 16, declared & 0xFFFF))
+    values = [None if text in (None, "NaN") else decimal.Decimal(text) for text in texts.to_pylist()]
+    scale = max((-int(value.as_tuple().exponent) for value in values if value is not None), default=0)
+    return pa.chunked_array([pa.array(values, type=pa.decimal128(38, max(scale, 0)))])
 
 
-def _decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    texts = column.cast(pa.string()) if not isinstance(column.type, pa.BaseExtensionType) else _storage(column)
-    values = [None if text is None else decimal.Decimal(text) for text in texts.to_pylist()]
-    scale = max((-value.as_tuple().exponent for value in values if value is not None), default=0)
-    return pa.chunked_array([pa.array(values, type=pa.decimal128(18, 2) if scale == 2 else pa.decimal128(38, max(scale, 0)))])
+def _without_nan(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow.compute as pc
 
-
-def _storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
+    return pc.if_else(pc.equal(texts, "NaN"), pa.scalar(None, texts.type), texts)
 
 
 def _first_line(error: Exception) -> str:
