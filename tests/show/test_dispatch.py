@@ -1,5 +1,6 @@
 """`plot` and `tabulate` know every result of the house, from the nouns themselves."""
 
+import dataclasses
 import pickle
 import subprocess
 import sys
@@ -143,6 +144,23 @@ def test_a_median_that_is_not_reached_is_no_lack_of_data(road):
     assert tabulate(estimate_survival(spells), view="median").rows[0][0] == "not reached"
 
 
+def test_clean_data_are_shown_as_clean():
+    clean = validate(connect({"partners": pd.DataFrame({"partner_id": ["P1", "P2"]})}))
+
+    assert plot(clean).headline == "The data keep every rule of the contract"
+    assert tabulate(clean).caption == "No rule of the data contract is broken in 1 table"
+
+
+def test_money_of_movers_is_written_in_major_units(road):
+    movers = dataclasses.replace(
+        road["movers"], table=road["movers"].table.assign(indicator="revenue", before=12_345.0, now=100.0, estimate=0.0)
+    )
+    view = tabulate(movers, money=["revenue"], rows=1)
+
+    assert view.rows[0][4:8] == ("<0.1\u00a0%", "revenue", "123", "1")
+    assert view.frame["before"].iloc[0] == 12_345.0
+
+
 COLD = """
 import pickle, sys
 from partnerlab.show import plot, tabulate
@@ -171,5 +189,4 @@ def test_importing_the_room_is_quick_and_loads_no_drawing_library():
 
 
 def test_a_frame_alone_can_be_drawn_from(road):
-    assert connect is not None
     assert np.isfinite(plot(road["panel"], indicator="leads").table["estimate"]).all()

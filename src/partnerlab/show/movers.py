@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from partnerlab.show.tables import TableView, table_view
 from partnerlab.show.tabulation import left_out, tabulate
 from partnerlab.transitions import Movers
 
+#: No chance that was estimated is nothing at all.
+_LEAST = 1e-9
+
 
 @plot.register(Movers)
 def _movers(result: Movers, *, rows: int = 15, period: str = "") -> Picture:
@@ -29,8 +33,11 @@ def _movers(result: Movers, *, rows: int = 15, period: str = "") -> Picture:
 
 
 @tabulate.register(Movers)
-def _movers_table(result: Movers, *, caption: str = "", rows: int | None = None) -> TableView:
-    moves = result.table.sort_values(["estimate", "partner"], kind="stable", na_position="last")
+def _movers_table(result: Movers, *, caption: str = "", rows: int | None = None, money: Collection[str] = ()) -> TableView:
+    moves = _ordered(result.table)
+    # money is counted in minor units: pence, not pounds
+    scale = np.where(moves["indicator"].isin(list(money)), 0.01, 1.0)
+    moves = moves.assign(before=moves["before"] * scale, now=moves["now"] * scale, estimate=moves["estimate"].clip(lower=_LEAST))
     said = caption or f"Partners that changed tier in {result.quarter}, with the chance that noise alone would have made the move"
     shown = moves.head(rows) if rows else moves
     kinds = {"partner": "text", "from_tier": "text", "to_tier": "text", "direction": "text", "estimate": "share"}
@@ -57,7 +64,7 @@ def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str, expected: t
     """
     if moves.empty:
         raise SampleError(f"nobody moved between tiers in {period}; nothing to draw")
-    ordered = moves.assign(_order=moves["estimate"].fillna(2.0)).sort_values(["_order", "partner"], kind="stable").drop(columns="_order")
+    ordered = _ordered(moves)
     shown = ordered.head(rows).reset_index(drop=True)
     line, top = 34.0, 24.0
 
@@ -85,9 +92,17 @@ def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str, expected: t
         units="chance that a partner about whom nothing changed would have made this move",
         n=len(moves),
         period=period,
-        note="Filled dots are beyond noise, allowing for the number of movers looked at; hollow dots are what noise makes every quarter",
+        note="Filled dots are beyond noise, allowing for the number of movers looked at; hollow dots are what noise makes every quarter"
+        + ("; a move that follows a number stated anew is no noise of counts" if "stated" in ordered and ordered["stated"].any() else ""),
         table=ordered.reset_index(drop=True),
     )
+
+
+def _ordered(moves: pd.DataFrame) -> pd.DataFrame:
+    """Sort moves beyond noise first, and then those that noise is least likely to make."""
+    beyond = moves["beyond_noise"].fillna(False).astype(bool)
+    keys = moves.assign(_beyond=~beyond, _chance=moves["estimate"].fillna(2.0))
+    return keys.sort_values(["_beyond", "_chance", "partner"], kind="stable").drop(columns=["_beyond", "_chance"])
 
 
 def nice_share(values: pd.Series) -> float:
@@ -97,7 +112,7 @@ def nice_share(values: pd.Series) -> float:
 
 
 def _chance(value: float) -> str:
-    return "unknown" if np.isnan(value) else words.say_share(value)
+    return "unknown" if np.isnan(value) else words.say_share(max(value, _LEAST))
 
 
 def _mover(canvas: Canvas, axes: object, row: pd.Series, *, place: float, top: float, left: float) -> None:

@@ -27,10 +27,9 @@ def _quality_table(quality: DataQuality, *, caption: str = "", rows: int | None 
     columns = ("table", "column", "rule", "grade", "rows", "share", "action", "meaning", "examples")
     kinds = dict.fromkeys(columns, "text") | {"rows": "count", "share": "share"}
     found = quality.table
-    said = (
-        caption
-        or f"What breaks a rule of the data contract: {words.plural(len(found), 'finding')} in {words.plural(len(quality.tables), 'table')}"
-    )
+    tables = words.plural(len(quality.tables), "table")
+    broken = f"What breaks a rule of the data contract: {words.plural(len(found), 'finding')} in {tables}"
+    said = caption or (broken if len(found) else f"No rule of the data contract is broken in {tables}")
     shown = found.head(rows) if rows else found
     # one example is enough to find the rest; the CSV has all
     shown = shown.assign(examples=[_first_example(text) for text in shown["examples"]])
