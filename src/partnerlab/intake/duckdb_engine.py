@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import contextlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -166,8 +165,6 @@ def open_memory() -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
     with contextlib.suppress(duckdb.InvalidInputException):  # in Jupyter without ipywidgets there is no bar to switch off
-        # a Jupyter kernel without widgets has no bar to switch off and refuses to be told so
-    with contextlib.suppress(duckdb.InvalidInputException):
         connection.execute("SET enable_progress_bar = false")
     # what does not fit in memory goes to the system's temporary folder, not beside the user's files
     connection.execute(f"SET temp_directory = '{_escape(Path(tempfile.gettempdir()) / 'partnerlab-duckdb')}'")
