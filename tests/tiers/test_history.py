@@ -163,6 +163,31 @@ def test_an_override_to_a_tier_that_does_not_exist_is_refused():
         published(override(tier="Golt"))
 
 
+def test_overrides_and_upheld_appeals_may_come_in_one_table():
+    from partnerlab.periods import Calendar
+    from partnerlab.tiers.overrides import upheld_appeals
+
+    appeal = {
+        "partner_id": "q",
+        "quarter": "2026Q2",
+        "decided_at": "2026-08-01",
+        "decision": "upheld",
+        "granted_tier": "Gold",
+        "valid_to": None,
+    }
+    both = pd.concat([pd.DataFrame([override()]), upheld_appeals(pd.DataFrame([appeal]), calendar=Calendar())])
+    rows = [{"partner": partner, "quarter": quarter, "points": 5.0} for partner in "pq" for quarter in ("2026Q1", "2026Q2")]
+    history = assign_tiers(Panel.from_frame(pd.DataFrame(rows)), TierScheme(scheme="demo", classify=BANDS), overrides=both)
+
+    assert history.names().tolist() == [["Silver", "Gold"], ["Silver", "Gold"]]
+    assert history.to_frame()["reason"].tolist() == ["as the rule says", "override", "as the rule says", "appeal upheld"]
+
+
+def test_a_table_that_is_neither_is_refused():
+    with pytest.raises(ContractError, match="no column tier, and for appeals no quarter"):
+        published({"partner_id": "p"})
+
+
 def test_an_upheld_appeal_is_published_with_its_own_reason():
     panel = Panel.from_frame(pd.DataFrame({"partner": "p", "quarter": ["2026Q1", "2026Q2"], "points": [5.0, 5.0]}))
     appeals = pd.DataFrame(

@@ -250,7 +250,7 @@ def _publish(history: TierHistory, ledger: Any, overrides: pd.DataFrame | None) 
     frames += [] if overrides is None else [overrides]
     for frame in frames:
         if len(frame):
-            given = upheld_appeals(frame, calendar=history.calendar) if "granted_tier" in frame else frame
+            given = upheld_appeals(frame, calendar=history.calendar) if "tier" not in frame else frame
             published, reasons = apply_overrides(history, given)
             history = dataclasses.replace(history, published=published, reasons=reasons)
     return history

@@ -57,7 +57,17 @@ def upheld_appeals(appeals: pd.DataFrame, *, calendar: Calendar) -> pd.DataFrame
         Columns of the contract: ``quarter, decided_at, decision, granted_tier, valid_to``, ...
     calendar : Calendar
         The program's clock.
+
+    Raises
+    ------
+    ContractError
+        If a column is missing.
     """
+    lacking = [column for column in ("quarter", "decided_at", "decision", "granted_tier") if column not in appeals.columns]
+    if lacking:
+        raise ContractError(
+            f"overrides: no column tier, and for appeals no {', '.join(lacking)}; they need {', '.join(COLUMNS)}", table="overrides"
+        )
     upheld = appeals.loc[(appeals["decision"] == "upheld") & appeals["granted_tier"].notna()]
     decided = pd.to_datetime(upheld["decided_at"], utc=True).dt.tz_localize(None)
     begins = [
