@@ -39,6 +39,20 @@ def trailing_sum(values: np.ndarray, *, window: int) -> np.ndarray:
     return total
 
 
+def trailing_any(marks: np.ndarray, *, window: int) -> np.ndarray:
+    """Say whether a column or one of the ``window - 1`` before it is marked: bool, shape ``(n, m)``.
+
+    Examples
+    --------
+    >>> trailing_any(np.array([[True, False, False]]), window=2).tolist()
+    [[True, True, False]]
+    """
+    found = marks.copy()
+    for back in range(1, min(window, marks.shape[1])):
+        found[:, back:] |= marks[:, :-back]
+    return found
+
+
 def indicator_values(
     indicator: Indicator, *, totals: np.ndarray, counts: np.ndarray, unseen: np.ndarray | None, told: np.ndarray | None = None
 ) -> np.ndarray:
@@ -73,7 +87,8 @@ def indicator_values(
         return np.where(np.isnan(value), 0.0, value) if indicator.missing == "zero" else value
     if indicator.statistic == "active":
         totals = totals >= indicator.at_least
-    value = trailing_sum(totals, window=window).astype(np.float64)
+    # whole numbers are exact in float64 up to 2**53, which no indicator reaches
+    value = trailing_sum(totals.astype(np.float64), window=window)
     if indicator.statistic in ("mean", "share"):
         value = _ratio(value, trailing_sum(counts, window=window), indicator)
     if indicator.money:
@@ -82,7 +97,7 @@ def indicator_values(
     if needed and not (indicator.missing == "zero" and indicator.statistic in ("mean", "share")):
         value[~_is_known(counts, told, needed, indicator)] = np.nan
     if unseen is not None and unseen.any():
-        value[trailing_sum(unseen, window=window) > 0] = np.nan
+        value[trailing_any(unseen, window=window)] = np.nan
     return value
 
 
@@ -96,7 +111,7 @@ def _is_known(counts: np.ndarray, told: np.ndarray | None, needed: int, indicato
     """Say where enough rows stand behind the window, or its value was stated outright."""
     known = trailing_sum(counts, window=indicator.window) >= needed
     if told is not None and indicator.min_n == 0:
-        known |= trailing_sum(told, window=indicator.window) > 0
+        known |= trailing_any(told, window=indicator.window)
     return known
 
 
