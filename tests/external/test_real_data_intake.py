@@ -40,7 +40,7 @@ def finding(quality: DataQuality, rule: str, words: str) -> pd.Series:
 @pytest.fixture(scope="module")
 def wholesale(folder):
     with connect(MAPPINGS / "wholesale_accounts.yaml") as source:
-        yield source, validate(source, tables=["partners", "transactions"]), facts(folder, "wholesale_accounts")
+        yield source, validate(source, tables=["partners", "partner_profile", "transactions"]), facts(folder, "wholesale_accounts")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_wholesale_has_nothing_to_reject_and_loses_no_line(wholesale):
     source, quality, told = wholesale
 
     assert quality.passed
-    assert quality.tables == {"partners": told["accounts"], "transactions": told["lines"]}
+    assert (quality.tables["partners"], quality.tables["transactions"]) == (told["accounts"], told["lines"])
     assert source.run(select_rows(source, "transactions", columns=["txn_id"])).num_rows == told["lines"]
 
 
@@ -99,6 +99,12 @@ def test_wholesale_accounts_that_net_to_nothing(wholesale):
     _, quality, told = wholesale
 
     assert finding(quality, "W17", "net to zero or less")["rows"] == told["accounts_net_nonpositive"] + 5
+
+
+def test_wholesale_accounts_in_two_countries(wholesale):
+    _, quality, _ = wholesale
+
+    assert finding(quality, "W4", "several countries")["rows"] == 13
 
 
 def test_wholesale_money_is_exact_to_the_penny(wholesale):

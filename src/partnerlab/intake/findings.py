@@ -65,11 +65,14 @@ class Desk:
         Whose data.
     as_of : datetime or None
         As known on this moment.
+    tables : tuple of str
+        The tables that are looked at.
     """
 
-    def __init__(self, source: Source, *, as_of: datetime | None) -> None:
+    def __init__(self, source: Source, *, as_of: datetime | None, tables: tuple[str, ...]) -> None:
         self.source = source
         self.as_of = as_of
+        self.tables = tables
 
     def has(self, table: str, *columns: str) -> bool:
         """Whether the source has the table with these columns."""

@@ -20,6 +20,13 @@ BATCH = 5
 #: A row recorded later than this after it happened is late news.
 LATE = timedelta(days=92)
 
+#: Facts of a profile that should stay the same: rule and words where they do not.
+_STEADY = {
+    "joined_at": ("W5", "partners with several stated join dates"),
+    "country": ("W4", "partners seen in several countries"),
+    "domain": ("W4", "partners seen under several domains"),
+}
+
 #: Tables whose rows happen at a moment; the first that a program has also tells of its last quarter.
 _DATED = ("deals", "transactions", "leads", "activities", "tier_history")
 
@@ -114,14 +121,13 @@ def _renames(desk: Desk) -> Iterator[Finding]:
 
 
 def _stated_twice(desk: Desk) -> Iterator[Finding]:
-    """W5. Several join dates stated over time."""
+    """W4 and W5. Facts that should not change and yet were stated differently over time."""
     if not desk.has("partner_profile", "field", "value"):
         return
-    rows = _partners_with_several(desk, "partner_profile", "value", only=field("field").eq("joined_at"), needs=("field",))
-    if rows:
-        yield Finding(
-            table="partner_profile", column="value", rule="W5", rows=rows, action="kept", meaning="partners with several stated join dates"
-        )
+    for name, (rule, meaning) in _STEADY.items():
+        rows = _partners_with_several(desk, "partner_profile", "value", only=field("field").eq(name), needs=("field",))
+        if rows:
+            yield Finding(table="partner_profile", column="value", rule=rule, rows=rows, action="kept", meaning=meaning)
 
 
 def _tiers_at_once(desk: Desk) -> Iterator[Finding]:
@@ -259,7 +265,7 @@ def _partial_periods(desk: Desk, table: str) -> Iterator[Finding]:
             table=table, column=str(contract.time), rule="W10", rows=0, action="flagged; left out of transitions",
             meaning=f"first quarter {calendar.label(period)} is partial: nothing before {found['first']:%Y-%m-%d}",
         )  # fmt: skip
-    if table != next(name for name in _DATED if name in desk.source.columns()):
+    if table != next(name for name in _DATED if name in desk.tables):
         return
     until = _until(desk)
     last = calendar.period_of_date(until - timedelta(days=1)) if until else None

@@ -155,7 +155,7 @@ def validate(source: Source, *, as_of: datetime | None = None, tables: Sequence[
 
     chosen = tuple(source.columns()) if tables is None else tuple(tables)
     require_tables(source, "validate", *chosen)
-    desk = Desk(source, as_of=as_of)
+    desk = Desk(source, as_of=as_of, tables=chosen)
     counts = {name: _rows(desk, name) for name in chosen}
     found = [_record(finding, counts) for name in chosen for finding in _findings(desk, name)]
     order = {"reject": 0, "quarantine": 1, "warn": 2}
