@@ -110,8 +110,9 @@ def test_a_thin_start_is_left_out_and_said():
     assert any(check.name == "Start of the curve" and not check.passed for check in curve.checks)
 
 
-def test_no_spells_is_not_enough_data():
-    curve = estimate_survival(Spells.from_frame(spells(**BY_HAND).frame.iloc[:0]), by=None)
+@pytest.mark.parametrize("by", [None, "region"])
+def test_no_spells_is_not_enough_data(by):
+    curve = estimate_survival(spells(**BY_HAND, region=["north"] * 5).select([False] * 5), by=by)
 
     assert curve.table["estimate"].isna().all()
     assert any("not enough data (n = 0)" in check.detail for check in curve.checks)

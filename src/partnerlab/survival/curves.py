@@ -24,6 +24,7 @@ from partnerlab.survival.sample import (
     draw_sample,
     key_columns,
     known_starts,
+    name_group,
     uses_jackknife,
 )
 
@@ -302,7 +303,7 @@ def _quantiles(sample: Sample, curves: list[pd.DataFrame], shares: Sequence[floa
         n = int((sample.group == index).sum())
         for share in shares:
             at = {name: risksets.curve_quantile(curve["time"].to_numpy(), curve[name].to_numpy(), 1 - share) for name in _BOUNDED}
-            rows.append({**_keys(sample, index), "share": share, **at, "n": n})
+            rows.append({**name_group(sample, index), "share": share, **at, "n": n})
     table = pd.DataFrame(rows)
     table.insert(table.columns.get_loc("conf_low"), "std_error", np.nan)
     return table
@@ -310,11 +311,6 @@ def _quantiles(sample: Sample, curves: list[pd.DataFrame], shares: Sequence[floa
 
 #: Columns that are inverted into quantiles.
 _BOUNDED = ("estimate", "conf_low", "conf_high")
-
-
-def _keys(sample: Sample, index: int) -> dict[str, object]:
-    """Name one group by its attributes."""
-    return dict(zip(sample.by, sample.labels[index], strict=True)) if sample.labels else dict.fromkeys(sample.by)
 
 
 def _restricted_means(sample: Sample, sets: risksets.RiskSets, *, tau: float, origin: float, z: float, clustered: bool) -> pd.DataFrame:
@@ -329,7 +325,7 @@ def _restricted_means(sample: Sample, sets: risksets.RiskSets, *, tau: float, or
             mean, error = restricted_mean_of(mine, *counts, tau=tau, origin=origin, clustered=clustered)
         low, high = np.clip([mean - z * error, mean + z * error], 0.0, tau - origin)
         bounds = {"estimate": mean, "std_error": error, "conf_low": low, "conf_high": high}
-        rows.append({**_keys(sample, index), **bounds, "n": len(mine), "tau": tau})
+        rows.append({**name_group(sample, index), **bounds, "n": len(mine), "tau": tau})
     return pd.DataFrame(rows)
 
 

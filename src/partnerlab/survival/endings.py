@@ -13,7 +13,7 @@ from partnerlab.spells import Spells
 from partnerlab.stats import incidence, risksets
 from partnerlab.stats.intervals import critical_value
 from partnerlab.survival.curves import MIN_AT_RISK, start_of_curves
-from partnerlab.survival.sample import Sample, Variance, check_clusters, check_size, draw_sample, known_starts, uses_jackknife
+from partnerlab.survival.sample import Sample, Variance, check_clusters, check_size, draw_sample, known_starts, name_group, uses_jackknife
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ def _curves(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, or
     share, variance = incidence.aalen_johansen(n, d), incidence.incidence_variance(n, d)
     if clustered:
         variance = incidence.clustered_incidence_variance(time, n, d, mine.spans, cluster=mine.partner)
-    keys = dict(zip(sample.by, sample.labels[index], strict=True)) if sample.labels else dict.fromkeys(sample.by)
+    keys = name_group(sample, index)
     pieces = []
     for code, cause in enumerate(sample.causes or ("any",)):
         error = np.sqrt(variance[code])

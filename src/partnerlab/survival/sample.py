@@ -238,6 +238,12 @@ def check_competing(sample: Sample) -> Check | None:
     return Check("Other endings", None, detail)
 
 
+def name_group(sample: Sample, index: int) -> dict[str, object]:
+    """Name one group by its attributes; of no spells at all, the group has no name."""
+    return dict(zip(sample.by, sample.labels[index], strict=True)) if sample.labels else dict.fromkeys(sample.by)
+
+
 def key_columns(sample: Sample, group: np.ndarray) -> dict[str, list]:
     """Values of the grouping attributes, one for each row of a result."""
-    return {name: [sample.labels[index][place] for index in group] for place, name in enumerate(sample.by)}
+    names = [name_group(sample, index) for index in range(sample.groups)]
+    return {name: [names[index][name] for index in group] for name in sample.by}
