@@ -116,6 +116,7 @@ def test_the_best_of_the_trailing_quarters_counts():
 def test_every_tier_that_is_not_what_the_rule_says_has_a_reason():
     assert why([35, 29, 25, 25], margin=0.10, confirm={"down": 2})[1:3] == ["within the margin of the line", "waiting for confirmation"]
     assert why([35, 5, 5], max_step_down=1)[1] == "one step at a time"
+    assert why([35, 5, 25, 5], confirm={"down": 2})[1:] == ["waiting for confirmation", "as the rule says", "waiting for confirmation"]
     assert why([35, 25], lock={"periods": 3})[1] == "the tier is locked"
     assert why([35, 25], cadence={"down": "year"})[1] == "not a review period"
     assert why([35, 5], ever_within=2)[1] == REASONS[Reason.EVER_WITHIN]

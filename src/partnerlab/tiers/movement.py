@@ -220,8 +220,10 @@ def _step(memory: _Memory, now: np.ndarray, column: int, rules: Rules) -> tuple[
     reason = np.where((target == memory.tier) & (now != memory.tier), Reason.MARGIN, Reason.RULE).astype(np.int8)
     move, why = _allowed(memory, target, fresh, column, rules)
     reason = np.where(move | (reason != Reason.RULE), reason, why)
-    arrives = np.where(move, _arrival(memory, target, rules), memory.tier)
-    reason = np.where(move & (arrives != target), Reason.STEP, reason)
+    supported = np.where(memory.run > 1, memory.pending, target)
+    arrives = np.where(move, _within_steps(memory, supported, rules), memory.tier)
+    reason = np.where(move & (supported != target), Reason.CONFIRM, reason)
+    reason = np.where(move & (arrives != supported), Reason.STEP, reason)
     memory.age = np.where(arrives != memory.tier, 1, memory.age + 1)
     memory.tier = arrives.astype(np.int8)
     memory.run[move | unknown | outside] = 0
@@ -267,9 +269,8 @@ def _locked(age: np.ndarray, lock: Lock, anniversary: int) -> np.ndarray:
     return age < lock.periods if lock.periods is not None else age % anniversary != 0
 
 
-def _arrival(memory: _Memory, target: np.ndarray, rules: Rules) -> np.ndarray:
-    """Tier that a mover gets: what all periods of the run support, no more than the largest step away."""
-    arrives = np.where(memory.run > 1, memory.pending, target)
+def _within_steps(memory: _Memory, arrives: np.ndarray, rules: Rules) -> np.ndarray:
+    """Tier that a mover gets: no more than the largest step away."""
     tier_at = {int(high): code for code, high in enumerate(rules.height[:-3])}
     table = np.array([tier_at.get(high, 0) for high in range(int(rules.height.max()) + 1)], dtype=np.int8)
     for sign, step in ((-1, rules.movement.max_step_down), (1, rules.movement.max_step_up)):
