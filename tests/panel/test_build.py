@@ -306,6 +306,19 @@ def test_a_field_of_the_profile_that_nobody_filled_is_unknown_and_not_zero():
     assert panel.provenance.notes[-1] == "referred_new_mgp_4q: no row of partner_profile in these periods fulfils its condition"
 
 
+def test_an_empty_table_is_unknown_and_not_zero():
+    empty = pd.DataFrame({name: pd.Series(dtype="str") for name in ("lead_id", "partner_id", "direction", "disposition")})
+    panel = build_panel(_source(leads=empty.assign(created_at=pd.Series(dtype="datetime64[us]"))), **YEAR, only=["leads", "tickets"])
+
+    assert np.isnan(panel.values("leads")).all()
+    assert panel.values("tickets")[0].tolist() == [1, 0, 0, 1]
+
+
+def test_a_program_without_partners_has_nothing_to_show():
+    with pytest.raises(SampleError, match="no row carries a date"):
+        build_panel(_source(partners={"partner_id": pd.Series(dtype="str"), "name": pd.Series(dtype="str")}), **YEAR)
+
+
 def _late_leads():
     """One lead in time, one recorded six weeks late, one whose partner was corrected."""
     return {

@@ -85,6 +85,7 @@ def test_anything_but_a_condition_is_refused(condition, said):
         ({"at_least": 2}, "at_least has no meaning"),
         ({"from": "cases", "role": "sourced"}, "role has no meaning"),
         ({"squares": True}, "squares has no meaning"),
+        ({"role": "any", "where": "is_primary"}, "name a role"),
         ({"window": 0}, "greater than or equal to 1"),
         ({"window": "4"}, "valid integer"),
         ({"treshold": 4}, "unknown key"),

@@ -144,6 +144,11 @@ def _check_value(value: exp.Literal, column: Column) -> None:
         raise ValueError(f"{column.name} is text; compare it with {value.name!r} in quotes")
 
 
+def columns_named(tree: exp.Expression) -> set[str]:
+    """Name the columns that a condition speaks of."""
+    return {column.name for column in tree.find_all(exp.Column)}
+
+
 def can_be_true(tree: exp.Expression, *, absent: set[str]) -> bool:
     """Whether any row can fulfil a condition when some columns are absent, that is, unknown in every row.
 
@@ -172,7 +177,7 @@ def _outcomes(node: exp.Expression, absent: set[str]) -> set[bool | None]:
         return {strong if strong in pair else None if None in pair else not strong for pair in pairs}
     if isinstance(node, exp.Boolean):
         return {bool(node.this)}
-    gone = any(column.name in absent for column in node.find_all(exp.Column))
+    gone = bool(columns_named(node) & absent)
     if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
         return {True} if gone else {True, False}
     return {None} if gone else {True, False, None}

@@ -10,7 +10,7 @@ import pydantic
 
 from partnerlab.errors import SpecError, nearest
 from partnerlab.intake.contract import TABLES, Column
-from partnerlab.panel.conditions import parse_condition
+from partnerlab.panel.conditions import columns_named, parse_condition
 from partnerlab.specs import Spec
 
 Statistic = Literal["count", "sum", "mean", "share", "distinct", "last", "held", "active"]
@@ -54,6 +54,7 @@ class Indicator(Spec):
         For ``held``: columns of which the earliest ends the interval.
     role : {"sourced", "influenced", "fulfilled", "any"} or None
         For deals: the part that the partner plays (``deal_partners``), sourced if empty.
+        Every partner that plays it is credited in full; ``any`` counts a partner once for each deal.
     window : int
         Periods, ending with the one in question, that are taken together.
     at_least : int
@@ -136,12 +137,7 @@ class Indicator(Spec):
         columns = self.columns
         if self.from_ != "deals" and "partner_id" not in columns:
             raise ValueError(f"rows of {self.from_} belong to no partner; tables of partners: {', '.join(partner_tables())}")
-        for key, text in (("where", self.where), ("value", self.value if self.statistic == "share" else None)):
-            if text is not None:
-                try:
-                    parse_condition(text, columns=columns)
-                except ValueError as error:
-                    raise ValueError(f"{key}: {error}") from error
+        self._check_conditions()
         if self.value is not None and self.statistic != "share":
             kind = self._column(self.value, "value").type
             if self.statistic in ("sum", "mean", "last") and kind not in _NUMBERS:
@@ -151,6 +147,19 @@ class Indicator(Spec):
         for name in (self.event_time, *self.interval_ends):
             if self._column(name, "at").type not in ("date", "instant"):
                 raise ValueError(f"at: {name} is neither a date nor an instant")
+
+    def _check_conditions(self) -> None:
+        named: set[str] = set()
+        for key, text in (("where", self.where), ("value", self.value if self.statistic == "share" else None)):
+            if text is not None:
+                try:
+                    named |= columns_named(parse_condition(text, columns=self.columns))
+                except ValueError as error:
+                    raise ValueError(f"{key}: {error}") from error
+        if self.role == "any":
+            played = sorted(named & {"role", "is_primary", "weight"})
+            if played:
+                raise ValueError(f"role: any counts a partner once for each deal, so {played[0]} cannot stand in a condition; name a role")
 
     def _column(self, name: str, key: str) -> Column:
         if name not in self.columns:

@@ -102,13 +102,15 @@ class DataSpan:
 
         A period in which a table of events begins late, or ends early, by more than
         a quarter of the period and more than chance explains, is not told of: what is
-        not there is not zero.
+        not there is not zero. An empty table tells of nothing.
         """
         since, until = (local_midnight(day, self.calendar).timestamp() / 86_400 for day in (self.since, self.until))
         edges = self.calendar.bounds_utc(int(periods[0]), int(periods[-1])).astype(np.int64) / 86_400e6
         opens, closes = np.maximum(edges[:-1], since), np.minimum(edges[1:], until)
         told = opens < closes
         stretch = self.tables.get(table)
+        if stretch is None and table in FLOWS:
+            return np.zeros_like(told)
         if stretch is not None:
             gaps = np.maximum(stretch.first - opens, closes - stretch.last)
             quiet = np.maximum(_SILENT * np.diff(edges), _QUIET_DAYS)
