@@ -80,17 +80,22 @@ def clustered_incidence_variance(
     The infinitesimal jackknife of `partnerlab.stats.clustered_curves`.
     """
     share, psi = aalen_johansen(at_risk, events), log_survival_steps(at_risk, events)
+    rests = [incidence_steps(at_risk, events, of=of) for of in range(len(events))]
     squares = sum_products(psi, psi, events, spans, time)
-    variance = np.empty(events.shape)
-    for of, incidence in enumerate(share):
-        rest = incidence_steps(at_risk, events, of=of)
+    alone = np.empty(events.shape)
+    for of, (incidence, rest) in enumerate(zip(share, rests, strict=True)):
         mixed, own = sum_products(psi, rest, events, spans, time), sum_products(rest, rest, events, spans, time)
-        alone = incidence**2 * squares + 2 * incidence * mixed + own
-        variance[of] = alone + cross_products(_influence(psi, rest, incidence, spans, time), cluster, len(time))
-    return np.maximum(variance, 0.0)
+        alone[of] = incidence**2 * squares + 2 * incidence * mixed + own
+    together = cross_products(_influence(psi, rests, share, spans, time), cluster, events.size)
+    return np.maximum(alone + together.reshape(events.shape), 0.0)
 
 
-def _influence(psi: Steps, rest: Steps, incidence: np.ndarray, spans: Spans, time: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Influence on one incidence at every time: rows -> ``(rows, k)``."""
-    through, own = trace_steps(psi, spans, time), trace_steps(rest, spans, time)
-    return lambda rows: incidence * through(rows) + own(rows)
+def _influence(psi: Steps, rests: list[Steps], share: np.ndarray, spans: Spans, time: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Influence on all incidences at every time, one cause after the other: rows -> ``(rows, c * k)``."""
+    through, own = trace_steps(psi, spans, time), [trace_steps(rest, spans, time) for rest in rests]
+
+    def influence(rows: np.ndarray) -> np.ndarray:
+        moved = through(rows)
+        return np.concatenate([incidence * moved + trace(rows) for incidence, trace in zip(share, own, strict=True)], axis=1)
+
+    return influence
