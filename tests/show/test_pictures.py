@@ -382,9 +382,27 @@ def test_an_indicator_that_fell_for_the_same_partners_went_down():
     values = np.column_stack([VALUES[:, 0] + 2, VALUES[:, 0]])
 
     assert (
-        "; down 2 since 2026Q1 among the same partners"
+        "; down 2.00 (2.00 to 2.00) since 2026Q1 among the same partners"
         in plot_indicator(values, labels=["2026Q1", "2026Q2"], name="leads", unit="leads").headline
     )
+
+
+def test_a_quarter_that_is_not_over_is_no_news():
+    values = np.column_stack([VALUES[:, 0], VALUES[:, 0], VALUES[:, 0] / 3])
+    picture = plot_indicator(values, labels=["2026Q1", "2026Q2", "2026Q3"], name="leads", unit="leads", partial=["2026Q3"])
+    frame = counts(came=2, left=2)
+    frame.loc[frame["quarter"] == "2026Q4", ["came", "left"]] = [0, 40]
+
+    assert "in 2026Q2; no clear change since 2026Q1" in picture.headline
+    assert plot_counts(frame, partial=["2026Q4"]).headline.startswith("No tier changed clearly in 2026Q3")
+
+
+def test_a_few_far_outside_do_not_hide_the_rest():
+    picture = plot_distribution(np.append(np.arange(500.0), 1e9), name="score", quarter="2026Q4", lines={})
+
+    assert picture.caption.endswith("3 partners far outside drawn at the edge.")
+    assert picture.table["partners"].sum() == 501
+    assert (picture.table["partners"] > 5).all()
 
 
 def test_clean_data_are_called_clean():

@@ -11,7 +11,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.show import claims, style, words
 from partnerlab.show.canvas import Canvas
-from partnerlab.show.marks import quarter_axis
+from partnerlab.show.marks import last_full, quarter_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView, table_view
@@ -70,7 +70,7 @@ def count_tiers(history: TierHistory, *, stage: str = "published") -> pd.DataFra
 
 
 def plot_counts(counts: pd.DataFrame, *, partial: Sequence[str] = ()) -> Picture:
-    """Draw how many partners are in each tier: one row of bars for each tier, the last quarter marked.
+    """Draw how many partners are in each tier: one row of bars for each tier, the last full quarter marked.
 
     Parameters
     ----------
@@ -83,7 +83,8 @@ def plot_counts(counts: pd.DataFrame, *, partial: Sequence[str] = ()) -> Picture
     tiers = [tier for tier in dict.fromkeys(counts["tier"]) if tier != "unknown"]
     if not labels or counts["partners"].sum() == 0:
         raise SampleError("no partner is in a tier in any quarter; nothing to draw")
-    last = counts[counts["quarter"] == labels[-1]].set_index("tier")
+    now = last_full(labels, partial)
+    last = counts[counts["quarter"] == labels[now]].set_index("tier")
     row = 62.0
 
     def paint(canvas: Canvas) -> None:
@@ -96,19 +97,20 @@ def plot_counts(counts: pd.DataFrame, *, partial: Sequence[str] = ()) -> Picture
                 values,
                 labels=labels,
                 said=_said(last.loc[tier]),
+                now=now,
                 last=index == len(tiers) - 1,
                 partial=partial,
             )
 
     numbers = "; ".join(f"{tier} {words.say_count(last.loc[tier, 'partners'])} ({_said(last.loc[tier])})" for tier in tiers)
-    compared = f" since {labels[-2]}" if len(labels) > 1 else ""
-    unknown = counts.loc[(counts["tier"] == "unknown") & (counts["quarter"] == labels[-1]), "partners"].sum()
+    compared = f" since {labels[now - 1]}" if now else ""
+    unknown = counts.loc[(counts["tier"] == "unknown") & (counts["quarter"] == labels[now]), "partners"].sum()
     note = "Each row has its own scale, from zero. Up and down: those who came and left differ by more than chance (95 % for each tier)"
     return picture(
         paint,
         height=14 + row * len(tiers) + 16,
-        headline=_counts_headline(last.loc[tiers], labels),
-        alt=f"Bars, one row for each tier, {words.say_period(labels)}. In {labels[-1]}: {numbers}{compared}.",
+        headline=_counts_headline(last.loc[tiers], labels[now], compared=now > 0),
+        alt=f"Bars, one row for each tier, {words.say_period(labels)}. In {labels[now]}: {numbers}{compared}.",
         units="partners at the end of each quarter",
         n=int(last["partners"].sum()),
         period=words.say_period(labels) + (f" ({words.say_list(list(partial))} only in part, hatched)" if len(partial) else ""),
@@ -123,25 +125,34 @@ def _said(row: pd.Series) -> str:
     return direction if direction == "no clear change" else f"{direction} {abs(net)}"
 
 
-def _counts_headline(last: pd.DataFrame, labels: Sequence[str]) -> str:
+def _counts_headline(last: pd.DataFrame, quarter: str, *, compared: bool) -> str:
+    if not compared:
+        return f"{words.plural(last['partners'].sum(), 'partner')} in {words.plural(len(last), 'tier')} in {quarter}"
     clear = [(tier, row) for tier, row in last.iterrows() if _said(row) != "no clear change"]
-    if len(labels) < 2:
-        return f"{words.plural(last['partners'].sum(), 'partner')} in {words.plural(len(last), 'tier')} in {labels[-1]}"
     if not clear:
-        return f"No tier changed clearly in {labels[-1]}: as many partners came as left, give or take chance"
+        return f"No tier changed clearly in {quarter}: as many partners came as left, give or take chance"
     clear.sort(key=lambda pair: -abs(pair[1]["came"] - pair[1]["left"]))
-    parts = [f"{tier} {_said(row)} to {words.say_count(row['partners'])}" for tier, row in clear[:2]]
+    parts = [f"{tier} {_said(row)} to {words.say_count(row['partners'])}" for tier, row in clear]
     rest = "; no clear change in the other tiers" if len(last) > len(clear) else ""
-    return f"{words.say_list(parts)} in {labels[-1]}{rest if len(clear) <= 2 else ''}"
+    return f"{words.say_list(parts)} in {quarter}{rest}"
 
 
 def _tier_row(  # noqa: PLR0913 - one row of a picture
-    canvas: Canvas, top: float, tier: str, values: np.ndarray, *, labels: Sequence[str], said: str, last: bool, partial: Sequence[str]
+    canvas: Canvas,
+    top: float,
+    tier: str,
+    values: np.ndarray,
+    *,
+    labels: Sequence[str],
+    said: str,
+    now: int,
+    last: bool,
+    partial: Sequence[str],
 ) -> None:
     canvas.words(6, top, tier, weight="bold")
-    canvas.words(canvas.width - 6, top, f"{words.say_count(values[-1])}, {said}", ha="right")
+    canvas.words(canvas.width - 6, top, f"{words.say_count(values[now])}, {said}", ha="right")
     axes = canvas.axes(6, top + 7, canvas.width - 12, 36)
-    colours = [style.PALE] * (len(values) - 1) + [style.ACCENT]
+    colours = [style.ACCENT if place == now else style.PALE for place in range(len(values))]
     bars = axes.bar(range(len(values)), values, width=0.78, color=colours, linewidth=0)
     for bar, label in zip(bars, labels, strict=True):
         if label in partial:

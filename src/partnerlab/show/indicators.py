@@ -10,7 +10,7 @@ from partnerlab.panel import Panel
 from partnerlab.scoring import Scores
 from partnerlab.show import claims, style, words
 from partnerlab.show.canvas import Canvas
-from partnerlab.show.marks import quarter_axis, value_axis
+from partnerlab.show.marks import last_full, quarter_axis, trimmed, value_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 
@@ -58,9 +58,9 @@ def mean_by_period(values: np.ndarray, *, level: float = 0.95) -> dict[str, np.n
     return {"estimate": mean, "std_error": error, "conf_low": np.maximum(mean - reach, floor), "conf_high": mean + reach, "n": n}
 
 
-def paired_change(values: np.ndarray, *, level: float = 0.95) -> tuple[float, float, float, int]:
-    """Mean change of the partners known in both of the last two periods, its interval, and how many they are."""
-    change = values[:, -1] - values[:, -2]
+def paired_change(values: np.ndarray, column: int, *, level: float = 0.95) -> tuple[float, float, float, int]:
+    """Mean change into a period of the partners known in it and in the one before, its interval, and how many they are."""
+    change = values[:, column] - values[:, column - 1]
     change = change[np.isfinite(change)]
     if len(change) < 2:
         return np.nan, np.nan, np.nan, len(change)
@@ -106,34 +106,36 @@ def plot_indicator(
         axes.plot(places[hollow], table["estimate"][hollow], "o", markeredgecolor=style.ACCENT, markerfacecolor=style.PAPER, markersize=6)
         quarter_axis(axes, labels)
 
-    last = known.iloc[-1]
+    now = last_full(list(known["quarter"]), partial)
+    last = known.iloc[now]
     said = words.say_estimate(last["estimate"], last["conf_low"], last["conf_high"], last["n"], kind="number")
     return picture(
         paint,
         height=24 + 180 + 24,
-        headline=_indicator_headline(values, labels, name, said, str(last["quarter"])),
+        headline=_indicator_headline(values, labels, name, said, labels.index(str(last["quarter"])), partial),
         alt=f"Line with band, mean {name} per partner, {words.say_period(labels)}. First {words.say_number(known['estimate'].iloc[0])}"
         f" in {known['quarter'].iloc[0]}, last {said} in {last['quarter']}.",
         units=f"{unit}, mean per partner" + (f" ({meaning})" if meaning else ""),
         n=int(last["n"]),
         period=words.say_period(labels),
-        note=f"The band is the {100 * level:g}{words.NBSP}% interval of the mean; n is that of the last quarter"
+        note=f"The band is the {100 * level:g}{words.NBSP}% interval of the mean; n is that of {last['quarter']}"
         + (f"; hollow: {words.say_list(partial)} only in part" if partial else ""),
         table=table,
     )
 
 
-def _indicator_headline(values: np.ndarray, labels: list[str], name: str, said: str, last: str) -> str:
-    text = f"{words.sentence(name).rstrip('.')}: {said} in {last}"
-    if values.shape[1] < 2 or last != labels[-1]:
+def _indicator_headline(values: np.ndarray, labels: list[str], name: str, said: str, now: int, partial: list[str]) -> str:
+    text = f"{words.sentence(name).rstrip('.')}: {said} in {labels[now]}"
+    if now == 0 or labels[now] in partial or labels[now - 1] in partial:
         return text
-    change, low, high, n = paired_change(values)
+    change, low, high, n = paired_change(values, now)
     if n < 2:
         return text
     direction = claims.direction(low, high)
     if direction == "no clear change":
-        return f"{text}; no clear change since {labels[-2]}"
-    return f"{text}; {direction} {words.say_number(abs(change))} since {labels[-2]} among the same partners"
+        return f"{text}; no clear change since {labels[now - 1]}"
+    size, interval = words.say_pair(abs(change), *sorted((abs(low), abs(high))), kind="number")
+    return f"{text}; {direction} {size} ({interval}) since {labels[now - 1]} among the same partners"
 
 
 def plot_distribution(values: np.ndarray, *, name: str, quarter: str, lines: dict[str, float], bins: int = 24) -> Picture:
@@ -153,9 +155,11 @@ def plot_distribution(values: np.ndarray, *, name: str, quarter: str, lines: dic
     known = values[np.isfinite(values)]
     if len(known) == 0:
         raise SampleError(f"{name} is known for nobody in {quarter}; nothing to draw")
-    low, high = float(min(known.min(), 0.0)), float(known.max())
+    low, high = trimmed(known)
+    low = min(low, 0.0)
     edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
-    counts, _ = np.histogram(known, bins=edges)
+    counts, _ = np.histogram(np.clip(known, edges[0], edges[-1]), bins=edges)
+    beyond = int(((known < edges[0]) | (known > edges[-1])).sum())
     quarters = np.quantile(known, [0.25, 0.5, 0.75])
 
     def paint(canvas: Canvas) -> None:
@@ -192,7 +196,10 @@ def plot_distribution(values: np.ndarray, *, name: str, quarter: str, lines: dic
         units=f"partners by {name}",
         n=len(known),
         period=quarter,
-        note=f"{words.plural(unknown, 'partner')} with unknown {name} not drawn" if unknown else "",
+        note=". ".join(
+            ([f"{words.plural(beyond, 'partner')} far outside drawn at the edge"] if beyond else [])
+            + ([f"{words.plural(unknown, 'partner')} with unknown {name} not drawn"] if unknown else [])
+        ),
         table=pd.DataFrame({"from": edges[:-1], "to": edges[1:], "partners": counts}),
     )
 

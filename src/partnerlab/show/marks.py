@@ -37,10 +37,41 @@ def quarter_axis(axes: Axes, labels: Sequence[str], *, most: int = 5) -> None:
     axes.set_xticks(places, [str(labels[place]) for place in places])
     axes.spines["bottom"].set_visible(True)
     ticks = axes.get_xticklabels()
-    if ticks and places[0] == 0 and len(labels) > most:
+    # a label is wider than a bar where there are many: the outer ones are kept on the sheet
+    if ticks and places[0] == 0 and len(labels) > 9:
         ticks[0].set_ha("left")
-    if ticks and len(labels) > most:
+    if ticks and len(labels) > 9:
         ticks[-1].set_ha("right")
+
+
+def last_full(labels: Sequence[str], partial: Sequence[str]) -> int:
+    """Give the column of the last quarter that the data cover in full; the last of all if there is none.
+
+    A quarter that is not over is no news of a change.
+
+    Examples
+    --------
+    >>> last_full(["2026Q1", "2026Q2", "2026Q3"], ["2026Q3"])
+    1
+    """
+    full = [column for column, label in enumerate(labels) if label not in partial]
+    return full[-1] if full else len(labels) - 1
+
+
+def trimmed(values: np.ndarray) -> tuple[float, float]:
+    """Range in which values are drawn: all of them, unless a few lie far outside of where 99 % are.
+
+    Examples
+    --------
+    >>> trimmed(np.arange(101.0)), trimmed(np.append(np.arange(1000.0), 1e9))[1] < 1100
+    ((0.0, 100.0), True)
+    """
+    low, high = (float(edge) for edge in np.quantile(values, [0.005, 0.995]))
+    room = 0.5 * (high - low)
+    least, most = float(values.min()), float(values.max())
+    if room == 0:
+        return least, most
+    return (low if least < low - room else least), (high if most > high + room else most)
 
 
 def value_axis(axes: Axes, *, top: float, bottom: float = 0.0, kind: str = "count", ticks: int = 4) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.show import style, words
 from partnerlab.show.canvas import Canvas, shorten
+from partnerlab.show.marks import trimmed
 from partnerlab.show.picture import Picture, picture
 
 if TYPE_CHECKING:
@@ -98,15 +99,17 @@ def draw_quadrant(  # noqa: PLR0913 - a picture of two axes
         raise SampleError(f"no partner has both numbers in {quarter}; nothing to draw")
     near = _near(points["x"].to_numpy(), x.line, margin) | _near(points["y"].to_numpy(), y.line, margin)
     points = points.assign(borderline=near)
+    drawn = points.assign(x=_inside(points["x"].to_numpy(), x.line), y=_inside(points["y"].to_numpy(), y.line))
+    beyond = int(((drawn["x"] != points["x"]) | (drawn["y"] != points["y"])).sum())
     colours = style.series_colours(list(tiers))
     counts = points["tier"].value_counts()
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.axes(40, 34, canvas.width - 54, 270)
-        _scale(axes, "x", points["x"].to_numpy(), x.line)
-        _scale(axes, "y", points["y"].to_numpy(), y.line)
+        _scale(axes, "x", drawn["x"].to_numpy(), x.line)
+        _scale(axes, "y", drawn["y"].to_numpy(), y.line)
         _zones(axes, x.line, y.line, margin)
-        (_squares if len(points) > MOST_DOTS else _dots)(axes, points, colours)
+        (_squares if len(points) > MOST_DOTS else _dots)(axes, drawn, colours)
         axes.spines[["left", "bottom"]].set_visible(True)
         canvas.words(40, 330 + 8, shorten(f"{x.name} {words.ARROW}", width=canvas.width - 54, size=style.SMALL), size=style.SMALL)
         canvas.words(6, 12, shorten(f"↑ {y.name}", width=canvas.width - 12, size=style.SMALL), size=style.SMALL)
@@ -124,6 +127,7 @@ def draw_quadrant(  # noqa: PLR0913 - a picture of two axes
         n=len(points),
         period=quarter,
         note="Colour is the published tier: movement rules can keep a partner in a tier on the other side of a line; shaded: near a line"
+        + (f". {words.plural(beyond, 'partner')} far outside drawn at the edge" if beyond else "")
         + (f". {words.plural(hidden, 'partner')} with an unknown number not drawn" if hidden else ""),
         table=points.reset_index(drop=True) if len(points) <= MOST_DOTS else _totals(points),
     )
@@ -132,6 +136,13 @@ def draw_quadrant(  # noqa: PLR0913 - a picture of two axes
 def _totals(points: pd.DataFrame) -> pd.DataFrame:
     """Count partners by tier and nearness to a line: what stands behind a density."""
     return points.groupby(["tier", "borderline"], sort=True).size().rename("partners").reset_index()
+
+
+def _inside(values: np.ndarray, line: float) -> np.ndarray:
+    """Bring what lies far outside to the edge of what is drawn; the line is always inside."""
+    low, high = trimmed(values)
+    known = [line] if np.isfinite(line) else []
+    return np.clip(values, min([low, *known]), max([high, *known]))
 
 
 def _near(values: np.ndarray, line: float, margin: float) -> np.ndarray:
@@ -147,10 +158,12 @@ def _scale(axes: Any, which: str, values: np.ndarray, line: float) -> None:
     top = float(max(values.max(), line if np.isfinite(line) else -np.inf))
     bottom = float(min(values.min(), 0.0))
     skewed = bottom >= 0 and top > 4 * max(float(np.quantile(values, 0.9)), line if np.isfinite(line) else 0, 1e-12)
-    places = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=bool((values == np.round(values)).all())).tick_values(bottom, top)
+    whole = bool((values == np.round(values)).all())
+    places = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=whole).tick_values(bottom, top)
     if skewed:
         getattr(axes, f"set_{which}scale")("function", functions=(_root, np.square))
         places = style.nice_ceiling(top) * np.array([0, 0.01, 0.05, 0.2, 0.5, 1.0])
+        places = np.unique(np.round(places)) if whole else places
     room = (top - bottom) * 0.03
     getattr(axes, f"set_{which}lim")(0 if skewed else bottom - room, top + (top - bottom) * (0.06 if skewed else 0.03))
     places = [place for place in places if bottom <= place <= top]
