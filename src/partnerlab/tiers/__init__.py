@@ -10,6 +10,7 @@ from partnerlab.tiers.labels import assign_labels
 from partnerlab.tiers.lint import lint_scheme
 from partnerlab.tiers.scheme import TierScheme
 from partnerlab.tiers.shares import TierShares, estimate_shares
+from partnerlab.tiers.steps import plan_steps
 
 __all__ = [
     "REASONS",
@@ -26,4 +27,5 @@ __all__ = [
     "estimate_shares",
     "explain_tier",
     "lint_scheme",
+    "plan_steps",
 ]
