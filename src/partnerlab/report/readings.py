@@ -83,10 +83,15 @@ def _movers(result: Movers) -> tuple[str, ...]:
     table, expected = result.table, f"{say_count(result.expected)} ({say_count(result.expected_low)} to {say_count(result.expected_high)})"
     beyond = int(table["beyond_noise"].sum())
     first = f"{plural(len(table), 'partner')} of {say_count(result.at_risk)} changed tier in {result.quarter}; noise alone would have moved {expected}."
+    anew = int((table["stated"] & ~table["beyond_noise"]).sum())
+    word = (
+        f"{plural(anew, 'move')} followed a value stated anew, such as a rating: counts say nothing of {'it' if anew == 1 else 'them'}.",
+    ) * (anew > 0)
     if beyond == 0:
-        return (first, "No single move can be told from noise.")
-    rest = len(table) - beyond
-    return first, f"{plural(beyond, 'move')} {'is' if beyond == 1 else 'are'} beyond noise, at most 1 in 20 of them expected to be a false alarm; the other {say_count(rest)} cannot be told from it."
+        return (first, "No single move can be told from noise.", *word)
+    rest = len(table) - beyond - anew
+    said = f"{plural(beyond, 'move')} {'is' if beyond == 1 else 'are'} beyond noise, at most 1 in 20 of them expected to be a false alarm; the other {say_count(rest)} cannot be told from it."
+    return (first, said, *word)
 
 
 @read_result.register(TierForecast)
@@ -97,7 +102,11 @@ def _forecast(result: TierForecast) -> tuple[str, ...]:
     ]
     tiers = result.table[~result.table["tier"].isin(("lapsed", "unknown"))]
     outside = [row["tier"] for _, row in tiers.iterrows() if not row["conf_low"] <= row["now"] <= row["conf_high"]]
-    change = f"Today's number lies outside the interval for {say_list(outside)}." if outside else "Today's number lies inside every interval: no tier is clearly growing or shrinking."
+    change = (
+        f"Today's number lies outside the interval for {say_list(outside)}."
+        if outside
+        else "Today's number lies inside every interval: no tier is clearly growing or shrinking."
+    )
     return f"Expected in {result.quarter}, if partners go on moving as they did: {'; '.join(parts)}.", change
 
 
@@ -146,7 +155,11 @@ def _log_rank(result: SurvivalEstimate) -> list[str]:
     if np.isnan(p_value):
         return []
     said = "the curves differ by more than chance" if p_value < 0.05 else "the curves cannot be told apart"
-    return [f"Log-rank test over {result.by.replace('_', ' ')}: {said} (p = {p_value:.3f})." if p_value >= 0.001 else f"Log-rank test over {result.by.replace('_', ' ')}: {said} (p < 0.001)."]
+    return [
+        f"Log-rank test over {result.by.replace('_', ' ')}: {said} (p = {p_value:.3f})."
+        if p_value >= 0.001
+        else f"Log-rank test over {result.by.replace('_', ' ')}: {said} (p < 0.001)."
+    ]
 
 
 @read_result.register(HazardEstimate)
@@ -159,9 +172,15 @@ def _hazard(result: HazardEstimate) -> tuple[str, ...]:
     odd = known[(known["conf_low"] > overall) | (known["conf_high"] < overall)]
     if odd.empty:
         return first, "No single value stands out from that beyond its interval."
-    names = [f"{' '.join(str(row[key]) for key in result.keys)} ({say_share(row['estimate'])}, {say_interval(row['conf_low'], row['conf_high'], kind='share')})" for _, row in odd.head(5).iterrows()]
+    names = [
+        f"{' '.join(str(row[key]) for key in result.keys)} ({say_share(row['estimate'])}, {say_interval(row['conf_low'], row['conf_high'], kind='share')})"
+        for _, row in odd.head(5).iterrows()
+    ]
     expected = 0.05 * len(known)
-    return first, f"Outside that with their whole 95 % interval: {say_list(names)}. Of {len(known)} intervals, about {say_number(expected, digits=1)} would by chance alone."
+    return (
+        first,
+        f"Outside that with their whole 95 % interval: {say_list(names)}. Of {len(known)} intervals, about {say_number(expected, digits=1)} would by chance alone.",
+    )
 
 
 @read_result.register(TierHistory)
@@ -173,7 +192,9 @@ def _history(result: TierHistory, *, quarter: str | None = None) -> tuple[str, .
     unknown = int((codes == Outside.UNKNOWN).sum())
     said = [f"At the end of {label}, {plural(in_tier, 'partner')} held a tier: {', '.join(parts)}."]
     if unknown:
-        said.append(f"The tier of {plural(unknown, 'member')} is unknown, because something the scheme asks for is not known of them; unknown is not the lowest tier.")
+        said.append(
+            f"The tier of {plural(unknown, 'member')} is unknown, because something the scheme asks for is not known of them; unknown is not the lowest tier."
+        )
     return tuple(said + _goals(result, codes))
 
 
@@ -196,13 +217,17 @@ def _panel(result: Panel, *, quarter: str | None = None) -> tuple[str, ...]:
     label = quarter or result.labels[-1]
     active = int(result.member[:, result.column(label)].sum())
     partial = [name for name, cut in zip(result.labels, result.partial, strict=True) if cut]
-    said = [f"{plural(len(result.partners), 'partner')} over {plural(result.shape[1], 'quarter')}, {result.labels[0]} to {result.labels[-1]}; {say_count(active)} active at the end of {label}."]
+    said = [
+        f"{plural(len(result.partners), 'partner')} over {plural(result.shape[1], 'quarter')}, {result.labels[0]} to {result.labels[-1]}; {say_count(active)} active at the end of {label}."
+    ]
     if partial:
         said.append(f"Covered only in part, and left out of flows: {say_list(partial)}.")
     absent = [note for note in result.provenance.notes if ": needs " in note]
     if absent:
         tables = list(dict.fromkeys(note.partition(": needs ")[2].partition(",")[0] for note in absent))
-        said.append(f"{plural(len(absent), 'standard indicator')} left out, because there is no {say_list([table.removeprefix('table ') for table in tables])}.")
+        said.append(
+            f"{plural(len(absent), 'standard indicator')} left out, because there is no {say_list([table.removeprefix('table ') for table in tables])}."
+        )
     return (*said, *(f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in result.provenance.notes if note not in absent))
 
 
@@ -210,7 +235,11 @@ def _panel(result: Panel, *, quarter: str | None = None) -> tuple[str, ...]:
 def _quality(result: DataQuality) -> tuple[str, ...]:
     table = result.table
     said = [result.summary()]
-    for grade, what in (("reject", "stop the analysis"), ("quarantine", "are set aside from every count"), ("warn", "are counted, and worth a look")):
+    for grade, what in (
+        ("reject", "stop the analysis"),
+        ("quarantine", "are set aside from every count"),
+        ("warn", "are counted, and worth a look"),
+    ):
         found = table[(table["grade"] == grade) & (table["rows"] > 0)]
         if len(found):
             worst = found.sort_values("rows", ascending=False).head(3)

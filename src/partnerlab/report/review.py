@@ -307,7 +307,7 @@ def _movers_table(movers: Movers | Unavailable | None, history: TierHistory, col
             "usual_per_quarter": table["before"].round(1),
             "now_per_quarter": table["now"].round(1),
             "noise_alone": table["estimate"],
-            "beyond_noise": np.where(table["beyond_noise"], "yes", "no"),
+            "beyond_noise": np.select([table["beyond_noise"], table["stated"]], ["yes", "stated anew"], "no"),
         }
     )
     return pd.concat([table[["partner"]], who, said, numbers], axis=1)

@@ -93,7 +93,7 @@ def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str, expected: t
         n=len(moves),
         period=period,
         note="Filled dots are beyond noise, allowing for the number of movers looked at; hollow dots are what noise makes every quarter"
-        + ("; a move that follows a number stated anew is no noise of counts" if "stated" in ordered and ordered["stated"].any() else ""),
+        + ("; of a move that follows a number stated anew, counts say nothing" if "stated" in ordered and ordered["stated"].any() else ""),
         table=ordered.reset_index(drop=True),
     )
 

@@ -29,7 +29,8 @@ class Movers(Result):
     exactly), ``n`` the whole quarters before the window that it rests on; then ``indicator, before, now``
     (the number that changed most, per quarter before the window and in it), ``usual`` (how often the partner
     redrawn without change makes this move out of this tier), ``adjusted`` (for testing all partners), ``stated``
-    (a stated value changed, such as a manager's rating, and noise never made this move) and ``beyond_noise``.
+    (a stated value changed, such as a manager's rating, and noise of counts never made this move: it cannot be judged
+    by them) and ``beyond_noise``.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
     moved = origin != target
     evidence = partner_evidence(noise, place, history.first + column)
     stated = stated_changes(noise, place, history.first + column)
-    # a stated value changed, and redrawn numbers never made this move: the statement did it
+    # a stated value changed, and redrawn numbers never made this move: a new opinion, of which counts say nothing
     by_word = moved & stated["changed"] & (draws["made"] == 0)
     p_value = np.where(moved, np.minimum(evidence["surprise"], np.maximum(any_move, 1.0 / (draws["behind"] + 1.0))), 1.0)
     adjusted = adjusted_probabilities(p_value)
@@ -149,7 +150,7 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
             "std_error": np.where(drawn, np.sqrt(p_value * (1 - p_value) / (draws["behind"] + PSEUDO_QUARTERS)), 0.0),
             "conf_low": np.where(drawn, low, p_value), "conf_high": np.where(drawn, high, p_value), "n": evidence["periods"],
             **{name: np.where(by_word, stated[name], evidence[name]) for name in ("indicator", "before", "now")},
-            "usual": usual, "adjusted": adjusted, "stated": by_word, "beyond_noise": (adjusted <= 1.0 - level) | by_word,
+            "usual": usual, "adjusted": adjusted, "stated": by_word, "beyond_noise": adjusted <= 1.0 - level,
         }
     )[moved].sort_values(["estimate", "partner"], ignore_index=True)  # fmt: skip
     expected, spread = float(any_move.sum()), float(np.sqrt((any_move * (1 - any_move)).sum()))
