@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import pydantic
 from sqlglot import exp
 
-from partnerlab.errors import SourceError, SpecError, nearest
+from partnerlab.errors import PartnerlabError, SourceError, SpecError, nearest
 from partnerlab.intake import casts
 from partnerlab.intake.contract import TABLES
 from partnerlab.intake.duckdb_engine import DuckDBEngine, open_memory
@@ -176,32 +176,29 @@ def open_mapping(path: Path) -> tuple[DuckDBEngine, Program]:
     """
     document = read_spec_file(path)
     mapping = Mapping.from_document(document)
-    base: tuple[Mapping, Document] | None = None
+    chosen = {name: (blocks, document) for name, blocks in mapping.tables.items()}
+    program, files, naive_tz = mapping.program, mapping.files, mapping.naive_tz
     if mapping.extends is not None:
-        beside = mapping.extends.endswith((".yaml", ".yml"))
-        above = read_spec_file(path.parent / mapping.extends if beside else mapping.extends, package=Mapping.shipped)
-        base = (Mapping.from_document(above), above)
-    program = base[0].program if base and "program" not in document.data else mapping.program
+        above, origin = _above(mapping.extends, path)
+        chosen = {name: (blocks, origin) for name, blocks in above.tables.items()} | chosen
+        program = program if "program" in document.data else above.program
+        files, naive_tz = {**above.files, **files}, naive_tz or above.naive_tz
     engine = DuckDBEngine(open_memory())
-    reader = _Reader(
-        engine=engine,
-        folder=path.parent,
-        files={**(base[0].files if base else {}), **mapping.files},
-        zone=program.timezone,
-        naive_tz=mapping.naive_tz or (base[0].naive_tz if base else None),
-    )
-    inherited = {name: (blocks, base[1]) for name, blocks in base[0].tables.items()} if base else {}
-    chosen = inherited | {name: (blocks, document) for name, blocks in mapping.tables.items()}
-    lazy = {}
-    for name, (blocks, origin) in chosen.items():
-        if name not in TABLES:
-            line = origin.line(("tables", name))
-            raise SpecError(f"{origin.name}, line {line}, tables.{name}: the contract has no such table{nearest(name, TABLES)}", line=line)
-        table = reader.read_table(name, blocks, origin)
-        if table is not None:
-            lazy[name] = table
-    engine.add_lazy(lazy)
+    reader = _Reader(engine=engine, folder=path.parent, files=files, zone=program.timezone, naive_tz=naive_tz)
+    try:
+        found = {name: reader.read_table(name, blocks, origin) for name, (blocks, origin) in chosen.items()}
+    except PartnerlabError:
+        engine.close()
+        raise
+    engine.add_lazy({name: table for name, table in found.items() if table is not None})
     return engine, program if "name" in program.model_fields_set else program.model_copy(update={"name": path.stem})
+
+
+def _above(name: str, path: Path) -> tuple[Mapping, Document]:
+    """Read the mapping that another extends: one beside it, or a shipped one."""
+    beside = name.endswith((".yaml", ".yml"))
+    document = read_spec_file(path.parent / name if beside else name, package=Mapping.shipped)
+    return Mapping.from_document(document), document
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -230,6 +227,11 @@ class _Reader:
 
     def read_table(self, table: str, blocks: tuple[Block, ...], document: Document) -> Lazy | None:
         """Stack the blocks of one contract table."""
+        if table not in TABLES:
+            line = document.line(("tables", table))
+            raise SpecError(
+                f"{document.name}, line {line}, tables.{table}: the contract has no such table{nearest(table, TABLES)}", line=line
+            )
         parts: list[Lazy] = []
         for index, block in enumerate(blocks):
             above = _Place(document=document, path=("tables", table))
