@@ -227,6 +227,12 @@ def test_questions_about_what_is_not_there_are_answered_plainly():
         panel.replace(totals={"leads": np.zeros((1, 1))})
 
 
+def test_a_panel_says_what_it_is_in_a_line():
+    panel = Panel.from_frame(_table(leads=[1, 2, 3]).assign(partial=[False, False, True]))
+
+    assert repr(panel) == "Panel(2 partners, 2026Q1 to 2026Q4, 2026Q4 partial, 1 indicators, program 'program')"
+
+
 def test_nobody_is_a_panel_too():
     empty = _panel().select([])
 

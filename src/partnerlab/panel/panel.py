@@ -100,6 +100,12 @@ class Panel:
         if lacking:
             raise ParameterError(f"panel: no totals or counts for {', '.join(lacking)}")
 
+    def __repr__(self) -> str:
+        n, t = self.shape
+        span = f"{self.labels[0]} to {self.labels[-1]}" if t else "no period"
+        partial = "".join(f", {label} partial" for label, cut in zip(self.labels, self.partial, strict=True) if cut)
+        return f"Panel({n:,} partners, {span}{partial}, {len(self.indicators)} indicators, program {self.provenance.program!r})"
+
     @classmethod
     def from_frame(
         cls,
