@@ -272,8 +272,17 @@ def test_a_notebook_is_given_html_with_the_alternative_text(drawn):
 
     assert drawn["counts"].alt in bundle["text/html"]
     assert bundle["text/html"].index(drawn["counts"].headline) < bundle["text/html"].index("<svg")
-    assert bundle["image/svg+xml"] == drawn["counts"].svg()
+    assert bundle["image/svg+xml"] == drawn["counts"].svg(framed=True)
     assert drawn["counts"]._repr_mimebundle_(include={"text/plain"}).keys() == {"text/plain"}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_that_leaves_its_page_takes_its_words_along(drawn, name):
+    root = ET.fromstring(drawn[name].svg(framed=True))
+    said = " ".join(node.text for node in root.findall("{http://www.w3.org/2000/svg}text"))
+
+    assert said == f"{drawn[name].headline} {drawn[name].caption}"
+    assert root.get("aria-label") == drawn[name].alt
 
 
 def test_words_are_escaped():

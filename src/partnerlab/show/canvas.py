@@ -148,6 +148,31 @@ def retitled(text: str, title: str) -> str:
     return re.sub(r"<title>.*?</title>", lambda _: f"<title>{html.escape(title)}</title>", text, count=1, flags=re.DOTALL)
 
 
+def framed(text: str, *, headline: str, caption: str) -> str:
+    """Write headline and caption into a clean SVG, so that it can leave its page (a slide, a mail) with its words."""
+    opening = re.match(
+        r"<svg[^>]*viewBox=\"0 0 ([\d.]+) ([\d.]+)\"[^>]*aria-label=\"([^\"]*)\"[^>]*>\s*<title>.*?</title>", text, re.DOTALL
+    )
+    if opening is None:
+        raise ValueError("this SVG was not made here: it has no viewBox, label and title")
+    width, height = float(opening[1]), float(opening[2])
+    above = wrap(headline, width=width - 12, size=14, weight="bold")
+    below = wrap(caption, width=width - 12, size=10)
+    top = 12.0 + 18 * len(above)
+    body = text[opening.end() :].rstrip().removesuffix("</svg>")
+    lines = [_line(6, 18 + 18 * row, line, size=14, colour=style.INK, bold=True) for row, line in enumerate(above)]
+    lines += [_line(6, top + height + 14 + 13 * row, line, size=10, colour=style.MUTED) for row, line in enumerate(below)]
+    tall = top + height + 14 + 13 * len(below)
+    sheet = f'<rect width="{width:g}" height="{tall:g}" fill="{style.PAPER}"/>'
+    root = _root(width, tall, title=headline, alt=html.unescape(opening[3]))
+    return f'{root}{sheet}\n{"".join(lines)}<g transform="translate(0 {top:g})">{body}</g>\n</svg>\n'
+
+
+def _line(left: float, top: float, text: str, *, size: float, colour: str, bold: bool = False) -> str:
+    weight = ' font-weight="bold"' if bold else ""
+    return f'<text x="{left:g}" y="{top:g}" font-size="{size:g}"{weight} fill="{colour}">{html.escape(text)}</text>\n'
+
+
 def _root(width: float, height: float, *, title: str, alt: str) -> str:
     size = f'width="{style.SCREEN_WIDTH}" height="{height * style.SCREEN_WIDTH / width:.0f}"'
     return (

@@ -132,7 +132,9 @@ def _counts_headline(last: pd.DataFrame, quarter: str, *, compared: bool) -> str
     if not clear:
         return f"No tier changed clearly in {quarter}: as many partners came as left, give or take chance"
     clear.sort(key=lambda pair: -abs(pair[1]["came"] - pair[1]["left"]))
-    parts = [f"{tier} {_said(row)} to {words.say_count(row['partners'])}" for tier, row in clear]
+    parts = [f"{tier} {_said(row)} to {words.say_count(row['partners'])}" for tier, row in clear[:3]]
+    if len(clear) > 3:
+        return f"{', '.join(parts)} in {quarter}; {words.plural(len(clear) - 3, 'other tier')} changed clearly too"
     rest = "; no clear change in the other tiers" if len(last) > len(clear) else ""
     return f"{words.say_list(parts)} in {quarter}{rest}"
 

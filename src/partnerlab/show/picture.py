@@ -73,9 +73,15 @@ class Picture:
         parts = [f"Units: {self.units.rstrip('.')}.", f"{say_n(self.n)}.", f"Data: {self.period}."]
         return " ".join([*parts, sentence(self.note)] if self.note.strip() else parts)
 
-    def svg(self) -> str:
-        """Give the drawing as SVG text: the same bytes for the same numbers, with title and alternative text inside."""
-        return self.drawing
+    def svg(self, *, framed: bool = False) -> str:
+        """Give the drawing as SVG text: the same bytes for the same numbers, with title and alternative text inside.
+
+        Parameters
+        ----------
+        framed : bool
+            Write headline and caption into the drawing, for a slide or a mail; a page writes them around it.
+        """
+        return canvas.framed(self.drawing, headline=self.headline, caption=self.caption) if framed else self.drawing
 
     def html(self, *, heading: bool = True) -> str:
         """Give a ``figure`` element: headline, drawing, caption."""
@@ -84,14 +90,18 @@ class Picture:
         return f'<figure class="picture" style="margin: 0 0 1em">{words}\n{self.drawing}{caption}</figure>'
 
     def _repr_svg_(self) -> str:
-        return self.drawing
+        return self.svg(framed=True)
 
     def _repr_html_(self) -> str:
         return self.html()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Say the picture in every way a notebook can show it; the HTML way keeps the alternative text."""
-        ways = {"text/html": self.html(), "image/svg+xml": self.drawing, "text/plain": f"{self.headline}\n{self.alt}\n{self.caption}"}
+        ways = {
+            "text/html": self.html(),
+            "image/svg+xml": self.svg(framed=True),
+            "text/plain": f"{self.headline}\n{self.alt}\n{self.caption}",
+        }
         return {kind: way for kind, way in ways.items() if (not include or kind in include) and kind not in (exclude or ())}
 
 
