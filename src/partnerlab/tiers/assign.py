@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overrides: pd.DataFrame | None = None) -> TierHistory:
     """Give every partner a tier in every period.
 
+    Movement rules remember from the first period of the panel on: there, the tier held is what
+    the data say. Quantile lines and ranks take the whole panel as their population, so assign
+    first and select a region afterwards.
+
     Parameters
     ----------
     panel : Panel
