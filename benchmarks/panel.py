@@ -36,7 +36,7 @@ def make_tables(folder: Path, partners: int) -> None:
     rows = f"FROM range({partners}) AS p(i), range({QUARTERS}) AS q(j)"
     partner = "'P' || lpad(i::VARCHAR, 8, '0')"
     noise = "(hash(i * 131 + j * 7 + {salt}) % 1000000)::BIGINT"
-    moment = f"TIMESTAMP '2021-01-01 00:00:00' + to_months((3 * j)::INTEGER) + to_seconds({noise} * 7)"
+    moment = f"TIMESTAMP '2021-01-01 00:00:00' + to_months((3 * j)::INTEGER) + to_seconds({noise} * 77 // 10)"
     tables = {
         "partners": f"SELECT {partner} AS partner_id, DATE '2020-01-01' AS joined_at FROM range({partners}) AS p(i)",
         "leads": f"SELECT 'L' || (i * {QUARTERS} + j) AS lead_id, {partner} AS partner_id, {moment.format(salt=1)} AS created_at,"

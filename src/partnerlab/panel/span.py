@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -31,7 +32,10 @@ _SILENT = 0.25
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stretch:
-    """First and last event of a table, as days from 1970 in UTC, and the number of days that have one."""
+    """First and last event of a table, as days from 1970 in UTC, and the number of days that have one.
+
+    The days are 0 where the table reaches both ends of the data, so that no gap needs judging.
+    """
 
     first: float
     last: float
@@ -150,19 +154,21 @@ def data_span(source: Source, *, calendar: Calendar | None = None, as_of: dateti
     """
     calendar = calendar or source.program.calendar
     moment = read_as_of(as_of, calendar)
-    tables = {name: stretch for name in FLOWS if (stretch := _stretch(source, name, moment)) is not None}
-    pooled = tables or {name: stretch for name in _STATES if (stretch := _stretch(source, name, moment)) is not None}
+    pooled = _stretches(source, FLOWS, moment) or _stretches(source, _STATES, moment)
     if not pooled:
         known = "" if moment is None else f" up to {moment:%Y-%m-%d}"
         raise SampleError(f"{source.url}: no row carries a date{known}; nothing can be cut into periods")
-    whole = Stretch(
-        first=min(s.first for s in pooled.values()), last=max(s.last for s in pooled.values()), days=max(s.days for s in pooled.values())
-    )
-    since = _local_day(whole.first, calendar)
+    since = _local_day(min(stretch.first for stretch in pooled.values()), calendar)
     until, stated = source.data_until(), source.program.data_until is not None
     if moment is not None and as_of_day(moment, calendar) < until:
         until, stated = as_of_day(moment, calendar), True
-    return _span(calendar, whole, since, max(until, since + timedelta(days=1)), tables, stated=stated)
+    until = max(until, since + timedelta(days=1))
+    pooled = {name: _counted(source, name, moment, stretch, calendar, since, until) for name, stretch in pooled.items()}
+    whole = Stretch(
+        first=min(s.first for s in pooled.values()), last=max(s.last for s in pooled.values()), days=max(s.days for s in pooled.values())
+    )
+    tables = {name: stretch for name, stretch in pooled.items() if name in FLOWS}
+    return _span(calendar, whole, since, until, tables, stated=stated)
 
 
 def _span(calendar: Calendar, whole: Stretch, since: date, until: date, tables: dict[str, Stretch], *, stated: bool) -> DataSpan:
@@ -187,26 +193,44 @@ def _span(calendar: Calendar, whole: Stretch, since: date, until: date, tables: 
     )  # fmt: skip
 
 
-def _stretch(source: Source, table: str, as_of: datetime | None) -> Stretch | None:
-    """First and last event of a table; None where it has none."""
-    clock = TABLES[table].time
-    if clock is None or clock not in source.columns().get(table, ()):
-        return None
-    fact = ("panel", "stretch", table, as_of)
-    if fact not in source.facts:
-        rows = select_rows(source, table, columns=[clock], as_of=as_of).subquery(exp.to_identifier(ROW, quoted=True))
-        daily = exp.select(_named(exp.Min, clock, "first"), _named(exp.Max, clock, "last")).from_(rows)
-        daily = daily.where(field(clock).is_(exp.Null()).not_()).group_by(exp.cast(field(clock), "date"))
-        days = exp.alias_(exp.Count(this=exp.Star()), "days", quoted=True)
-        query = exp.select(_named(exp.Min, "first", "first"), _named(exp.Max, "last", "last"), days)
-        (found,) = source.run(query.from_(daily.subquery(exp.to_identifier(ROW, quoted=True)))).to_pylist()
-        source.facts[fact] = found
-    found = source.facts[fact]
-    return None if not found["days"] else Stretch(first=_days(found["first"]), last=_days(found["last"]), days=int(found["days"]))
+def _stretches(source: Source, tables: tuple[str, ...], as_of: datetime | None) -> dict[str, Stretch]:
+    """First and last event of those of the tables that have any; their days are not counted yet."""
+    found = {}
+    for table in tables:
+        clock = TABLES[table].time
+        if clock is None or clock not in source.columns().get(table, ()):
+            continue
+        ends = _ask(source, ("stretch", table, as_of), _dated(source, table, as_of, first=exp.Min, last=exp.Max))
+        if ends["first"] is not None:
+            found[table] = Stretch(first=_days(ends["first"]), last=_days(ends["last"]), days=0)
+    return found
 
 
-def _named(aggregate: type[exp.AggFunc], column: str, name: str) -> exp.Expression:
-    return exp.alias_(aggregate(this=field(column)), name, quoted=True)
+def _counted(source: Source, table: str, as_of: datetime | None, stretch: Stretch, calendar: Calendar, since: date, until: date) -> Stretch:
+    """Count the days that have a row, where the table leaves a gap at an end of the data that needs judging."""
+    opens = local_midnight(calendar.start(calendar.period_of_date(since)), calendar).timestamp() / 86_400
+    closes = local_midnight(calendar.start(calendar.period_of_date(until - timedelta(days=1)) + 1), calendar).timestamp() / 86_400
+    if max(stretch.first - opens, closes - stretch.last) <= _QUIET_DAYS:
+        return stretch
+    clock = str(TABLES[table].time)
+    daily = _dated(source, table, as_of, day=exp.Min).group_by(exp.cast(field(clock), "date"))
+    days = exp.alias_(exp.Count(this=exp.column("day", table=ROW, quoted=True)), "days", quoted=True)
+    found = _ask(source, ("days", table, as_of), exp.select(days).from_(daily.subquery(exp.to_identifier(ROW, quoted=True))))
+    return dataclasses.replace(stretch, days=int(found["days"]))
+
+
+def _dated(source: Source, table: str, as_of: datetime | None, **aggregates: type[exp.AggFunc]) -> exp.Select:
+    """Select aggregates of a table's event times."""
+    clock = str(TABLES[table].time)
+    rows = select_rows(source, table, columns=[clock], as_of=as_of).subquery(exp.to_identifier(ROW, quoted=True))
+    return exp.select(*(exp.alias_(make(this=field(clock)), name, quoted=True) for name, make in aggregates.items())).from_(rows)
+
+
+def _ask(source: Source, fact: tuple[object, ...], query: exp.Select) -> dict[str, Any]:
+    """Answer a query of one row, once for as long as the source is open."""
+    if ("panel", *fact) not in source.facts:
+        (source.facts["panel", *fact],) = source.run(query).to_pylist()
+    return source.facts["panel", *fact]
 
 
 def _days(moment: datetime | date) -> float:
