@@ -34,9 +34,11 @@ def run(capsys, tmp_path, monkeypatch):
     return call
 
 
-@pytest.mark.parametrize("words", [(), ("--help",), ("report", "--help"), ("report", "build", "--help"), ("tiers", "assign", "--help"), ("check", "--help")])
+@pytest.mark.parametrize(
+    "words", [(), ("--help",), ("report", "--help"), ("report", "build", "--help"), ("tiers", "assign", "--help"), ("check", "--help")]
+)
 def test_help_is_there_for_every_verb(run, words):
-    code, out, err = run(*words)
+    _, out, err = run(*words)
 
     assert "Usage" in out + err
 
@@ -66,7 +68,7 @@ def one_line(err):
 def test_bad_input_is_one_line_and_exit_code_2(run, words, message):
     import re
 
-    code, out, err = run(*words)
+    code, _, err = run(*words)
 
     assert code == 2
     assert one_line(err)

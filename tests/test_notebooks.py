@@ -59,7 +59,17 @@ def test_a_notebook_is_stored_without_outputs_on_the_kernel_python3(path):
 def test_a_notebook_holds_verbs_and_no_machinery(path):
     for cell in cells(path, "code"):
         kinds = {type(node) for node in ast.walk(ast.parse(cell.source))}
-        assert not kinds & {ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While, ast.If, ast.Try, ast.Lambda, ast.ListComp}
+        assert not kinds & {
+            ast.FunctionDef,
+            ast.AsyncFunctionDef,
+            ast.ClassDef,
+            ast.For,
+            ast.While,
+            ast.If,
+            ast.Try,
+            ast.Lambda,
+            ast.ListComp,
+        }
         assert not re.search(r"\b(SELECT|INSERT|GROUP BY)\b", cell.source)
 
 

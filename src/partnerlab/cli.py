@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,9 @@ DEMO = "duckdb:///data/demo.duckdb"
 
 Source = Annotated[
     str,
-    typer.Argument(help="A DuckDB file, a folder of Parquet or CSV files, a mapping file (.yaml), or postgresql://... .", show_default=False),
+    typer.Argument(
+        help="A DuckDB file, a folder of Parquet or CSV files, a mapping file (.yaml), or postgresql://... .", show_default=False
+    ),
 ]
 Quarter = Annotated[str, typer.Option(help="Quarter, such as 2026Q3. Default: the last that the data cover in full.", show_default=False)]
 First = Annotated[str, typer.Option(help="First quarter of the history. Default: the first in the data.", show_default=False)]
@@ -107,18 +110,24 @@ def check(
         with _working(f"Checking {opened.url}"):
             quality = validate(opened, as_of=read_as_of(as_of or None, opened.program.calendar))
         findings = quality.table
-        _print_table(findings, title=f"Data quality of {opened.program.name}", columns=("table", "column", "rule", "grade", "rows", "share", "action", "examples"))
+        _print_table(
+            findings,
+            title=f"Data quality of {opened.program.name}",
+            columns=("table", "column", "rule", "grade", "rows", "share", "action", "examples"),
+        )
         if csv is not None:
             _write_csv(findings, csv)
         quality.raise_if_rejected()
 
 
 @report_app.command("build")
-def report_build(
+def report_build(  # noqa: PLR0913, PLR0917 - one argument for each option
     source: Annotated[str, typer.Option(help="A DuckDB file, a folder, a mapping file (.yaml), or postgresql://... .")] = DEMO,
     quarter: Quarter = "",
     region: Annotated[str, typer.Option(help="Only partners of this region.", show_default=False)] = "",
-    segment: Annotated[str, typer.Option(help="Only partners with attribute=value, such as partner_type=reseller.", show_default=False)] = "",
+    segment: Annotated[
+        str, typer.Option(help="Only partners with attribute=value, such as partner_type=reseller.", show_default=False)
+    ] = "",
     by: Annotated[str, typer.Option(help="Attribute of partners: one more report for each of its values.", show_default=False)] = "",
     jobs: Jobs = 2,
     scheme: Scheme = "quadrant",
@@ -126,8 +135,12 @@ def report_build(
     first: First = "",
     as_of: AsOf = "",
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 7,
-    notebooks: Annotated[list[str] | None, typer.Option(help="Notebooks by number, name or path; repeat for several. Default: all.", show_default=False)] = None,
-    parameter: Annotated[list[str] | None, typer.Option(help="Further notebook parameter, name=value; repeat for several.", show_default=False)] = None,
+    notebooks: Annotated[
+        list[str] | None, typer.Option(help="Notebooks by number, name or path; repeat for several. Default: all.", show_default=False)
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="Further notebook parameter, name=value; repeat for several.", show_default=False)
+    ] = None,
     ledger: Ledger = "data/ledger/ledger.duckdb",
     out: Out = Path("reports"),
 ) -> None:
@@ -189,7 +202,11 @@ Program = Annotated[str, typer.Option(help="Program, where the folder holds seve
 
 
 @report_app.command("open")
-def report_open(quarter: Annotated[str, typer.Argument(help="Quarter. Default: the latest.", show_default=False)] = "", program: Program = "", out: Out = Path("reports")) -> None:
+def report_open(
+    quarter: Annotated[str, typer.Argument(help="Quarter. Default: the latest.", show_default=False)] = "",
+    program: Program = "",
+    out: Out = Path("reports"),
+) -> None:
     """Open the reports of a quarter in the browser, and print where they lie."""
     import webbrowser
 
@@ -221,7 +238,10 @@ def report_verify(
     if found.same:
         _say(f"{found.files} files of {folder} came out the same.")
         return
-    _say(f"{len(found.differences)} of {found.files} files differ. " + ("; ".join(found.reasons) or "Data, scheme, code and packages are as they were."))
+    _say(
+        f"{len(found.differences)} of {found.files} files differ. "
+        + ("; ".join(found.reasons) or "Data, scheme, code and packages are as they were.")
+    )
     raise typer.Exit(code=1)
 
 
@@ -239,7 +259,11 @@ def tiers_assign(
     request = _request(source=source, quarter=quarter, first=first, scheme=scheme, indicators=indicators, as_of=as_of)
     history = _history(request)
     counts = history.counts()
-    _print_table(counts[counts["quarter"] == request.quarter], title=f"{request.program}, {request.quarter}, {request.scheme.name_version}", columns=("tier", "partners"))
+    _print_table(
+        counts[counts["quarter"] == request.quarter],
+        title=f"{request.program}, {request.quarter}, {request.scheme.name_version}",
+        columns=("tier", "partners"),
+    )
     if csv is not None:
         frame = history.to_frame()
         _write_csv(frame[frame["quarter"] == request.quarter], csv)
@@ -307,7 +331,7 @@ def _print_table(frame: pd.DataFrame, *, title: str, columns: tuple[str, ...] = 
     if not sys.stdout.isatty():
         _say("\t".join(map(str, shown.columns)))
         for row in shown.itertuples(index=False):
-            _say("\t".join("" if value is None or value != value else _cell(value) for value in row))
+            _say("\t".join(_cell(value) for value in row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -316,11 +340,13 @@ def _print_table(frame: pd.DataFrame, *, title: str, columns: tuple[str, ...] = 
     for name in shown.columns:
         table.add_column(str(name), justify="right" if shown[name].dtype.kind in "if" else "left")
     for row in shown.itertuples(index=False):
-        table.add_row(*("" if value is None or value != value else _cell(value) for value in row))
+        table.add_row(*(_cell(value) for value in row))
     Console().print(table)
 
 
 def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -35,19 +34,19 @@ def test_a_second_run_replaces_the_first_and_leaves_nothing_behind(tmp_path, mon
     built(target, "second")
 
     assert (target / "index.html").read_text() == "second"
-    assert os.listdir(tmp_path) == ["2026Q3"]
+    assert [path.name for path in tmp_path.iterdir()] == ["2026Q3"]
 
 
 def test_a_run_that_fails_leaves_the_one_before_it_whole(tmp_path):
     target = tmp_path / "2026Q3"
     built(target, "first")
 
-    with pytest.raises(RuntimeError), archive.stage(target) as building:
+    with pytest.raises(RuntimeError), archive.stage(target) as building:  # noqa: PT012
         (building / "index.html").write_text("half")
         raise RuntimeError
 
     assert (target / "index.html").read_text() == "first"
-    assert os.listdir(tmp_path) == ["2026Q3"]
+    assert [path.name for path in tmp_path.iterdir()] == ["2026Q3"]
 
 
 def test_a_run_that_is_killed_leaves_the_one_before_it_whole_and_is_swept_by_the_next(tmp_path):
@@ -64,9 +63,9 @@ def test_a_run_that_is_killed_leaves_the_one_before_it_whole_and_is_swept_by_the
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
 
     assert (target / "index.html").read_text() == "first"
-    assert len(os.listdir(tmp_path)) == 2
+    assert len(list(tmp_path.iterdir())) == 2
     built(target, "second")
-    assert os.listdir(tmp_path) == ["2026Q3"]
+    assert [path.name for path in tmp_path.iterdir()] == ["2026Q3"]
 
 
 def test_a_run_that_died_between_two_renames_is_put_back(tmp_path):

@@ -31,7 +31,12 @@ def test_regions_called_no_and_007_arrive_as_text(outcomes):
 def test_four_kernels_started_at_one_moment_do_not_hear_each_other(outcomes):
     found, _, _ = outcomes
 
-    assert {slug: bool(outcome.error) for slug, outcome in found.items()} == {"norway": False, "fails": True, "agent": False, "third": False}
+    assert {slug: bool(outcome.error) for slug, outcome in found.items()} == {
+        "norway": False,
+        "fails": True,
+        "agent": False,
+        "third": False,
+    }
 
 
 def test_a_failed_page_says_where_and_why_in_one_line(outcomes):
@@ -50,7 +55,9 @@ def test_a_failed_page_keeps_what_came_before(outcomes):
 def test_a_failed_page_is_rendered_and_says_that_it_is_incomplete(outcomes):
     found, _, _ = outcomes
 
-    page = render_page(found["fails"].notebook, frame=Frame(program="Demo", quarter="2026Q3", segment="", provenance={}, error=found["fails"].error))
+    page = render_page(
+        found["fails"].notebook, frame=Frame(program="Demo", quarter="2026Q3", segment="", provenance={}, error=found["fails"].error)
+    )
 
     assert "Incomplete: this report could not be finished" in page
     assert "this region fails" in page

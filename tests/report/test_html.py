@@ -27,7 +27,7 @@ def test_nothing_is_fetched_and_nothing_runs(page):
 
 
 def test_code_is_closed_but_there(page):
-    assert "<details class=\"code\"><summary>Code" in page
+    assert '<details class="code"><summary>Code' in page
     assert "page.render_headline" in page
     assert "<details open" not in page
 
@@ -53,13 +53,16 @@ def test_the_same_notebook_gives_the_same_bytes(page, outcomes):
 
 
 def test_a_page_rendered_again_says_what_changed(outcomes):
-    frame = Frame(program="Demo", quarter="2026Q3", segment="", provenance={}, changes=["Active partners: 10 before, 12 now."], previous="yesterday")
+    frame = Frame(
+        program="Demo", quarter="2026Q3", segment="", provenance={}, changes=["Active partners: 10 before, 12 now."], previous="yesterday"
+    )
 
     assert "Active partners: 10 before, 12 now." in render_page(outcomes[0]["norway"].notebook, frame=frame)
 
 
 @pytest.mark.parametrize(
-    ("levels", "message"), [([2, 3], "no first heading"), ([1, 1], "second first-level"), ([1, 3], "skips a level"), ([], "no first heading")]
+    ("levels", "message"),
+    [([2, 3], "no first heading"), ([1, 1], "second first-level"), ([1, 3], "skips a level"), ([], "no first heading")],
 )
 def test_headings_out_of_order_are_refused(levels, message):
     with pytest.raises(ParameterError, match=message):

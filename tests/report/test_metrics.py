@@ -11,12 +11,18 @@ from hypothesis import strategies as st
 from partnerlab.report.changes import compare_pages, restore_metric
 from partnerlab.report.metrics import Metric, format_value
 
-SHARE = dict(name="s", label="Share", unit="share", n=300, estimate=0.2, conf_low=0.16, conf_high=0.24, before="2026Q2")
+SHARE = {"name": "s", "label": "Share", "unit": "share", "n": 300, "estimate": 0.2, "conf_low": 0.16, "conf_high": 0.24, "before": "2026Q2"}
 
 
 @pytest.mark.parametrize(
     ("low", "high", "direction"),
-    [(0.01, 0.05, "up"), (-0.05, -0.01, "down"), (-0.01, 0.05, "no clear change"), (-0.0012, -0.0001, "no clear change"), (0.0, 0.0, "no clear change")],
+    [
+        (0.01, 0.05, "up"),
+        (-0.05, -0.01, "down"),
+        (-0.01, 0.05, "no clear change"),
+        (-0.0012, -0.0001, "no clear change"),
+        (0.0, 0.0, "no clear change"),
+    ],
 )
 def test_up_and_down_are_said_only_where_the_interval_leaves_out_zero(low, high, direction):
     assert Metric(**SHARE, change=(low + high) / 2, change_low=low, change_high=high).direction == direction
@@ -43,7 +49,10 @@ def test_a_first_quarter_has_no_change():
     assert Metric(**SHARE | {"before": ""}).change_words() == ""
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e15, max_value=1e15), st.sampled_from(["count", "share", "money", "number"]))
+@given(
+    st.floats(allow_nan=False, allow_infinity=False, min_value=-1e15, max_value=1e15),
+    st.sampled_from(["count", "share", "money", "number"]),
+)
 def test_any_number_can_be_written(number, unit):
     assert format_value(number, unit=unit, currency="EUR")
 
@@ -60,7 +69,9 @@ def test_a_metric_survives_its_record():
 
 
 def test_a_restated_figure_is_named_with_both_values_and_the_cause():
-    old, new = ({"data_hash": h, "scheme": "q@1", "metrics": [Metric(**SHARE | {"estimate": e}).to_dict()]} for h, e in (("a", 0.2), ("b", 0.25)))
+    old, new = (
+        {"data_hash": h, "scheme": "q@1", "metrics": [Metric(**SHARE | {"estimate": e}).to_dict()]} for h, e in (("a", 0.2), ("b", 0.25))
+    )
 
     assert compare_pages(old, new) == ["The data changed.", "Share: 20.0 % before, 25.0 % now."]
 

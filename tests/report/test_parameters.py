@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from partnerlab.errors import ParameterError
 from partnerlab.report.parameters import Parameter, check_parameters, load_parameters, parse_parameters, read_declarations
 
-CELL = '''\
+CELL = """\
 source: str = "duckdb:///data/demo.duckdb"  # where the data are
 region: str = ""
 limit: int | None = None  # rows
@@ -17,7 +17,7 @@ share: float = 0.2
 deep: bool = False
 cadence: Literal["quarter", "month"] = "quarter"
 plain = 3
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,11 @@ def test_typed_text_of_the_wrong_kind_is_refused(declared, name, text):
 
 
 @pytest.mark.parametrize(
-    "cell", ["first, last = 1, 2", "print(1)", "x: list = []", "x: str = compute()", "x: str = 'a'\nx: str = 'b'", "x: int = 'a'", "x: str ="]
+    "cell",
+    ["first, last = 1, 2", "print(1)", "x: list = []", "x: str = compute()", "x: str = 'a'\nx: str = 'b'", "x: int = 'a'", "x: str ="],
 )
 def test_a_cell_that_is_no_list_of_typed_scalars_is_refused_with_its_line(cell):
-    with pytest.raises(ParameterError, match="line|must be|twice"):
+    with pytest.raises(ParameterError, match=r"line|must be|twice"):
         read_declarations(cell, name="demo")
 
 

@@ -53,7 +53,7 @@ def test_a_metric_that_links_to_no_table_fails_the_report():
 def shown(monkeypatch):
     """What the verbs display, without a notebook."""
     pieces = []
-    monkeypatch.setattr("partnerlab.report.page._show", lambda piece, *, silent=False: pieces.append(piece))
+    monkeypatch.setattr("partnerlab.report.page._show", lambda piece, **_: pieces.append(piece))
     return pieces
 
 
@@ -102,7 +102,9 @@ def test_a_refusal_travels_through_later_verbs():
 
 
 def test_an_optional_input_is_left_out_when_it_is_refused():
-    assert attempt(lambda noun, **given: given, 1, optional=("noise",), noise=Unavailable(what="x", reason="no"), level=0.9) == {"level": 0.9}
+    assert attempt(lambda noun, **given: given, 1, optional=("noise",), noise=Unavailable(what="x", reason="no"), level=0.9) == {
+        "level": 0.9
+    }
 
 
 def test_any_other_error_stops_the_notebook():

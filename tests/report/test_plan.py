@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from partnerlab.errors import ParameterError
-from partnerlab.report.plan import QUESTIONS, REVIEW, Template, find_notebooks, load_template, parse_extra, plan_pages
 from partnerlab.report.parameters import read_declarations
+from partnerlab.report.plan import QUESTIONS, REVIEW, Template, find_notebooks, load_template, parse_extra, plan_pages
 
 CELL = 'quarter: str = ""\nregion: str = ""\nsegment: str = ""\nseed: int = 7\n'
 

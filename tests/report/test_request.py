@@ -95,5 +95,5 @@ def test_rejected_data_stop_before_anything_is_computed():
 
 
 def test_without_a_printed_forecast_there_is_none_to_score(source):
-    with pytest.raises(SampleError, match="no forecast of .* was printed"):
+    with pytest.raises(SampleError, match=r"no forecast of .* was printed"):
         load_printed_forecast(load_request(source=source))

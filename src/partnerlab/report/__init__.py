@@ -27,6 +27,7 @@ _FILES = {
     "load_printed_forecast": "request",
     "load_request": "request",
     "load_scores": "tables",
+    "money_indicators": "tables",
     "plot_quadrant": "tables",
     "read_result": "readings",
     "render_about": "page",
@@ -48,7 +49,7 @@ _FILES = {
     "tabulate_tiers": "tables",
 }
 
-__all__ = sorted(_FILES)
+__all__ = list(_FILES)
 
 
 def __getattr__(name: str) -> Any:

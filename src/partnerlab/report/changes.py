@@ -28,8 +28,15 @@ def compare_pages(before: Mapping[str, Any] | None, after: Mapping[str, Any]) ->
     """
     if before is None:
         return None
-    causes = {"data_hash": "The data changed", "scheme": "The tier scheme changed", "parameters": "The parameters changed", "code": "The code changed"}
-    said = [f"{cause}{_from_to(before.get(key), after.get(key), key)}." for key, cause in causes.items() if before.get(key) != after.get(key)]
+    causes = {
+        "data_hash": "The data changed",
+        "scheme": "The tier scheme changed",
+        "parameters": "The parameters changed",
+        "code": "The code changed",
+    }
+    said = [
+        f"{cause}{_from_to(before.get(key), after.get(key), key)}." for key, cause in causes.items() if before.get(key) != after.get(key)
+    ]
     known = {metric["name"]: metric for metric in before.get("metrics", [])}
     for record in after.get("metrics", []):
         old = known.pop(record["name"], None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
@@ -131,7 +132,7 @@ def check_outline(outline: Sequence[Heading]) -> None:
     """
     if not outline or outline[0].level != 1:
         raise ParameterError("the page has no first heading; begin the notebook with '# ' and its question")
-    for above, heading in zip(outline, outline[1:], strict=False):
+    for above, heading in itertools.pairwise(outline):
         if heading.level == 1:
             raise ParameterError(f"heading {heading.text!r} is a second first-level heading; make it '## '")
         if heading.level > above.level + 1:
@@ -179,7 +180,8 @@ def _values(notebook: Any, frame: Frame, *, contents: Sequence[Heading], title: 
         "segment": frame.segment,
         "links": [{"href": href, "text": text} for href, text in frame.links],
         "contents": contents,
-        "notices": _failure(frame) + _changes(frame),
+        "failure": _failure(frame),
+        "changes": _changes(frame),
         "provenance": frame.provenance,
     }
 
@@ -190,7 +192,7 @@ def _failure(frame: Frame) -> str:
     trace = f"<details><summary>At length</summary><pre>{html.escape(frame.trace)}</pre></details>" if frame.trace else ""
     return (
         f'<aside class="failed" aria-labelledby="incomplete"><h2 id="incomplete">Incomplete: this report could not be finished</h2>'
-        f"<p>{html.escape(frame.error)}</p><p>What stands below was computed before it stopped; what is missing is missing.</p>{trace}</aside>"
+        f"<p>{html.escape(frame.error)}</p><p>What stands below was computed before it stopped.</p>{trace}</aside>"
     )
 
 

@@ -81,11 +81,11 @@ class Metric:
         return format_value(number, unit=self.unit, currency=self.currency)
 
     def value_words(self) -> str:
-        """The value, or that there is not enough data."""
+        """Write the value, or that there is not enough data."""
         return self.value(self.estimate) if self.enough else f"not enough data (n = {self.n:,})"
 
     def interval_words(self) -> str:
-        """The interval and n, or that it was counted."""
+        """Write the interval and n, or that it was counted."""
         if not self.enough:
             return ""
         if math.isfinite(self.conf_low):
@@ -97,13 +97,14 @@ class Metric:
         return format_value(abs(self.change), unit=self.unit, currency=self.currency, points=self.unit == "share")
 
     def change_words(self) -> str:
-        """What can be said about the change, no more."""
+        """Say what can be said about the change, no more."""
         if not self.enough or not self.before:
             return ""
         if not math.isfinite(self.change):
             return f"cannot be compared with {self.before}"
         signed, low, high = (
-            format_value(number, unit=self.unit, signed=True, points=self.unit == "share") for number in (self.change, self.change_low, self.change_high)
+            format_value(number, unit=self.unit, signed=True, points=self.unit == "share")
+            for number in (self.change, self.change_low, self.change_high)
         )
         if self.direction in ("up", "down"):
             return f"{self.direction} {self.size_words()} since {self.before} ({low} to {high})"

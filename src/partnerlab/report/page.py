@@ -84,7 +84,11 @@ def render_metric(*metrics: Metric) -> None:
             raise ParameterError(f"render_metric shows metrics; given {type(metric).__name__}")
     cards = "".join(_card(metric) for metric in metrics)
     first, *rest = metrics
-    _show(Piece(kind="metric", name=first.name, text=_metric_words(first), html=f'<ul class="pl-metrics">{cards}</ul>', numbers=first.to_dict()))
+    _show(
+        Piece(
+            kind="metric", name=first.name, text=_metric_words(first), html=f'<ul class="pl-metrics">{cards}</ul>', numbers=first.to_dict()
+        )
+    )
     for metric in rest:
         _show(Piece(kind="metric", name=metric.name, text=_metric_words(metric), numbers=metric.to_dict()), silent=True)
 
@@ -323,7 +327,8 @@ def _download(csv: str, name: str) -> str:
     if not csv:
         return ""
     data = base64.b64encode(csv.encode()).decode()
-    return f'<a class="pl-csv" download="{name}.csv" href="data:text/csv;base64,{data}">Numbers (CSV)<span class="pl-unseen"> of {name}</span></a>'
+    words = f'Numbers (CSV)<span class="pl-unseen"> of {name}</span>'
+    return f'<a class="pl-csv" download="{name}.csv" href="data:text/csv;base64,{data}">{words}</a>'
 
 
 def _metric_words(metric: Metric) -> str:
@@ -341,7 +346,8 @@ def _card(metric: Metric) -> str:
         ("note", metric.note),
     ]
     words = "".join(f'<p class="pl-{style}">{html.escape(text)}</p>' for style, text in lines if text)
-    link = f'<p class="pl-link"><a href="#{metric.table}">The table behind it<span class="pl-unseen">: {html.escape(metric.label)}</span></a></p>'
+    unseen = f'<span class="pl-unseen">: {html.escape(metric.label)}</span>'
+    link = f'<p class="pl-link"><a href="#{metric.table}">The table behind it{unseen}</a></p>'
     return f'<li class="pl-metric" id="{metric.name}">{words}{link if metric.table else ""}</li>'
 
 

@@ -76,7 +76,9 @@ class Parameter:
         if not exact:
             raise ParameterError(f"parameter {self.name} must be {_named(self.type)}; given {value!r}", parameter=self.name)
         if self.choices and value not in self.choices:
-            raise ParameterError(f"parameter {self.name} cannot be {value!r}{nearest(str(value), map(str, self.choices))}", parameter=self.name)
+            raise ParameterError(
+                f"parameter {self.name} cannot be {value!r}{nearest(str(value), map(str, self.choices))}", parameter=self.name
+            )
         return value
 
     def parse(self, text: str) -> Scalar:
@@ -175,7 +177,7 @@ def _declaration(statement: ast.stmt, meaning: str, name: str) -> Parameter:
     elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value is not None:
         target, annotation, value = statement.target.id, statement.annotation, statement.value
     else:
-        raise ParameterError(f"{where}: write one typed value to a line, such as: quarter: str = \"2026Q3\"")
+        raise ParameterError(f'{where}: write one typed value to a line, such as: quarter: str = "2026Q3"')
     try:
         default = ast.literal_eval(value)
     except ValueError:

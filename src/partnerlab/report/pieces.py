@@ -108,7 +108,9 @@ def check_images(notebook: Any) -> None:
         for output in cell.get("outputs", []) if cell.cell_type == "code" else []:
             data = output.get("data", {})
             if MIME not in data and any(kind.startswith("image/") for kind in data):
-                raise ParameterError(f"cell {index + 1} shows a picture without alt text; hand it to render_figure(..., alt=...)", cell=index + 1)
+                raise ParameterError(
+                    f"cell {index + 1} shows a picture without alt text; hand it to render_figure(..., alt=...)", cell=index + 1
+                )
 
 
 def _check_names(pieces: Iterable[Piece]) -> None:

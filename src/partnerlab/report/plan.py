@@ -98,9 +98,13 @@ def load_template(path: Path) -> Template:
     notebook = nbformat.read(path, as_version=4)
     if "kernelspec" not in notebook.metadata:
         raise ParameterError(f"{path.name}: no kernelspec in its metadata; open it in JupyterLab, choose the kernel Python 3 and save")
-    heading = next((line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines() if line.startswith("# ")), "")
+    heading = next(
+        (line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines() if line.startswith("# ")), ""
+    )
     facts = notebook.metadata.get("partnerlab", {})
-    return Template(path=path, title=heading[2:].strip() or path.stem, parameters=parameters, each_segment=bool(facts.get("each_segment", False)))
+    return Template(
+        path=path, title=heading[2:].strip() or path.stem, parameters=parameters, each_segment=bool(facts.get("each_segment", False))
+    )
 
 
 def parse_extra(templates: Sequence[Template], texts: Mapping[str, str]) -> dict[str, Any]:
@@ -112,7 +116,11 @@ def parse_extra(templates: Sequence[Template], texts: Mapping[str, str]) -> dict
         If no notebook knows the name, or the value is of another type.
     """
     known = {name: parameter for template in templates for name, parameter in template.parameters.items()}
-    return parse_parameters(known, texts, notebook=" and ".join(template.path.stem for template in templates[:1]) if len(templates) == 1 else "no notebook of this run")
+    return parse_parameters(
+        known,
+        texts,
+        notebook=" and ".join(template.path.stem for template in templates[:1]) if len(templates) == 1 else "no notebook of this run",
+    )
 
 
 def plan_pages(

@@ -88,10 +88,15 @@ def restatements(request: Request, road: Road) -> list[str]:
         old = request.ledger.tiers(program=request.program, quarter=quarter, scheme=request.scheme.scheme)
         if old.empty:
             continue
-        both = old[["partner", "published"]].merge(published_frame(road.history, quarter)[["partner", "published"]], on="partner", how="outer", suffixes=("_then", "_now"))
+        both = old[["partner", "published"]].merge(
+            published_frame(road.history, quarter)[["partner", "published"]], on="partner", how="outer", suffixes=("_then", "_now")
+        )
         differ = int((both["published_then"].fillna("") != both["published_now"].fillna("")).sum())
         if differ:
-            said.append(f"{differ:,} of {len(both):,} partners have another tier in {quarter} than was published in the run of {pd.Timestamp(old['recorded_at'].max()):%Y-%m-%d %H:%M} UTC.")
+            said.append(
+                f"{differ:,} of {len(both):,} partners have another tier in {quarter} than was published in the run of "
+                f"{pd.Timestamp(old['recorded_at'].max()):%Y-%m-%d %H:%M} UTC."
+            )
     return said
 
 

@@ -67,7 +67,9 @@ def _moved(row: pd.Series, result: TransitionEstimate) -> str:
     if row["conf_low"] > row["noise_high"]:
         return f"{said} That is more than noise alone would move: {noise}."
     if row["conf_high"] < row["noise_low"]:
-        return f"{said} That is less than noise alone would move, {noise}: rules of movement hold tiers back, or counts are steadier than chance."
+        return (
+            f"{said} That is less than noise alone would move, {noise}: tiers are held back by rules, or counts are steadier than chance."
+        )
     return f"{said} Noise alone would move {noise}: the two cannot be told apart."
 
 
@@ -82,7 +84,8 @@ def _noise(result: NoiseBaseline) -> tuple[str, ...]:
 def _movers(result: Movers) -> tuple[str, ...]:
     table, expected = result.table, f"{say_count(result.expected)} ({say_count(result.expected_low)} to {say_count(result.expected_high)})"
     beyond = int(table["beyond_noise"].sum())
-    first = f"{plural(len(table), 'partner')} of {say_count(result.at_risk)} changed tier in {result.quarter}; noise alone would have moved {expected}."
+    moved = f"{plural(len(table), 'partner')} of {say_count(result.at_risk)} changed tier in {result.quarter}"
+    first = f"{moved}; noise alone would have moved {expected}."
     anew = int((table["stated"] & ~table["beyond_noise"]).sum())
     word = (
         f"{plural(anew, 'move')} followed a value stated anew, such as a rating: counts say nothing of {'it' if anew == 1 else 'them'}.",
@@ -90,14 +93,16 @@ def _movers(result: Movers) -> tuple[str, ...]:
     if beyond == 0:
         return (first, "No single move can be told from noise.", *word)
     rest = len(table) - beyond - anew
-    said = f"{plural(beyond, 'move')} {'is' if beyond == 1 else 'are'} beyond noise, at most 1 in 20 of them expected to be a false alarm; the other {say_count(rest)} cannot be told from it."
+    said = f"{plural(beyond, 'move')} {'is' if beyond == 1 else 'are'} beyond noise"
+    said += f", at most 1 in 20 of them expected to be a false alarm; the other {say_count(rest)} cannot be told from it."
     return (first, said, *word)
 
 
 @read_result.register(TierForecast)
 def _forecast(result: TierForecast) -> tuple[str, ...]:
     parts = [
-        f"{row['tier']} {say_count(row['estimate'])} ({say_interval(row['conf_low'], row['conf_high'], kind='count')}; {say_count(row['now'])} today)"
+        f"{row['tier']} {say_count(row['estimate'])} "
+        f"({say_interval(row['conf_low'], row['conf_high'], kind='count')}; {say_count(row['now'])} today)"
         for _, row in result.table.iterrows()
     ]
     tiers = result.table[~result.table["tier"].isin(("lapsed", "unknown"))]
@@ -128,7 +133,8 @@ def _survival(result: SurvivalEstimate) -> tuple[str, ...]:
     said = []
     for name, curve in [("", table)] if result.by is None else list(table.groupby(result.by, sort=False)):
         parts = [
-            f"{say_share(row['estimate'])} after {plural(row['time'], result.unit)} ({say_interval(row['conf_low'], row['conf_high'], kind='share')})"
+            f"{say_share(row['estimate'])} after {plural(row['time'], result.unit)} "
+            f"({say_interval(row['conf_low'], row['conf_high'], kind='share')})"
             for _, row in curve.iterrows()
             if not np.isnan(row["estimate"])
         ]
@@ -168,18 +174,21 @@ def _hazard(result: HazardEstimate) -> tuple[str, ...]:
     if known.empty:
         return ("Not enough data to say how many leave in a quarter.",)
     overall = float((known["estimate"] * known["n"]).sum() / known["n"].sum())
-    first = f"In {'an average ' + result.unit} {say_share(overall)} of those at risk left ({say_count(known['n'].sum())} partner-{result.unit}s)."
+    size = f"{say_count(known['n'].sum())} partner-{result.unit}s"
+    first = f"In an average {result.unit} {say_share(overall)} of those at risk left ({size})."
     odd = known[(known["conf_low"] > overall) | (known["conf_high"] < overall)]
     if odd.empty:
         return first, "No single value stands out from that beyond its interval."
     names = [
-        f"{' '.join(str(row[key]) for key in result.keys)} ({say_share(row['estimate'])}, {say_interval(row['conf_low'], row['conf_high'], kind='share')})"
+        f"{' '.join(str(row[key]) for key in result.keys)} "
+        f"({say_share(row['estimate'])}, {say_interval(row['conf_low'], row['conf_high'], kind='share')})"
         for _, row in odd.head(5).iterrows()
     ]
     expected = 0.05 * len(known)
     return (
         first,
-        f"Outside that with their whole 95 % interval: {say_list(names)}. Of {len(known)} intervals, about {say_number(expected, digits=1)} would by chance alone.",
+        f"Outside that with their whole 95 % interval: {say_list(names)}. "
+        f"Of {len(known)} intervals, about {say_number(expected, digits=1)} would by chance alone.",
     )
 
 
@@ -193,7 +202,8 @@ def _history(result: TierHistory, *, quarter: str | None = None) -> tuple[str, .
     said = [f"At the end of {label}, {plural(in_tier, 'partner')} held a tier: {', '.join(parts)}."]
     if unknown:
         said.append(
-            f"The tier of {plural(unknown, 'member')} is unknown, because something the scheme asks for is not known of them; unknown is not the lowest tier."
+            f"The tier of {plural(unknown, 'member')} is unknown, because something the scheme asks for is not known of them; "
+            "unknown is not the lowest tier."
         )
     return tuple(said + _goals(result, codes))
 
@@ -218,7 +228,8 @@ def _panel(result: Panel, *, quarter: str | None = None) -> tuple[str, ...]:
     active = int(result.member[:, result.column(label)].sum())
     partial = [name for name, cut in zip(result.labels, result.partial, strict=True) if cut]
     said = [
-        f"{plural(len(result.partners), 'partner')} over {plural(result.shape[1], 'quarter')}, {result.labels[0]} to {result.labels[-1]}; {say_count(active)} active at the end of {label}."
+        f"{plural(len(result.partners), 'partner')} over {plural(result.shape[1], 'quarter')}, {result.labels[0]} to {result.labels[-1]}; "
+        f"{say_count(active)} active at the end of {label}."
     ]
     if partial:
         said.append(f"Covered only in part, and left out of flows: {say_list(partial)}.")
@@ -226,7 +237,8 @@ def _panel(result: Panel, *, quarter: str | None = None) -> tuple[str, ...]:
     if absent:
         tables = list(dict.fromkeys(note.partition(": needs ")[2].partition(",")[0] for note in absent))
         said.append(
-            f"{plural(len(absent), 'standard indicator')} left out, because there is no {say_list([table.removeprefix('table ') for table in tables])}."
+            f"{plural(len(absent), 'standard indicator')} left out, because there is no "
+            f"{say_list([table.removeprefix('table ') for table in tables])}."
         )
     return (*said, *(f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in result.provenance.notes if note not in absent))
 

@@ -126,7 +126,7 @@ class Request:
         return asked
 
 
-def load_request(
+def load_request(  # noqa: PLR0913 - the parameters of every notebook
     *,
     source: str | Path | Source = DEMO,
     quarter: str = "",
@@ -284,7 +284,9 @@ def segment_values(attributes: pd.DataFrame, attribute: str) -> list[str]:
         If partners have no such attribute.
     """
     if attribute not in attributes.columns:
-        raise ParameterError(f"partners have no attribute {attribute!r}{nearest(attribute, map(str, attributes.columns))}", attribute=attribute)
+        raise ParameterError(
+            f"partners have no attribute {attribute!r}{nearest(attribute, map(str, attributes.columns))}", attribute=attribute
+        )
     return sorted({str(value) for value in attributes[attribute].dropna()} - {""})
 
 
@@ -361,7 +363,7 @@ def write_demo(path: str | Path, *, seed: int = DEMO_SEED) -> Path:
     half = target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}")
     half.unlink(missing_ok=True)
     simulate_program(Truth(), seed=seed).write(half)
-    os.replace(half, target)
+    half.replace(target)
     return target
 
 
@@ -433,7 +435,9 @@ def load_printed_forecast(request: Request) -> pd.DataFrame:
     """
     words = "" if request.segment is None else request.segment_words
     if request.ledger is not None:
-        printed = request.ledger.forecasts(program=request.program, quarter=request.quarter, made_in=request.before, scheme=request.scheme.scheme)
+        printed = request.ledger.forecasts(
+            program=request.program, quarter=request.quarter, made_in=request.before, scheme=request.scheme.scheme
+        )
         printed = printed[printed["segment"].fillna("") == words]
         if len(printed):
             return printed[["tier", "quarter", "estimate", "std_error", "conf_low", "conf_high", "n"]].reset_index(drop=True)

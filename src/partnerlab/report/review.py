@@ -58,7 +58,7 @@ class Review:
     caveats: tuple[str, ...] = ()
 
 
-def build_review(
+def build_review(  # noqa: PLR0913 - page one joins what every stop of the road says
     history: TierHistory,
     *,
     panel: Panel,
@@ -100,7 +100,7 @@ def build_review(
         raise ParameterError("the panel and the tier history are of different partners; select both alike")
     column = panel.column(quarter)
     metrics = (
-        _active(panel, column, level=level),
+        _active(panel, history, column, level=level),
         *_top_tier(history, panel, column, level=level),
         *_moves(movers, history, panel, column, level=level),
         *_lapses(panel, column, level=level),
@@ -110,9 +110,11 @@ def build_review(
         sentence=_sentence(whom, quarter, metrics),
         metrics=metrics,
         quarters=count_quarters(panel, history),
-        movers=_movers_table(movers, history, column),
+        movers=_movers_table(movers, history, panel, column),
         movers_caption=_movers_caption(movers, quarter),
-        cooling=find_cooling(history, panel, noise=noise, quarter=quarter, level=level) if noise is not None and not isinstance(noise, Unavailable) else noise,
+        cooling=find_cooling(history, panel, noise=noise, quarter=quarter, level=level)
+        if noise is not None and not isinstance(noise, Unavailable)
+        else noise,
         caveats=tuple(_caveats(history, panel, quarter, movers=movers, noise=noise, quality=quality)),
     )
 
@@ -151,17 +153,41 @@ def records_leaving(panel: Panel) -> bool:
     return bool((panel.state == Membership.LAPSED).any())
 
 
-def _active(panel: Panel, column: int, *, level: float) -> Metric:
-    now = int(panel.member[:, column].sum())
-    flows = {name: int(counts[column]) for name, counts in flows_of(panel).items()}
-    compared = compare_heads(flows["joined"] + flows["returned"], flows["lapsed"], now=now, level=level)
-    came = f"{flows['joined']:,} joined" + (f", {flows['returned']:,} came back" if flows["returned"] else "")
-    went = f"{flows['lapsed']:,} lapsed" if records_leaving(panel) else "leaving is not recorded"
-    note = f"{came}, {went} this quarter." if column else ""
+def outside_tier(history: TierHistory) -> str | None:
+    """Name of the tier that a scheme gives to members who fail its gate, such as INACTIVE; None if it has none."""
+    return getattr(history.scheme.classify, "outside", None) if history.scheme is not None else None
+
+
+def active_members(panel: Panel, history: TierHistory) -> np.ndarray:
+    """Members that the scheme does not put outside: bool, shape ``(n, t)``."""
+    outside = outside_tier(history)
+    if outside is None or outside not in history.tiers:
+        return panel.member
+    return panel.member & (history.published != history.tiers.index(outside))
+
+
+def _active(panel: Panel, history: TierHistory, column: int, *, level: float) -> Metric:
+    active = active_members(panel, history)[:, [max(column - 1, 0), column]]
+    came, went = int((~active[:, 0] & active[:, 1]).sum()), int((active[:, 0] & ~active[:, 1]).sum())
+    now = int(active[:, 1].sum())
     return _metric(
-        compared, panel=panel, column=column, comparable=column > 0, name="active-partners", label="Active partners",
-        unit="count", better="high", table="by-quarter", note=note,
+        compare_heads(came, went, now=now, level=level), panel=panel, column=column, comparable=column > 0, name="active-partners",
+        label="Active partners", unit="count", better="high", table="by-quarter",
+        note=_active_note(panel, history, column, came, went, now),
     )  # fmt: skip
+
+
+def _active_note(panel: Panel, history: TierHistory, column: int, came: int, went: int, now: int) -> str:
+    outside = outside_tier(history)
+    if outside is not None:
+        moved = f"{came:,} became active, {went:,} ceased to be this quarter; " if column else ""
+        return f"{moved}{int(panel.member[:, column].sum()) - now:,} further members are {outside}."
+    if not column:
+        return ""
+    flows = {name: int(counts[column]) for name, counts in flows_of(panel).items()}
+    back = f", {flows['returned']:,} came back" if flows["returned"] else ""
+    left = f"{flows['lapsed']:,} lapsed" if records_leaving(panel) else "leaving is not recorded"
+    return f"{flows['joined']:,} joined{back}, {left} this quarter."
 
 
 def _top_tier(history: TierHistory, panel: Panel, column: int, *, level: float) -> list[Metric]:
@@ -173,21 +199,24 @@ def _top_tier(history: TierHistory, panel: Panel, column: int, *, level: float) 
     goals = history.scheme.goals if history.scheme is not None else {}
     return [
         _metric(
-            compared, panel=panel, column=column, comparable=column > 0, name="top-tier", label=f"Share in {top}", unit="share", better="high",
+            compared, panel=panel, column=column, comparable=column > 0, name="top-tier", label=f"Share in {top}", unit="share",
+            better="high",
             target=goals.get(top), table="tiers-by-quarter", note=f"Among partners in a tier. {int((codes[:, 1] == 0).sum()):,} partners.",
         )
     ]  # fmt: skip
 
 
 def _moves(movers: Movers | Unavailable | None, history: TierHistory, panel: Panel, column: int, *, level: float) -> list[Metric]:
-    """Moves beyond noise; where noise cannot be drawn (recorded tiers), how many moved at all."""
+    """Count moves beyond noise; where noise cannot be drawn (recorded tiers), how many moved at all."""
     if movers is None or isinstance(movers, Unavailable):
         return _moved(history, panel, column, level=level)
     table = movers.table
     noise = f"noise alone would have moved {movers.expected:,.0f} ({movers.expected_low:,.0f} to {movers.expected_high:,.0f})"
     note = f"{len(table):,} partners changed tier ({_sides(table['direction'])}); {noise}."
     beyond = int(table["beyond_noise"].sum())
-    return [Metric(name="moves-beyond-noise", label="Moves beyond noise", estimate=beyond, n=int(movers.at_risk), table="movers", note=note)]
+    return [
+        Metric(name="moves-beyond-noise", label="Moves beyond noise", estimate=beyond, n=int(movers.at_risk), table="movers", note=note)
+    ]
 
 
 def _sides(directions: pd.Series) -> str:
@@ -256,14 +285,16 @@ def count_quarters(panel: Panel, history: TierHistory) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``quarter, active, joined, returned, lapsed, lapse_rate``, then the totals that the program has, and ``note``.
+        ``quarter, active, (members,) joined, returned, lapsed, lapse_rate``, then the totals that the program has, and ``note``.
     """
-    member, flows = panel.member, flows_of(panel)
-    active = member.sum(axis=0)
-    before = np.concatenate([[0], active[:-1]])
+    flows, members = flows_of(panel), panel.member.sum(axis=0)
+    active = active_members(panel, history).sum(axis=0)
+    before = np.concatenate([[0], members[:-1]])
     with np.errstate(invalid="ignore", divide="ignore"):
         rate = np.where(before > 0, flows["lapsed"] / before, np.nan)
-    table = pd.DataFrame({"quarter": panel.labels, "active": active, **flows, "lapse_rate": rate})
+    table = pd.DataFrame({"quarter": panel.labels, "active": active, "members": members, **flows, "lapse_rate": rate})
+    if outside_tier(history) is None:
+        table = table.drop(columns="members")
     if not flows["returned"].any():
         table = table.drop(columns="returned")
     if not records_leaving(panel):
@@ -281,16 +312,31 @@ def _names(history: TierHistory, partners: pd.Series) -> pd.DataFrame:
     """Columns that tell people who a partner is: its name and region, where known."""
     known = [column for column in ("name", "partner_name", "region", "manager_id") if column in history.attributes.columns][:2]
     at = pd.Index(history.partners).get_indexer(partners.astype(str))
-    return pd.DataFrame({column: history.attributes[column].to_numpy()[at] for column in known}, index=partners.index)
+    found = pd.DataFrame({column: history.attributes[column].to_numpy()[at] for column in known}, index=partners.index)
+    return found.dropna(axis="columns", how="all")
+
+
+def _numbers(indicators: pd.Series, before: pd.Series, now: pd.Series, chance: pd.Series, *, panel: Panel) -> pd.DataFrame:
+    """Write what changed as people read it: money in units of the currency, a chance of nothing as almost nothing."""
+    money = np.array([panel.known(str(name)) and bool(panel.indicator(str(name)).money) for name in indicators], dtype=bool)
+    units = np.where(money, 100.0, 1.0)
+    return pd.DataFrame(
+        {
+            "what_changed": indicators.astype("str").str.replace("_", " "),
+            "usual_per_quarter": (before / units).round(1),
+            "now_per_quarter": (now / units).round(1),
+            "noise_alone": np.maximum(chance, 1e-9),
+        }
+    )
 
 
 def _movers_caption(movers: Movers | Unavailable | None, quarter: str) -> str:
     if movers is None or isinstance(movers, Unavailable):
         return f"Partners that changed tier in {quarter}"
-    return f"Partners that changed tier in {quarter}, those least likely by noise alone first; 'beyond noise' allows for all partners looked at"
+    return f"Partners that changed tier in {quarter}, least likely by noise alone first; 'beyond noise' allows for all looked at"
 
 
-def _movers_table(movers: Movers | Unavailable | None, history: TierHistory, column: int) -> pd.DataFrame:
+def _movers_table(movers: Movers | Unavailable | None, history: TierHistory, panel: Panel, column: int) -> pd.DataFrame:
     """Movers for people, those beyond noise first; without a noise baseline simply all of them."""
     if movers is None or isinstance(movers, Unavailable):
         if column == 0:
@@ -301,15 +347,8 @@ def _movers_table(movers: Movers | Unavailable | None, history: TierHistory, col
     table = movers.table.sort_values(["beyond_noise", "estimate", "partner"], ascending=[False, True, True], ignore_index=True)
     who = _names(history, table["partner"])
     said = table[["from_tier", "to_tier"]]
-    numbers = pd.DataFrame(
-        {
-            "what_changed": table["indicator"].astype("str").str.replace("_", " "),
-            "usual_per_quarter": table["before"].round(1),
-            "now_per_quarter": table["now"].round(1),
-            "noise_alone": table["estimate"],
-            "beyond_noise": np.select([table["beyond_noise"], table["stated"]], ["yes", "stated anew"], "no"),
-        }
-    )
+    numbers = _numbers(table["indicator"], table["before"], table["now"], table["estimate"], panel=panel)
+    numbers["beyond_noise"] = np.select([table["beyond_noise"], table["stated"]], ["yes", "stated anew"], "no")
     return pd.concat([table[["partner"]], who, said, numbers], axis=1)
 
 
@@ -340,17 +379,21 @@ def find_cooling(history: TierHistory, panel: Panel, *, noise: NoiseBaseline, qu
         {
             "partner": history.partners[looked_at],
             "tier": np.array(history.tiers, dtype=object)[codes[looked_at]],
-            "what_fell": [str(name).replace("_", " ") for name in evidence["indicator"]],
-            "usual_per_quarter": np.round(evidence["before"], 1),
-            "now_per_quarter": np.round(evidence["now"], 1),
-            "noise_alone": evidence["surprise"],
+            "indicator": evidence["indicator"],
+            "before": evidence["before"],
+            "now": evidence["now"],
+            "chance": evidence["surprise"],
         }
-    )[fell].sort_values(["noise_alone", "partner"], ignore_index=True)
+    )[fell].sort_values(["chance", "partner"], ignore_index=True)
+    numbers = _numbers(found["indicator"], found["before"], found["now"], found["chance"], panel=panel).rename(
+        columns={"what_changed": "what_fell"}
+    )
+    found = pd.concat([found[["partner", "tier"]], numbers], axis=1)
     return pd.concat([found[["partner"]], _names(history, found["partner"]), found.drop(columns="partner")], axis=1)
 
 
 def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...]) -> str:
-    """The quarter in one sentence: head count, what clearly changed, moves, what did not; no part stronger than its interval."""
+    """Say the quarter in one sentence: head count, what clearly changed, moves, what did not; no part stronger than its interval."""
     by_name = {metric.name: metric for metric in metrics}
     active = by_name["active-partners"]
     parts = [f"{whom[:1].upper()}{whom[1:]} ended {quarter} with {active.value_words()} active partners{_aside(active)}"]
@@ -380,17 +423,24 @@ def _aside(metric: Metric) -> str:
 
 
 def _caveats(history: TierHistory, panel: Panel, quarter: str, *, movers: Any, noise: Any, quality: Any) -> list[str]:
-    """What a reader must mind, from what was looked at."""
+    """Say what a reader must mind, from what was looked at."""
     column = panel.column(quarter)
     said = []
     if panel.partial[column]:
         said.append(f"The data cover {quarter} only in part: its totals cannot be compared with earlier quarters.")
     unknown = int(((history.published[:, column] == -1) & panel.member[:, column]).sum())
     if unknown:
-        said.append(f"{unknown:,} active partners have no known tier in {quarter}, because what the scheme asks for is not known of them; they are in no share.")
+        said.append(
+            f"{unknown:,} active partners have no known tier in {quarter}, because what the scheme asks for is not known of them; "
+            "they are in no share."
+        )
     said += [f"{result.reason[:1].upper()}{result.reason[1:]}." for result in (noise, movers) if isinstance(result, Unavailable)][:1]
     for result in (noise, movers):
-        said += [f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}" for check in getattr(result, "checks", ()) if check.passed is False]
+        said += [
+            f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}"
+            for check in getattr(result, "checks", ())
+            if check.passed is False
+        ]
     said += _dirt(quality)
     if not records_leaving(panel):
         said.append("These data record no partner leaving: no lapse rate and no survival curve can be given.")
@@ -400,7 +450,7 @@ def _caveats(history: TierHistory, panel: Panel, quarter: str, *, movers: Any, n
 
 
 def _absent(history: TierHistory, panel: Panel) -> list[str]:
-    """Indicators that these data cannot give: those the scheme reads by name, the others in one line."""
+    """Name indicators that these data cannot give: those the scheme reads by name, the others in one line."""
     notes = [note for note in panel.provenance.notes if ": needs " in note]
     needed = set(history.scheme.needs()) if history.scheme is not None else set()
     said = [f"The scheme's {note}." for note in notes if note.partition(":")[0] in needed]
@@ -419,4 +469,7 @@ def _dirt(quality: Any) -> list[str]:
     if aside["rows"].sum() == 0:
         return []
     worst = aside.sort_values("rows", ascending=False).iloc[0]
-    return [f"{int(aside['rows'].sum()):,} findings set rows aside from the counts, most in {worst['table']} ({worst['rule']}: {int(worst['rows']):,} rows); see the data-quality page."]
+    return [
+        f"{int(aside['rows'].sum()):,} rows or values are set aside from the counts, most in {worst['table']} "
+        f"({worst['rule']}: {int(worst['rows']):,}); see the data-quality page."
+    ]

@@ -17,7 +17,6 @@ from partnerlab.report.html import Frame, render_index, render_page
 from partnerlab.report.plan import QUESTIONS, REVIEW, Template, find_notebooks, load_template, parse_extra, plan_pages
 from partnerlab.report.request import DEMO, DEMO_SEED, Request, locate_source, open_request, parameters_of, segment_values
 
-
 #: What a request is asked, beside its source.
 _ASKED = ("quarter", "first", "region", "segment", "scheme", "indicators", "as_of", "seed", "ledger")
 
@@ -161,11 +160,9 @@ def _render(
     restated = publication.restatements(request, road)
     with archive.stage(target) as building:
         found = {outcome.page.slug: outcome for outcome in execute_pages(pages, folder=building, jobs=order.jobs, watch=watch)}
-        outcomes = [found[page.slug] for page in pages]
         entries = []
-        for outcome in outcomes:
-            outcome, entry = _finish(outcome, building, target=target, manifest=manifest, restated=restated)
-            found[outcome.page.slug] = outcome
+        for page in pages:
+            found[page.slug], entry = _finish(found[page.slug], building, target=target, manifest=manifest, restated=restated)
             entries.append({**entry, "run": manifest["run"], "rendered_at": manifest["rendered_at"], "data_hash": manifest["data_hash"]})
         manifest["pages"] = [*entries, *archive.keep_pages(target, building, made={entry["slug"] for entry in entries})]
         archive.write_json(building / archive.MANIFEST, manifest)
@@ -264,7 +261,8 @@ def _entry(outcome: Outcome, folder: Path, record: Mapping[str, Any]) -> dict[st
         "notebook": page.notebook.name,
         "state": "failed" if outcome.error else "done",
         "error": outcome.error,
-        "headline": record["headline"] or next((piece.text for piece in outcome.pieces if piece.kind in ("note", "figure")), "").partition("\n")[0],
+        "headline": record["headline"]
+        or next((piece.text for piece in outcome.pieces if piece.kind in ("note", "figure")), "").partition("\n")[0],
         "figures": len(record["metrics"]),
         "seconds": round(outcome.seconds, 1),
         "files": archive.digests(folder),
@@ -284,9 +282,11 @@ def _rendered_at(target: Path) -> str:
 
 
 def _provenance(manifest: Mapping[str, Any], page: Page | None) -> dict[str, str]:
-    """What stands at the foot of a page; nothing in it changes when the same is rendered again."""
+    """Say what stands at the foot of a page; nothing in it changes when the same is rendered again."""
     code = manifest["code"]
-    revision = f"{code['revision'][:12]}{', with changes not committed' if code['dirty'] else ''}" if code["revision"] else "installed package"
+    revision = (
+        f"{code['revision'][:12]}{', with changes not committed' if code['dirty'] else ''}" if code["revision"] else "installed package"
+    )
     asked = page.parameters if page else manifest["parameters"]
     shown = {key: value for key, value in asked.items() if key not in ("ledger", "source") and value != ""}
     return {

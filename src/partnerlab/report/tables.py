@@ -26,11 +26,13 @@ FEWEST_GROUPS, MOST_GROUPS = 2, 8
 
 
 def tabulate_findings(quality: DataQuality) -> pd.DataFrame:
-    """What breaks the contract: ``where, rule, grade, rows, share, meaning, action, example``; the worst first."""
+    """List what breaks the contract: ``where, rule, grade, rows, share, meaning, action, example``; the worst first."""
     table = quality.table
     where = table["table"].astype("str") + "." + table["column"].astype("str")
     example = table["examples"].astype("str").str.split(";", n=1).str[0].str.slice(0, 80)
-    return pd.concat([where.rename("where"), table[["rule", "grade", "rows", "share", "meaning", "action"]], example.rename("example")], axis=1)
+    return pd.concat(
+        [where.rename("where"), table[["rule", "grade", "rows", "share", "meaning", "action"]], example.rename("example")], axis=1
+    )
 
 
 def tabulate_sizes(quality: DataQuality) -> pd.DataFrame:
@@ -52,7 +54,8 @@ def tabulate_indicators(panel: Panel, *, quarter: str, names: Sequence[str] | No
         low, middle, high = np.quantile(known, [0.25, 0.5, 0.75]) if len(known) else (np.nan,) * 3
         rows.append(
             {
-                "indicator": name, "unit": indicator.unit, "kind": str(indicator.kind), "known": len(known), "unknown": int(len(values) - len(known)),
+                "indicator": name, "unit": indicator.unit, "kind": str(indicator.kind),
+                "known": len(known), "unknown": int(len(values) - len(known)),
                 "lower_quarter": low, "median": middle, "upper_quarter": high, "meaning": indicator.meaning,
             }
         )  # fmt: skip
@@ -62,6 +65,11 @@ def tabulate_indicators(panel: Panel, *, quarter: str, names: Sequence[str] | No
 def first_indicator(panel: Panel, *, scheme: TierScheme) -> str:
     """Name the first indicator that the scheme reads; the panel's first if it reads none."""
     return next((name for name in scheme.needs() if panel.known(name)), panel.indicators.names[0])
+
+
+def money_indicators(panel: Panel) -> list[str]:
+    """Names of the indicators that are money."""
+    return [name for name in panel.indicators.names if panel.indicator(name).money]
 
 
 def load_scores(history: TierHistory) -> Scores:
@@ -86,7 +94,16 @@ def tabulate_scores(scores: Scores, *, quarter: str) -> pd.DataFrame:
         known = values[member, column]
         known = known[~np.isnan(known)]
         low, middle, high = np.quantile(known, [0.25, 0.5, 0.75]) if len(known) else (np.nan,) * 3
-        rows.append({"score": name, "known": len(known), "unknown": int(member.sum() - len(known)), "lower_quarter": low, "median": middle, "upper_quarter": high})
+        rows.append(
+            {
+                "score": name,
+                "known": len(known),
+                "unknown": int(member.sum() - len(known)),
+                "lower_quarter": low,
+                "median": middle,
+                "upper_quarter": high,
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -56,23 +56,36 @@ def check_run(folder: str | Path, *, source: str = "", jobs: int = 2, watch: Wat
         ledger = Path(aside) / "ledger.duckdb"
         if asked["ledger"] and Path(asked["ledger"]).is_file():
             shutil.copyfile(asked["ledger"], ledger)
-        order = Order(**{**asked, "notebooks": tuple(asked["notebooks"]), "ledger": str(ledger) if ledger.is_file() else ""}, out=aside, jobs=jobs)
+        order = Order(
+            **{**asked, "notebooks": tuple(asked["notebooks"]), "ledger": str(ledger) if ledger.is_file() else ""}, out=aside, jobs=jobs
+        )
         new = render_reports(order, watch=watch).manifest
     return _compare_manifests(old, new)
 
 
 def _files(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Digests of the files that the run itself made, by path; pages carried over from earlier runs have their own order."""
-    return {f"{page['slug']}/{file}": digest for page in manifest["pages"] if page["run"] == manifest["run"] for file, digest in page["files"].items()}
+    return {
+        f"{page['slug']}/{file}": digest
+        for page in manifest["pages"]
+        if page["run"] == manifest["run"]
+        for file, digest in page["files"].items()
+    }
 
 
 def _compare_manifests(old: Mapping[str, Any], new: Mapping[str, Any]) -> Verification:
-    reasons = [f"{name} was {old[key]}, is {new[key]}" for key, name in (("data_hash", "data hash"), ("scheme", "tier scheme")) if old[key] != new[key]]
-    for key in ("revision", "dirty", "python"):
-        if old["code"][key] != new["code"][key]:
-            reasons.append(f"code {key} was {old['code'][key]}, is {new['code'][key]}")
+    reasons = [
+        f"{name} was {old[key]}, is {new[key]}"
+        for key, name in (("data_hash", "data hash"), ("scheme", "tier scheme"))
+        if old[key] != new[key]
+    ]
+    marks = [key for key in ("revision", "dirty", "python") if old["code"][key] != new["code"][key]]
+    reasons += [f"code {key} was {old['code'][key]}, is {new['code'][key]}" for key in marks]
     packages = old["code"]["versions"].items() ^ new["code"]["versions"].items()
-    reasons += [f"{name} was {old['code']['versions'].get(name, 'absent')}, is {new['code']['versions'].get(name, 'absent')}" for name in sorted({name for name, _ in packages})]
+    reasons += [
+        f"{name} was {old['code']['versions'].get(name, 'absent')}, is {new['code']['versions'].get(name, 'absent')}"
+        for name in sorted({name for name, _ in packages})
+    ]
     files_before, files_now = _files(old), _files(new)
     differences = [
         f"{file}: {'not made again' if file not in files_now else 'new' if file not in files_before else 'differs'}"
