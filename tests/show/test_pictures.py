@@ -374,7 +374,13 @@ def test_a_season_that_a_test_found_is_the_headline_and_is_shaded():
 def test_movers_within_noise_are_called_so():
     picture = plot_movers(movers(beyond=0), period="2026Q4", expected=(5.0, 2.0, 9.0))
 
-    assert picture.headline == "4 partners moved in 2026Q4 where noise alone would move 5 (2 to 9); no single move is beyond noise"
+    assert picture.headline == "4 partners moved in 2026Q4 where noise alone would move 5 (2 to 9); no single move can be told from noise"
+
+
+def test_a_move_that_follows_a_new_rating_is_said_apart_from_noise():
+    picture = plot_movers(movers(beyond=1).assign(stated=[True, False, False, False]), period="2026Q4")
+
+    assert picture.headline == "4 partners moved in 2026Q4; no single move can be told from noise; 1 move followed a number stated anew"
 
 
 def test_flows_stand_beside_what_noise_alone_would_move(drawn):

@@ -180,6 +180,9 @@ def _matrix_headline(cells: pd.DataFrame, *, noisy: bool) -> str:
     if known.empty:
         return f"Not enough data to say how partners move ({words.say_n(cells['n'].max())} at most in a tier)"
     moves = known[known["from_tier"] != known["to_tier"]]
+    if noisy:
+        # who lapses is a fact: noise of counts does not do it
+        moves = moves[moves["noise"].notna()]
     if noisy and len(moves):
         more = moves[moves["against"] > 0]
         if more.empty:

@@ -23,7 +23,7 @@ _LEAST = 1e-9
 
 
 @plot.register(Movers)
-def _movers(result: Movers, *, rows: int = 15, period: str = "") -> Picture:
+def _movers(result: Movers, *, rows: int = 12, period: str = "") -> Picture:
     return plot_movers(
         result.table,
         rows=rows,
@@ -47,7 +47,7 @@ def _movers_table(result: Movers, *, caption: str = "", rows: int | None = None,
     return dataclasses.replace(view, frame=result.tidy())
 
 
-def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str, expected: tuple[float, float, float] = (np.nan,) * 3) -> Picture:
+def plot_movers(moves: pd.DataFrame, *, rows: int = 12, period: str, expected: tuple[float, float, float] = (np.nan,) * 3) -> Picture:
     """Draw movers as dots, those least likely to be noise first.
 
     Parameters
@@ -80,14 +80,15 @@ def plot_movers(moves: pd.DataFrame, *, rows: int = 15, period: str, expected: t
         for index, row in shown.iterrows():
             _mover(canvas, axes, row, place=line * (index + 0.5), top=top - 6, left=left)
 
-    beyond = int(ordered["beyond_noise"].fillna(False).astype(bool).sum())
+    stated = ordered["stated"].fillna(False).astype(bool) if "stated" in ordered else pd.Series(False, index=ordered.index)
+    beyond = int((ordered["beyond_noise"].fillna(False).astype(bool) & ~stated).sum())
     named = "; ".join(
         f"{row['partner']} {row['from_tier']} to {row['to_tier']} {_chance(row['estimate'])}" for _, row in shown.head(8).iterrows()
     )
     return picture(
         paint,
         height=top + line * len(shown) + 20,
-        headline=_movers_headline(len(moves), beyond, period, expected),
+        headline=_movers_headline(len(moves), beyond, int(stated.sum()), period, expected),
         alt=f"Dots, {len(shown)} of {words.plural(len(moves), 'mover')}, by the chance that noise alone would have made the move. {named}.",
         units="chance that a partner about whom nothing changed would have made this move",
         n=len(moves),
@@ -129,10 +130,11 @@ def _mover(canvas: Canvas, axes: object, row: pd.Series, *, place: float, top: f
     axes.plot([row["estimate"]], [place], "o", markersize=8, markerfacecolor=face, markeredgecolor=style.SIGNAL, clip_on=False, zorder=4)
 
 
-def _movers_headline(movers: int, beyond: int, period: str, expected: tuple[float, float, float]) -> str:
+def _movers_headline(movers: int, beyond: int, stated: int, period: str, expected: tuple[float, float, float]) -> str:
     text = f"{words.plural(movers, 'partner')} moved in {period}"
     if not np.isnan(expected[0]):
         text += f" where noise alone would move {words.say_count(expected[0])} ({words.say_interval(*expected[1:], kind='count')})"
+    anew = f"; {words.plural(stated, 'move')} followed a number stated anew" if stated else ""
     if beyond == 0:
-        return f"{text}; no single move is beyond noise"
-    return f"{text}; {beyond} of the moves {'is' if beyond == 1 else 'are'} beyond noise"
+        return f"{text}; no single move can be told from noise{anew}"
+    return f"{text}; {beyond} of the moves {'is' if beyond == 1 else 'are'} beyond noise{anew}"

@@ -84,13 +84,12 @@ class TableView:
             if column < self.row_heads:
                 cells.append(f'<th scope="row">{text}</th>')
             else:
-                cells.append(f"<td{self._align(column, self._shade(index, column))}>{text}</td>")
+                nowrap = "white-space: nowrap; " if self.numeric and self.numeric[column] else ""
+                cells.append(f"<td{self._align(column, nowrap + self._shade(index, column))}>{text}</td>")
         return f"<tr>{''.join(cells)}</tr>"
 
     def _align(self, column: int, extra: str = "") -> str:
-        right = (
-            "text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; " if self.numeric and self.numeric[column] else ""
-        )
+        right = "text-align: right; font-variant-numeric: tabular-nums; " if self.numeric and self.numeric[column] else ""
         rules = f"{right}{extra}".strip("; ")
         return f' style="{rules}"' if rules else ""
 
