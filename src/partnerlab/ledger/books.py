@@ -65,7 +65,9 @@ BOOKS: Mapping[str, Book] = {
     "overrides": Book(
         columns={
             **_texts("override_id", "partner", "scheme", "tier", "reason", "decided_by"),
-            "valid_from": "DATE", "valid_to": "DATE", "decided_at": "TIMESTAMP",
+            "valid_from": "DATE",
+            "valid_to": "DATE",
+            "decided_at": "TIMESTAMP",
         },
         must=("override_id", "partner", "tier", "valid_from"),
         same=("override_id",),
@@ -74,7 +76,9 @@ BOOKS: Mapping[str, Book] = {
         columns={
             **_texts("appeal_id", "partner", "scheme", "quarter", "claimed_tier", "wrong_metric", "missing_deal_id", "evidence"),
             **_texts("decision", "granted_tier"),
-            "filed_at": "TIMESTAMP", "decided_at": "TIMESTAMP", "valid_to": "DATE",
+            "filed_at": "TIMESTAMP",
+            "decided_at": "TIMESTAMP",
+            "valid_to": "DATE",
         },
         must=("appeal_id", "partner", "filed_at"),
         same=("appeal_id",),
