@@ -5,16 +5,22 @@ from partnerlab.transitions.estimates import TransitionEstimate, estimate_transi
 from partnerlab.transitions.forecasts import TierForecast, forecast_tiers
 from partnerlab.transitions.movers import Movers, detect_movers
 from partnerlab.transitions.noise import NoiseBaseline, estimate_noise
+from partnerlab.transitions.probabilities import TierProbability, estimate_tier_probability
+from partnerlab.transitions.realness import RealMoves, estimate_real_moves
 
 __all__ = [
     "ForecastComparison",
     "Movers",
     "NoiseBaseline",
+    "RealMoves",
     "TierForecast",
+    "TierProbability",
     "TransitionEstimate",
     "compare_forecast",
     "detect_movers",
     "estimate_noise",
+    "estimate_real_moves",
+    "estimate_tier_probability",
     "estimate_transitions",
     "forecast_tiers",
 ]
