@@ -123,6 +123,10 @@ def test_every_tier_that_is_not_what_the_rule_says_has_a_reason():
     assert why([35, NAN], hold_unknown=1)[1] == "kept while data are unknown"
 
 
+def test_a_fall_that_the_margin_stops_halfway_is_named_so():
+    assert why([35, 15, 19], margin=0.10, confirm={"down": 2})[1:] == ["waiting for confirmation", "within the margin of the line"]
+
+
 def test_leaving_the_program_wipes_the_memory():
     rows = pd.DataFrame(
         {"partner": "p", "quarter": ["2026Q1", "2026Q2", "2026Q3"], "points": [35.0, 5.0, 25.0], "state": ["active", "lapsed", "active"]}

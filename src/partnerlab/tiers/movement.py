@@ -217,9 +217,8 @@ def _step(memory: _Memory, now: np.ndarray, column: int, rules: Rules) -> tuple[
     fresh = (memory.tier < 0) & ~unknown & ~outside
     target = np.where(fresh, now, rules.target(column, memory.tier))
     target = np.where(unknown | outside, memory.tier, target)
-    reason = np.where((target == memory.tier) & (now != memory.tier), Reason.MARGIN, Reason.RULE).astype(np.int8)
     move, why = _allowed(memory, target, fresh, column, rules)
-    reason = np.where(move | (reason != Reason.RULE), reason, why)
+    reason = np.where((target != memory.tier) & ~move, why, np.where(target != now, Reason.MARGIN, Reason.RULE))
     supported = np.where(memory.run > 1, memory.pending, target)
     arrives = np.where(move, _within_steps(memory, supported, rules), memory.tier)
     reason = np.where(move & (supported != target), Reason.CONFIRM, reason)
