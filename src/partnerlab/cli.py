@@ -42,7 +42,7 @@ Source = Annotated[
 Quarter = Annotated[str, typer.Option(help="Quarter, such as 2026Q3. Default: the last that the data cover in full.", show_default=False)]
 First = Annotated[str, typer.Option(help="First quarter of the history. Default: the first in the data.", show_default=False)]
 Scheme = Annotated[str, typer.Option(help="Tier scheme: quadrant, rating, recorded, or the path of a YAML file.")]
-Indicators = Annotated[str, typer.Option(help="Indicators: path of a YAML file. Default: the standard ones.", show_default=False)]
+Indicators = Annotated[str, typer.Option(help="Indicators: path of a YAML file. Default: those of the scheme.", show_default=False)]
 AsOf = Annotated[str, typer.Option("--as-of", help="Use only what was known on this date, such as 2026-07-01.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Folder of all reports.")]
 Jobs = Annotated[int, typer.Option(min=1, max=64, help="Reports made at a time; each needs about one core and 300 MB.")]

@@ -13,7 +13,12 @@ def chromium():
     """Chromium of the system, without a window."""
     from playwright.sync_api import sync_playwright
 
-    path = os.environ.get("PARTNERLAB_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = (
+        os.environ.get("PARTNERLAB_CHROMIUM")
+        or shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if path is None:
         pytest.fail("Chromium is missing: apt-get install chromium, or name it in PARTNERLAB_CHROMIUM")
     with sync_playwright() as playwright:

@@ -6,7 +6,10 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("index.html", *(f"{slug}/report.html" for slug in ("program", "region-emea", "data-quality", "scores", "tiers", "transitions", "survival")))
+PAGES = (
+    "index.html",
+    *(f"{slug}/report.html" for slug in ("program", "region-emea", "data-quality", "scores", "tiers", "transitions", "survival")),
+)
 SCREENS = {"desk": (1280, 900), "phone": (390, 844)}
 
 
@@ -70,7 +73,10 @@ def test_a_page_fits_a_phone_without_scrolling_sideways(address, opened):
 
 def test_every_link_on_the_page_leads_somewhere(address, opened):
     page = opened(address)
-    lost = page.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.getAttribute('href').slice(1)).filter(id => !document.getElementById(id))")
+    lost = page.evaluate(
+        "[...document.querySelectorAll('a[href^=\"#\"]')].map(a => a.getAttribute('href').slice(1))"
+        ".filter(id => !document.getElementById(id))"
+    )
 
     assert lost == []
 

@@ -157,7 +157,7 @@ def load_request(  # noqa: PLR0913 - the parameters of every notebook
     scheme : str
         Name of a shipped tier scheme or path of a YAML file.
     indicators : str
-        Name of shipped indicators or path of a YAML file; empty for the standard ones.
+        Name of shipped indicators or path of a YAML file; empty for those that the scheme names.
     as_of : str
         ISO date or instant: use only what was known then.
     seed : int
@@ -181,7 +181,7 @@ def load_request(  # noqa: PLR0913 - the parameters of every notebook
     from partnerlab.panel.span import data_span, read_as_of
 
     rules = load_scheme(scheme)
-    asked_indicators = load_indicators(indicators)
+    asked_indicators = load_indicators(indicators or ("" if rules.indicators == "standard" else rules.indicators))
     opened = connect(locate_source(str(source))) if isinstance(source, str | Path) else source
     calendar = opened.program.calendar
     known_on = read_as_of(as_of or None, calendar)

@@ -195,7 +195,8 @@ def _top_tier(history: TierHistory, panel: Panel, column: int, *, level: float) 
         return []
     codes = history.published[:, [max(column - 1, 0), column]]
     top = history.tiers[0]
-    compared = compare_shares(codes == 0, codes >= 0, level=level)
+    active = active_members(panel, history)[:, [max(column - 1, 0), column]]
+    compared = compare_shares(codes == 0, (codes >= 0) & active, level=level)
     goals = history.scheme.goals if history.scheme is not None else {}
     return [
         _metric(
@@ -405,7 +406,7 @@ def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...]) -> str:
     ]
     if (moves := by_name.get("moves-beyond-noise")) is not None:
         count = "no tier move" if moves.estimate == 0 else f"{moves.value_words()} tier {'move' if moves.estimate == 1 else 'moves'}"
-        parts.append(f"{count} {'can be told from' if moves.estimate == 0 else 'beyond'} noise")
+        parts.append(f"{count} {'can be told from' if moves.estimate == 0 else 'is beyond' if moves.estimate == 1 else 'are beyond'} noise")
     steady = [_lower(metric.label) for metric in others if metric.direction == "no clear change"]
     if steady:
         parts.append(f"no clear change in {say_list(steady)}")
