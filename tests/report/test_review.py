@@ -94,6 +94,22 @@ def test_a_clear_drop_leads_the_sentence():
     assert "leads from partners went down by" in review.sentence
 
 
+def test_members_outside_the_schemes_gate_are_not_active():
+    cells = dict(zip(("high_high", "low_high", "high_low", "low_low"), "ABCD", strict=True))
+    axis = {"value": "leads", "cut": {"quantile": 0.5}}
+    scheme = TierScheme(
+        scheme="demo", classify={"kind": "quadrant", "gate": "leads > 0", "outside": "INACTIVE", "x": axis, "y": axis, "cells": cells}
+    )
+    panel = make_panel([[3, 0], [2, 2], [0, 4], [5, 6]])
+
+    review = build_review(assign_tiers(panel, scheme), panel=panel, quarter="2025Q2")
+
+    active = review.metrics[0]
+    assert (active.estimate, active.change) == (3.0, 0.0)
+    assert active.note == "1 became active, 1 ceased to be this quarter; 1 further members are INACTIVE."
+    assert review.quarters[["active", "members"]].to_numpy().tolist() == [[3, 4], [3, 4]]
+
+
 def test_a_partial_quarter_is_not_compared(steady):
     panel, history = steady
     partial = dataclasses.replace(panel, partial=np.array([False, False, True]))
