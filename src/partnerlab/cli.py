@@ -88,7 +88,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
 ) -> None:
     """Write the demo program: simulated partners, leads, deals, tiers and tactics whose true effects are known."""
-    from partnerlab.report.request import write_demo
+    from partnerlab.report.sources import write_demo
 
     with _working(f"Simulating the demo program into {path}"):
         written = write_demo(path, seed=seed)
@@ -104,7 +104,7 @@ def check(
     """Check data against the contract: what is rejected, set aside or worth a warning, and what was done about it."""
     from partnerlab.intake import connect, validate
     from partnerlab.panel.span import read_as_of
-    from partnerlab.report.request import locate_source
+    from partnerlab.report.sources import locate_source
 
     with connect(locate_source(source)) as opened:
         with _working(f"Checking {opened.url}"):

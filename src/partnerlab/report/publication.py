@@ -50,7 +50,7 @@ def walk(request: Request) -> Road:
 def import_decisions(request: Request, *, run_id: str) -> None:
     """Take over into the ledger what the source's own tables say of overrides and appeals."""
     from partnerlab.ledger import record_appeals, record_overrides
-    from partnerlab.report.request import load_decisions
+    from partnerlab.report.sources import load_decisions
 
     if request.ledger is None:
         return

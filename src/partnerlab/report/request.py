@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import ParameterError, SampleError, SourceError, nearest
+from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.report.sources import DEMO, DEMO_SEED, load_overrides, locate_source, look_upward
 
 if TYPE_CHECKING:
     from partnerlab.intake import Source
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from partnerlab.panel import Indicators
     from partnerlab.periods import Calendar
     from partnerlab.tiers import TierScheme
-
-#: The program that ships with the package: simulated, its truth known.
-DEMO = "duckdb:///data/demo.duckdb"
-DEMO_SEED = 7
 
 Stop = TypeVar("Stop")
 
@@ -314,7 +311,7 @@ def load_scheme(name: str) -> TierScheme:
     """Load a tier scheme by shipped name or path, looked for in the working folder and above it."""
     from partnerlab.tiers import TierScheme
 
-    return TierScheme.load(_upward(name) if name.endswith((".yaml", ".yml")) else name)
+    return TierScheme.load(look_upward(name) if name.endswith((".yaml", ".yml")) else name)
 
 
 def load_indicators(name: str) -> Indicators | None:
@@ -323,62 +320,7 @@ def load_indicators(name: str) -> Indicators | None:
 
     if not name:
         return None
-    return Indicators.load(_upward(name) if name.endswith((".yaml", ".yml")) else name)
-
-
-def locate_source(url: str) -> str:
-    """Find a relative source in the working folder or above it, so that notebooks run from where they lie.
-
-    The demo program is simulated in its place when it is not there yet.
-
-    Raises
-    ------
-    SourceError
-        If a relative path leads nowhere.
-    """
-    scheme, mark, rest = url.partition(":///")
-    if mark and scheme != "duckdb":
-        return url
-    if not mark and "://" in url:
-        return url
-    path = rest if mark else url
-    if Path(path).is_absolute() or path in ("", ":memory:"):
-        return url
-    found = _upward(path)
-    if not Path(found).exists():
-        if not path.endswith("demo.duckdb"):
-            raise SourceError(f"{path}: no such file or folder here or above {Path.cwd().name}/; give the path of your data", source=url)
-        found = str(write_demo(_project_folder() / path))
-    return f"{scheme}:///{found}" if mark else found
-
-
-def write_demo(path: str | Path, *, seed: int = DEMO_SEED) -> Path:
-    """Simulate the demo program into a DuckDB file, put in place when it is whole."""
-    import os
-
-    from partnerlab.intake.simulate import Truth, simulate_program
-
-    target = Path(path).resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    half = target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}")
-    half.unlink(missing_ok=True)
-    simulate_program(Truth(), seed=seed).write(half)
-    half.replace(target)
-    return target
-
-
-def _project_folder() -> Path:
-    """Folder that holds ``notebooks/``, at or above the working folder; else the working folder."""
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "notebooks").is_dir()), here)
-
-
-def _upward(path: str) -> str:
-    """Absolute path of a relative one, looked for here and above; unchanged when it is nowhere."""
-    given = Path(path)
-    here = Path.cwd()
-    candidates = [given] if given.is_absolute() else [folder / given for folder in (here, *here.parents)]
-    return str(next((candidate for candidate in candidates if candidate.exists()), given))
+    return Indicators.load(look_upward(name) if name.endswith((".yaml", ".yml")) else name)
 
 
 def _open_ledger(path: str) -> Ledger | None:
@@ -395,34 +337,12 @@ def parameters_of(request: Request, *, source: str, ledger: str = "", scheme: st
         "source": source,
         "quarter": request.quarter,
         "first": request.first,
-        "scheme": _upward(scheme) if scheme.endswith((".yaml", ".yml")) else scheme,
-        "indicators": _upward(indicators) if indicators.endswith((".yaml", ".yml")) else indicators,
+        "scheme": look_upward(scheme) if scheme.endswith((".yaml", ".yml")) else scheme,
+        "indicators": look_upward(indicators) if indicators.endswith((".yaml", ".yml")) else indicators,
         "as_of": request.as_of.isoformat() if request.as_of else "",
         "seed": request.seed,
         "ledger": ledger,
     }
-
-
-def load_decisions(source: Source, table: str, *, as_of: datetime | None = None) -> pd.DataFrame | None:
-    """Read a source's ``overrides`` or ``appeals``; None if it has no such table."""
-    from partnerlab.intake import select_rows
-
-    present = source.columns()
-    if table not in present:
-        return None
-    return source.run(select_rows(source, table, columns=present[table], as_of=as_of)).to_pandas()
-
-
-def load_overrides(source: Source, *, as_of: datetime | None = None) -> pd.DataFrame | None:
-    """Read the overrides and upheld appeals that a source holds, as `partnerlab.assign_tiers` takes them."""
-    from partnerlab.tiers.overrides import upheld_appeals
-
-    overrides, appeals = (load_decisions(source, table, as_of=as_of) for table in ("overrides", "appeals"))
-    frames = [] if overrides is None else [overrides.assign(kind="override")]
-    if appeals is not None and len(appeals):
-        frames.append(upheld_appeals(appeals, calendar=source.program.calendar))
-    frames = [frame for frame in frames if len(frame)]
-    return pd.concat(frames, ignore_index=True) if frames else None
 
 
 def load_printed_forecast(request: Request) -> pd.DataFrame:
