@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -110,7 +111,10 @@ def _ask(lab, path, method="GET"):
 
 def _is_idle(lab):
     """Whether there is a kernel, and it rests."""
-    kernels = _ask(lab, "kernels")
+    try:
+        kernels = _ask(lab, "kernels")
+    except urllib.error.HTTPError:  # asked while a kernel was being stopped
+        return False
     return bool(kernels) and all(kernel["execution_state"] == "idle" for kernel in kernels)
 
 
