@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+from partnerlab.tiers.agreement import Agreement, estimate_agreement
 from partnerlab.tiers.assign import assign_tiers
+from partnerlab.tiers.bunching import Bunching, check_bunching
 from partnerlab.tiers.compare import SchemeComparison, compare_schemes
 from partnerlab.tiers.explain import Explanation, explain_tier
 from partnerlab.tiers.history import REASONS, Outside, Reason, TierHistory
+from partnerlab.tiers.judgement import Overrides, estimate_overrides
 from partnerlab.tiers.labels import assign_labels
+from partnerlab.tiers.leading import Leading, check_leading
 from partnerlab.tiers.lint import lint_scheme
+from partnerlab.tiers.misclassification import Misclassification, estimate_misclassification
 from partnerlab.tiers.scheme import TierScheme
+from partnerlab.tiers.sensitivity import Sensitivity, estimate_sensitivity
 from partnerlab.tiers.shares import TierShares, estimate_shares
 from partnerlab.tiers.steps import plan_steps
 
 __all__ = [
     "REASONS",
+    "Agreement",
+    "Bunching",
     "Explanation",
+    "Leading",
+    "Misclassification",
     "Outside",
+    "Overrides",
     "Reason",
     "SchemeComparison",
+    "Sensitivity",
     "TierHistory",
     "TierScheme",
     "TierShares",
     "assign_labels",
     "assign_tiers",
+    "check_bunching",
+    "check_leading",
     "compare_schemes",
+    "estimate_agreement",
+    "estimate_misclassification",
+    "estimate_overrides",
+    "estimate_sensitivity",
     "estimate_shares",
     "explain_tier",
     "lint_scheme",
