@@ -176,7 +176,7 @@ def _checks(table: pd.DataFrame, by: str | None) -> tuple[Check, ...]:
         Check("It tells of later results", ahead, _said(forward)),
         Check(
             "Out of time",
-            (clear and np.sign(early["estimate"]) == np.sign(late["estimate"])) if known else None,
+            bool(clear and np.sign(early["estimate"]) == np.sign(late["estimate"])) if known else None,
             f"Earlier half {_said(early)} Later half {_said(late)}",
         ),
         Check(
