@@ -43,7 +43,7 @@ format: $(READY) ## put the code into the house's format
 	$(BIN)/ruff format src tests benchmarks
 
 docs: $(READY) ## the reference, built from the docstrings, and the data dictionary
-	$(BIN)/pdoc --docformat numpy --output-directory docs/reference partnerlab
+	$(BIN)/python docs/build_reference.py
 
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import partnerlab
+
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(?P<kind>\w+)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.md", ROOT / "AGENTS.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -58,3 +60,10 @@ def test_links_between_pages_lead_somewhere(page):
     links = re.findall(r"\]\((?!\w+:|#)([^)#]+)", page.read_text(encoding="utf-8"))
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_reference_is_built_from_the_docstrings(tmp_path):
+    subprocess.run([sys.executable, str(ROOT / "docs" / "build_reference.py"), str(tmp_path)], check=True, capture_output=True)
+    page = (tmp_path / "partnerlab.html").read_text(encoding="utf-8")
+
+    assert [name for name in partnerlab.__all__ if f'id="{name}"' not in page] == []

@@ -63,7 +63,9 @@ _ROOMS = {
     "estimate_noise": "transitions",
     "estimate_transitions": "transitions",
     "forecast_tiers": "transitions",
+    "compare_survival": "survival",
     "estimate_hazard": "survival",
+    "estimate_incidence": "survival",
     "estimate_survival": "survival",
     "Picture": "show",
     "TableView": "show",
@@ -86,7 +88,8 @@ __all__ = list(_ROOMS)
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module 'partnerlab' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"partnerlab.{_ROOMS[name]}"), name)
+    value = globals()[name] = getattr(importlib.import_module(f"partnerlab.{_ROOMS[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:
