@@ -63,6 +63,8 @@ def one_line(err):
         (("report", "verify", "2026Q3"), "no reports"),
         (("tiers", "assign", "nowhere.duckdb"), "nowhere.duckdb"),
         (("check", "nowhere"), "nowhere"),
+        (("tiers", "lint", "quadrnt"), "did you mean 'quadrant'"),
+        (("tiers", "compare", "nowhere.duckdb"), "Missing option '--before'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(run, words, message):
@@ -114,6 +116,53 @@ def test_a_tier_is_explained(run, program, tmp_path):
 
     assert code == 0
     assert partner in out
+
+
+def test_a_scheme_is_linted_alone_and_on_data(run, program):
+    code, alone, _ = run("tiers", "lint", "rating")
+    also, on_data, _ = run("tiers", "lint", "rating", program)
+
+    assert (code, also) == (0, 0)
+    assert alone.startswith("rule\tgrade\twhere\tfinding\n")
+    assert len(on_data.splitlines()) > len(alone.splitlines())
+
+
+def test_a_scheme_with_errors_has_exit_code_1(run, tmp_path):
+    (tmp_path / "bare.yaml").write_text("scheme: bare\nclassify: {kind: bands, value: leads, bands: [{name: A, from: 3}, {name: B}]}\n")
+
+    code, out, _ = run("tiers", "lint", "bare.yaml")
+
+    assert code == 1
+    assert "A is not explained" in out
+
+
+def test_two_schemes_are_compared(run, program, tmp_path):
+    code, out, _ = run("tiers", "compare", program, "--before", "quadrant", "--after", "rating", "--csv", tmp_path / "moved.csv")
+
+    assert code == 0
+    assert out.startswith("quadrant@1 -> rating@1 in ")
+    assert (tmp_path / "moved.csv").read_text().startswith("partner,before,after,change\n")
+
+
+def test_schemes_with_indicators_of_their_own_are_compared(run, program, tmp_path):
+    (tmp_path / "own.yaml").write_text("indicators:\n  big_deals: {from: deals, where: \"status = 'won'\"}\n")
+    bands = "{kind: bands, value: big_deals, bands: [{name: Gold, from: 1}, {name: Member}]}"
+    (tmp_path / "deals.yaml").write_text(f"scheme: deals\nindicators: own.yaml\nclassify: {bands}\n")
+
+    code, out, err = run("tiers", "compare", program, "--before", "quadrant", "--after", "deals.yaml")
+
+    assert code == 0, err
+    assert "Member" in out
+
+
+def test_the_schema_of_schemes_is_written(run, tmp_path):
+    import json
+
+    code, out, _ = run("tiers", "schema", tmp_path / "tier-scheme.json")
+
+    assert code == 0
+    assert out.strip() == str(tmp_path / "tier-scheme.json")
+    assert "classify" in json.loads((tmp_path / "tier-scheme.json").read_text())["properties"]
 
 
 def test_an_unknown_partner_is_refused(run, program):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
+import operator
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +18,10 @@ from partnerlab.errors import PartnerlabError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from partnerlab.panel import Panel
     from partnerlab.report.execution import Progress, Watcher
     from partnerlab.report.request import Request
+    from partnerlab.tiers import TierScheme
 
 app = typer.Typer(
     name="partnerlab",
@@ -27,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 report_app = typer.Typer(help="Make, list, open and verify quarterly reports.", no_args_is_help=True)
-tiers_app = typer.Typer(help="Assign tiers for a quarter, and explain them.", no_args_is_help=True)
+tiers_app = typer.Typer(help="Assign and explain tiers; check, compare and write tier schemes.", no_args_is_help=True)
 app.add_typer(report_app, name="report")
 app.add_typer(tiers_app, name="tiers")
 
@@ -287,6 +291,96 @@ def tiers_explain(
     _say(explained.summary())
     columns = ("tier", "condition", "value", "line", "gap", "status")
     _print_table(explained.table, title=f"{partner}, {request.quarter}, {request.scheme.name_version}", columns=columns)
+
+
+@tiers_app.command("lint")
+def tiers_lint(
+    scheme: Annotated[str, typer.Argument(help="A scheme's YAML file, or the name of one that ships.", show_default=False)],
+    source: Annotated[str, typer.Argument(help="Data to try it on as well. Default: the scheme alone.", show_default=False)] = "",
+    quarter: Quarter = "",
+    first: First = "",
+    indicators: Indicators = "",
+    as_of: AsOf = "",
+    csv: Annotated[Path | None, typer.Option(help="Write the findings as CSV.", show_default=False)] = None,
+) -> None:
+    """Look for gaps, contradictions and unexplained words in a tier scheme; exit code 1 if something has to be mended."""
+    from datetime import UTC, datetime
+
+    from partnerlab.report.request import load_scheme
+    from partnerlab.tiers import lint_scheme
+
+    rules, panel, day = load_scheme(scheme), None, datetime.now(UTC).date()
+    if source:
+        request = _request(source=source, quarter=quarter, first=first, scheme=scheme, indicators=indicators, as_of=as_of)
+        panel, day = _panel(request), request.as_of.date() if request.as_of else day
+    found = lint_scheme(rules, on=day, panel=panel)
+    if found.empty:
+        _say(f"Nothing to mend in {rules.name_version}.")
+        return
+    _print_table(found, title=f"Findings about {rules.name_version}")
+    if csv is not None:
+        _write_csv(found, csv)
+    if (found["grade"] == "error").any():
+        raise typer.Exit(code=1)
+
+
+@tiers_app.command("compare")
+def tiers_compare(  # noqa: PLR0913, PLR0917 - one argument for each option
+    source: Source,
+    before: Annotated[str, typer.Option(help="Scheme to compare with: a shipped name, or a YAML file.", show_default=False)],
+    after: Annotated[str, typer.Option(help="Scheme that would take its place.", show_default=False)],
+    quarter: Quarter = "",
+    first: First = "",
+    indicators: Indicators = "",
+    as_of: AsOf = "",
+    csv: Annotated[Path | None, typer.Option(help="Write one row for each partner as CSV.", show_default=False)] = None,
+) -> None:
+    """Compare two tier schemes on the same data: who would win, who would lose, only because the rule is another."""
+    from partnerlab.report.request import load_scheme
+    from partnerlab.tiers import compare_schemes
+
+    request = _request(source=source, quarter=quarter, first=first, scheme=before, indicators=indicators, as_of=as_of)
+    other = load_scheme(after)
+    compared = compare_schemes(_panel(request, other), before=request.scheme, after=other, quarter=request.quarter)
+    _say(compared.summary())
+    names = {"before": f"under {request.scheme.name_version}", "after": f"under {other.name_version}"}
+    counts = compared.table.groupby(["before", "after", "change"], sort=False).size().rename("partners").reset_index()
+    _print_table(counts.sort_values("partners", ascending=False).rename(columns=names), title=f"{request.program}, {request.quarter}")
+    if csv is not None:
+        _write_csv(compared.table, csv)
+
+
+@tiers_app.command("schema")
+def tiers_schema(
+    path: Annotated[Path | None, typer.Argument(help="File to write. Default: the screen.", show_default=False)] = None,
+) -> None:
+    """Write the JSON Schema of tier schemes, with which an editor completes and checks their YAML."""
+    from partnerlab.tiers import render_scheme_schema
+
+    text = render_scheme_schema()
+    if path is None:
+        _say(text)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{text}\n", encoding="utf-8")
+    _say(str(path))
+
+
+def _panel(request: Request, *others: TierScheme) -> Panel:
+    """Build the panel of a request, with the indicators that other schemes bring along."""
+    from partnerlab.panel import build_panel
+    from partnerlab.report.request import load_indicators
+
+    schemes = (request.scheme, *others)
+    files = dict.fromkeys(scheme.indicators for scheme in schemes if scheme.indicators != "standard")
+    wanted = request.indicators
+    if others and files:  # only what they ask for: tables that neither needs may be absent
+        needs = {name for scheme in schemes for name in scheme.needs()}
+        named = [load_indicators(name) for name in ("standard", *files)] + [request.indicators]
+        merged = functools.reduce(operator.or_, [found for found in named if found is not None])
+        wanted = merged.only(name for name in merged.names if name in needs)
+    with _working("Building the panel"):
+        return build_panel(request.source, first=request.first, last=request.quarter, indicators=wanted, as_of=request.as_of)
 
 
 def _request(**asked: str) -> Request:

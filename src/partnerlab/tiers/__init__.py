@@ -6,6 +6,7 @@ from partnerlab.tiers.agreement import Agreement, estimate_agreement
 from partnerlab.tiers.assign import assign_tiers
 from partnerlab.tiers.bunching import Bunching, check_bunching
 from partnerlab.tiers.compare import SchemeComparison, compare_schemes
+from partnerlab.tiers.editing import render_scheme_schema
 from partnerlab.tiers.explain import Explanation, explain_tier
 from partnerlab.tiers.history import REASONS, Outside, Reason, TierHistory
 from partnerlab.tiers.judgement import Overrides, estimate_overrides
@@ -46,4 +47,5 @@ __all__ = [
     "explain_tier",
     "lint_scheme",
     "plan_steps",
+    "render_scheme_schema",
 ]

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from datetime import date
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,14 @@ from partnerlab.scoring.scorecard import Score
 from partnerlab.tiers.classify import Bands, Ladder, Quadrant, Recorded
 from partnerlab.tiers.scheme import TierScheme
 
+if TYPE_CHECKING:
+    from partnerlab.panel.panel import Panel
+
 #: Largest number of answer combinations that are tried one by one; beyond it a sample of as many is drawn.
 LATTICE = 200_000
 
 
-def lint_scheme(scheme: TierScheme, *, on: date | None = None) -> pd.DataFrame:
+def lint_scheme(scheme: TierScheme, *, on: date | None = None, panel: Panel | None = None) -> pd.DataFrame:
     """Look for gaps, contradictions and unexplained words in a scheme.
 
     Parameters
@@ -30,6 +34,9 @@ def lint_scheme(scheme: TierScheme, *, on: date | None = None) -> pd.DataFrame:
         What to look at.
     on : date or None
         The day for which expiry is judged; without it expiry is left out.
+    panel : Panel or None
+        Data to try the scheme on: facts that are not there, or that were not yet recorded in early
+        quarters; members who cannot be rated; tiers that nobody is in; lines that nobody can draw.
 
     Returns
     -------
@@ -46,6 +53,10 @@ def lint_scheme(scheme: TierScheme, *, on: date | None = None) -> pd.DataFrame:
     checks = (_glossary, _weights, _spare_parameters, _lattice, _cells, _goal_and_playbook)
     found = [row for check in checks for row in check(scheme)]
     found += [] if on is None else list(_expiry(scheme, on))
+    if panel is not None and scheme.kind != "recorded":
+        from partnerlab.tiers.lint_data import lint_on
+
+        found += lint_on(scheme, panel)
     return pd.DataFrame(found, columns=["rule", "grade", "where", "finding"])
 
 

@@ -78,7 +78,9 @@ class Movement(Spec):
     False
     """
 
-    margin: Annotated[float, pydantic.BeforeValidator(_percent)] = pydantic.Field(default=0.0, ge=0.0, lt=1.0)
+    margin: Annotated[float, pydantic.BeforeValidator(_percent), pydantic.WithJsonSchema({"type": ["number", "string"]})] = pydantic.Field(
+        default=0.0, ge=0.0, lt=1.0
+    )
     confirm: Confirm = Confirm()
     cadence: Cadence = Cadence()
     grace: int = pydantic.Field(default=0, ge=0, strict=True)

@@ -113,7 +113,11 @@ class TierScheme(Spec):
     shipped: ClassVar[str | None] = "partnerlab.tiers.schemes"
 
     scheme: str
-    version: Annotated[str, pydantic.BeforeValidator(lambda given: str(given) if isinstance(given, int | float) else given)] = "1"
+    version: Annotated[
+        str,
+        pydantic.BeforeValidator(lambda given: str(given) if isinstance(given, int | float) else given),
+        pydantic.WithJsonSchema({"type": ["string", "number"]}),
+    ] = "1"
     title: str = ""
     effective: Effective = Effective()
     supersedes: str | None = None

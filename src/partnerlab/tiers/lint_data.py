@@ -1,0 +1,72 @@
+"""What is questionable about a scheme on the data at hand: what was not recorded then, whom nobody can rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partnerlab.errors import nearest
+from partnerlab.tiers.assign import assign_tiers
+from partnerlab.tiers.history import Outside, TierHistory
+
+if TYPE_CHECKING:
+    from partnerlab.panel.panel import Panel
+    from partnerlab.tiers.scheme import TierScheme
+
+#: Rule, grade, where, finding.
+Finding = tuple[str, str, str, str]
+
+
+def lint_on(scheme: TierScheme, panel: Panel) -> Iterator[Finding]:
+    """Look at a scheme's facts in a panel, then at the tiers of its last whole period."""
+    facts = [name for name in scheme.needs() if name not in panel.attributes.columns]
+    missing = [name for name in facts if not panel.known(name)]
+    for name in missing:
+        yield "data", "error", name, f"the data have no {name}{nearest(name, panel.indicators.names)}"
+    for name in facts:
+        if name not in missing:
+            yield from _recorded(panel, name)
+    if not missing:
+        yield from _tiers(assign_tiers(panel, scheme), panel)
+
+
+def _recorded(panel: Panel, name: str) -> Iterator[Finding]:
+    """Say since when there are rows behind an indicator, and for how many members it is unknown."""
+    member = panel.member
+    rows = np.where(member, panel.n(name), 0).sum(axis=0)
+    begun = np.flatnonzero(rows > 0)
+    last = _last(panel)
+    if not len(begun):
+        yield "data", "warning", name, f"there is not one row behind {name} from {panel.labels[0]} to {panel.labels[-1]}"
+    elif begun[0] > 0:
+        since = panel.labels[int(begun[0])]
+        reads = "0" if panel.indicator(name).missing == "zero" else "unknown"
+        yield "data", "warning", name, f"nothing is recorded before {since}: {name} reads {reads} until then"
+    members = int(member[:, last].sum())
+    unknown = int((member[:, last] & np.isnan(panel.values(name)[:, last])).sum())
+    if unknown:
+        grade = "warning" if unknown > members / 2 else "note"
+        yield "unknown", grade, name, f"{name} is unknown for {unknown} of {members} members in {panel.labels[last]}"
+
+
+def _tiers(history: TierHistory, panel: Panel) -> Iterator[Finding]:
+    """Name tiers that nobody is in, lines that nobody can draw, and how many cannot be rated."""
+    column = _last(panel)
+    label, codes = panel.labels[column], history.raw[:, column]
+    for code, tier in enumerate(history.tiers):
+        if not (codes == code).any():
+            yield "empty", "note", tier, f"by the rule nobody is {tier} in {label}"
+    unrated = int((codes == Outside.UNKNOWN).sum())
+    if unrated:
+        yield "unknown", "note", "classify", f"{unrated} of {int((codes >= Outside.UNKNOWN).sum())} members cannot be rated in {label}"
+    lines = history.lines.loc[(history.lines["quarter"] == label) & history.lines["line"].isna()]
+    for line in lines.itertuples():
+        yield "line", "warning", f"classify.{line.axis}", f"{line.group}: no line in {label}, only {line.n} partners are rated there"
+
+
+def _last(panel: Panel) -> int:
+    """Column of the last period that the data cover in full."""
+    whole = np.flatnonzero(~panel.partial)
+    return int(whole[-1]) if len(whole) else panel.shape[1] - 1
