@@ -1,5 +1,6 @@
 """YAML is read strictly, and each mistake names file, line, key and remedy."""
 
+import pydantic
 import pytest
 
 from partnerlab.errors import SpecError
@@ -64,3 +65,48 @@ def test_a_spec_cannot_be_changed():
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(SpecError, match="no such file"):
         Outer.load(tmp_path / "nothing.yaml")
+
+
+def test_a_mistake_in_python_is_one_line_too():
+    with pytest.raises(SpecError, match=r"^Outer, nam: unknown key 'nam'; did you mean 'name'\?$"):
+        Outer(nam="x")
+
+
+def test_a_part_made_wrongly_in_python_names_its_place_in_the_whole():
+    with pytest.raises(SpecError, match=r"^Outer, parts\.0\.wieght: unknown key 'wieght'; did you mean 'weight'\?$"):
+        Outer(name="x", parts=[{"wieght": 2}])
+
+
+def test_what_a_validator_makes_is_a_finding_of_the_outermost_spec():
+    class Careful(Spec):
+        inner: dict
+
+        @pydantic.field_validator("inner")
+        @classmethod
+        def _made(cls, given):
+            return Outer(**given).model_dump()
+
+    with pytest.raises(SpecError, match=r"demo\.yaml, line 2, inner"):
+        Careful.from_document(read_yaml("inner:\n  nam: x", name="demo.yaml"))
+    with pytest.raises(SpecError, match=r"^Outer, nam: unknown key"):  # and the next one is outermost again
+        Outer(nam="x")
+
+
+def test_a_value_without_its_name_is_refused():
+    with pytest.raises(SpecError, match="give every value by its name"):
+        Outer("x")
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("name: Zürich".encode("latin-1"))
+
+    with pytest.raises(SpecError, match=r"latin\.yaml: not UTF-8 .*save the file with UTF-8 encoding"):
+        Outer.load(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
+    path = tmp_path / "mark.yaml"
+    path.write_text("name: x", encoding="utf-8-sig")
+
+    assert Outer.load(path).name == "x"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -102,7 +104,7 @@ def read_spec_file(path: str | Path, *, package: str | None = None) -> Document:
     if given.suffix in (".yaml", ".yml"):
         if not given.is_file():
             raise SpecError(f"{given}: no such file; give the path of a YAML file")
-        return read_yaml(given.read_text(encoding="utf-8"), name=str(given))
+        return read_yaml(_read_text(given), name=str(given))
     if package is None:
         raise SpecError(f"{given}: give the path of a .yaml file")
     shipped = {item.name.removesuffix(".yaml"): item for item in resources.files(package).iterdir() if item.name.endswith(".yaml")}
@@ -111,8 +113,60 @@ def read_spec_file(path: str | Path, *, package: str | None = None) -> Document:
     return read_yaml(shipped[str(path)].read_text(encoding="utf-8"), name=f"{path}.yaml")
 
 
-class Spec(pydantic.BaseModel):
-    """A frozen, keyword-only request that is checked when it is made."""
+def _read_text(path: Path) -> str:
+    """Text of a file that a person wrote, with or without a byte order mark."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 (byte {error.start + 1}); save the file with UTF-8 encoding", file=str(path)) from error
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror}); mind who may read it", file=str(path)) from error
+
+
+#: Whether a spec is being checked at this moment: what is made inside is a part of it, and the outermost says what is wrong.
+_CHECKING = contextvars.ContextVar("partnerlab_checking", default=False)
+
+
+@contextlib.contextmanager
+def _one_line(name: str, document: Document | None = None) -> Iterator[None]:
+    """Turn what pydantic found, at the outermost level, into one line."""
+    if document is None and _CHECKING.get():
+        yield
+        return
+    token = _CHECKING.set(True)
+    try:
+        yield
+    except pydantic.ValidationError as error:
+        raise _explain(error, document, name) from error
+    finally:
+        _CHECKING.reset(token)
+
+
+class _SpecType(type(pydantic.BaseModel)):  # type: ignore[misc]
+    """Type of the specs. Its call is what Python code makes a spec by; pydantic makes the parts of one without it."""
+
+    def __call__(cls, *args: Any, **keys: Any) -> Any:
+        if args:
+            raise SpecError(f"{cls.__name__}: give every value by its name; known: {', '.join(cls.model_fields)}")
+        with _one_line(cls.__name__):
+            return super().__call__(**keys)
+
+
+class Spec(pydantic.BaseModel, metaclass=_SpecType):
+    """A frozen, keyword-only request that is checked when it is made.
+
+    Raises
+    ------
+    SpecError
+        One line: which key, what is wrong, what was given.
+
+    Examples
+    --------
+    >>> from partnerlab.intake import Program
+    >>> Program(start_mont=4)
+    Traceback (most recent call last):
+    partnerlab.errors.SpecError: Program, start_mont: unknown key 'start_mont'; did you mean 'start_month'?
+    """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -147,19 +201,16 @@ class Spec(pydantic.BaseModel):
         """Check a parsed YAML document; the line of each mistake is known."""
         if not isinstance(document.data, dict):
             raise SpecError(f"{document.name}, line 1: expected keys and values; known keys: {', '.join(sorted(cls.model_fields))}")
-        try:
+        with _one_line(cls.__name__, document):
             return cls.model_validate(document.data)
-        except pydantic.ValidationError as error:
-            raise _explain(error, document) from error
 
 
-def _explain(error: pydantic.ValidationError, document: Document) -> SpecError:
-    """Turn the first of pydantic's findings into one line a person can act on."""
+def _explain(error: pydantic.ValidationError, document: Document | None, name: str) -> SpecError:
+    """Turn the first of pydantic's findings into one line a person can act on; without a document the spec's name says where."""
     first = min(error.errors(include_url=False), key=lambda found: (found["type"] != "unknown_key", len(found["loc"])))
     path = tuple(step for step in first["loc"] if (not isinstance(step, str)) or not step.startswith("function-"))
     if first["type"] == "unknown_key":
         path = (*path, first["ctx"]["at"])
-    line = document.line(path)
     key = ".".join(map(str, path)) or "(top)"
     message = first["msg"].removeprefix("Value error, ")
     given = (
@@ -167,4 +218,7 @@ def _explain(error: pydantic.ValidationError, document: Document) -> SpecError:
         if not isinstance(first["input"], dict | list) and first["type"] not in ("missing", "unknown_key")
         else ""
     )
+    if document is None:
+        return SpecError(f"{name}, {key}: {' '.join(message.split())}{given}", spec=name, key=key)
+    line = document.line(path)
     return SpecError(f"{document.name}, line {line}, {key}: {message}{given}", file=document.name, line=line, key=key)

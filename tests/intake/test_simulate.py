@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from partnerlab.errors import SourceError
+from partnerlab.errors import SourceError, SpecError
 from partnerlab.intake.contract import TABLES
 from partnerlab.intake.simulate import Dirt, Truth, simulate_program
 from partnerlab.intake.simulate.columns import ARROW_TYPES
@@ -150,7 +150,7 @@ def test_writing_over_something_is_refused(clean, tmp_path):
 
 
 def test_a_truth_whose_tiers_and_cuts_disagree_is_refused():
-    with pytest.raises(ValueError, match="tier_cuts must hold 2 falling lines"):
+    with pytest.raises(SpecError, match="tier_cuts must hold 2 falling lines"):
         Truth(tier_cuts=(0.1,))
 
 

@@ -109,7 +109,7 @@ def test_program_table_with_an_impossible_zone_is_refused():
 
 
 def test_only_quarantine_rules_can_be_waived():
-    with pytest.raises(ValueError, match="E1 cannot be waived"):
+    with pytest.raises(SpecError, match="E1 cannot be waived"):
         Program(waive={"E1": "we like duplicates"})
 
 

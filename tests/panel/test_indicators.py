@@ -104,7 +104,7 @@ def test_a_mistake_in_yaml_names_file_line_and_key():
 
 @pytest.mark.parametrize("name", ["win rate", "2nd", "rate_n"])
 def test_a_name_must_be_sayable_in_a_condition(name):
-    with pytest.raises(pydantic.ValidationError, match="cannot be named"):
+    with pytest.raises(SpecError, match="cannot be named"):
         Indicators(indicators={name: {"from": "deals"}})
 
 

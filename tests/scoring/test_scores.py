@@ -170,16 +170,16 @@ def test_a_parameter_without_a_value_is_refused():
     ],
 )
 def test_a_scorecard_that_cannot_be_meant_is_refused(spec, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(SpecError, match=says):
         Scorecard(scores={"s": spec}, goal="g" if "weights_by_goal" in spec else None)
 
 
 def test_a_goal_without_weights_is_refused():
     spec = {"weights_by_goal": {"brand": {"x": 1}}, "parts": [part("x", {"ratio": 1})]}
 
-    with pytest.raises(ValueError, match="set goal to one of brand"):
+    with pytest.raises(SpecError, match="set goal to one of brand"):
         Scorecard(scores={"s": spec})
-    with pytest.raises(ValueError, match="did you mean 'brand'"):
+    with pytest.raises(SpecError, match="did you mean 'brand'"):
         Scorecard(scores={"s": spec}, goal="brnd")
 
 

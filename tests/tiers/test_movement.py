@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from partnerlab.errors import SpecError
 from partnerlab.panel.panel import Panel
 from partnerlab.periods import Calendar
 from partnerlab.tiers import REASONS, Reason, TierScheme, assign_tiers
@@ -164,5 +165,5 @@ def test_a_sideways_move_can_have_its_own_confirmation():
     [({"max_step_down": 1}, "two tiers of this scheme are equally high"), ({"lock": {}}, "either"), ({"margin": 2}, "less than 1")],
 )
 def test_movement_that_cannot_be_meant_is_refused(movement, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(SpecError, match=says):
         TierScheme(scheme="demo", classify=QUADRANT, movement=movement)

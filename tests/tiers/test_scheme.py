@@ -136,7 +136,7 @@ def test_a_scheme_lists_what_it_needs_down_to_the_indicators():
 
 
 def test_recorded_tiers_take_no_movement_rules():
-    with pytest.raises(ValueError, match="taken as they are"):
+    with pytest.raises(SpecError, match="taken as they are"):
         TierScheme(scheme="demo", classify={"kind": "recorded"}, movement={"margin": 0.1})
 
 
@@ -150,9 +150,9 @@ def test_overrides_say_who_approved_and_end_after_they_begin():
         "until": "2025-01-01",
     }
 
-    with pytest.raises(ValueError, match="before it begins"):
+    with pytest.raises(SpecError, match="before it begins"):
         TierScheme(scheme="demo", params={"a": 1}, classify={"kind": "bands", "value": "x", "bands": [{"name": "A"}]}, overrides=[standard])
-    with pytest.raises(ValueError, match="approved_by"):
+    with pytest.raises(SpecError, match="approved_by"):
         TierScheme(
             scheme="demo",
             params={"a": 1},

@@ -309,7 +309,7 @@ class _Reader:
                 raise SpecError(f"{place}: {name!r} is no time column of this table{nearest(name, times)}")
             try:
                 Program(timezone=zone)
-            except pydantic.ValidationError as error:
+            except SpecError as error:
                 raise SpecError(f"{place}: {zone!r} is not an IANA time zone such as 'Europe/Berlin'") from error
 
     def _expressions(self, table: str, block: Block, columns: dict[str, tuple[str, ...]], place: _Place) -> dict[str, exp.Expr]:

@@ -71,7 +71,7 @@ class Indicator(Spec):
     Raises
     ------
     SpecError
-        From YAML, naming file, line and key; ``pydantic.ValidationError`` from Python.
+        Naming the key, and from YAML file and line.
 
     Examples
     --------
