@@ -103,9 +103,9 @@ def share_text(hits: float, trials: float) -> str:
 def measure(runs: int, jobs: int, partners: int) -> str:
     """Run all cases and write the table."""
     lines = [
-        "| mean leads | changed | times | quarters ago | movers, of them true | beyond noise: false | true movers found "
-        "| real: false | true movers found | tier wrong, said / was |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| mean leads | changed | times | quarters ago | movers, of them true | beyond noise: rate unchanged | tier unchanged | true found "
+        "| real: rate unchanged | tier unchanged | true found | tier wrong, said / was |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for mean, share, age, factors in CASES:
         for factor in factors:
@@ -122,10 +122,11 @@ def measure(runs: int, jobs: int, partners: int) -> str:
             for way in ("p", "real"):
                 if factor == 1:
                     any_call = (table[f"{way}_called"] > 0).sum()
-                    cells += [f"in {share_text(any_call, runs)} of quarters", ""]
+                    cells += [f"in {share_text(any_call, runs)} of quarters", "", ""]
                 else:
-                    wrong = total[f"{way}_called"] - total[f"{way}_right"]
-                    cells += [share_text(wrong, total[f"{way}_called"]), share_text(total[f"{way}_right"], total["movers_truly"])]
+                    called, right = total[f"{way}_called"], total[f"{way}_right"]
+                    wrong = (total[f"{way}_unchanged"], called - right)
+                    cells += [*(share_text(number, called) for number in wrong), share_text(right, total["movers_truly"])]
             cells.append(f"{table['said_misplaced'].mean():.1%} / {table['misplaced'].mean():.1%}")
             lines.append("| " + " | ".join(cells) + " |")
             print(lines[-1], flush=True)

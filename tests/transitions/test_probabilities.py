@@ -10,7 +10,7 @@ from partnerlab.panel.panel import Panel
 from partnerlab.tiers import TierHistory, TierScheme, assign_tiers
 from partnerlab.transitions import detect_movers, estimate_noise, estimate_real_moves, estimate_tier_probability
 from partnerlab.transitions.probabilities import last_whole
-from partnerlab.transitions.rates import true_values
+from partnerlab.transitions.rates import true_program, true_values
 from partnerlab.transitions.realness import real_set
 
 BANDS = {"kind": "bands", "value": "leads", "bands": [{"name": "Gold", "from": 4}, {"name": "Member"}]}
@@ -199,3 +199,35 @@ def test_the_last_whole_quarter_is_taken(counting_panel):
     panel = counting_panel(partners=5, quarters=4)
 
     assert last_whole(panel) == "2022Q4"
+
+
+def test_moves_through_a_gate_are_not_judged(counting_panel, quadrant):
+    gate = {**quadrant.classify.model_dump(by_alias=True, exclude_none=True), "gate": "leads > 0", "outside": "INACTIVE"}
+    history = assign_tiers(counting_panel(partners=80), TierScheme(scheme="gated", classify=gate))
+    table = estimate_real_moves(history, quarter="2024Q4", draws=20, seed=1).table
+    through = (table["from_tier"] == "INACTIVE") | (table["to_tier"] == "INACTIVE")
+
+    assert through.any()
+    assert (table["estimate"].isna() == through).all()
+    assert not table.loc[through, "real"].any()
+
+
+def test_orders_and_their_lines_stray_together():
+    rng = np.random.default_rng(0)
+    orders = rng.poisson(rng.gamma(2.0, 3.0, (80, 1)), (80, 6))
+    labels = [f"{2025 + q // 4}Q{q % 4 + 1}" for q in range(6)]
+    rows = {"partner": np.repeat([f"p{i:03d}" for i in range(80)], 6), "quarter": np.tile(labels, 80), "orders": orders.ravel()}
+    rows |= {"money": 100.0 * orders.ravel(), "money_n": orders.ravel()}
+    kinds = {"orders": {"from": "frame"}, "money": {"from": "frame", "statistic": "sum"}}
+    panel = Panel.from_frame(pd.DataFrame(rows), indicators=Indicators(indicators=kinds))
+    bands = {"kind": "bands", "value": "each", "bands": [{"name": "Gold", "from": 90}, {"name": "Member"}]}
+    scheme = TierScheme(scheme="ratio", scores={"each": {"divide": "money", "by": "orders"}}, classify=bands)
+    history = assign_tiers(panel, scheme)
+    program = true_program(panel, history, keep=1, within=None)
+    draws = [program.draw(np.random.default_rng(seed)).totals for seed in range(20)]
+    known = orders[:, -1] > 0
+    ratio = np.stack([draw["money"][known, 0] / draw["orders"][known, 0] for draw in draws])
+
+    assert program.together == (0, 0)
+    assert np.log(ratio).std(axis=0).max() < 0.3  # alone either would stray by more
+    assert np.median(ratio) == pytest.approx(100, rel=0.1)

@@ -38,6 +38,8 @@ class Levels(Protocol):
 class RateLevels:
     """Poisson counts; the prior of the rate is gamma. Sums: events, exposure.
 
+    ``coupled`` levels are drawn by the quantile function (slower), so that equal generators give draws that stray together.
+
     Examples
     --------
     >>> levels = RateLevels(np.array([2.0]), np.array([1.0]))
@@ -47,6 +49,7 @@ class RateLevels:
 
     shape: np.ndarray
     rate: np.ndarray
+    coupled: bool = False
 
     def evidence(self, sums: tuple[np.ndarray, ...]) -> np.ndarray:
         """Give the negative binomial log likelihood, up to the factorials."""
@@ -57,7 +60,9 @@ class RateLevels:
     def draw(self, sums: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
         """Draw rates from their gamma posterior."""
         events, time = sums
-        return rng.standard_gamma(self.shape + events) / (self.rate + time)
+        shape = self.shape + events
+        drawn = special.gammaincinv(shape, rng.random(len(events))) if self.coupled else rng.standard_gamma(shape)
+        return drawn / (self.rate + time)
 
 
 @dataclasses.dataclass(frozen=True)

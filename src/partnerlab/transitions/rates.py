@@ -10,6 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from partnerlab.errors import SampleError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Least spread of the logarithms of partners' levels.
 SMALLEST_SPREAD = 0.05
+#: Measures whose counts go together this much from period to period are drawn together: orders, and their lines.
+TOGETHER = 0.7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,10 +58,18 @@ class MeasureRates:
         """Largest probability of a change in a period among what is drawn."""
         return max(path.hazard for path in (self.rates, self.shares, self.values) if path is not None)
 
-    def draw(self, rng: np.random.Generator, exposure: np.ndarray, *, keep: int) -> tuple[np.ndarray, ...]:
-        """Draw expected counts, shares and values of the last ``keep`` periods, each ``(n, keep)``, NaN where there is none."""
+    def coupled(self) -> MeasureRates:
+        """Give the same with rates whose draws stray together with others of the same luck."""
+        levels = dataclasses.replace(self.rates.levels, coupled=True)
+        return dataclasses.replace(self, rates=dataclasses.replace(self.rates, levels=levels))
+
+    def draw(self, rng: np.random.Generator, exposure: np.ndarray, *, keep: int, luck: int) -> tuple[np.ndarray, ...]:
+        """Draw expected counts, shares and values of the last ``keep`` periods, each ``(n, keep)``, NaN where there is none.
+
+        Counts are drawn with the luck given: measures of equal luck stray together.
+        """
         nothing = np.full((len(exposure), keep), np.nan)
-        counts = nothing if self.rates is None else self.rates.draw(rng, keep=keep) * exposure[:, -keep:]
+        counts = nothing if self.rates is None else self.rates.draw(np.random.default_rng(luck), keep=keep) * exposure[:, -keep:]
         shares = nothing if self.shares is None else self.shares.draw(rng, keep=keep)
         values = nothing if self.values is None else np.exp(self.values.draw(rng, keep=keep))
         return counts, shares, values
@@ -105,6 +116,7 @@ def fit_rates(panel: Panel, scheme: TierScheme, *, within: str | None) -> tuple[
     for noise in fit_noise(panel, noisy_indicators(panel, scheme), within=within):
         if noise.kind == "held":
             continue
+        noise = dataclasses.replace(noise, exposure=whole_first(noise.exposure, panel.attributes))  # noqa: PLW2901
         if noise.kind == "share":
             yes, rows = (np.where(noise.exposure > 0, array, 0).astype(float) for array in (noise.totals, noise.counts))
             found.append(MeasureRates(noise=noise, shares=fit_paths(ShareLevels(*noise.shares), (yes, rows))))
@@ -114,6 +126,21 @@ def fit_rates(panel: Panel, scheme: TierScheme, *, within: str | None) -> tuple[
     if not found:
         raise SampleError(f"scheme {scheme.name_version} reads nothing that is counted; its tiers have no uncertainty of counting")
     return tuple(found)
+
+
+def whole_first(exposure: np.ndarray, attributes: pd.DataFrame) -> np.ndarray:
+    """Count the first period of those who joined with their first event as a whole one: that event chose its beginning.
+
+    Examples
+    --------
+    >>> whole_first(np.array([[0.0, 0.1, 1.0], [0.0, 0.1, 1.0]]), pd.DataFrame({"joined_source": ["first_seen", "stated"]})).tolist()
+    [[0.0, 1.0, 1.0], [0.0, 0.1, 1.0]]
+    """
+    if "joined_source" not in attributes:
+        return exposure
+    seen = (attributes["joined_source"].astype("str") == "first_seen").to_numpy()
+    first = (exposure > 0) & (np.cumsum(exposure > 0, axis=1) == 1)
+    return np.where(first & seen[:, None], 1.0, exposure)
 
 
 def true_values(indicator: Indicator, counts: np.ndarray, shares: np.ndarray, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -143,6 +170,34 @@ def true_values(indicator: Indicator, counts: np.ndarray, shares: np.ndarray, va
     return found / 100.0 if indicator.money else found
 
 
+def count_correlation(first: IndicatorNoise, second: IndicatorNoise) -> float:
+    """Correlation of two measures' counts, each about its partner's mean.
+
+    One event may bring rows to both, such as an order and its lines: what is luck in one is luck in the other.
+    """
+    both = (first.exposure > 0) & (second.exposure > 0)
+    size = np.maximum(both.sum(axis=1, keepdims=True), 1)
+    apart = []
+    for noise in (first, second):
+        counts = np.where(both, noise.counts, 0).astype(float)
+        mean = counts.sum(axis=1, keepdims=True) / size
+        apart.append(np.where(both, counts - mean, 0.0) / np.sqrt(mean + 1e-9))
+    whole = np.sqrt((apart[0] ** 2).sum() * (apart[1] ** 2).sum())
+    return float((apart[0] * apart[1]).sum() / whole) if whole > 0 else 0.0
+
+
+def drawn_together(measures: tuple[MeasureRates, ...]) -> list[int]:
+    """Group the measures whose counts go together: for each the place of the first of its group."""
+    groups = list(range(len(measures)))
+    for later, measure in enumerate(measures):
+        for earlier in range(later):
+            pair = measures[earlier], measure
+            if all(one.rates is not None for one in pair) and count_correlation(pair[0].noise, pair[1].noise) > TOGETHER:
+                groups[later] = groups[earlier]
+                break
+    return groups
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrueProgram:
     """The last periods of a panel, whose rules are read on levels in place of counts.
@@ -157,6 +212,8 @@ class TrueProgram:
         Partners who fail the gate of a quadrant: whether they are rated is taken as seen.
     measures : tuple of MeasureRates
         What is drawn.
+    together : tuple of int
+        Group of each measure: those of one group are drawn with the same luck.
     exposure : ndarray, shape (n, c)
         Membership time, run-in first.
     """
@@ -166,15 +223,17 @@ class TrueProgram:
     seen: dict[str, np.ndarray] = dataclasses.field(repr=False)
     outside: np.ndarray = dataclasses.field(repr=False)
     measures: tuple[MeasureRates, ...]
+    together: tuple[int, ...]
     exposure: np.ndarray = dataclasses.field(repr=False)
 
     def draw(self, rng: np.random.Generator) -> Panel:
         """Draw the panel that rules would read without chance."""
         keep, totals = self.panel.shape[1], dict(self.seen)
-        for measure in self.measures:
+        lucks = rng.integers(2**63, size=len(self.measures))
+        for measure, group in zip(self.measures, self.together, strict=True):
             windows = [self.original.indicators[name].window for name in measure.noise.names]
             reach = min(keep + max(windows) - 1, measure.noise.counts.shape[1])
-            counts, shares, values = measure.draw(rng, self.exposure, keep=reach)
+            counts, shares, values = measure.draw(rng, self.exposure, keep=reach, luck=int(lucks[group]))
             rows = measure.noise.counts[:, -reach:].astype(float)
             for name in measure.noise.names:
                 drawn = true_values(self.original.indicators[name], counts, shares, values, rows)[:, -keep:]
@@ -208,13 +267,17 @@ def true_program(panel: Panel, history: TierHistory, *, keep: int, within: str |
     if isinstance(rule, Quadrant) and rule.outside:
         outside = history.raw[:, -keep:] == history.tiers.index(rule.outside)
     early = [] if panel.run_in is None else [panel.run_in.exposure.astype(float)]
+    measures = fit_rates(panel, scheme, within=within)
+    groups = drawn_together(measures)
+    measures = tuple(one.coupled() if groups.count(group) > 1 else one for one, group in zip(measures, groups, strict=True))
     return TrueProgram(
         panel=small,
         original=panel,
         seen=seen,
         outside=outside,
-        measures=fit_rates(panel, scheme, within=within),
-        exposure=np.hstack([*early, panel.exposure.astype(float)]),
+        measures=measures,
+        together=tuple(groups),
+        exposure=whole_first(np.hstack([*early, panel.exposure.astype(float)]), panel.attributes),
     )
 
 

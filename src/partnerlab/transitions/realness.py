@@ -26,9 +26,10 @@ class RealMoves(Result):
     """Partners that changed tier in a quarter, each with the probability that its true tier changed.
 
     The table has keys ``[partner, from_tier, to_tier, direction]``; ``estimate`` is the probability that the true
-    tier changed in that direction within the last ``back`` quarters (its interval that of the draws), ``n`` the
-    draws; then ``belongs`` (probability that the new tier is the true one), ``chance`` (of `detect_movers`, where
-    it was given: how probable such a move is if nothing changed) and ``real``.
+    tier changed in that direction within the last ``back`` quarters (its interval that of the draws; NaN for moves
+    through the gate of a quadrant, which is taken as seen), ``n`` the draws; then ``belongs`` (probability that the
+    new tier is the true one), ``chance`` (of `detect_movers`, where it was given: how probable such a move is if
+    nothing changed) and ``real``.
 
     Parameters
     ----------
@@ -55,9 +56,9 @@ def real_set(probability: np.ndarray, *, level: float) -> np.ndarray:
     >>> real_set(np.array([0.99, 0.5, 0.93, 0.96]), level=0.95)
     array([ True, False,  True,  True])
     """
-    order = np.argsort(-probability, kind="stable")
+    order = np.argsort(-probability, kind="stable")[: int((~np.isnan(probability)).sum())]
     false = np.cumsum(1.0 - probability[order]) / np.arange(1, len(order) + 1)
-    picked = np.zeros(len(order), dtype=bool)
+    picked = np.zeros(len(probability), dtype=bool)
     picked[order[false <= 1.0 - level]] = True
     return picked
 
@@ -137,8 +138,10 @@ def estimate_real_moves(
     codes = true_tiers(program, scheme, draws=draws, seed=seed)[:, who, -(span + 1) :]
     direction = direction_names(origin, target, history.rank)
     probability = _same_direction(codes, history.rank, direction).mean(axis=0)
+    gate = _through_gate(history, origin, target)
+    probability[gate] = np.nan
     belongs = (codes[:, :, -1] == target).mean(axis=0)
-    low, high = wilson_interval(probability, np.full(len(who), draws), level=level)
+    low, high = wilson_interval(probability, np.full(len(who), float(draws)), level=level)
     names = np.array(history.tiers, dtype=object)
     table = pd.DataFrame(
         {
@@ -153,7 +156,7 @@ def estimate_real_moves(
     return RealMoves(
         estimand=f"Probability that a partner who moved in {chosen} truly changed tier, in that direction, within {span} quarters",
         table=table,
-        checks=(*rate_checks(program, history), _said(table, level)),
+        checks=(*rate_checks(program, history), _said(table, level), *_gate_check(gate)),
         level=level,
         quarter=chosen,
         back=span,
@@ -183,6 +186,20 @@ def _same_direction(codes: np.ndarray, rank: tuple[int | None, ...], direction: 
     return (start != now) & (drawn == direction)
 
 
+def _through_gate(history: TierHistory, origin: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Mark moves into or out of the tier of those who fail the gate of a quadrant, bool ``(m,)``."""
+    outside = getattr(history.scheme.classify, "outside", None)
+    code = history.tiers.index(outside) if outside else -1
+    return (origin == code) | (target == code)
+
+
+def _gate_check(gate: np.ndarray) -> tuple[Check, ...]:
+    if not gate.any():
+        return ()
+    said = f"{int(gate.sum())} moves go through the gate, which is taken as seen: whether they are real is not told here."
+    return (Check("Moves through the gate", None, said),)
+
+
 def _chances(movers: Movers | None, partners: np.ndarray) -> np.ndarray:
     """Chance by noise alone of each mover, NaN where it is not known."""
     if movers is None:
@@ -196,5 +213,5 @@ def _said(table: pd.DataFrame, level: float) -> Check:
         "False moves are limited",
         None,
         f"{real} of {len(table)} moves are called real; at most {1 - level:.0%} of these are expected not to be. "
-        f"Of all moves, {table['estimate'].sum():.0f} are expected to be real.",
+        f"Of {int(table['estimate'].notna().sum())} moves that can be judged, {table['estimate'].sum():.0f} are expected to be real.",
     )
