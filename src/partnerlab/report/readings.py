@@ -117,7 +117,8 @@ def _forecast(result: TierForecast) -> tuple[str, ...]:
 
 @read_result.register(ForecastComparison)
 def _comparison(result: ForecastComparison) -> tuple[str, ...]:
-    judged = result.table.dropna(subset=["actual"]) if "actual" in result.table else result.table
+    judged = result.table[~result.table["tier"].isin(("lapsed", "unknown"))]
+    judged = judged.dropna(subset=["actual"]) if "actual" in judged else judged
     inside = int(judged["inside"].sum())
     first = f"Of {plural(len(judged), 'printed interval')}, {say_count(inside)} held what happened."
     if "persistence_error" not in judged:

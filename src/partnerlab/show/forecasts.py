@@ -13,6 +13,9 @@ from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.transitions import ForecastComparison, TierForecast
 
+#: States that are forecast beside the tiers, and not drawn with them.
+OUTSIDE = ("lapsed", "unknown")
+
 
 @plot.register(TierForecast)
 def _forecast(result: TierForecast, *, last: pd.DataFrame | None = None, now: pd.DataFrame | None = None, period: str = "") -> Picture:
@@ -48,7 +51,7 @@ def plot_forecast(
         raise SampleError("the forecast holds no number; nothing to draw")
     quarter = str(coming["quarter"].iloc[-1])
     # partners that have gone pile up and are in no tier
-    coming = coming[(coming["quarter"].astype(str) == quarter) & (coming["tier"] != "lapsed")]
+    coming = coming[(coming["quarter"].astype(str) == quarter) & ~coming["tier"].isin(OUTSIDE)]
     actual, today = _actual(now)
     earlier = last[last["quarter"].astype(str) == today] if last is not None and today else pd.DataFrame(columns=coming.columns)
     rows = [_row(tier, coming, earlier, actual) for tier in dict.fromkeys(coming["tier"])]
@@ -93,7 +96,7 @@ def plot_comparison(table: pd.DataFrame, *, level: float, brier: tuple[float, fl
     brier : tuple of float
         Scores of the forecast and of "as last quarter"; lower is better.
     """
-    known = table[(table["tier"] != "lapsed") & table["actual"].notna() & table["estimate"].notna()].reset_index(drop=True)
+    known = table[~table["tier"].isin(OUTSIDE) & table["actual"].notna() & table["estimate"].notna()].reset_index(drop=True)
     if known.empty:
         raise SampleError("no tier has both a forecast and an outcome; nothing to draw")
     quarter, line, top = str(known["quarter"].iloc[-1]), 34.0, 20.0
