@@ -3,12 +3,13 @@
 from datetime import UTC, date, datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from partnerlab.errors import ParameterError, SpecError
-from partnerlab.periods import Calendar
+from partnerlab.periods import Calendar, read_dates
 
 CALENDARS = st.builds(
     Calendar,
@@ -73,3 +74,26 @@ def test_a_range_runs_forward():
     assert Calendar().labels(Calendar().range("2025Q4", "2026Q2")) == ["2025Q4", "2026Q1", "2026Q2"]
     with pytest.raises(ParameterError, match="swap them"):
         Calendar().range("2026Q2", "2025Q4")
+
+
+def test_empty_cells_of_every_kind_are_no_date():
+    read = read_dates(pd.Series([None, float("nan"), pd.NaT, "", "2026-01-02"], dtype=object), name="x")
+
+    assert read.isna().tolist() == [True, True, True, True, False]
+
+
+def test_instants_come_in_utc_and_days_as_the_wall_had_them():
+    written = pd.Series(["2026-01-01T00:30+02:00", pd.Timestamp("2026-01-01 00:30", tz="Europe/Berlin")], dtype=object)
+
+    assert read_dates(written, name="x").dt.strftime("%Y-%m-%d %H").tolist() == ["2025-12-31 22", "2025-12-31 23"]
+    assert read_dates(written, name="x", wall=True).dt.strftime("%Y-%m-%d").tolist() == ["2026-01-01"] * 2
+
+
+@pytest.mark.parametrize("kind", ["object", "str", "category", "datetime64[s]", "datetime64[ns, UTC]", "date32[day][pyarrow]"])
+def test_a_day_is_the_same_in_every_column_type(kind):
+    days = pd.Series([date(2026, 1, 2), None]) if "date32" in kind else pd.Series(["2026-01-02", None])
+    days = pd.to_datetime(days).dt.tz_localize("UTC") if "UTC" in kind else days.astype(kind)
+    read = read_dates(days, name="x")
+
+    assert read[0] == pd.Timestamp("2026-01-02")
+    assert pd.isna(read[1])

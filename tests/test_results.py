@@ -1,6 +1,7 @@
 """A result is a sentence, a tidy table and its checks, and nothing else."""
 
 import dataclasses
+import pickle
 
 import pandas as pd
 import pytest
@@ -42,3 +43,17 @@ def test_the_summary_says_estimand_grade_and_checks():
 
 def test_the_html_has_a_caption():
     assert "<caption>Share in A &amp; B</caption>" in Result(estimand="Share in A & B", table=TABLE)._repr_html_()
+
+
+def test_a_result_keeps_its_table_whatever_is_done_to_it_outside():
+    given = pd.DataFrame([{"tier": "A", "estimate": 0.5, "std_error": 0.1, "conf_low": 0.3, "conf_high": 0.7, "n": 25}])
+    result = Result(estimand="Share", table=given)
+    given.loc[0, "estimate"] = 9.0
+    handed_out = result.table
+    handed_out.iloc[0, 1] = 99.0
+    handed_out["more"] = 1
+
+    assert result.table["estimate"].tolist() == [0.5]
+    assert list(result.table) == list(result.tidy())
+    assert dataclasses.replace(result, level=0.9).table.equals(result.table)
+    assert pickle.loads(pickle.dumps(result)).table.equals(result.table)  # noqa: S301 - its own

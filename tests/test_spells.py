@@ -247,3 +247,11 @@ def test_the_callers_table_is_left_alone():
     Spells.from_frame(table)
 
     pd.testing.assert_frame_equal(table, before)
+
+
+def test_a_day_of_joining_that_is_no_date_is_refused():
+    rows = pd.DataFrame({"partner": ["a", "a"], "quarter": ["2026Q1", "2026Q2"], "tier": "Gold"})
+    history = TierHistory.from_frame(rows, attributes=pd.DataFrame({"partner": ["a"], "joined_at": ["05/11/2025"]}))
+
+    with pytest.raises(ParameterError, match=r"attributes\.joined_at: 1 of 1 rows hold no date, such as '05/11/2025'"):
+        build_spells(history)

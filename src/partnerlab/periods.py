@@ -12,17 +12,19 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
+import pandas as pd
 
-from partnerlab.errors import ParameterError, SpecError
+from partnerlab.errors import ParameterError, PartnerlabError, SpecError
 
 Cadence = Literal["quarter", "month"]
 
 _QUARTER = re.compile(r"(?P<fiscal>FY)?(?P<year>\d{4})Q(?P<quarter>[1-4])")
 _MONTH = re.compile(r"(?P<year>\d{4})-(?P<month>0[1-9]|1[0-2])")
+_ISO = re.compile(r"(?P<wall>\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)?)(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,3 +154,79 @@ class Calendar:
         if stop < start:
             raise ParameterError(f"last period {last} is before first period {first}; swap them")
         return np.arange(start, stop + 1)
+
+
+def read_dates(
+    column: pd.Series, *, name: str, wall: bool = False, refusal: type[PartnerlabError] = ParameterError, **facts: Any
+) -> pd.Series:
+    """Read a column of dates, strictly: the only way in for dates that did not come through a source.
+
+    Dates, datetimes and timestamps pass, and text of ISO 8601 such as ``2025-11-02`` or ``2025-11-02T09:30:00+01:00``.
+    Anything else is refused, ``02/11/2025`` too: it may be the second of November or the eleventh of February.
+
+    Parameters
+    ----------
+    column : Series, shape (n,)
+        Empty cells (None, NaN, NaT, empty text) mean no date.
+    name : str
+        What a message calls the column, such as ``frame.valid_from``.
+    wall : bool
+        Keep what the clock on the wall said and forget its zone, as days need; otherwise instants in UTC.
+    refusal : type
+        Error to raise.
+    **facts
+        Kept with the error.
+
+    Returns
+    -------
+    Series of datetime64[us], shape (n,), without zone
+
+    Raises
+    ------
+    ParameterError
+        Or what ``refusal`` says: column, how many rows, an example and its row, what to write.
+
+    Examples
+    --------
+    >>> read_dates(pd.Series(["2025-11-02", None]), name="frame.valid_from").dt.day.tolist()
+    [2.0, nan]
+    >>> read_dates(pd.Series(["2025-11-02", "02/11/2025"]), name="frame.valid_from")
+    Traceback (most recent call last):
+    partnerlab.errors.ParameterError: frame.valid_from: 1 of 2 rows hold no date, such as '02/11/2025' in row 2; write ...
+    """
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return (column.dt.tz_localize(None) if wall else column.dt.tz_convert("UTC").dt.tz_localize(None)).astype("datetime64[us]")
+    if pd.api.types.is_datetime64_dtype(column.dtype):
+        return column.astype("datetime64[us]")
+    codes, kinds = pd.factorize(column.astype(object))  # a column holds few dates, many times over
+    found = [_read_date(given, wall=wall) for given in kinds]
+    strange = np.array([given is None for given in found], dtype=bool)
+    wrong = np.flatnonzero((codes >= 0) & strange[codes]) if len(found) else np.zeros(0, dtype=np.int64)
+    if len(wrong):
+        raise refusal(
+            f"{name}: {len(wrong)} of {len(column)} rows hold no date, such as {kinds[codes[wrong[0]]]!r} in row {wrong[0] + 1}; "
+            "write dates like 2025-11-02 (year, month, day), or give dates or timestamps",
+            column=name, rows=len(wrong), **facts,
+        )  # fmt: skip
+    moments = np.array([*found, np.datetime64("NaT")], dtype="datetime64[us]")
+    return pd.Series(moments[codes], index=column.index, name=column.name)
+
+
+def _read_date(given: Any, *, wall: bool) -> np.datetime64 | None:
+    """One date as a naive moment; None if it is none."""
+    if isinstance(given, str):
+        text = given.strip()
+        match = _ISO.fullmatch(text)
+        if match is None:
+            return None if text else np.datetime64("NaT")
+        try:
+            given = datetime.fromisoformat(match["wall"] if wall else text)
+        except ValueError:  # the 31st of February
+            return None
+    if isinstance(given, np.datetime64):
+        return given.astype("datetime64[us]")
+    if isinstance(given, datetime):  # pandas' Timestamp is one
+        if given.tzinfo is not None:
+            given = (given if wall else given.astimezone(UTC)).replace(tzinfo=None)
+        return np.datetime64(given, "us") if not isinstance(given, pd.Timestamp) else given.to_datetime64().astype("datetime64[us]")
+    return np.datetime64(given, "us") if isinstance(given, date) else None

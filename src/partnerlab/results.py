@@ -7,9 +7,24 @@ import enum
 import html
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
 TIDY = ("estimate", "std_error", "conf_low", "conf_high", "n")
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Give an array that cannot be written to, without a copy.
+
+    Examples
+    --------
+    >>> read_only(np.zeros(2))[0] = 1.0
+    Traceback (most recent call last):
+    ValueError: assignment destination is read-only
+    """
+    seen = np.asarray(array).view()
+    seen.flags.writeable = False
+    return seen
 
 
 class Evidence(enum.StrEnum):
@@ -50,7 +65,8 @@ class Result:
         The quantity in a sentence.
     table : DataFrame
         Key columns first, then always ``estimate, std_error, conf_low, conf_high, n``;
-        further columns after those. NaN where there is not enough data.
+        further columns after those. NaN where there is not enough data. The result keeps its own:
+        what is written to a table that it handed out does not change it.
     checks : tuple of Check
         What was looked at.
     evidence : Evidence
@@ -99,3 +115,17 @@ class Result:
         caption = html.escape(self.estimand)
         body = self.table.head(40).to_html(index=False, border=0, na_rep="not enough data", float_format="{:.3f}".format)
         return body.replace("<thead>", f"<caption>{caption}</caption><thead>", 1)
+
+
+class _OwnTable:
+    """The table of a result: each time it is asked for another copy, which costs nothing until somebody writes to it."""
+
+    def __get__(self, result: Result, kind: type[Result]) -> pd.DataFrame:
+        return result.__dict__["table"].copy(deep=False)
+
+    def __set__(self, result: Result, table: pd.DataFrame) -> None:
+        result.__dict__["table"] = table.copy(deep=False)
+
+
+# set after the dataclass is made, which would take it for the field's default
+Result.table = _OwnTable()  # type: ignore[assignment]

@@ -238,3 +238,15 @@ def test_nobody_is_a_panel_too():
 
     assert empty.shape == (0, 4)
     assert empty.values("leads").shape == (0, 4)
+
+
+@pytest.mark.parametrize("column", ["joined_at", "left_at"])
+@pytest.mark.parametrize("day", ["05/11/2026", "soon"])
+def test_a_date_that_could_be_read_two_ways_is_refused(column, day):
+    about = pd.DataFrame({"partner": ["a"], "joined_at": ["2026-01-01"], "left_at": [None]}).astype(object)
+    about[column] = day
+
+    with pytest.raises(
+        ParameterError, match=rf"attributes\.{column}: 1 of 1 rows hold no date, such as '{day}' in row 1; write dates like"
+    ):
+        Panel.from_frame(pd.DataFrame({"partner": ["a"], "quarter": "2026Q1", "leads": [1]}), attributes=about)

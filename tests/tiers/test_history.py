@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -200,3 +202,60 @@ def test_an_upheld_appeal_is_published_with_its_own_reason():
         ["Silver", "Silver", "as the rule says"],
         ["Gold", "Silver", "appeal upheld"],
     ]
+
+
+def test_overrides_of_partners_who_are_not_there_are_said():
+    panel = Panel.from_frame(pd.DataFrame({"partner": "p", "quarter": ["2026Q1", "2026Q2"], "points": [5.0, 5.0]}))
+    given = pd.DataFrame([override(), override(partner_id="zz")])
+    history = assign_tiers(panel, TierScheme(scheme="demo", classify=BANDS), overrides=given)
+
+    assert history.notes == ("Overrides: 1 of 2 rows are of partners who are not in this panel, such as 'zz', and change nothing",)
+    assert "such as &#x27;zz&#x27;" in history._repr_html_()
+    assert assign_tiers(panel, TierScheme(scheme="demo", classify=BANDS), overrides=given.head(1)).notes == ()
+
+
+@pytest.mark.parametrize("day", ["02/11/2025", "soon", "2025-02-31", 20251102])
+def test_dates_that_could_be_read_two_ways_are_refused(day):
+    with pytest.raises(
+        ParameterError, match=r"frame\.valid_from: 1 of 2 rows hold no date, such as .* in row 2; write dates like 2025-11-02"
+    ):
+        intervals(("a", "Gold", "2025-01-01", None), ("b", "Gold", day, None))
+
+
+def test_dates_timestamps_and_iso_text_may_stand_in_one_column():
+    begins = [dt.date(2026, 1, 10), pd.Timestamp("2026-01-10T00:00Z"), "2026-01-10T02:00:00+02:00"]
+    history = intervals(*[(partner, "Gold", day, None) for partner, day in zip("abc", begins, strict=True)])
+
+    assert history.names().tolist() == [["Gold"]] * 3
+
+
+@pytest.mark.parametrize("column", ["valid_from", "valid_to"])
+def test_overrides_with_dates_that_could_be_read_two_ways_are_refused(column):
+    with pytest.raises(ContractError, match=rf"overrides\.{column}: 1 of 1 rows hold no date, such as '01/02/2026' in row 1"):
+        published(override(**{column: "01/02/2026"}))
+
+
+def test_an_appeal_decided_on_no_date_is_refused():
+    appeal = {"partner_id": "p", "quarter": None, "decided_at": "1.8.2026", "decision": "upheld", "granted_tier": "Gold", "valid_to": None}
+
+    with pytest.raises(ContractError, match=r"overrides\.decided_at: 1 of 1 rows hold no date"):
+        published(appeal)
+
+
+@pytest.mark.parametrize("name", ["partners", "raw", "eligible", "held", "published", "reasons", "partial"])
+def test_the_arrays_of_a_history_cannot_be_written_to(name):
+    history = snapshots(("a", "2026Q1", "Gold"))
+
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(history, name)[:] = 0
+
+
+@pytest.mark.parametrize(("panel", "scheme", "says"), [
+    ("x", None, "takes a Panel, not a str; make one with build_panel"),
+    (None, "quadrant", r"takes a TierScheme, not a str; load one: TierScheme\.load\('quadrant'\)"),
+])  # fmt: skip
+def test_the_name_of_a_scheme_is_not_a_scheme(panel, scheme, says):
+    whole = Panel.from_frame(pd.DataFrame({"partner": ["p"], "quarter": "2026Q1", "points": [5.0]}))
+
+    with pytest.raises(ParameterError, match=says):
+        assign_tiers(panel or whole, scheme or TierScheme(scheme="demo", classify=BANDS))

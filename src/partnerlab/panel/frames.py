@@ -13,7 +13,7 @@ from partnerlab.panel.indicators import FRAME, Indicator, Indicators
 from partnerlab.panel.membership import membership
 from partnerlab.panel.parts import Membership
 from partnerlab.panel.windows import carry_forward, indicator_values
-from partnerlab.periods import Calendar
+from partnerlab.periods import Calendar, read_dates
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel
@@ -149,7 +149,7 @@ def _attributes(
             raise ParameterError(f"attributes: {twice} partners stand on several rows; give one row for each", rows=twice)
         if len(indexed) == len(partners) and given.index.equals(pd.RangeIndex(len(given))) and key not in given.columns:
             raise ParameterError(f"attributes need a column {key!r}, or the partners as index")
-        about = indexed.reindex(about.index)
+        about = _dated(indexed, "attributes").reindex(about.index)
     for name in texts:
         if name in about.columns:
             continue
@@ -159,7 +159,13 @@ def _attributes(
         if changing:
             raise ParameterError(f"frame.{name} changes within {changing} partners; an attribute must stay, an indicator must be a number")
         about[name] = values.first().reindex(range(len(partners))).to_numpy()
-    return about.reset_index(drop=True)
+    return _dated(about, "frame").reset_index(drop=True)
+
+
+def _dated(about: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Attributes with the days of joining and leaving read as dates."""
+    days = {name: read_dates(about[name], name=f"{table}.{name}", wall=True) for name in ("joined_at", "left_at") if name in about}
+    return about.assign(**days) if days else about
 
 
 def _states(
@@ -188,7 +194,7 @@ def _states(
 def _days(about: pd.DataFrame, name: str) -> np.ndarray:
     if name not in about:
         return np.full(len(about), np.datetime64("NaT"), dtype="datetime64[D]")
-    return pd.to_datetime(about[name]).to_numpy().astype("datetime64[D]")
+    return about[name].to_numpy().astype("datetime64[D]")
 
 
 def _cells(frame: pd.DataFrame, indicator: Indicator, at: tuple[np.ndarray, np.ndarray], seen: np.ndarray) -> dict[str, np.ndarray]:

@@ -363,6 +363,7 @@ def _caveats(history: TierHistory, panel: Panel, quarter: str, *, movers: Any, n
     if not records_leaving(panel):
         said.append("These data record no partner leaving: no lapse rate and no survival curve can be given.")
     said += _absent(history, panel)
+    said += [f"{note}." for note in history.notes]
     said.append("Figures are descriptive (evidence grade D): they say what happened, not why.")
     return said
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
+from partnerlab.periods import read_dates
 from partnerlab.results import Check
 from partnerlab.spells.table import CENSORED, COLUMNS, Spells
 from partnerlab.tiers.history import Outside, TierHistory
@@ -186,8 +187,8 @@ def _joined_periods(history: TierHistory) -> np.ndarray:
     joined = np.full(history.shape[0], _NO_DATE)
     if "joined_at" not in history.attributes:
         return joined
-    dates = pd.to_datetime(history.attributes["joined_at"])
-    day = dates.dt.tz_localize(None).to_numpy(dtype="datetime64[D]")
+    dates = read_dates(history.attributes["joined_at"], name="attributes.joined_at", wall=True)
+    day = dates.to_numpy().astype("datetime64[D]")
     have = ~np.isnat(day)
     if have.any():
         calendar = history.calendar

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, SpecError
+from partnerlab.errors import MissingTableError, ParameterError, SpecError
+from partnerlab.panel.panel import Panel
 from partnerlab.panel.parts import Membership
 from partnerlab.scoring.scores import PanelFacts, Scores, scores_from
 from partnerlab.tiers.classify import Quadrant, Recorded
 from partnerlab.tiers.cuts import Cuts
 from partnerlab.tiers.history import Outside, Reason, TierHistory
 from partnerlab.tiers.movement import Rules, best_within, heights, hold_tiers, review_periods
-from partnerlab.tiers.overrides import apply_overrides, upheld_appeals
+from partnerlab.tiers.overrides import apply_overrides, note_strangers, upheld_appeals
 from partnerlab.tiers.parameters import resolve_params
 from partnerlab.tiers.raw import LINES, Judged, judge_ladder, judge_quadrant
 from partnerlab.tiers.scheme import TierScheme
-
-if TYPE_CHECKING:
-    from partnerlab.panel.panel import Panel
 
 
 def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overrides: pd.DataFrame | None = None) -> TierHistory:
@@ -41,7 +40,8 @@ def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overri
         Where overrides and upheld appeals of the program are kept.
     overrides : DataFrame, optional
         The same by hand: ``partner_id, tier, valid_from, valid_to, approver, reason``
-        and, if some are appeals, ``kind``. They end by themselves.
+        and, if some are appeals, ``kind``. They end by themselves. Rows of partners who are not
+        in the panel change nothing; ``notes`` of the history says how many.
 
     Returns
     -------
@@ -52,6 +52,8 @@ def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overri
     ------
     MissingTableError
         If the panel lacks an indicator, attribute or recorded tiers that the scheme asks for.
+    ParameterError
+        If the panel or scheme is something else, such as the name of one.
 
     Examples
     --------
@@ -62,6 +64,10 @@ def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overri
     >>> assign_tiers(panel, TierScheme(scheme="demo", classify=bands)).to_frame()["tier"].tolist()
     ['Member', 'Gold']
     """
+    if not isinstance(panel, Panel):
+        raise ParameterError(f"assign_tiers takes a Panel, not a {type(panel).__name__}; make one with build_panel or Panel.from_frame")
+    if not isinstance(scheme, TierScheme):
+        raise ParameterError(f"assign_tiers takes a TierScheme, not a {type(scheme).__name__}; load one: TierScheme.load({_meant(scheme)})")
     if scheme.cadence != panel.calendar.cadence:
         raise SpecError(
             f"{scheme.name_version} works by {scheme.cadence}, the panel by {panel.calendar.cadence}; build the panel by {scheme.cadence}"
@@ -69,6 +75,10 @@ def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overri
     recorded = isinstance(scheme.classify, Recorded)
     history = _take_recorded(panel, scheme, scheme.classify) if recorded else _classify(panel, scheme)
     return _publish(history, ledger, overrides)
+
+
+def _meant(scheme: Any) -> str:
+    return repr(str(scheme)) if isinstance(scheme, str | Path) else "'quadrant'"
 
 
 def _classify(panel: Panel, scheme: TierScheme) -> TierHistory:
@@ -256,5 +266,8 @@ def _publish(history: TierHistory, ledger: Any, overrides: pd.DataFrame | None) 
         if len(frame):
             given = upheld_appeals(frame, calendar=history.calendar) if "tier" not in frame else frame
             published, reasons = apply_overrides(history, given)
-            history = dataclasses.replace(history, published=published, reasons=reasons)
+            said = note_strangers(history, given)
+            history = dataclasses.replace(
+                history, published=published, reasons=reasons, notes=(*history.notes, said) if said else history.notes
+            )
     return history

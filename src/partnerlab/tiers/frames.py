@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
-from partnerlab.periods import Calendar
+from partnerlab.periods import Calendar, read_dates
 from partnerlab.tiers.history import Outside
 
 
@@ -77,7 +77,7 @@ def _from_intervals(
     frame: pd.DataFrame, codes: np.ndarray, rows: np.ndarray, count: int, calendar: Calendar, ordered: bool
 ) -> tuple[np.ndarray, int]:
     """Tier in force at the end of each period."""
-    begins, stops = (pd.to_datetime(frame[column], utc=True).dt.tz_localize(None) for column in ("valid_from", "valid_to"))
+    begins, stops = (read_dates(frame[column], name=f"frame.{column}") for column in ("valid_from", "valid_to"))
     if begins.isna().any():
         raise ParameterError(f"frame.valid_from: {int(begins.isna().sum())} rows are empty; every interval needs a beginning")
     backwards = int((stops <= begins).sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, nearest
 from partnerlab.periods import Calendar
+from partnerlab.results import read_only
 
 if TYPE_CHECKING:
     from partnerlab.scoring import Scores
@@ -144,6 +146,10 @@ class TierHistory:
         The rules that were applied.
     program : str
         Name of the program.
+    notes : tuple of str
+        What a reader must know, such as overrides of partners who are not here.
+
+    The arrays are not to be written to; `numpy.copy` gives one that is.
     """
 
     partners: np.ndarray
@@ -162,6 +168,11 @@ class TierHistory:
     scores: Scores | None = dataclasses.field(repr=False, default=None)
     scheme: TierScheme | None = dataclasses.field(repr=False, default=None)
     program: str = "program"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("partners", *STAGES, "reasons", "partial"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -383,6 +394,7 @@ class TierHistory:
     def _repr_html_(self) -> str:
         shown = self.counts().pivot(index="tier", columns="quarter", values="partners").reindex([*self.tiers, Outside.UNKNOWN.label])
         body = shown.to_html(border=0)
-        return body.replace(
-            "<thead>", f"<caption>Partners in each tier, {self.scheme.name_version if self.scheme else 'from a table'}</caption><thead>", 1
+        said = ". ".join(
+            [f"Partners in each tier, {self.scheme.name_version if self.scheme else 'from a table'}", *map(html.escape, self.notes)]
         )
+        return body.replace("<thead>", f"<caption>{said}</caption><thead>", 1)

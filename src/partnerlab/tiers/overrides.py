@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ContractError, nearest
-from partnerlab.periods import Calendar
+from partnerlab.periods import Calendar, read_dates
 from partnerlab.tiers.history import Outside, Reason, TierHistory
 
 #: Other spellings of the columns, as the ledger has them.
@@ -48,6 +48,18 @@ def apply_overrides(history: TierHistory, overrides: pd.DataFrame) -> tuple[np.n
     return published, reasons
 
 
+def note_strangers(history: TierHistory, overrides: pd.DataFrame) -> str:
+    """Say how many rows are about partners who are not in the history, and so change nothing; empty if none are."""
+    asked = overrides["partner_id" if "partner_id" in overrides else "partner"].astype(str)
+    strange = asked[~asked.isin(history.partners)]
+    if strange.empty:
+        return ""
+    return (
+        f"Overrides: {len(strange)} of {len(asked)} rows are of partners who are not in this panel, such as {str(strange.iloc[0])!r}, "
+        "and change nothing"
+    )
+
+
 def upheld_appeals(appeals: pd.DataFrame, *, calendar: Calendar) -> pd.DataFrame:
     """Appeals that were upheld, as overrides from the quarter they are about.
 
@@ -69,7 +81,7 @@ def upheld_appeals(appeals: pd.DataFrame, *, calendar: Calendar) -> pd.DataFrame
             f"overrides: no column tier, and for appeals no {', '.join(lacking)}; they need {', '.join(COLUMNS)}", table="overrides"
         )
     upheld = appeals.loc[(appeals["decision"] == "upheld") & appeals["granted_tier"].notna()]
-    decided = pd.to_datetime(upheld["decided_at"], utc=True).dt.tz_localize(None)
+    decided = read_dates(upheld["decided_at"], name="overrides.decided_at", refusal=ContractError, table="overrides")
     begins = [
         day if pd.isna(label) else pd.Timestamp(calendar.start(calendar.parse(str(label))))
         for label, day in zip(upheld["quarter"], decided, strict=True)
@@ -93,7 +105,7 @@ def _checked(history: TierHistory, overrides: pd.DataFrame) -> pd.DataFrame:
             f"overrides.tier: {len(strange)} rows name a tier such as {first!r} that the scheme lacks{hint}", table="overrides"
         )
     rows = rows.assign(position=pd.Index(history.partners).get_indexer(rows["partner_id"].astype(str)))
-    rows = rows.assign(begins=_days(rows["valid_from"], "1900-01-01"), stops=_days(rows["valid_to"], "2262-01-01"))
+    rows = rows.assign(begins=_days(rows, "valid_from", "1900-01-01"), stops=_days(rows, "valid_to", "2262-01-01"))
     kind = rows["kind"] if "kind" in rows else pd.Series("override", index=rows.index)
     rows = rows.assign(
         code=pd.Index(history.tiers).get_indexer(rows["tier"]), why=np.where(kind == "appeal", Reason.APPEAL, Reason.OVERRIDE)
@@ -101,6 +113,7 @@ def _checked(history: TierHistory, overrides: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[rows["position"] >= 0].sort_values("begins", kind="stable")[["position", "code", "begins", "stops", "why"]]
 
 
-def _days(column: pd.Series, default: str) -> pd.Series:
+def _days(rows: pd.DataFrame, name: str, default: str) -> pd.Series:
     """Dates as days; empty ones lie far away."""
-    return pd.to_datetime(column, utc=True).dt.tz_localize(None).fillna(pd.Timestamp(default)).dt.normalize()
+    days = read_dates(rows[name], name=f"overrides.{name}", refusal=ContractError, table="overrides")
+    return days.fillna(pd.Timestamp(default)).dt.normalize()
