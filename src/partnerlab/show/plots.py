@@ -27,6 +27,14 @@ DRAWN_IN = {
     "IncidenceEstimate": "endings",
     "NoiseBaseline": "flows",
     "Explanation": "explanations",
+    "TierProbability": "uncertainty",
+    "RealMoves": "uncertainty",
+    "Sensitivity": "uncertainty",
+    "Bunching": "uncertainty",
+    "Agreement": "uncertainty",
+    "Misclassification": "uncertainty",
+    "Overrides": "uncertainty",
+    "Leading": "uncertainty",
     "Result": "intervals",
     "DataQuality": "quality",
 }
@@ -72,7 +80,7 @@ def plot(result: Any, **options: Any) -> Picture:
     --------
     >>> plot(42)
     Traceback (most recent call last):
-    partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes DataQuality, Explanation, ...
+    partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes Agreement, Bunching, ...
     """
     load_drawings(type(result))
     return _drawing(result, **options)

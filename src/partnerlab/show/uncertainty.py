@@ -1,0 +1,159 @@
+"""Pictures and tables of how sure tiers are: borderline partners, real moves, lines, agreement, wrong tiers, leading indicators."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import SampleError
+from partnerlab.results import Result
+from partnerlab.show import style, words
+from partnerlab.show.canvas import Canvas, shorten
+from partnerlab.show.intervals import plot_intervals
+from partnerlab.show.marks import reach_axis
+from partnerlab.show.picture import Picture, picture
+from partnerlab.show.plots import plot
+from partnerlab.show.tables import TableView, table_view
+from partnerlab.show.tabulation import estimates_view, left_out, tabulate
+from partnerlab.tiers import Agreement, Bunching, Leading, Misclassification, Overrides, Sensitivity
+from partnerlab.transitions import RealMoves, TierProbability
+
+#: What the estimates of a result are, in what units, and the value that says nothing.
+SAID: dict[type, tuple[str, str, float | None]] = {
+    Sensitivity: ("share", "share of the rated partners whose tier would be another", None),
+    Bunching: ("number", "density just above the line relative to just below it", 1.0),
+    Agreement: ("number", "kappa: 0 as chance would agree, 1 wholly", 0.0),
+    Misclassification: ("share", "share of partners with a wrong tier", None),
+    Overrides: ("share", "share of partner-quarters, or of overrides", None),
+    Leading: ("number", "rank correlation", 0.0),
+}
+
+
+def _plot_rows(result: Result, *, period: str = "", rows: int = 25) -> Picture:
+    kind, units, nothing = SAID[type(result)]
+    said = {"kind": kind, "units": units, "nothing": nothing, "estimand": result.estimand, "level": result.level, "rows": rows}
+    when = period or getattr(result, "quarter", "") or "all quarters of the result"
+    return plot_intervals(result.table, keys=result.keys, period=when, **said)
+
+
+def _write_rows(result: Result, *, caption: str = "", rows: int | None = None) -> TableView:
+    kind = SAID[type(result)][0]
+    return estimates_view(result.table, keys=result.keys, kind=kind, level=result.level, caption=caption or result.estimand, rows=rows)
+
+
+for _kind in SAID:
+    plot.register(_kind)(_plot_rows)
+    tabulate.register(_kind)(_write_rows)
+
+
+@plot.register(TierProbability)
+def _borderline(result: TierProbability, *, rows: int = 15, sure: float = 0.8) -> Picture:
+    line = result.borderline(sure=sure)
+    rated = int(result.table["by_rule"].sum())
+    if line.empty:
+        raise SampleError(f"nobody is borderline in {result.quarter}: every tier has a probability of at least {words.say_share(sure)}")
+    shown = line.head(rows)
+    step = 34.0
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(12, 4, canvas.width - 36, step * len(shown))
+        axes.set_ylim(step * len(shown), 0)
+        axes.set_yticks([])
+        reach_axis(axes, low=0, high=1, kind="share", ticks=5)
+        for index, row in enumerate(shown.itertuples()):
+            told = f"{row.tier} {words.say_share(row.probability)}, {row.other} {words.say_share(row.other_probability)}"
+            name = shorten(str(row.partner), width=canvas.width - 30 - 6.2 * len(told), size=style.SMALL, weight="bold")
+            canvas.words(12, 4 + step * index + 12, name, size=style.SMALL, weight="bold")
+            canvas.words(canvas.width - 8, 4 + step * index + 12, told, size=style.SMALL, ha="right")
+            place = step * index + 24
+            axes.barh([place], [row.probability], height=9, color=style.ACCENT, linewidth=0)
+            axes.barh([place], [row.other_probability], left=[row.probability], height=9, color=style.PALE, linewidth=0)
+
+    wrong = result.misplaced.iloc[0]
+    said = "; ".join(f"{row.partner} {row.tier} {words.say_share(row.probability)}" for row in shown.head(8).itertuples())
+    return picture(
+        paint,
+        height=4 + step * len(shown) + 24,
+        headline=f"{words.plural(len(line), 'partner')} of {words.say_count(rated)} rated in {result.quarter} "
+        f"{'is' if len(line) == 1 else 'are'} borderline; {words.say_share(wrong['estimate'])} of all tiers are expected to be wrong "
+        f"({words.say_interval(wrong['conf_low'], wrong['conf_high'], kind='share')})",
+        alt=f"Bars of the probability of the tier that the rule gives, and of the likeliest other. {said}.",
+        units="probability that the partner truly belongs to the tier",
+        n=rated,
+        period=result.quarter,
+        note=f"Dark: the tier that the rule gives; pale: the likeliest other. Borderline: below {words.say_share(sure)}"
+        + (f"; the {rows} least sure of {len(line)} are drawn" if len(line) > rows else ""),
+        table=line,
+    )
+
+
+@tabulate.register(TierProbability)
+def _borderline_table(result: TierProbability, *, caption: str = "", rows: int | None = None, sure: float = 0.8) -> TableView:
+    line = result.borderline(sure=sure)
+    said = caption or f"Partners whose tier in {result.quarter} is not sure (probability below {words.say_share(sure)})"
+    kinds = {"partner": "text", "tier": "text", "probability": "share", "other": "text", "other_probability": "share", "n": "count"}
+    heads = {"tier": "tier by the rule", "other": "likeliest other", "other_probability": "its probability", "n": "quarters known"}
+    shown = line.head(rows) if rows else line
+    view = table_view(shown, caption=said + left_out(line, rows), kinds=kinds, heads=heads)
+    return dataclasses.replace(view, frame=result.tidy())
+
+
+@plot.register(RealMoves)
+def _real_moves(result: RealMoves, *, rows: int = 15) -> Picture:
+    shown = result.table.head(rows)
+    step = 34.0
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(12, 4, canvas.width - 36, step * len(shown))
+        axes.set_ylim(step * len(shown), 0)
+        axes.set_yticks([])
+        reach_axis(axes, low=0, high=1, kind="share", ticks=5)
+        for index, row in enumerate(shown.itertuples()):
+            _move(canvas, axes, row, top=4 + step * index, place=step * index + 24)
+
+    real, judged = int(result.table["real"].sum()), result.table["estimate"].dropna()
+    said = "; ".join(f"{row.partner} {row.from_tier} to {row.to_tier} {_probability(row.estimate)}" for row in shown.head(8).itertuples())
+    return picture(
+        paint,
+        height=4 + step * len(shown) + 24,
+        headline=f"{real} of {words.plural(len(result.table), 'move')} into {result.quarter} can be called real; "
+        f"about {words.say_count(round(float(judged.sum())))} of {words.say_count(len(judged))} that can be judged are",
+        alt=f"Dots, one for each mover, by the probability that its true tier changed. {said}.",
+        units="probability that the true tier changed in the direction of the move",
+        n=len(result.table),
+        period=result.quarter,
+        note=f"Filled: called real, with at most {words.say_share(1 - result.level)} false ones expected; "
+        f"a change counts if it came within {result.back} quarters"
+        + (f"; the first {rows} of {len(result.table)} are drawn" if len(result.table) > rows else ""),
+        table=result.table,
+    )
+
+
+def _probability(value: float) -> str:
+    return "not judged" if np.isnan(value) else words.say_share(value)
+
+
+def _move(canvas: Canvas, axes: object, row: object, *, top: float, place: float) -> None:
+    told = f"{row.from_tier} {words.ARROW} {row.to_tier}, {_probability(row.estimate)}"
+    name = shorten(str(row.partner), width=canvas.width - 30 - 6.2 * len(told), size=style.SMALL, weight="bold")
+    canvas.words(12, top + 12, name, size=style.SMALL, weight="bold")
+    canvas.words(canvas.width - 8, top + 12, told, size=style.SMALL, ha="right")
+    if np.isnan(row.estimate):
+        return
+    axes.plot([0, row.estimate], [place, place], color=style.PALE, linewidth=1.2, zorder=2)
+    face = style.SIGNAL if row.real else style.PAPER
+    axes.plot([row.estimate], [place], "o", markersize=8, markerfacecolor=face, markeredgecolor=style.SIGNAL, clip_on=False, zorder=4)
+
+
+@tabulate.register(RealMoves)
+def _real_moves_table(result: RealMoves, *, caption: str = "", rows: int | None = None) -> TableView:
+    kinds = {"partner": "text", "from_tier": "text", "to_tier": "text", "direction": "text", "estimate": "share", "belongs": "share"}
+    kinds |= {"chance": "share", "real": "text"}
+    heads = {"estimate": "probability of a true change", "belongs": "belongs to the new tier", "chance": "chance by noise alone"}
+    moves = result.table if result.table["chance"].notna().any() else result.table.drop(columns="chance")
+    moves = moves.assign(real=pd.Series(np.where(moves["real"], "yes", "no"), index=moves.index))
+    said = caption or f"Moves into {result.quarter}, with the probability that the true tier changed"
+    view = table_view(moves.head(rows) if rows else moves, caption=said + left_out(moves, rows), kinds=kinds, heads=heads)
+    return dataclasses.replace(view, frame=result.tidy())
