@@ -1,6 +1,7 @@
 """Movers: few false alarms where nothing changed, and real change found."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -60,6 +61,39 @@ def test_a_move_that_a_changed_statement_made_is_marked_and_not_judged_by_counts
     assert len(said) >= 3
     assert not said["beyond_noise"].any()
     assert (said["indicator"] == "relevance").all()
+
+
+def test_a_move_by_statement_is_never_beyond_noise_however_far_the_counts_moved(counting_panel, quadrant):
+    panel = counting_panel(partners=100, changed=5, factor=20.0)
+    relevance = panel.totals["relevance"].copy()
+    relevance[:5, -1] = 100 - relevance[:5, -1]
+    panel = panel.replace(totals={"relevance": relevance}, counts={"relevance": panel.counts["relevance"]})
+    movers = _movers(panel, quadrant, "2024Q4")
+    said = movers.table[movers.table["stated"]]
+
+    assert len(said) >= 3
+    assert not said["beyond_noise"].any()
+    assert said[["estimate", "adjusted"]].isna().all(axis=None)
+    assert not set(said["partner"]) & set(movers.judged["partner"])
+
+
+def test_an_override_that_ends_is_told_as_such_and_not_judged_by_noise(counting_panel, quadrant):
+    panel = counting_panel(partners=100)
+    noise = estimate_noise(panel, scheme=quadrant, draws=20, seed=1)
+    plain = assign_tiers(panel, quadrant)
+    stays = plain.partners[(plain.held[:, -1] == plain.held[:, -2]) & (plain.held[:, -1] != 0)][:2]
+    kept = {"tier": plain.tiers[0], "approver": "ann", "reason": "strategic"}
+    rows = [
+        {"partner_id": stays[0], "valid_from": "2024-01-01", "valid_to": "2024-10-01", "kind": "override", **kept},
+        {"partner_id": stays[1], "valid_from": "2024-10-01", "valid_to": None, "kind": "appeal", **kept},
+    ]
+    history = assign_tiers(panel, quadrant, overrides=pd.DataFrame(rows))
+    movers = detect_movers(history, noise=noise, quarter="2024Q4")
+    said = movers.table.set_index("partner").loc[stays]
+
+    assert said["decided"].tolist() == ["override ended", "appeal upheld"]
+    assert said["estimate"].isna().all()
+    assert not set(stays) & set(movers.judged["partner"])
 
 
 @pytest.mark.parametrize(("origin", "target", "said"), [(2, 0, "up"), (0, 1, "down"), (1, 1, "sideways"), (0, 3, "sideways")])

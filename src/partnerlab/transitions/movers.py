@@ -11,11 +11,15 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
 from partnerlab.stats.intervals import check_level, wilson_interval
-from partnerlab.tiers.history import TierHistory
+from partnerlab.tiers.history import Reason, TierHistory
 from partnerlab.transitions.evidence import adjusted_probabilities, partner_evidence, stated_changes
 from partnerlab.transitions.noise import CHANCE_COUNTS, NoiseBaseline, stray_interval
 from partnerlab.transitions.states import read_states
 
+#: Name of the check that the share of false alarms is as stated.
+FALSE_ALARMS = "False alarms are limited"
+#: What is said of a move that an override or an upheld appeal made, or that came when it ended.
+DECISIONS = {Reason.OVERRIDE: ("override", "override ended"), Reason.APPEAL: ("appeal upheld", "appeal ended")}
 #: Quarters of everybody's draws that are added to a partner's own.
 PSEUDO_QUARTERS = 5.0
 
@@ -30,14 +34,15 @@ class Movers(Result):
     (the number that changed most, per quarter before the window and in it), ``usual`` (how often the partner
     redrawn without change makes this move out of this tier), ``adjusted`` (for testing all partners), ``stated``
     (a stated value changed, such as a manager's rating, and noise of counts never made this move: it cannot be judged
-    by them) and ``beyond_noise``.
+    by them), ``decided`` (whose decision moved it: an override, an appeal, or the end of one; else empty) and
+    ``beyond_noise``. Moves by word or decision have no ``estimate`` and are never beyond noise.
 
     Parameters
     ----------
     quarter : str
         Quarter moved into.
     at_risk : int
-        Partners in a tier in both quarters.
+        Partners in a tier in both quarters, whose tier nobody decided: those put to the test.
     expected, expected_low, expected_high : float
         Movers that noise alone would have made of them, with the interval for one quarter.
     """
@@ -49,6 +54,27 @@ class Movers(Result):
     expected: float = np.nan
     expected_low: float = np.nan
     expected_high: float = np.nan
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """Moves that counts made, and that noise can be asked about: not those by a new statement or a decision."""
+        return self.table[~self.table["stated"] & (self.table["decided"] == "")]
+
+    @property
+    def beyond(self) -> int:
+        """How many moves are beyond noise: the one count that cards, tables, figures and sentences show."""
+        return int(self.table["beyond_noise"].sum())
+
+    @property
+    def against_noise(self) -> int:
+        """1 where more partners moved by their counts than noise alone would move, -1 where fewer did, else 0."""
+        moved = len(self.judged)
+        return int(moved > self.expected_high) - int(moved < self.expected_low)
+
+    @property
+    def sure(self) -> bool:
+        """Whether the share of false alarms is as stated: counts vary between quarters no more than chance counts do."""
+        return any(check.passed for check in self.checks if check.name == FALSE_ALARMS)
 
 
 def move_probabilities(hits: np.ndarray, usual: np.ndarray) -> np.ndarray:
@@ -102,8 +128,8 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
         mover, ``estimate`` is the smaller of two bounds on one event, "moves, with numbers this far out": the
         probability of moving at all out of its tier, and the two-sided probability of its numbers in the window
         given those before it (negative binomial; times the number of indicators looked at). ``beyond_noise``
-        holds where the value adjusted by Benjamini and Hochberg (1995) is at most ``1 - level``, and for moves
-        that a changed statement made: those are no noise of counting, whatever else they are.
+        holds where the value adjusted by Benjamini and Hochberg (1995) is at most ``1 - level``. Moves that a
+        changed statement or somebody's decision made are no matter of counting: they are marked and not judged.
 
     Raises
     ------
@@ -130,16 +156,21 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
     """
     check_level(level)
     at_risk, origin, target = _at_risk(history, quarter, stage)
-    column, size = history.calendar.parse(quarter) - history.first, len(at_risk)
+    column = history.calendar.parse(quarter) - history.first
     place = noise.places(history.partners)[at_risk]
     any_move, usual, draws = _by_noise(noise, place, origin, target)
-    moved = origin != target
+    moved, decided = origin != target, _decisions(history, at_risk, column, stage)
+    free = decided == ""
+    any_move = np.where(free, any_move, 0.0)  # noise of counts does not move whom a decision holds
+    size = max(int(free.sum()), 1)
     evidence = partner_evidence(noise, place, history.first + column)
     stated = stated_changes(noise, place, history.first + column)
     # a stated value changed, and redrawn numbers never made this move: a new opinion, of which counts say nothing
-    by_word = moved & stated["changed"] & (draws["made"] == 0)
-    p_value = np.where(moved, np.minimum(evidence["surprise"], np.maximum(any_move, 1.0 / (draws["behind"] + 1.0))), 1.0)
-    adjusted = adjusted_probabilities(p_value)
+    by_word = moved & free & stated["changed"] & (draws["made"] == 0)
+    counted = moved & free & ~by_word
+    p_value = np.where(counted, np.minimum(evidence["surprise"], np.maximum(any_move, 1.0 / (draws["behind"] + 1.0))), np.nan)
+    adjusted = np.full(len(moved), np.nan)
+    adjusted[free & ~by_word] = adjusted_probabilities(np.where(counted, p_value, 1.0)[free & ~by_word])
     drawn = p_value < evidence["surprise"]
     low, high = wilson_interval(p_value, draws["behind"] + PSEUDO_QUARTERS, level=level)
     names = np.array(history.tiers)
@@ -150,7 +181,8 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
             "std_error": np.where(drawn, np.sqrt(p_value * (1 - p_value) / (draws["behind"] + PSEUDO_QUARTERS)), 0.0),
             "conf_low": np.where(drawn, low, p_value), "conf_high": np.where(drawn, high, p_value), "n": evidence["periods"],
             **{name: np.where(by_word, stated[name], evidence[name]) for name in ("indicator", "before", "now")},
-            "usual": usual, "adjusted": adjusted, "stated": by_word, "beyond_noise": adjusted <= 1.0 - level,
+            "usual": usual, "adjusted": adjusted, "stated": by_word, "decided": np.where(moved, decided, ""),
+            "beyond_noise": counted & (adjusted <= 1.0 - level),
         }
     )[moved].sort_values(["estimate", "partner"], ignore_index=True)  # fmt: skip
     expected, spread = float(any_move.sum()), float(np.sqrt((any_move * (1 - any_move)).sum()))
@@ -158,10 +190,10 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
     return Movers(
         estimand=f"Probability that a partner whose rate did not change would have moved as it did into {quarter}, its numbers so far out",
         table=table,
-        checks=(*_checks(history, table, column, expected, reach), _alarm_check(noise, level)),
+        checks=(*_checks(history, int(counted.sum()), column, expected, reach), _alarm_check(noise, level)),
         level=level,
         quarter=quarter,
-        at_risk=len(at_risk),
+        at_risk=int(free.sum()),
         expected=expected,
         expected_low=float(reach[0]),
         expected_high=float(reach[1]),
@@ -184,6 +216,18 @@ def _at_risk(history: TierHistory, quarter: str, stage: str) -> tuple[np.ndarray
     return at_risk, origin, target
 
 
+def _decisions(history: TierHistory, rows: np.ndarray, column: int, stage: str) -> np.ndarray:
+    """Say whose decision stood in place of the held tier, in the quarter or in the one before; empty where nobody's did."""
+    said = np.full(len(rows), "", dtype=object)
+    if stage != "published":
+        return said
+    for at, ended in ((column - 1, 1), (column, 0)):
+        put = history.published[rows, at] != history.held[rows, at]
+        for why, names in DECISIONS.items():
+            said[put & (history.reasons[rows, at] == why)] = names[ended]
+    return said
+
+
 def _by_noise(
     noise: NoiseBaseline, place: np.ndarray, origin: np.ndarray, target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
@@ -200,13 +244,13 @@ def _by_noise(
     return 1.0 - chances[rows, origin, origin], chances[rows, origin, target], draws
 
 
-def _checks(history: TierHistory, table: pd.DataFrame, column: int, expected: float, reach: np.ndarray) -> tuple[Check, ...]:
+def _checks(history: TierHistory, moved: int, column: int, expected: float, reach: np.ndarray) -> tuple[Check, ...]:
     """Say whether more moved than noise moves, and whether the quarters are whole."""
-    inside = reach[0] <= len(table) <= reach[1]
+    inside = reach[0] <= moved <= reach[1]
     more = Check(
         "More moved than noise alone would move",
-        None if inside else bool(len(table) > reach[1]),
-        f"{len(table)} partners changed tier; noise alone would have moved {expected:.0f} ({reach[0]:.0f} to {reach[1]:.0f})"
+        None if inside else bool(moved > reach[1]),
+        f"{moved} partners changed tier by their counts; noise alone would have moved {expected:.0f} ({reach[0]:.0f} to {reach[1]:.0f})"
         + ("; the number of movers says nothing of change." if inside else "."),
     )
     cut = bool(history.partial[column] or history.partial[column - 1])
@@ -225,7 +269,7 @@ def _alarm_check(noise: NoiseBaseline, level: float) -> Check:
         else "; but counts differ more between quarters than chance counts do, so some of them may be what is usual for wild counts."
     )
     return Check(
-        "False alarms are limited",
+        FALSE_ALARMS,
         True if tame else None,
         f"Of the movers called beyond noise at most {1 - level:.0%} are expected to be noise "
         f"(Benjamini and Hochberg 1995, over all partners at risk){supposed}",
