@@ -166,12 +166,33 @@ def test_a_parameter_without_a_value_is_refused():
         ({"combine": "sum", "unknown": "renormalise", "parts": [part("x", {"per": 1})]}, "every part needs a max; x has none"),
         ({"combine": "max", "unknown": "renormalise", "parts": [part("x", {"per": 1})]}, "cannot be renormalised"),
         ({"weights_by_goal": {"g": {"z": 1}}, "parts": [part("x", {"ratio": 1})]}, "names part 'z'"),
+        ({"parts": [part("x", {"ratio": 0})]}, "ratio is what earns full marks and must be above 0, got 0"),
+        ({"parts": [part("x", {"per": -1})]}, "per is the points for each unit and must be above 0, got -1"),
+        ({"parts": [part("x", {"as_is": 0})]}, "as_is is what the value is divided by and must be above 0"),
+        ({"parts": [part("x", {"ratio": 1}, weight=-1)]}, "a weight is 0 or more, got -1"),
+        ({"parts": [part("x", {"ratio": 1}, weight=0)]}, "every part has weight 0"),
+        ({"weights_by_goal": {"g": {"x": -1}}, "parts": [part("x", {"ratio": 1})]}, "a weight is 0 or more"),
+        ({"weights_by_goal": {"g": {"x": 0}}, "parts": [part("x", {"ratio": 1})]}, "weights_by_goal.g gives every part weight 0"),
         ({"combin": "sum", "parts": [part("x", {"per": 1})]}, "did you mean 'combine'"),
     ],
 )
 def test_a_scorecard_that_cannot_be_meant_is_refused(spec, says):
     with pytest.raises(SpecError, match=says):
         Scorecard(scores={"s": spec}, goal="g" if "weights_by_goal" in spec else None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "weight", "value", "says"),
+    [
+        ({"ratio": "$p"}, 1, 0, r"part 'x': ratio is what earns full marks and must be above 0, but \$p is 0"),
+        ({"per": "$p"}, 1, -2, r"part 'x': per .* but \$p is -2"),
+        ({"ratio": 1}, "$p", -1, r"part 'x': a weight is 0 or more, but \$p is -1"),
+        ({"ratio": 1}, "$p", 0, "parts 'x' all have weight 0"),
+    ],
+)
+def test_a_parameter_that_cannot_be_meant_is_refused_when_it_has_its_value(shape, weight, value, says):
+    with pytest.raises(SpecError, match=says):
+        score({"parts": [part("x", shape, weight=weight)]}, x=[1.0], params={"p": value})
 
 
 def test_a_goal_without_weights_is_refused():

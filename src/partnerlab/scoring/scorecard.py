@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +15,10 @@ from partnerlab.specs import Spec
 
 Combine = Literal["sum", "weighted_mean", "product", "max"]
 UnknownRule = Literal["refuse", "zero", "renormalise"]
+
+
+#: Shapes whose argument must be above zero, and what it is. Other numbers give everybody the same marks, or none.
+ABOVE_ZERO = {"ratio": "what earns full marks", "per": "the points for each unit", "as_is": "what the value is divided by"}
 
 
 def _number(given: Any) -> Any:
@@ -84,6 +88,11 @@ class Part(Spec):
             raise ValueError(f"a part with {kinds[0]} needs an id, so that it can be named")
         return self
 
+    @pydantic.field_validator("weight")
+    @classmethod
+    def _not_below_zero(cls, weight: Any) -> Any:
+        return _weight(weight)
+
     @property
     def name(self) -> str:
         """What the part is called: its id, else its metric."""
@@ -106,6 +115,17 @@ class Part(Spec):
             yield from part.walk()
 
 
+def _weight(amount: Any) -> Any:
+    """Refuse a weight below zero; a parameter is looked at when it has its value."""
+    if not isinstance(amount, str) and amount < 0:
+        raise ValueError(f"a weight is 0 or more, got {float(amount):g}; turn the indicator's scale round instead")
+    return amount
+
+
+def _all_zero(weights: Iterable[Any]) -> bool:
+    return all(not isinstance(weight, str) and weight == 0 for weight in weights)
+
+
 def _argument(shape: str, value: Any) -> Any:
     """Check the argument of a shape."""
     if shape == "percentile":
@@ -113,7 +133,10 @@ def _argument(shape: str, value: Any) -> Any:
             raise ValueError("percentile takes 'population' or the attribute within which to rank, such as 'region'")
         return value
     if shape != "bands":
-        return _number(value)
+        amount = _number(value)
+        if shape in ABOVE_ZERO and not isinstance(amount, str) and amount <= 0:
+            raise ValueError(f"{shape} is {ABOVE_ZERO[shape]} and must be above 0, got {float(amount):g}")
+        return amount
     if not isinstance(value, list) or not value or not all(isinstance(step, list) and len(step) == 2 for step in value):
         raise ValueError("bands take a list of [from, points], for example [[0, 0], [1, 0.4], [3, 1]]")
     steps = [(_number(start), _number(points)) for start, points in value]
@@ -169,11 +192,16 @@ class Score(Spec):
             raise ValueError(f"part {twice!r} stands twice; give each its own id")
         if self.unknown == "renormalise":
             self._can_renormalise()
+        if self.parts and not self.weights_by_goal and _all_zero(part.weight for part in self.parts):
+            raise ValueError("every part has weight 0; give at least one a weight above 0")
         for goal, weights in self.weights_by_goal.items():
             known = [part.name for part in self.parts]
             for name in weights:
                 if name not in known:
                     raise ValueError(f"weights_by_goal.{goal} names part {name!r}, which is not a part{nearest(name, known)}")
+                _weight(weights[name])
+            if _all_zero(weights.values()):
+                raise ValueError(f"weights_by_goal.{goal} gives every part weight 0; give at least one a weight above 0")
         return self
 
     def _can_renormalise(self) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from partnerlab.errors import MissingTableError, SpecError, nearest
 from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
-from partnerlab.scoring.scorecard import Part, Score, Scorecard, UnknownRule
+from partnerlab.scoring.scorecard import ABOVE_ZERO, Part, Score, Scorecard, UnknownRule
 from partnerlab.scoring.shapes import SHAPES
 
 if TYPE_CHECKING:
@@ -237,6 +237,10 @@ def _shaped(part: Part, facts: PanelFacts) -> np.ndarray:
     name, argument = next((key, value) for key, value in (part.shape or {}).items() if key != "max")
     groups = facts.groups(argument)[0] if name == "percentile" and argument != "population" else None
     given = argument if name in ("percentile", "bands") else facts.amount(argument)
+    if name in ABOVE_ZERO and np.any(np.asarray(given) <= 0):
+        raise SpecError(
+            f"part {part.name!r}: {name} is {ABOVE_ZERO[name]} and must be above 0, but {argument} is {np.nanmin(given):g}", part=part.name
+        )
     return SHAPES[name](facts.number(str(part.metric)), given, groups)
 
 
@@ -257,9 +261,14 @@ def _gated(points: np.ndarray, gate: np.ndarray) -> np.ndarray:
 
 def _weights(score: Score, goal: str | None, facts: PanelFacts) -> dict[str, float]:
     by_goal = score.weights_by_goal.get(goal, {}) if goal else {}
-    if by_goal:
-        return {part.name: float(facts.amount(by_goal.get(part.name, 0))) for part in score.parts}
-    return {part.name: float(facts.amount(part.weight)) for part in score.parts}
+    asked = {part.name: by_goal.get(part.name, 0) if by_goal else part.weight for part in score.parts}
+    weights = {name: facts.scalar(weight) for name, weight in asked.items()}
+    below = next((name for name, weight in weights.items() if weight < 0), None)
+    if below is not None:
+        raise SpecError(f"part {below!r}: a weight is 0 or more, but {asked[below]} is {weights[below]:g}", part=below)
+    if not any(weights.values()):
+        raise SpecError(f"parts {', '.join(map(repr, weights))} all have weight 0; give at least one a weight above 0")
+    return weights
 
 
 def _combined(score: Score, parts: Mapping[str, np.ndarray], weights: Mapping[str, float], facts: PanelFacts) -> np.ndarray:
