@@ -383,6 +383,21 @@ def test_a_move_that_follows_a_new_rating_is_said_apart_from_noise():
     assert picture.headline == "4 partners moved in 2026Q4; no single move can be told from noise; 1 move followed a number stated anew"
 
 
+def test_a_move_by_decision_is_said_apart_from_noise():
+    picture = plot_movers(movers(beyond=0).assign(decided=["", "", "", "override ended"]), period="2026Q4", expected=(5.0, 2.0, 9.0))
+
+    assert "4 partners moved in 2026Q4, 3 of them by counts, where noise alone would move 5 (2 to 9)" in picture.headline
+    assert picture.headline.endswith("; 1 move by decision")
+    assert "override ended" in picture.svg()
+
+
+def test_moves_of_wild_counts_stand_out_and_are_not_called_beyond_noise():
+    picture = plot_movers(movers(beyond=1), period="2026Q4", sure=False)
+
+    assert "1 of the moves stands out, from counts wilder than chance" in picture.headline
+    assert "beyond noise" not in picture.headline + picture.caption
+
+
 def test_flows_stand_beside_what_noise_alone_would_move(drawn):
     assert drawn["flows"].headline.startswith("30 of 210 partners changed tier from 2026Q2 to 2026Q3: no clear difference from the")
 
@@ -459,7 +474,7 @@ def test_a_tier_with_too_few_partners_says_so():
 
 
 def test_something_that_has_no_picture_is_refused_with_what_has():
-    with pytest.raises(ParameterError, match="nothing can be drawn of a dict; plot takes DataQuality"):
+    with pytest.raises(ParameterError, match="nothing can be drawn of a dict; plot takes Agreement, Bunching, DataQuality"):
         plot({})
 
 

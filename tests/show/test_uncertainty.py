@@ -80,3 +80,14 @@ def test_the_borderline_headline_counts_what_the_list_holds(results):
 def test_nobody_borderline_is_said(results):
     with pytest.raises(SampleError, match="nobody is borderline"):
         plot(results["probability"], sure=0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("real", "are expected to be real"), ("sensitivity", "Most hangs on leads >= 6"), ("agreement", "Agreement beyond chance is"),
+        ("misclassification", "Wrong tiers:"), ("overrides", "Overridden tiers:"), ("leading", "leads"), ("bunching", "bunching"),
+    ],
+)  # fmt: skip
+def test_headlines_say_the_finding(results, name, said):
+    assert said in plot(results[name]).headline

@@ -49,6 +49,7 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
     nothing: float | None = None,
     level: float = 0.95,
     rows: int = 25,
+    headline: str = "",
 ) -> Picture:
     """Draw estimates as dots with lying intervals.
 
@@ -68,6 +69,8 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
         Coverage of the intervals.
     rows : int
         How many are drawn; the table holds all.
+    headline : str
+        The finding, where it is not the furthest of the rows.
     """
     shown = table.head(rows).reset_index(drop=True)
     if shown["estimate"].notna().sum() == 0:
@@ -94,7 +97,7 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
     return picture(
         paint,
         height=4 + line * len(shown) + 24,
-        headline=_headline(shown, names, kind=kind, nothing=nothing, level=level),
+        headline=headline or _headline(shown, names, kind=kind, nothing=nothing, level=level),
         alt=f"Dots with intervals: {estimand.rstrip('.')}. {said}.",
         units=units,
         n=int(np.nanmax(table["n"].to_numpy(dtype=np.float64))),

@@ -33,9 +33,48 @@ SAID: dict[type, tuple[str, str, float | None]] = {
 
 def _plot_rows(result: Result, *, period: str = "", rows: int = 25) -> Picture:
     kind, units, nothing = SAID[type(result)]
+    if result.table["estimate"].isna().all() and not result.table["conf_low"].notna().any():
+        raise SampleError(f"{result.estimand}: no row has enough data; nothing to draw")
     said = {"kind": kind, "units": units, "nothing": nothing, "estimand": result.estimand, "level": result.level, "rows": rows}
     when = period or getattr(result, "quarter", "") or "all quarters of the result"
-    return plot_intervals(result.table, keys=result.keys, period=when, **said)
+    keys = [key for key in result.keys if key not in ("what", "fact")]
+    return plot_intervals(result.table, keys=keys, period=when, headline=finding(result), **said)
+
+
+def finding(result: Result) -> str:
+    """Say in a sentence what a result found, from its rows and checks; empty where the rows speak for themselves."""
+    kind, table = SAID[type(result)][0], result.table
+    if isinstance(result, Sensitivity):
+        most = table.loc[table["estimate"].idxmax()]
+        return f"Most hangs on {most['name']}: moved by {most['change']}, {_told(most, kind)} of the tiers would be others"
+    if isinstance(result, Bunching):
+        bunched = table.loc[table["bunched"], "line"].tolist()
+        judged = words.plural(int(table["estimate"].notna().sum()), "line")
+        return (
+            f"Values bunch just above {words.say_list(bunched)}" if bunched else f"No clear bunching at any of {judged} that can be judged"
+        )
+    if isinstance(result, Leading):
+        return _leading(result, table.iloc[0])
+    first = table.iloc[0] if not isinstance(result, Misclassification) else table.iloc[-1]
+    if np.isnan(first["estimate"]):
+        return f"At least {words.say_share(first['conf_low'])} of the tiers are wrong" if isinstance(result, Misclassification) else ""
+    subject = {Agreement: "Agreement beyond chance is", Misclassification: "Wrong tiers:", Overrides: "Overridden tiers:"}[type(result)]
+    return f"{subject} {_told(first, kind)}"
+
+
+def _leading(result: Leading, forward: pd.Series) -> str:
+    claim, time, back = (check.passed for check in result.checks[:3])
+    if claim is None:
+        return f"Not enough data to tell whether {result.leading} leads {result.lagging}"
+    if not claim:
+        return f"No clear sign that {result.leading} leads {result.lagging}: {_told(forward, 'number')}"
+    doubts = [*(["not out of time"] if not time else []), *(["as strong the other way round"] if not back else [])]
+    return f"{result.leading} goes before {result.lagging}: {_told(forward, 'number')}{'; but ' + ' and '.join(doubts) if doubts else ''}"
+
+
+def _told(row: pd.Series, kind: str) -> str:
+    middle, interval = words.say_pair(float(row["estimate"]), float(row["conf_low"]), float(row["conf_high"]), kind=kind)
+    return f"{middle} ({interval})"
 
 
 def _write_rows(result: Result, *, caption: str = "", rows: int | None = None) -> TableView:
@@ -118,8 +157,8 @@ def _real_moves(result: RealMoves, *, rows: int = 15) -> Picture:
     return picture(
         paint,
         height=4 + step * len(shown) + 24,
-        headline=f"{real} of {words.plural(len(result.table), 'move')} into {result.quarter} can be called real; "
-        f"about {words.say_count(round(float(judged.sum())))} of {words.say_count(len(judged))} that can be judged are",
+        headline=f"Of {words.plural(len(judged), 'move')} into {result.quarter}, about {words.say_count(round(float(judged.sum())))} "
+        f"are expected to be real; {words.say_count(real) if real else 'none'} can be named",
         alt=f"Dots, one for each mover, by the probability that its true tier changed. {said}.",
         units="probability that the true tier changed in the direction of the move",
         n=len(result.table),
