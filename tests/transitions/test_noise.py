@@ -10,7 +10,7 @@ from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.panel.indicators import Indicators
 from partnerlab.panel.panel import Panel
 from partnerlab.tiers import TierScheme, assign_tiers
-from partnerlab.transitions import estimate_noise, estimate_transitions
+from partnerlab.transitions import detect_movers, estimate_noise, estimate_transitions
 from partnerlab.transitions.noise import gather_moments, stray_interval, successive_dispersion
 
 BANDS = {"kind": "bands", "value": "leads", "bands": [{"name": "Gold", "from": 4}, {"name": "Member"}]}
@@ -104,6 +104,33 @@ def test_partners_outside_the_baseline_are_named(panel, quadrant, baseline, hist
 
     with pytest.raises(ParameterError, match="lacks 1 of 1 partners, such as 'zz'"):
         estimate_transitions(strange, noise=baseline)
+
+
+@pytest.mark.parametrize("ask", [
+    lambda history, noise, **more: estimate_transitions(history, noise=noise, **more),
+    lambda history, noise, **more: detect_movers(history, noise=noise, quarter=history.labels[-1], **more),
+], ids=["flows", "movers"])  # fmt: skip
+def test_a_baseline_of_something_else_is_refused(panel, quadrant, baseline, ask):
+    lines = quadrant.model_copy(update={"params": {"spare": 1}})
+    other = quadrant.model_copy(update={"version": "99"})
+    bands = TierScheme(
+        scheme="bands", classify={"kind": "bands", "value": "leads", "bands": [{"name": "Gold", "from": 4}, {"name": "Base"}]}
+    )
+    history = assign_tiers(panel, quadrant)
+    late = dataclasses.replace(history, first=history.first + 1)
+
+    with pytest.raises(ParameterError, match=r"is of scheme .*, the history of .*@99; estimate it on the panel"):
+        ask(assign_tiers(panel, other), baseline)
+    with pytest.raises(ParameterError, match="the same name, other contents"):
+        ask(assign_tiers(panel, lines), baseline)
+    with pytest.raises(ParameterError, match="the history of bands@1"):
+        ask(assign_tiers(panel, bands), baseline)
+    with pytest.raises(ParameterError, match=r"has the tiers KEY, .*, the history Gold, Member"):
+        ask(dataclasses.replace(assign_tiers(panel, bands), scheme=None), baseline)
+    with pytest.raises(ParameterError, match="is of published tiers, asked for are raw ones"):
+        ask(history, baseline, stage="raw")
+    with pytest.raises(ParameterError, match=r"the noise baseline runs from .* to .*, the history from"):
+        ask(late, baseline)
 
 
 def test_lapses_are_not_noise(counting_panel, quadrant):

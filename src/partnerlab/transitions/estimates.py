@@ -14,6 +14,7 @@ from partnerlab.stats.clusters import design_effects, jackknife_shares
 from partnerlab.stats.counts import FlowRows, flow_rows, stack_rows
 from partnerlab.stats.intervals import check_level, goodman_intervals, share_interval
 from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.transitions.belonging import check_baseline
 from partnerlab.transitions.states import LAPSED, FlowStates, read_states, segment_codes
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ def estimate_transitions(
     Raises
     ------
     ParameterError
-        If stage, level or attribute do not exist.
+        If stage, level or attribute do not exist, or the noise baseline is of other rules, partners or quarters.
     SampleError
         If there are not two whole quarters side by side.
 
@@ -300,6 +301,7 @@ def estimate_transitions(
     table = _frame(cell_table(rows, len(flow.names), groups=len(segments), level=level), flow.names, segments, by)
     moved = _moved(rows, len(history.tiers), segments, by, level)
     if noise is not None:
+        check_baseline(noise, history=history, stage=stage)
         table, moved = noise.beside(table, moved, history.partners, segment=None if by == "quarter" else segment, segments=segments)
     table = _drop_idle(table)
     across = "" if by is None else f", by {by}"

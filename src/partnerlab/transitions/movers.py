@@ -12,6 +12,7 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
 from partnerlab.stats.intervals import check_level, wilson_interval
 from partnerlab.tiers.history import Reason, TierHistory
+from partnerlab.transitions.belonging import check_baseline
 from partnerlab.transitions.evidence import adjusted_probabilities, partner_evidence, stated_changes
 from partnerlab.transitions.noise import CHANCE_COUNTS, NoiseBaseline, stray_interval
 from partnerlab.transitions.states import read_states
@@ -134,7 +135,7 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
     Raises
     ------
     ParameterError
-        If the quarter is not in the history or is its first.
+        If the quarter is not in the history or is its first, or the noise baseline is of other rules or quarters.
     SampleError
         If nobody was in a tier in both quarters.
 
@@ -155,6 +156,7 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
     ['p00']
     """
     check_level(level)
+    check_baseline(noise, history=history, stage=stage)
     at_risk, origin, target = _at_risk(history, quarter, stage)
     column = history.calendar.parse(quarter) - history.first
     place = noise.places(history.partners)[at_risk]

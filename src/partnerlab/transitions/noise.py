@@ -91,6 +91,8 @@ class NoiseBaseline(Result):
         Programs drawn.
     moved : DataFrame
         Share of partner-quarters that ended in another tier, one row.
+    scheme, stage, quarters
+        What it is of: the rules, which of the four tiers, and the first and last quarter.
     """
 
     title: ClassVar[str] = "Movement by noise alone"
@@ -105,6 +107,9 @@ class NoiseBaseline(Result):
     stated: tuple[IndicatorNoise, ...] = dataclasses.field(repr=False, default=())
     windows: tuple[tuple[str, int], ...] = dataclasses.field(repr=False, default=())
     first: int = 0
+    scheme: TierScheme | None = dataclasses.field(repr=False, default=None)
+    stage: str = "published"
+    quarters: tuple[str, str] = ("", "")
 
     def places(self, partners: np.ndarray) -> np.ndarray:
         """Find where partners stand in the baseline.
@@ -304,6 +309,9 @@ def estimate_noise(
         stated=tuple(one for one in noise if one.kind == "held"),
         windows=tuple((name, panel.indicators[name].window) for one in noise for name in one.names),
         first=panel.first - (0 if panel.run_in is None else panel.run_in.width),
+        scheme=scheme,
+        stage=stage,
+        quarters=(panel.labels[0], panel.labels[-1]),
     )
 
 
