@@ -86,7 +86,7 @@ def run_partnerlab(folder: Path) -> dict:
     from partnerlab.panel import build_panel
 
     with connect(folder) as source:
-        panel = build_panel(source, first=FIRST, last=LAST, only=WANTED)
+        panel = build_panel(source, first=FIRST, last=LAST, only=WANTED, checked=True)
         return {name: panel.values(name) for name in WANTED}
 
 

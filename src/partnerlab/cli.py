@@ -107,7 +107,7 @@ def check(
 ) -> None:
     """Check data against the contract: what is rejected, set aside or worth a warning, and what was done about it."""
     from partnerlab.intake import connect, validate
-    from partnerlab.panel.span import read_as_of
+    from partnerlab.intake.span import read_as_of
     from partnerlab.report.sources import locate_source
 
     with connect(locate_source(source)) as opened:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partnerlab.errors import ContractError, MissingTableError
-from partnerlab.intake import Program, connect, require_tables, select_rows, validate
+from partnerlab.intake import Program, check_rejects, connect, data_span, require_tables, select_rows, validate
 from partnerlab.intake.quality import COLUMNS
 
 DAY = pd.Timestamp("2024-05-01")
@@ -276,15 +276,90 @@ def test_w9_local_time_labelled_utc():
     assert found.count("W9") == 400
 
 
+def daily_leads(first, last):
+    days = pd.date_range(first, last, freq="D")
+    return {"lead_id": days.astype(str), "partner_id": "P1", "created_at": days + pd.Timedelta(hours=10)}
+
+
 def test_w10_partial_quarters():
     until = PROGRAM.model_copy(update={"data_until": date(2024, 6, 15)})
 
-    found = quality(until, leads={"lead_id": ["L1", "L2"], "created_at": pd.to_datetime(["2024-02-20", "2024-06-01"])})
+    found = quality(until, leads=daily_leads("2024-02-20", "2024-06-14"))
 
-    assert [text.split(":")[0] for text in found.table.query("rule == 'W10'")["meaning"]] == [
-        "first quarter 2024Q1 is partial",
-        "last quarter 2024Q2 is partial",
+    assert found.table.query("rule == 'W10'")["meaning"].tolist() == [
+        "first quarter 2024Q1 is partial: nothing before 2024-02-20",
+        "last quarter 2024Q2 is partial: data until 2024-06-15",
     ]
+
+
+def test_w10_is_silent_where_the_panel_flags_nothing():
+    source = connect({"leads": pd.DataFrame(daily_leads("2024-01-03", "2024-06-27"))})
+
+    assert data_span(source).partial == ()
+    assert validate(source).count("W10") == len(validate(source).table.query("rule == 'W10'")) == 0
+
+
+def test_w10_a_table_that_begins_late_is_unknown_before():
+    cases = {"case_id": ["C1", "C2"], "opened_at": pd.to_datetime(["2023-01-02", "2024-06-30"])}
+
+    found = quality(cases=cases, leads=daily_leads("2024-04-02", "2024-06-29"))
+
+    (late,) = found.table.query("rule == 'W10' and table == 'leads'").to_dict("records")
+    assert (late["meaning"], late["examples"]) == ("no row in 5 of 6 quarters at the ends", "2023Q1, 2023Q2, 2023Q3")
+
+
+def test_w5_counts_rows_outside_membership_in_the_programs_days():
+    partners = {"partner_id": ["P1", "P2"], "joined_at": ["2024-04-01", "2023-01-01"], "left_at": [None, "2024-05-01"]}
+    leads = {
+        "lead_id": list("abcdef"), "partner_id": ["P1"] * 3 + ["P2"] * 3,
+        "created_at": pd.to_datetime(
+            [f"2024-{day}" for day in ("03-31 21:59:59", "03-31 22:00:00", "06-01 00:00:00")]
+            + [f"2024-{day}" for day in ("04-30 21:59:59", "04-30 22:00:00", "06-01 00:00:00")]
+        ),
+    }  # fmt: skip
+    berlin = PROGRAM.model_copy(update={"timezone": "Europe/Berlin"})
+    parts = {"deal_id": ["D0", "D1"], "partner_id": ["P1", "P2"], "role": ["sourced", "sourced"]}
+
+    found = quality(berlin, partners=partners, leads=leads, deals=deals(), deal_partners=parts)
+
+    assert [row for row in findings(found, "W5") if row[0] != "partners"] == [
+        ["deals", "created_at", "warn", 1],
+        ["leads", "created_at", "warn", 3],
+    ]
+
+
+def test_w15_says_what_to_map_the_values_to():
+    (found,) = quality(deals=deals(status=["Closed Won", "WON"])).table.query("rule == 'W15'").to_dict("records")
+
+    assert (found["rows"], found["examples"], found["meaning"]) == (
+        1, "Closed Won (1)", "outside the closed list; map them to open, won, lost, void",
+    )  # fmt: skip
+
+
+def test_the_moment_of_knowledge_may_be_a_day_or_a_text():
+    source = connect({"deals": pd.DataFrame(deals(2, created_at=["2024-05-01", "2024-06-05"]))}, program=PROGRAM)
+
+    counts = [validate(source, as_of=moment).tables["deals"] for moment in ("2024-06-04", date(2024, 6, 5), datetime(2024, 6, 5))]
+
+    assert counts == [1, 2, 2]
+
+
+def test_rejects_of_the_tables_asked_for_stop_and_others_do_not():
+    tables = {"partners": {"partner_id": ["P1"]}, "surveys": {"response_id": ["1", "1"], "item": ["x", "x"], "sent_at": [DAY, DAY]}}
+    source = connect({name: pd.DataFrame(columns) for name, columns in tables.items()})
+
+    check_rejects(source, tables=["partners"])
+
+    with pytest.raises(ContractError, match=r"surveys\..*rows repeat the key of another \(E1\)"):
+        check_rejects(source, tables=["partners", "surveys"])
+
+
+def test_what_was_found_to_reject_is_not_asked_again(monkeypatch):
+    source = connect({"deals": pd.DataFrame(deals())}, program=PROGRAM)
+    validate(source, tables=["deals"])
+    monkeypatch.setattr(source, "run", lambda query: pytest.fail("asked again"))
+
+    check_rejects(source, tables=["deals"])
 
 
 def test_w11_and_w17_money_that_needs_a_second_look():

@@ -119,6 +119,18 @@ def test_data_reach_to_the_day_after_the_last_event():
     assert connect({"deals": deals}).data_until() == date(2024, 5, 2)
 
 
+@pytest.mark.parametrize("recorded", [{"deals"}, {"deals", "partners"}])
+def test_news_of_events_tells_how_far_the_data_reach(recorded):
+    tables = {
+        "partners": pd.DataFrame({"partner_id": ["P1"], "joined_at": ["2024-01-01"]}),
+        "deals": pd.DataFrame({"deal_id": ["D1", "D2"], "created_at": ["2024-05-01", "2024-08-01"], "status": "won"}),
+    }
+    told = {"partners": "2024-01-01 10:00", "deals": "2024-08-02 10:00"}
+    frames = {name: frame.assign(recorded_at=told[name]) if name in recorded else frame for name, frame in tables.items()}
+
+    assert connect(frames).data_until() == date(2024, 8, 3)
+
+
 def test_importing_the_room_loads_no_engine():
     code = "import sys, partnerlab.intake; print([name for name in ('duckdb', 'sqlglot', 'pyarrow', 'pandas') if name in sys.modules])"
 

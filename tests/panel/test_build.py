@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.errors import MissingTableError, ParameterError, SampleError
+from partnerlab.errors import ContractError, MissingTableError, ParameterError, SampleError
 from partnerlab.intake import Program, connect
 from partnerlab.panel import Indicators, Membership, build_panel, compare_panels, data_span
 
@@ -389,3 +389,138 @@ def test_grouping_in_the_engine_and_summing_here_give_the_same_panel(monkeypatch
 
     assert here.digest == in_blocks.digest == there.digest
     assert here.values("money")[0, 1] == 400.4
+
+
+LEADS = {"lead_id": ["1", "2"], "partner_id": ["a", "b"], "created_at": ["2025-05-05", "2025-06-06"], "direction": ["submitted"] * 2}
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"leads": LEADS | {"lead_id": ["1", "1"], "disposition": ["accepted"] * 2}}, r"leads.lead_id: 1 row: .*\(E1\)"),
+        ({"partners": {"partner_id": ["a", "a"]}}, r"partners.partner_id: 1 row: .*\(E1\)"),
+        (
+            {"deals": _deals(closed_at=["2025-05-05"]), "deal_partners": _parts(("d0", "a", "sourced"), ("d0", "a", "sourced"))},
+            r"deal_partners.*\(E1\)",
+        ),
+        (
+            {"transactions": {"txn_id": ["t", "u"], "partner_id": ["a"] * 2, "booked_at": ["2025-01-15"] * 2, "kind": ["invoice"] * 2,
+                              "amount": [1, 1], "currency": ["EUR", "JPY"]}},
+            r"transactions.currency: 1 row: .*\(E6\)",
+        ),
+        (
+            {"tier_history": {"partner_id": ["a"] * 2, "tier": ["x", "y"], "valid_from": ["2025-01-01", "2025-02-01"],
+                              "valid_to": ["2025-06-01", None]}},
+            r"tier_history.valid_to: 1 row: .*\(E3\)",
+        ),
+    ],
+)  # fmt: skip
+def test_rejected_tables_are_not_computed_from(tables, said):
+    with pytest.raises(ContractError, match=said):
+        build_panel(_source(**tables), **YEAR)
+
+
+def test_a_rejected_table_that_no_indicator_reads_stops_nothing():
+    surveys = {"response_id": ["1", "1"], "item": ["x", "x"], "sent_at": ["2025-01-01"] * 2}
+    doubled = LEADS | {"lead_id": ["1", "1"], "disposition": ["accepted"] * 2}
+
+    assert build_panel(_source(surveys=surveys), **YEAR).values("tickets")[0].tolist() == [1, 0, 0, 1]
+    assert build_panel(_source(leads=doubled), **YEAR, only=["tickets"]).values("tickets")[0].tolist() == [1, 0, 0, 1]
+
+
+def test_a_source_checked_elsewhere_is_not_checked_again():
+    doubled = LEADS | {"lead_id": ["1", "1"], "disposition": ["accepted"] * 2}
+
+    assert build_panel(_source(leads=doubled), **YEAR, checked=True).totals["leads"].sum() == 2
+
+
+def test_values_that_nobody_reads_are_unknown_and_not_zero():
+    panel = build_panel(_source(leads=LEADS | {"disposition": ["Akzeptiert"] * 2}), **YEAR, only=["leads", "tickets"])
+
+    assert np.isnan(panel.values("leads")).all()
+    assert panel.values("tickets")[0].tolist() == [1, 0, 0, 1]
+    assert panel.provenance.notes[0] == (
+        "leads: 2 rows have a leads.disposition outside the closed list: Akzeptiert (2); "
+        "map them to new, accepted, rejected, qualified, converted, expired"
+    )
+
+
+def test_a_column_without_any_value_is_unknown_as_if_it_were_absent():
+    panel = build_panel(_source(leads=LEADS | {"disposition": pd.Series([None, None], dtype="str")}), **YEAR, only=["leads"])
+
+    assert np.isnan(panel.values("leads")).all()
+    assert panel.provenance.notes == ("leads: leads.disposition has no value that can be read in any row",)
+
+
+def test_some_values_that_nobody_reads_are_named_and_the_others_count():
+    panel = build_panel(_source(leads=LEADS | {"disposition": ["Akzeptiert", "Accepted"]}), **YEAR, only=["leads"])
+
+    assert panel.values("leads")[:2].tolist() == [[0] * 4, [pytest.approx(np.nan, nan_ok=True), 1, 0, 0]]
+    assert "leads: 1 rows have a leads.disposition outside the closed list: Akzeptiert (1)" in panel.provenance.notes[0]
+
+
+def test_a_foreign_word_for_the_kind_of_sale_makes_revenue_unknown():
+    lines = {"txn_id": ["t"], "partner_id": ["a"], "booked_at": ["2025-01-15"], "kind": ["Faktura"], "amount": [10.0]}
+
+    assert np.isnan(build_panel(_source(transactions=lines), **YEAR, only=["revenue"]).values("revenue")).all()
+
+
+def test_a_foreign_status_makes_every_count_of_deals_unknown():
+    deals = _deals(closed_at=["2025-05-05"] * 2, status=["Closed Won", "Lost it"])
+    source = _source(deals=deals, deal_partners=_parts(("d0", "a", "sourced"), ("d1", "a", "sourced")))
+    panel = build_panel(source, **YEAR, only=["deals_registered", "deals_won", "win_rate"])
+
+    assert all(np.isnan(panel.values(name)).all() for name in panel.indicators.names)
+
+
+def test_a_foreign_part_in_deals_makes_them_unknown():
+    source = _source(deals=_deals(closed_at=["2025-05-05"]), deal_partners=_parts(("d0", "a", "Quelle")))
+
+    assert np.isnan(build_panel(source, **YEAR, only=["deals_won"]).values("deals_won")).all()
+
+
+@pytest.mark.parametrize(("closed", "known"), [(["20/05/2025", "21/05/2025"], False), (["20/05/2025", "2025-05-21"], True)])
+def test_won_deals_that_do_not_say_when_are_unknown_and_not_zero(closed, known):
+    source = _source(
+        deals=_deals(closed_at=closed, created_at=["2025-01-05"] * 2), deal_partners=_parts(("d0", "a", "sourced"), ("d1", "a", "sourced"))
+    )
+    panel = build_panel(source, **YEAR, only=["deals_won"])
+
+    assert (panel.values("deals_won")[0, 1] == 1) if known else np.isnan(panel.values("deals_won")).all()
+    assert f"{1 if known else 2} of 2 rows of deals that fulfil its condition have no closed_at" in panel.provenance.notes[-1]
+
+
+def test_deals_of_which_none_is_won_yet_are_zero():
+    source = _source(deals=_deals(status=["open"], closed_at=pd.Series([None], dtype="str")), deal_partners=_parts(("d0", "a", "sourced")))
+
+    assert build_panel(source, **YEAR, only=["deals_won"]).values("deals_won")[0].tolist() == [0] * 4
+
+
+def test_a_quarter_outside_is_refused_with_the_table_that_tells_nothing():
+    partners = pd.DataFrame({"partner_id": ["a"], "joined_at": ["2024-01-01"]})
+    leads = pd.DataFrame(LEADS | {"created_at": ["05/05/2025", "06/06/2025"], "partner_id": ["a", "a"]})
+
+    with pytest.raises(ParameterError, match=r"leads.created_at: 2 rows: cannot be read as instant.*06/06/2025"):
+        build_panel(connect({"partners": partners, "leads": leads}), **YEAR)
+
+
+def test_a_misspelt_clock_is_named_where_nothing_else_tells_of_the_quarter():
+    partners = pd.DataFrame({"partner_id": ["a"], "joined_at": ["2024-01-01"]})
+    leads = pd.DataFrame(LEADS).rename(columns={"created_at": "createdat"})
+
+    with pytest.raises(ParameterError, match=r"leads.created_at: required column is missing; did you mean 'createdat'\?"):
+        build_panel(connect({"partners": partners, "leads": leads}), **YEAR)
+
+
+def test_partners_that_are_no_rows_are_named():
+    none = pd.DataFrame({"partner_id": pd.Series([], dtype="str")})
+
+    with pytest.raises(SampleError, match=r"leads.partner_id: 2 rows: names nobody in partners"):
+        build_panel(connect({"partners": none, "leads": pd.DataFrame(LEADS)}), **YEAR)
+
+
+def test_a_misspelt_key_is_met_with_what_stands_there():
+    partners = pd.DataFrame({"partnr_id": ["a"], "region": ["EMEA"]})
+
+    with pytest.raises(ContractError, match=r"partners.partner_id: required column is missing; did you mean 'partnr_id'\?"):
+        build_panel(connect({"partners": partners, "leads": pd.DataFrame(LEADS)}), **YEAR)

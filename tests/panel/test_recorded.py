@@ -7,7 +7,7 @@ from partnerlab.intake import Program, connect
 from partnerlab.panel import build_panel
 
 
-def _panel(*stays, order="gold > silver", as_of=None, partners=None, **more):
+def _panel(*stays, order="gold > silver", as_of=None, partners=None, checked=False, **more):
     """A panel of the recorded stays: partner, tier, from, to."""
     history = pd.DataFrame(stays, columns=["partner_id", "tier", "valid_from", "valid_to"]).assign(program_id="p", **more)
     tables = {
@@ -16,7 +16,8 @@ def _panel(*stays, order="gold > silver", as_of=None, partners=None, **more):
         "cases": pd.DataFrame({"case_id": ["k"], "opened_at": ["2025-01-01 12:00"]}),
     }
     program = Program(data_until="2026-01-01", tier_order=order, timezone="Europe/Berlin")
-    return build_panel(connect(tables, program=program), first="2025Q1", last="2025Q4" if as_of is None else "2025Q2", as_of=as_of)
+    last = "2025Q4" if as_of is None else "2025Q2"
+    return build_panel(connect(tables, program=program), first="2025Q1", last=last, as_of=as_of, checked=checked)
 
 
 def test_the_tier_of_the_last_day_counts():
@@ -37,13 +38,13 @@ def test_midnight_is_the_programs():
 
 
 def test_of_two_tiers_at_once_the_higher_counts():
-    panel = _panel(("a", "silver", "2025-05-01", None), ("a", "gold", "2025-01-15", "2025-09-01"))
+    panel = _panel(("a", "silver", "2025-05-01", None), ("a", "gold", "2025-01-15", "2025-09-01"), checked=True)
 
     assert panel.recorded.codes[0].tolist() == [0, 0, 1, 1]
 
 
 def test_without_an_order_the_later_counts():
-    panel = _panel(("a", "silver", "2025-05-01", None), ("a", "gold", "2025-01-15", "2025-09-01"), order="")
+    panel = _panel(("a", "silver", "2025-05-01", None), ("a", "gold", "2025-01-15", "2025-09-01"), order="", checked=True)
 
     assert [panel.recorded.tiers[code] for code in panel.recorded.codes[0]] == ["gold", "silver", "silver", "silver"]
 
@@ -97,3 +98,10 @@ def test_without_a_day_of_leaving_a_partner_is_a_member_while_in_a_tier():
     assert panel.state.tolist() == [[lapsed, lapsed, active, active], [not_yet, active, active, active]]
     np.testing.assert_allclose(panel.exposure[0], [45 / 90, 0, 1, 1], atol=0.001)
     assert told.state.tolist() == [[active] * 4] * 2
+
+
+def test_before_the_record_begins_nobodys_membership_is_known():
+    panel = _panel(("a", "gold", "2025-04-02", None), ("b", "gold", "2025-08-01", None), left_truncated=[True, False])
+
+    not_yet, active, unknown = 0, 1, 3
+    assert panel.state.tolist() == [[unknown, active, active, active], [unknown, not_yet, active, active]]

@@ -13,8 +13,11 @@ from partnerlab.intake.program import Program
 from partnerlab.intake.source import Source, connect
 
 _LATER = {
+    "DataSpan": "span",
+    "data_span": "span",
     "select_rows": "rows",
     "validate": "quality",
+    "check_rejects": "quality",
     "require_tables": "quality",
     "DataQuality": "quality",
     "Mapping": "mapping",
@@ -25,8 +28,8 @@ _LATER = {
 }
 
 __all__ = [
-    "CONTRACT_VERSION", "TABLES", "DataQuality", "Mapping", "Program", "Simulation", "Source", "Truth", "connect",
-    "render_dictionary", "require_tables", "select_rows", "simulate_program", "validate",
+    "CONTRACT_VERSION", "TABLES", "DataQuality", "DataSpan", "Mapping", "Program", "Simulation", "Source", "Truth",
+    "check_rejects", "connect", "data_span", "render_dictionary", "require_tables", "select_rows", "simulate_program", "validate",
 ]  # fmt: skip
 
 

@@ -93,6 +93,17 @@ def _local(wall: exp.Expr, zone: str) -> exp.Expr:
     return wall if zone == "UTC" else _at(_at(wall, zone), "UTC")
 
 
+def midnight(day: exp.Expr, *, zone: str) -> exp.Expr:
+    """UTC instant at which a DATE begins in a zone.
+
+    Examples
+    --------
+    >>> midnight(exp.column("joined_at"), zone="UTC").sql("duckdb")
+    'CAST(joined_at AS TIMESTAMP)'
+    """
+    return _local(exp.cast(day, "timestamp"), zone)
+
+
 def _date(expression: exp.Expr, kind: str, *, program_zone: str) -> exp.Expr:
     if kind == "timestamptz":
         return _as(_at(expression, program_zone), "date")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from sqlglot import exp
 
-from partnerlab.errors import SourceError
+from partnerlab.errors import SampleError, SourceError
+from partnerlab.intake import casts
 from partnerlab.intake.contract import TABLES
 from partnerlab.intake.findings import EXAMPLES, Desk, Finding
 from partnerlab.intake.rows import ROW, field, has_versions, typed_rows
+from partnerlab.intake.span import FLOWS, STATES, data_span
 
 #: A week with more lapses than this many times the median week looks like a clean-up.
 BATCH = 5
@@ -27,9 +29,6 @@ _STEADY = {
     "domain": ("W4", "partners seen under several domains"),
 }
 
-#: Tables whose rows happen at a moment; the first that a program has also tells of its last quarter.
-_DATED = ("deals", "transactions", "leads", "activities", "tier_history")
-
 #: p value below which an experiment's split is not what was designed.
 SRM = 0.001
 
@@ -42,6 +41,7 @@ def check_history(desk: Desk, table: str) -> Iterator[Finding]:
     }  # fmt: skip
     for check in checks.get(table, ()):
         yield from check(desk)
+    yield from _outside_membership(desk, table)
     yield from _late_news(desk, table)
     yield from _cut_off(desk, table)
     yield from _partial_periods(desk, table)
@@ -98,6 +98,46 @@ def _join_dates(desk: Desk) -> Iterator[Finding]:
             action="kept",
             meaning="stated join date comes after the first recorded tier",
         )
+
+
+def _outside_membership(desk: Desk, table: str) -> Iterator[Finding]:
+    """W5. Events of partners who had not joined yet, or had left: where the partner is no member, nothing is shown."""
+    clock, days = str(TABLES[table].time), [name for name in ("joined_at", "left_at") if desk.has("partners", "partner_id", name)]
+    if table not in FLOWS or not days or not desk.has(table, clock):
+        return
+    rows = _with_partner(desk, table, clock)
+    if rows is None:
+        return
+    when = field(clock)
+    zone = desk.source.program.timezone
+    day = {name: exp.column(name, table="m", quoted=True) for name in days}
+    if TABLES[table].column(clock).type == "instant":
+        day = {name: casts.midnight(place, zone=zone) for name, place in day.items()}
+    outside = [when < day["joined_at"]] if "joined_at" in day else []
+    outside += [exp.GTE(this=when.copy(), expression=day["left_at"])] if "left_at" in day else []
+    members = desk.rows("partners", "partner_id", *days)
+    members.set("alias", exp.TableAlias(this=exp.to_identifier("m", quoted=True)))
+    same = field("partner_id").eq(exp.column("partner_id", table="m", quoted=True))
+    query = exp.select(exp.alias_(exp.Count(this=exp.Star()), "rows", quoted=True)).from_(rows).join(members, on=same)
+    lost = desk.number(query.where(exp.or_(*outside)))
+    if lost:
+        yield Finding(
+            table=table, column=clock, rule="W5", rows=lost, action="kept; not shown for quarters that end without the partner as member",
+            meaning=f"rows outside their partner's membership ({' to '.join(days)})",
+        )  # fmt: skip
+
+
+def _with_partner(desk: Desk, table: str, clock: str) -> exp.Subquery | None:
+    """Rows of events, each with its partner; a deal once for each of its partners."""
+    if table != "deals":
+        return desk.rows(table, "partner_id", clock) if desk.has(table, "partner_id") else None
+    if not (desk.has("deals", "deal_id") and desk.has("deal_partners", "deal_id", "partner_id")):
+        return None
+    parts = exp.select(field("deal_id"), field("partner_id")).distinct().from_(desk.rows("deal_partners", "deal_id", "partner_id"))
+    same = field("deal_id").eq(exp.column("deal_id", table="p", quoted=True))
+    both = exp.select(field(clock), exp.column("partner_id", table="p", quoted=True)).from_(desk.rows("deals", "deal_id", clock))
+    both = both.join(parts.subquery(exp.to_identifier("p", quoted=True)), on=same)
+    return both.subquery(exp.to_identifier(ROW, quoted=True))
 
 
 def _renames(desk: Desk) -> Iterator[Finding]:
@@ -249,37 +289,26 @@ def _cut_off(desk: Desk, table: str) -> Iterator[Finding]:
 
 
 def _partial_periods(desk: Desk, table: str) -> Iterator[Finding]:
-    """W10. First and last quarter that the table's events cover only in part."""
-    contract = TABLES[table]
-    if table not in _DATED or not desk.has(table, str(contract.time)):
+    """W10. Quarters at the ends that the data, or this table, cover only in part: as the panel is cut."""
+    told = [name for name in (*FLOWS, *STATES) if desk.has(name, str(TABLES[name].time))]
+    if table not in told:
         return
-    calendar = desk.source.program.calendar
-    edges = exp.select(exp.alias_(exp.Min(this=field(str(contract.time))), "first", quoted=True))
-    real = field(str(contract.time)) > exp.cast(exp.Literal.string("1990-01-01"), "timestamp")
-    (found,) = desk.ask(edges.from_(desk.rows(table, str(contract.time))).where(real))
-    if found["first"] is None:
-        return
-    period = calendar.period_of(found["first"])
-    if found["first"] - calendar.start_utc(period).replace(tzinfo=None) > timedelta(days=10):
-        yield Finding(
-            table=table, column=str(contract.time), rule="W10", rows=0, action="flagged; left out of transitions",
-            meaning=f"first quarter {calendar.label(period)} is partial: nothing before {found['first']:%Y-%m-%d}",
-        )  # fmt: skip
-    if table != next(name for name in _DATED if name in desk.tables):
-        return
-    until = _until(desk)
-    last = calendar.period_of_date(until - timedelta(days=1)) if until else None
-    if until and last is not None and until < calendar.start(last + 1):
-        yield Finding(
-            table=table, column=str(contract.time), rule="W10", rows=0, action="flagged; left out of transitions",
-            meaning=f"last quarter {calendar.label(last)} is partial: data until {until}",
-        )  # fmt: skip
-
-
-def _until(desk: Desk) -> date | None:
-    if isinstance(desk.as_of, datetime):
-        return desk.as_of.date()
     try:
-        return desk.source.data_until()
-    except SourceError:
-        return None
+        span = data_span(desk.source, as_of=desk.as_of)
+    except (SampleError, SourceError):
+        return
+    ends = {span.first: f"first quarter {span.first} is partial: nothing before {span.since}",
+            span.last: f"last quarter {span.last} is partial: data until {span.until}"}  # fmt: skip
+    if table == told[0]:
+        for label in span.partial:
+            yield Finding(
+                table=table, column=str(TABLES[table].time), rule="W10", rows=0, action="flagged; left out of transitions",
+                meaning=ends[label],
+            )  # fmt: skip
+    periods = span.calendar.range(span.first, span.last)
+    silent = [label for label, seen in zip(span.calendar.labels(periods), span.covered(table, periods), strict=True) if not seen]
+    if silent and table in FLOWS:
+        yield Finding(
+            table=table, column=str(TABLES[table].time), rule="W10", rows=0, action="what it counts is unknown there, not zero",
+            meaning=f"no row in {len(silent)} of {len(periods)} quarters at the ends", examples=", ".join(silent[:EXAMPLES]),
+        )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from partnerlab.errors import nearest
 from partnerlab.intake.contract import TABLES
 from partnerlab.intake.findings import EXAMPLES, Desk, Finding
 from partnerlab.intake.history_oddities import check_history
-from partnerlab.intake.rows import ROW, field, stray_values
+from partnerlab.intake.rows import ROW, field, outside_values
 from partnerlab.intake.rules import known_parent
 
 #: Tables in which a row that equals another in everything but its id is suspicious.
@@ -212,17 +213,13 @@ def _stray_categories(desk: Desk, table: str) -> Iterator[Finding]:
     for column in TABLES[table].columns:
         if column.type != "category" or not desk.has(table, column.name):
             continue
-        strays = {
-            value: rows
-            for value, rows in stray_values(desk.source, table, column.name).items()
-            if str(value).strip().lower() not in column.values
-        }
+        strays = outside_values(desk.source, table, column)
         if strays:
-            shown = ", ".join(f"{value} ({rows})" for value, rows in sorted(strays.items(), key=lambda item: -item[1])[:EXAMPLES])
-            kept = "counted as 'other'" if "other" in column.values else "kept as they are; no filter will find them"
+            shown = ", ".join(f"{value} ({rows})" for value, rows in itertools.islice(strays.items(), EXAMPLES))
+            kept = "counted as 'other'" if "other" in column.values else "kept as they are; no condition finds them"
             yield Finding(
                 table=table, column=column.name, rule="W15", rows=sum(strays.values()), action=kept, examples=shown,
-                meaning=f"outside the closed list {', '.join(column.values)}",
+                meaning=f"outside the closed list; map them to {', '.join(column.values)}",
             )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import html
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from partnerlab.errors import ContractError, MissingTableError
@@ -86,10 +86,8 @@ class DataQuality:
             return
         first = rejects.iloc[0]
         more = f" (and {len(rejects) - 1} more findings, see validate(source).rejects)" if len(rejects) > 1 else ""
-        rows = f"{_some(first['rows'], 'row')}: " if first["rows"] else ""
-        examples = f"; such as {first['examples']}" if first["examples"] else ""
         raise ContractError(
-            f"{self.url}: {first['table']}.{first['column']}: {rows}{first['meaning']} ({first['rule']}){examples}{more}",
+            f"{self.url}: {_sentence(first)}{more}",
             table=first["table"], column=first["column"], rule=first["rule"], rows=int(first["rows"]),
         )  # fmt: skip
 
@@ -116,19 +114,26 @@ class DataQuality:
         return f"<p>{html.escape(self.summary())}</p>" + self.table.to_html(index=False, float_format="{:.1%}".format)
 
 
+def _sentence(finding: Mapping[str, object]) -> str:
+    """Say a row of the report in one line."""
+    rows = f"{_some(int(str(finding['rows'])), 'row')}: " if finding["rows"] else ""
+    examples = f"; such as {finding['examples']}" if finding["examples"] else ""
+    return f"{finding['table']}.{finding['column']}: {rows}{finding['meaning']} ({finding['rule']}){examples}"
+
+
 def _some(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def validate(source: Source, *, as_of: datetime | None = None, tables: Sequence[str] | None = None) -> DataQuality:
+def validate(source: Source, *, as_of: datetime | date | str | None = None, tables: Sequence[str] | None = None) -> DataQuality:
     """Count everything in the data that breaks the contract or looks wrong; dirty rows never raise.
 
     Parameters
     ----------
     source : Source
         Whose data.
-    as_of : datetime, optional
-        As known on this moment; a naive one is UTC.
+    as_of : datetime, date or str, optional
+        As known on this moment, a naive one in UTC; a day means its end in the program's time zone.
     tables : sequence of str, optional
         Only these.
 
@@ -149,29 +154,100 @@ def validate(source: Source, *, as_of: datetime | None = None, tables: Sequence[
     >>> validate(connect({"deals": deals})).table[["column", "rule", "grade", "rows"]].head(1).to_dict("records")
     [{'column': 'created_at', 'rule': 'Q3', 'grade': 'quarantine', 'rows': 1}]
     """
+    chosen = tuple(source.columns()) if tables is None else tuple(tables)
+    require_tables(source, "validate", *chosen)
+    return _report(source, chosen, as_of, _findings)
+
+
+def check_rejects(source: Source, *, tables: Sequence[str], as_of: datetime | date | str | None = None) -> None:
+    """Refuse tables from which nothing can be computed; what was found once is not asked again while the source is open.
+
+    Parameters
+    ----------
+    source : Source
+        Whose data.
+    tables : sequence of str
+        Those that are about to be read.
+    as_of : datetime, date or str, optional
+        As for `validate`.
+
+    Raises
+    ------
+    ContractError
+        As `DataQuality.raise_if_rejected`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.intake import connect
+    >>> doubled = connect({"partners": pd.DataFrame({"partner_id": ["P1", "P1"]})})
+    >>> check_rejects(doubled, tables=["partners"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    partnerlab.errors.ContractError: memory://: partners.partner_id: 1 row: rows repeat the key of another (E1); such as ...
+    """
+    _report(source, tuple(tables), as_of, _rejections).raise_if_rejected()
+
+
+def explain_silence(source: Source, *, table: str, as_of: datetime | date | str | None = None) -> str:
+    """Say in a few words what costs a table most of its rows; empty if nothing does.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.intake import connect
+    >>> leads = pd.DataFrame({"lead_id": ["L1", "L2"], "created_at": ["31/12/2025", "30/12/2025"]})
+    >>> explain_silence(connect({"leads": leads}), table="leads")[:71]
+    'leads.created_at: 2 rows: cannot be read as instant; say how in the map'
+    """
+    found = _report(source, (table,), as_of, _losses)
+    lost = found.table[(found.table["rule"] == "E2") | found.table["action"].isin(["row set aside", "line set aside"])]
+    if lost.empty:
+        return "" if found.tables[table] else f"{table} has no rows"
+    return _sentence(lost.sort_values(["grade", "rows"], ascending=False, kind="stable").iloc[0].to_dict())
+
+
+def _report(
+    source: Source, tables: Sequence[str], as_of: datetime | date | str | None, find: Callable[[Desk, str], Iterable[Finding]]
+) -> DataQuality:
+    """Collect the findings of some tables, the worst first."""
     import pandas as pd
 
     from partnerlab.intake.findings import Desk
+    from partnerlab.intake.span import read_as_of
 
-    chosen = tuple(source.columns()) if tables is None else tuple(tables)
-    require_tables(source, "validate", *chosen)
-    desk = Desk(source, as_of=as_of, tables=chosen)
-    counts = {name: _rows(desk, name) for name in chosen}
-    found = [_record(finding, counts) for name in chosen for finding in _findings(desk, name)]
+    moment = read_as_of(as_of, source.program.calendar)
+    desk = Desk(source, as_of=moment, tables=tuple(tables))
+    counts = {name: _rows(desk, name) for name in tables}
+    found = [_record(finding, counts) for name in tables for finding in find(desk, name)]
     order = {"reject": 0, "quarantine": 1, "warn": 2}
     found.sort(key=lambda row: (order[row["grade"]], row["table"], row["rule"], row["column"]))
-    return DataQuality(table=pd.DataFrame(found, columns=list(COLUMNS)), tables=counts, url=source.url, as_of=as_of)
+    return DataQuality(table=pd.DataFrame(found, columns=list(COLUMNS)), tables=counts, url=source.url, as_of=moment)
 
 
 def _findings(desk: Desk, table: str) -> Iterator[Finding]:
     from partnerlab.intake.oddities import check_oddities
-    from partnerlab.intake.rejections import check_rejections
+
+    yield from _losses(desk, table)
+    if desk.source.columns()[table]:
+        yield from check_oddities(desk, table)
+
+
+def _losses(desk: Desk, table: str) -> Iterator[Finding]:
     from partnerlab.intake.setaside import check_quarantine
 
-    yield from check_rejections(desk, table)
+    yield from _rejections(desk, table)
     if desk.source.columns()[table]:
         yield from check_quarantine(desk, table)
-        yield from check_oddities(desk, table)
+
+
+def _rejections(desk: Desk, table: str) -> tuple[Finding, ...]:
+    from partnerlab.intake.rejections import check_rejections
+
+    fact = ("rejections", table, desk.as_of)
+    if fact not in desk.source.facts:
+        desk.source.facts[fact] = tuple(check_rejections(desk, table))
+    return desk.source.facts[fact]
 
 
 def _rows(desk: Desk, table: str) -> int:

@@ -110,9 +110,11 @@ def check_columns(source: Source, contract: Table, columns: Sequence[str]) -> No
                 column=name,
             )
         if name not in present:
-            raise MissingTableError(
-                f"{source.url}: table {contract.name} has no column {name!r}; it has {', '.join(present)}", table=contract.name, column=name
-            )
+            found = list(source.kinds(contract.name))
+            spare = [extra for extra in found if extra not in contract.names]
+            hint = nearest(name, spare).split("; known:")[0]
+            said = f"{source.url}: table {contract.name} has no column {name!r}{hint}; it has {', '.join(found)}"
+            raise MissingTableError(said, table=contract.name, column=name)
 
 
 def known_rows(source: Source, contract: Table, *, columns: Sequence[str], as_of: datetime | None) -> exp.Select:
@@ -177,6 +179,13 @@ def stray_values(source: Source, table: str, column: str) -> dict[str, int]:
     return source.facts[fact]
 
 
+def outside_values(source: Source, table: str, column: Column) -> dict[str, int]:
+    """Values of a category that are in its closed list in no spelling, with their rows, the most frequent first."""
+    strays = stray_values(source, table, column.name)
+    found = {value: rows for value, rows in strays.items() if str(value).strip().lower() not in column.values}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], str(item[0]))))
+
+
 def _typed_bare(source: Source, table: str, column: Column) -> exp.Expr:
     kinds = source.kinds(table)
     name = column.name if column.name in kinds else column.instead or column.name
@@ -231,10 +240,10 @@ def last_day(source: Source, *, horizon: datetime) -> date | None:
         contract = find_table(name)
         if name == "ingest_manifest" and "as_of" in present:
             return _latest(source, contract, "as_of", horizon)
-        clock = "recorded_at" if "recorded_at" in present else contract.time
-        if clock in present and not contract.column(clock).planned:
-            found = _latest(source, contract, clock, horizon)
-            latest += [found] if found else []
+        # news of the last event, or the event itself; a planned one (an expiry) has not happened
+        clocks = ["recorded_at", *([contract.time] if contract.time and not contract.column(contract.time).planned else [])]
+        told = [_latest(source, contract, clock, horizon) for clock in clocks if clock in present]
+        latest += [day for day in told if day]
     return max(latest) + timedelta(days=1) if latest else None
 
 

@@ -13,18 +13,24 @@ from partnerlab.panel.indicators import Indicator, Indicators
 from partnerlab.panel.panel import Membership, Panel, Provenance, RecordedTiers, RunIn
 
 #: Names that load an engine's libraries when first used.
-_LATER = {"build_panel": "build", "compare_panels": "compare", "DataSpan": "span", "data_span": "span"}
+_LATER = {
+    "build_panel": "panel.build",
+    "panel_tables": "panel.build",
+    "compare_panels": "panel.compare",
+    "DataSpan": "intake.span",
+    "data_span": "intake.span",
+}
 
 __all__ = [
     "DataSpan", "Indicator", "Indicators", "Membership", "Panel", "Provenance", "RecordedTiers", "RunIn",
-    "build_panel", "compare_panels", "data_span",
+    "build_panel", "compare_panels", "data_span", "panel_tables",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'partnerlab.panel' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"partnerlab.panel.{_LATER[name]}"), name)
+    return getattr(importlib.import_module(f"partnerlab.{_LATER[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, ParameterError, nearest
+from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.intake.contract import CONTRACT_VERSION
+from partnerlab.intake.quality import check_rejects, explain_silence
 from partnerlab.intake.rows import select_rows
 from partnerlab.intake.source import Source
+from partnerlab.intake.span import FLOWS, DataSpan, data_span, local_midnight, read_as_of
 from partnerlab.panel.indicators import FRAME, Indicator, Indicators
 from partnerlab.panel.measure import measure_indicators
 from partnerlab.panel.membership import membership
 from partnerlab.panel.panel import Panel
 from partnerlab.panel.parts import Provenance, RecordedTiers, RunIn
 from partnerlab.panel.queries import Cut, check_available
+from partnerlab.panel.readings import check_readings
 from partnerlab.panel.recorded import membership_of_stays, read_recorded
-from partnerlab.panel.span import DataSpan, data_span, local_midnight, read_as_of
 from partnerlab.periods import Calendar
 
 #: What the panel keeps of each partner.
@@ -30,7 +32,7 @@ ATTRIBUTES = (
 )  # fmt: skip
 
 
-def build_panel(
+def build_panel(  # noqa: PLR0913 - what a panel is asked
     source: Source,
     *,
     first: str,
@@ -39,6 +41,7 @@ def build_panel(
     as_of: datetime | date | str | None = None,
     calendar: Calendar | None = None,
     only: Sequence[str] | None = None,
+    checked: bool = False,
 ) -> Panel:
     """Group a program's rows to partners by periods.
 
@@ -58,6 +61,8 @@ def build_panel(
         The program's own if None.
     only : sequence of str or None
         Names of the indicators to compute.
+    checked : bool
+        The source was validated elsewhere: its tables are not checked for what must be rejected.
 
     Returns
     -------
@@ -66,6 +71,8 @@ def build_panel(
 
     Raises
     ------
+    ContractError
+        If a table that is read breaks a rule of grade reject (see `validate`).
     ParameterError
         If a period lies outside the data; it names the first and last that exist.
     MissingTableError
@@ -86,6 +93,8 @@ def build_panel(
     calendar = calendar or source.program.calendar
     moment = read_as_of(as_of, calendar)
     wanted, notes = _wanted(source, indicators, only)
+    if not checked:
+        check_rejects(source, tables=_tables(source, wanted), as_of=moment)
     span = data_span(source, calendar=calendar, as_of=moment)
     periods = span.check(first, last)
     back = max((indicator.window for indicator in wanted.indicators.values()), default=1) - 1
@@ -96,7 +105,8 @@ def build_panel(
     state, exposure, said = _members(source, recorded, partners, attributes, cut, whole=calendar.bounds_date(int(reach[0]), int(reach[-1])))
     arrays = measure_indicators(source, wanted, partners=partners, cut=cut)
     covered = {name: span.covered(indicator.table, reach) for name, indicator in wanted.indicators.items() if _flows(indicator)}
-    notes += _silent(wanted, arrays["counts"], covered) + ([] if moment is None else _undated(source, wanted))
+    notes += _silent(source, wanted, arrays["counts"], covered, span=span, moment=moment)
+    notes += [] if moment is None else _undated(source, wanted)
     return Panel(
         partners=partners, first=int(periods[0]), calendar=calendar, indicators=wanted,
         **{field: {name: array[:, back:] for name, array in arrays[field].items()} for field in ("totals", "counts", "squares")},
@@ -107,6 +117,28 @@ def build_panel(
         recorded=None if recorded is None else recorded.since(back),
         provenance=_provenance(source, moment, span, [*said, *notes]),
     )  # fmt: skip
+
+
+def panel_tables(
+    source: Source, *, indicators: Indicators | str | Path | None = None, only: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Name the tables that `build_panel` reads for some indicators.
+
+    Examples
+    --------
+    >>> from partnerlab.intake import connect
+    >>> source = connect({"partners": pd.DataFrame({"partner_id": ["a"]}), "surveys": pd.DataFrame({"response_id": ["1", "1"]})})
+    >>> panel_tables(source)
+    ('partners',)
+    """
+    return _tables(source, _wanted(source, indicators, only)[0])
+
+
+def _tables(source: Source, wanted: Indicators) -> tuple[str, ...]:
+    read = ["partners", *(["tier_history"] if "tier_history" in source.columns() else [])]
+    for indicator in wanted.indicators.values():
+        read += ["deals", "deal_partners"] if indicator.table == "deals" else [indicator.table]
+    return tuple(dict.fromkeys(read))
 
 
 def _provenance(source: Source, moment: datetime | None, span: DataSpan, notes: Sequence[str]) -> Provenance:
@@ -162,15 +194,31 @@ def _flows(indicator: Indicator) -> bool:
     return indicator.statistic not in ("last", "held")
 
 
-def _silent(wanted: Indicators, counts: Mapping[str, np.ndarray], covered: dict[str, np.ndarray]) -> list[str]:
-    """Name the indicators without a single row; a field of the profile that nobody ever filled is unknown, not zero."""
+def _silent(
+    source: Source,
+    wanted: Indicators,
+    counts: Mapping[str, np.ndarray],
+    covered: dict[str, np.ndarray],
+    *,
+    span: DataSpan,
+    moment: datetime | None,
+) -> list[str]:
+    """Name the indicators without a single row, and those that could not read what they decide by: unknown, not zero."""
     notes = []
     for name, indicator in wanted.indicators.items():
-        if counts[name].any():
-            continue
-        notes.append(f"{name}: no row of {indicator.table} in these periods fulfils its condition")
-        if name in covered and indicator.table == "partner_profile":
-            covered[name] = np.zeros_like(covered[name])
+        counted = bool(counts[name].any())
+        unread, unknown = check_readings(source, indicator, as_of=moment, counted=counted)
+        notes += unread
+        if not counted and not unread:
+            why = (
+                ""
+                if indicator.table not in FLOWS or indicator.table in span.tables
+                else explain_silence(source, table=indicator.table, as_of=moment)
+            )
+            notes.append(f"{name}: {why or f'no row of {indicator.table} in these periods fulfils its condition'}")
+        # a field of the profile that nobody ever filled is unknown too
+        if unknown or (not counted and name in covered and indicator.table == "partner_profile"):
+            covered[name] = np.zeros(counts[name].shape[1], dtype=bool)
     return notes
 
 
@@ -204,6 +252,9 @@ def _partners(source: Source, cut: Cut) -> tuple[np.ndarray, pd.DataFrame]:
     asked = ["partner_id", *(name for name in ATTRIBUTES if name in present)]
     rows = source.run(select_rows(source, "partners", columns=asked, as_of=cut.as_of)).to_pandas()
     ids = rows["partner_id"].to_numpy(dtype=str)
+    if not len(ids):
+        why = explain_silence(source, table="partners", as_of=cut.as_of)
+        raise SampleError(f"{source.url}: no partner is left to show{why and f' ({why})'}")
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
     twice = int((ids[1:] == ids[:-1]).sum())

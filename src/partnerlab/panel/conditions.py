@@ -149,8 +149,10 @@ def columns_named(tree: exp.Expression) -> set[str]:
     return {column.name for column in tree.find_all(exp.Column)}
 
 
-def can_be_true(tree: exp.Expression, *, absent: set[str]) -> bool:
-    """Whether any row can fulfil a condition when some columns are absent, that is, unknown in every row.
+def can_be_true(tree: exp.Expression, *, absent: set[str], foreign: set[str] | frozenset[str] = frozenset()) -> bool:
+    """Whether any row can be seen to fulfil a condition when some columns are absent, that is, unknown in every row.
+
+    ``foreign`` columns are filled in every row, with values that nobody can read.
 
     Examples
     --------
@@ -162,25 +164,25 @@ def can_be_true(tree: exp.Expression, *, absent: set[str]) -> bool:
     >>> can_be_true(parse_condition("direction = 'submitted'", columns=leads), absent={"direction"})
     False
     """
-    return True in _outcomes(tree, absent)
+    return True in _outcomes(tree, absent, foreign)
 
 
-def _outcomes(node: exp.Expression, absent: set[str]) -> set[bool | None]:
+def _outcomes(node: exp.Expression, absent: set[str], foreign: set[str] | frozenset[str]) -> set[bool | None]:
     """Truth values that a condition can take, None being unknown."""
     if isinstance(node, exp.Paren):
-        return _outcomes(node.this, absent)
+        return _outcomes(node.this, absent, foreign)
     if isinstance(node, exp.Not):
-        return {None if found is None else not found for found in _outcomes(node.this, absent)}
+        return {None if found is None else not found for found in _outcomes(node.this, absent, foreign)}
     if isinstance(node, (exp.And, exp.Or)):
         strong = isinstance(node, exp.Or)
-        pairs = [(a, b) for a in _outcomes(node.left, absent) for b in _outcomes(node.right, absent)]
+        pairs = [(a, b) for a in _outcomes(node.left, absent, foreign) for b in _outcomes(node.right, absent, foreign)]
         return {strong if strong in pair else None if None in pair else not strong for pair in pairs}
     if isinstance(node, exp.Boolean):
         return {bool(node.this)}
     gone = bool(columns_named(node) & absent)
     if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
-        return {True} if gone else {True, False}
-    return {None} if gone else {True, False, None}
+        return {True} if gone else {False} if columns_named(node) & foreign else {True, False}
+    return {None} if gone or columns_named(node) & foreign else {True, False, None}
 
 
 def without_columns(tree: exp.Expression, *, absent: set[str]) -> exp.Expression:

@@ -125,6 +125,17 @@ def places(source: Source, cut: Cut) -> exp.Select:
     return exp.select(field(_PARTNER), exp.alias_(place, "place", quoted=True)).from_(rows)
 
 
+def dated_query(source: Source, indicator: Indicator, *, as_of: datetime | None) -> exp.Select:
+    """Count the rows that fulfil an indicator's condition (``rows``), and those of them that say when (``dated``)."""
+    where = _condition(indicator.where, indicator, _present(source, indicator))
+    named = [] if where is None else [column.name for column in where.find_all(exp.Column)]
+    rows = _partner_rows(source, indicator, list(dict.fromkeys([str(indicator.event_time), *named])), as_of)
+    asked = {"rows": exp.Count(this=exp.Star()), "dated": exp.Count(this=field(str(indicator.event_time)))}
+    found = exp.select(*(exp.alias_(what, name, quoted=True) for name, what in asked.items()))
+    found = found.from_(rows.subquery(exp.to_identifier(ROW, quoted=True)))
+    return found if where is None else found.where(where)
+
+
 def check_available(source: Source, indicator: Indicator) -> None:
     """Refuse an indicator whose table, or a column it cannot do without, is absent.
 

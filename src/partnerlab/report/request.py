@@ -175,7 +175,7 @@ def load_request(  # noqa: PLR0913 - the parameters of every notebook
     'region EMEA'
     """
     from partnerlab.intake import connect
-    from partnerlab.panel.span import data_span, read_as_of
+    from partnerlab.intake.span import data_span, read_as_of
 
     rules = load_scheme(scheme)
     asked_indicators = load_indicators(indicators or ("" if rules.indicators == "standard" else rules.indicators))
@@ -207,17 +207,20 @@ def load_request(  # noqa: PLR0913 - the parameters of every notebook
 
 
 def open_request(**asked: Any) -> Request:
-    """Load a request for work: as `load_request`, and refuse data from which nothing can be computed.
+    """Load a request for work: as `load_request`, and refuse tables that it reads and from which nothing can be computed.
 
     Raises
     ------
     PartnerlabError
         In one line, before anything is computed.
     """
-    from partnerlab.intake import validate
+    from partnerlab.intake import check_rejects
+    from partnerlab.panel import panel_tables
 
     request = load_request(**asked)
-    validate(request.source, as_of=request.as_of).raise_if_rejected()
+    decided = tuple(table for table in ("overrides", "appeals") if table in request.source.columns())
+    tables = (*panel_tables(request.source, indicators=request.indicators), *decided)
+    check_rejects(request.source, tables=tables, as_of=request.as_of)
     return request
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ from partnerlab.periods import Calendar
 FLOWS = ("leads", "deals", "transactions", "activities", "cases", "manager_time", "surveys")
 
 #: Tables asked only where a program records no flow at all.
-_STATES = ("tier_history", "certifications", "partner_profile", "partners")
+STATES = ("tier_history", "certifications", "partner_profile", "partners")
 
 #: A gap up to so many days (holidays), or one that chance makes so often, does not make a period partial.
 _QUIET_DAYS = 7.0
@@ -74,6 +75,8 @@ class DataSpan:
         Periods at the ends that are covered only in part.
     tables : mapping of str to Stretch
         What each table of events covers.
+    lost : tuple of str
+        Why a table of events that is there covers nothing, one line for each.
     """
 
     first: str
@@ -84,6 +87,7 @@ class DataSpan:
     calendar: Calendar
     partial: tuple[str, ...] = ()
     tables: dict[str, Stretch] = dataclasses.field(default_factory=dict, repr=False)
+    lost: tuple[str, ...] = ()
 
     def check(self, first: str, last: str) -> np.ndarray:
         """Give the periods from ``first`` to ``last`` if the data cover them.
@@ -97,7 +101,7 @@ class DataSpan:
         low, high = self.calendar.parse(self.first), self.calendar.parse(self.last)
         for label, period in ((first, periods[0]), (last, periods[-1])):
             if not low <= period <= high:
-                said = f"{label} lies outside the data, which run from {self.first} to {self.last}; choose within"
+                said = f"{label} lies outside the data, which run from {self.first} to {self.last}; choose within{_not_told(self.lost)}"
                 raise ParameterError(said, first=self.first, last=self.last)
         return periods
 
@@ -154,10 +158,11 @@ def data_span(source: Source, *, calendar: Calendar | None = None, as_of: dateti
     """
     calendar = calendar or source.program.calendar
     moment = read_as_of(as_of, calendar)
-    pooled = _stretches(source, FLOWS, moment) or _stretches(source, _STATES, moment)
+    pooled = _stretches(source, FLOWS, moment) or _stretches(source, STATES, moment)
+    lost = _lost(source, pooled, moment)
     if not pooled:
         known = "" if moment is None else f" up to {moment:%Y-%m-%d}"
-        raise SampleError(f"{source.url}: no row carries a date{known}; nothing can be cut into periods")
+        raise SampleError(f"{source.url}: no row carries a date{known}; nothing can be cut into periods{_not_told(lost)}")
     since = _local_day(min(stretch.first for stretch in pooled.values()), calendar)
     until, stated = source.data_until(), source.program.data_until is not None
     if moment is not None and as_of_day(moment, calendar) < until:
@@ -168,10 +173,24 @@ def data_span(source: Source, *, calendar: Calendar | None = None, as_of: dateti
         first=min(s.first for s in pooled.values()), last=max(s.last for s in pooled.values()), days=max(s.days for s in pooled.values())
     )
     tables = {name: stretch for name, stretch in pooled.items() if name in FLOWS}
-    return _span(calendar, whole, since, until, tables, stated=stated)
+    return _span(calendar, whole, since, until, tables, stated=stated, lost=lost)
 
 
-def _span(calendar: Calendar, whole: Stretch, since: date, until: date, tables: dict[str, Stretch], *, stated: bool) -> DataSpan:
+def _lost(source: Source, pooled: Mapping[str, Stretch], as_of: datetime | None) -> tuple[str, ...]:
+    """Say why tables of events that are there tell of no day."""
+    from partnerlab.intake.quality import explain_silence
+
+    silent = [table for table in FLOWS if table in source.columns() and table not in pooled]
+    return tuple(why for table in silent if (why := explain_silence(source, table=table, as_of=as_of)))
+
+
+def _not_told(lost: tuple[str, ...]) -> str:
+    return f" (tables that tell nothing: {' | '.join(lost)})" if lost else ""
+
+
+def _span(
+    calendar: Calendar, whole: Stretch, since: date, until: date, tables: dict[str, Stretch], *, stated: bool, lost: tuple[str, ...]
+) -> DataSpan:
     """Round the ends to whole periods where the gap is no more than quiet days."""
     first, last = calendar.period_of_date(since), calendar.period_of_date(until - timedelta(days=1))
     length = (calendar.start(last + 1) - calendar.start(first)).days
@@ -189,7 +208,7 @@ def _span(calendar: Calendar, whole: Stretch, since: date, until: date, tables: 
     return DataSpan(
         first=calendar.label(first), last=calendar.label(last),
         last_complete=calendar.label(complete) if complete >= first and complete not in partial else None,
-        since=since, until=until, calendar=calendar, partial=tuple(calendar.labels(sorted(partial))), tables=tables,
+        since=since, until=until, calendar=calendar, partial=tuple(calendar.labels(sorted(partial))), tables=tables, lost=lost,
     )  # fmt: skip
 
 
