@@ -363,3 +363,10 @@ def test_few_partners_are_not_enough():
 def test_changes_are_shares(change):
     with pytest.raises(ParameterError, match="change is"):
         estimate_sensitivity(_counts(), scheme=TierScheme(scheme="demo", classify=QUADRANT), change=change)
+
+
+def test_appeals_about_another_scheme_do_not_count():
+    history = _overridden(0)
+    appeals = pd.DataFrame({"partner": ["p0000", "p0001"], "quarter": "2022Q1", "decision": "upheld", "scheme": ["demo", "other"]})
+
+    assert estimate_misclassification(history, appeals=appeals, quarter="2022Q1").table.loc[0, "wrong"] == 1

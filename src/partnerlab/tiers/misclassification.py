@@ -77,6 +77,7 @@ def estimate_misclassification(
         Held tiers, before overrides and appeals, are judged.
     appeals : DataFrame
         Columns of the contract: ``partner_id`` (or ``partner``), ``quarter``, ``decision``; an upheld one is a wrong tier.
+        Those about another scheme are left out.
     audit : DataFrame or None
         ``partner, correct`` (bool): partners picked by chance and looked at afresh; those who appealed do not count
         twice. Without it nothing is known of those who did not appeal.
@@ -111,7 +112,7 @@ def estimate_misclassification(
     rated = history.partners[history.held[:, column] >= 0]
     if not len(rated):
         raise SampleError(f"nobody holds a tier in {history.labels[column]}; none can be wrong")
-    decided = _decided(appeals, history.labels[column], rated)
+    decided = _decided(_of_scheme(appeals, history), history.labels[column], rated)
     appealed, wrong = len(decided), int(decided.sum())
     checked = _audited(audit, rated, decided.index)
     found, audited, partners = int((~checked).sum()), len(checked), len(rated)
@@ -143,6 +144,14 @@ def estimate_misclassification(
 def _row(stratum: str, values: tuple[float, ...], n: int, partners: int, wrong: int) -> dict[str, object]:
     tidy = dict(zip(("estimate", "std_error", "conf_low", "conf_high"), values, strict=True))
     return {"stratum": stratum, **tidy, "n": n, "partners": partners, "wrong": wrong}
+
+
+def _of_scheme(appeals: pd.DataFrame, history: TierHistory) -> pd.DataFrame:
+    """Keep the appeals that are about this scheme, or do not say which they are about."""
+    if "scheme" not in appeals.columns or history.scheme is None:
+        return appeals
+    named = appeals["scheme"]
+    return appeals[named.isna() | named.isin(["", history.scheme.scheme, history.scheme.name_version])]
 
 
 def _decided(appeals: pd.DataFrame, quarter: str, rated: np.ndarray) -> pd.Series:
