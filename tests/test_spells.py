@@ -45,6 +45,12 @@ def test_membership_runs_from_joining_to_the_first_quarter_away():
     assert spells.frame["start"].tolist() == [FIRST + 1, FIRST + 1]
 
 
+def test_a_partner_that_the_record_began_with_enters_late_wherever_that_is():
+    spells = build_spells(history("..AA", "..AA", joined=["2024-02-01", None], left_truncated=[True, True]))
+
+    assert rows(spells, "partner", "entry", "duration", "start_known") == [["p0", 2, 3, True], ["p1", 0, 1, False]]
+
+
 def test_a_return_is_a_new_spell():
     spells = build_spells(history(".AxxAAx"))
 

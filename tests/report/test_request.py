@@ -42,6 +42,53 @@ def test_a_question_outside_the_data_is_refused_in_one_line(source, asked, messa
     assert "\n" not in str(raised.value)
 
 
+@pytest.fixture(scope="module")
+def record():
+    """Deals from 2020 on, tiers recorded from 2023 on: thirty partners were there before, ten joined later, none has a day of leaving."""
+    from partnerlab.intake import Program
+
+    ids = [f"p{index:02d}" for index in range(40)]
+    begun = pd.to_datetime(["2023-01-10"] * 30 + ["2023-08-01"] * 10)
+    ended = [begun[index] + pd.Timedelta(days=91 * (1 + index % 9)) if index % 3 else pd.NaT for index in range(40)]
+    tiers = pd.DataFrame({"partner_id": ids, "program_id": "p", "tier": "gold", "valid_from": begun, "valid_to": ended})
+    tables = {
+        "partners": pd.DataFrame({"partner_id": ids, "joined_at": ["2021-05-01", None] * 15 + ["2023-08-01"] * 10}),
+        "tier_history": tables_as_known(tiers, truncated=30),
+        "cases": pd.DataFrame({"case_id": ["1", "2"], "partner_id": ["p00", "p01"], "opened_at": ["2020-01-05 09:00", "2025-12-20 10:00"]}),
+    }
+    return connect(tables, program=Program(data_until="2026-01-01", tier_order="gold"))
+
+
+def tables_as_known(tiers, *, truncated):
+    """Say of the first rows that they had begun before the record does."""
+    return tiers.assign(left_truncated=[index < truncated for index in range(len(tiers))]).astype(
+        {"valid_from": "datetime64[us]", "valid_to": "datetime64[us]"}
+    )
+
+
+def _stays(source, first):
+    from partnerlab.panel import build_panel
+    from partnerlab.spells import build_spells
+    from partnerlab.tiers import assign_tiers
+
+    request = load_request(source=source, scheme="recorded", first=first)
+    panel = build_panel(source, first=request.first, last=request.quarter, only=["tickets"])
+    return request, panel, build_spells(assign_tiers(panel, request.scheme)).frame
+
+
+def test_a_history_begins_no_earlier_than_the_record_that_membership_comes_from(record):
+    assert load_request(source=record, scheme="recorded").first == "2023Q1"
+
+
+def test_stays_are_the_same_wherever_the_history_begins(record):
+    _, _, by_default = _stays(record, "")
+    _, early, told = _stays(record, "2021Q1")
+
+    pd.testing.assert_frame_equal(told, by_default)
+    assert not told["start_known"].all()
+    assert set(early.state[:, 0].tolist()) == {3}
+
+
 def test_an_unknown_scheme_names_the_nearest(source):
     with pytest.raises(SpecError, match=r"'quadrnt'; did you mean 'quadrant'\?"):
         load_request(source=source, scheme="quadrnt")

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 class Membership(enum.IntEnum):
-    """Where a partner stands with the program at the end of a period."""
+    """Where a partner stands with the program at the end of a period; unknown before the record of membership begins."""
 
     NOT_YET = 0
     ACTIVE = 1
     LAPSED = 2
+    UNKNOWN = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -36,11 +38,7 @@ def read_recorded(source: Source, *, partners: np.ndarray, cut: Cut) -> Recorded
     present = source.columns().get("tier_history")
     if present is None:
         return None
-    rows = select_rows(source, "tier_history", columns=[name for name in _COLUMNS if name in present], as_of=cut.as_of)
-    if "origin" in present:
-        by_rule = exp.Coalesce(this=field("origin"), expressions=[exp.Literal.string("recorded")]).eq(exp.Literal.string("derived"))
-        rows = exp.select("*").from_(rows.subquery(exp.to_identifier(ROW, quoted=True))).where(exp.not_(by_rule))
-    intervals = _tidy(source.run(rows).to_pandas(), partners, cut)
+    intervals = _tidy(source.run(_rows(source, present, cut.as_of)).to_pandas(), partners, cut)
     if intervals.empty:
         return None
     tiers = order_tiers(intervals["tier"], stated=source.program.tier_order)
@@ -50,6 +48,33 @@ def read_recorded(source: Source, *, partners: np.ndarray, cut: Cut) -> Recorded
     truncated = np.zeros(len(partners), dtype=bool)
     np.logical_or.at(truncated, at, intervals["left_truncated"].to_numpy())
     return RecordedTiers(tiers=tiers, codes=codes, left_truncated=truncated, right_censored=codes[:, -1] >= 0, intervals=intervals)
+
+
+def _rows(source: Source, present: Sequence[str], as_of: datetime | None) -> exp.Select:
+    """Select what the program itself recorded: tiers derived by rule are not its word."""
+    rows = select_rows(source, "tier_history", columns=[name for name in _COLUMNS if name in present], as_of=as_of)
+    if "origin" not in present:
+        return rows
+    by_rule = exp.Coalesce(this=field("origin"), expressions=[exp.Literal.string("recorded")]).eq(exp.Literal.string("derived"))
+    return exp.select("*").from_(rows.subquery(exp.to_identifier(ROW, quoted=True))).where(exp.not_(by_rule))
+
+
+def by_stays(source: Source) -> bool:
+    """Whether membership is known from recorded tiers alone: no day of leaving is recorded."""
+    return "tier_history" in source.columns() and "left_at" not in source.columns().get("partners", ())
+
+
+def record_begins(source: Source, *, as_of: datetime | None) -> datetime | None:
+    """Give the first instant (naive UTC) at which any partner held a recorded tier; None where the program records none.
+
+    Before it nobody's membership is known, if that comes from recorded tiers alone.
+    """
+    present = source.columns().get("tier_history")
+    if present is None or "valid_from" not in present:
+        return None
+    rows = _rows(source, present, as_of).subquery(exp.to_identifier(ROW, quoted=True))
+    query = exp.select(exp.alias_(exp.Min(this=field("valid_from")), "first", quoted=True)).from_(rows)
+    return source.run(query).to_pylist()[0]["first"]
 
 
 def _tidy(rows: pd.DataFrame, partners: np.ndarray, cut: Cut) -> pd.DataFrame:
@@ -84,7 +109,8 @@ def order_tiers(seen: pd.Series, *, stated: tuple[str, ...]) -> tuple[str, ...]:
 def membership_of_stays(recorded: RecordedTiers, *, partners: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Place partners by their stays: a member while in a tier, lapsed after one, not yet before the first.
 
-    For programs that record no day of leaving.
+    For programs that record no day of leaving. Of the periods that end before the
+    record begins nothing is known: who is seen first need not have joined then.
 
     Parameters
     ----------
@@ -106,6 +132,7 @@ def membership_of_stays(recorded: RecordedTiers, *, partners: np.ndarray, edges:
     at = np.searchsorted(partners, stays["partner"].to_numpy(dtype=str))
     start, stop = stays["valid_from"].to_numpy().astype("datetime64[us]"), _ends(stays)
     state = np.where(recorded.codes >= 0, Membership.ACTIVE, Membership.NOT_YET).astype(np.int8)
+    state[:, edges[1:] <= start.min()] = Membership.UNKNOWN
     exposure = np.zeros(state.shape, dtype=np.float32)
     for column, (opens, closes) in enumerate(itertools.pairwise(edges)):
         begun = np.unique(at[start < closes])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -146,7 +147,8 @@ def load_request(  # noqa: PLR0913 - the parameters of every notebook
     quarter : str
         Label such as ``2026Q3``; empty for the last quarter that the data cover in full.
     first : str
-        First quarter of the history; empty for the first in the data whose year-long windows are whole.
+        First quarter of the history; empty for the first in the data whose year-long windows are whole, but not before the
+        record of tiers where membership is known from that alone.
     region : str
         Value of the attribute ``region``; empty for all.
     segment : str
@@ -185,7 +187,7 @@ def load_request(  # noqa: PLR0913 - the parameters of every notebook
     span = data_span(opened, calendar=calendar, as_of=known_on)
     until = span.until
     quarter = quarter or span.last_complete or span.last
-    first = first or default_first(calendar, first=span.first, quarter=quarter)
+    first = first or _after_record(opened, default_first(calendar, first=span.first, quarter=quarter), quarter=quarter, as_of=known_on)
     check_quarter(quarter, calendar=calendar, first=span.first, last=span.last, what="quarter")
     check_quarter(first, calendar=calendar, first=span.first, last=quarter, what="first")
     return Request(
@@ -253,6 +255,18 @@ def default_first(calendar: Calendar, *, first: str, quarter: str) -> str:
     year = 12 // calendar.months
     start, last = calendar.parse(first), calendar.parse(quarter)
     return calendar.label(start + year) if last - start >= 3 * year else first
+
+
+def _after_record(source: Source, first: str, *, quarter: str, as_of: datetime | None) -> str:
+    """Begin no earlier than the record of tiers does, where membership is known from that alone."""
+    from partnerlab.panel.recorded import by_stays, record_begins
+
+    begins = record_begins(source, as_of=as_of) if by_stays(source) else None
+    if begins is None:
+        return first
+    calendar = source.program.calendar
+    day = begins.replace(tzinfo=UTC).astimezone(ZoneInfo(calendar.timezone)).date()
+    return calendar.label(min(max(calendar.parse(first), calendar.period_of_date(day)), calendar.parse(quarter)))
 
 
 def parse_segment(*, region: str, segment: str) -> tuple[str, str] | None:

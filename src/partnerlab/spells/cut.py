@@ -119,12 +119,14 @@ def _stays(history: TierHistory, *, of: str, stage: str) -> tuple[np.ndarray, in
 
 
 def _whole_periods(history: TierHistory, *, of: str, include_partial: bool) -> slice:
-    """Columns to use: partial periods fall off the end, and for computed tiers off the beginning."""
+    """Columns to use: partial periods fall off the end, and for computed tiers off the beginning; all before a record begins do."""
+    recorded = getattr(history.scheme, "kind", None) == "recorded"
+    told = np.flatnonzero((history.published != Outside.UNKNOWN).any(axis=0))
+    begins = int(told[0]) if recorded and len(told) else 0
     whole = np.flatnonzero(~np.asarray(history.partial, dtype=bool))
     if include_partial or len(whole) == 0:
-        return slice(0, history.shape[1])
-    recorded = getattr(history.scheme, "kind", None) == "recorded"
-    return slice(0 if of == "membership" or recorded else int(whole[0]), int(whole[-1]) + 1)
+        return slice(begins, history.shape[1])
+    return slice(begins if of == "membership" or recorded else int(whole[0]), max(int(whole[-1]) + 1, begins))
 
 
 def cut_runs(label: np.ndarray, wanted: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -164,17 +166,20 @@ def _delays(
     history: TierHistory, row: np.ndarray, begin: np.ndarray, label: np.ndarray, *, of: str, first: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Entry time of each spell, whether its start is known, and whether it was under way when first seen."""
-    under_way = begin == 0
+    before = label[row, np.maximum(begin - 1, 0)]
+    # the record says that it began with the partner in a tier: whatever came before was not seen
+    under_way = (begin == 0) | ((before == Outside.NOT_YET) & _left_truncated(history)[row])
     # a tier first seen after an unknown one may have been held before
-    after_gap = ~under_way & (label[row, np.maximum(begin - 1, 0)] == Outside.UNKNOWN)
+    after_gap = ~under_way & (before == Outside.UNKNOWN)
     entry = np.zeros(len(row), dtype=np.int64)
     known = ~(under_way | after_gap)
     at = np.flatnonzero(under_way)
     joined = _joined_periods(history)[row[at]]
     cut = _left_truncated(history)[row[at]]
-    entry[at] = np.where((joined < first) & (of == "membership"), first - joined, 0)
+    seen = first + begin[at]
+    entry[at] = np.where((joined < seen) & (of == "membership"), seen - joined, 0)
     # a date in the very first period is believed unless the record says that the partner was already there
-    known[at] = np.where(joined == first, ~cut, (joined < first) & (of == "membership"))
+    known[at] = np.where(joined == seen, ~cut, (joined < seen) & (of == "membership"))
     return entry, known, under_way | after_gap
 
 

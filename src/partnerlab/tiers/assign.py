@@ -238,14 +238,15 @@ def _take_recorded(panel: Panel, scheme: TierScheme, rule: Recorded) -> TierHist
 
 def _without_tier(codes: np.ndarray, panel: Panel, rule: Recorded) -> np.ndarray:
     """State of those who hold no tier: not yet or no longer members, or members of unknown tier."""
+    unknown = np.int8(Outside.UNKNOWN)
     held_before = (np.cumsum(codes >= 0, axis=1) > 0) | (panel.state == Membership.LAPSED) | _held_before(panel)[:, None]
     outside = np.where(held_before, np.int8(Outside.LAPSED), np.int8(Outside.NOT_YET))
+    # before the record begins nobody holds a tier, and who is a member then may have held one
+    unseen = ~held_before.any(axis=0) & ((panel.state == Membership.ACTIVE) | (panel.state == Membership.UNKNOWN))
     if rule.without_tier == "outside":
-        return outside
-    unknown = np.int8(Outside.UNKNOWN)
-    return np.where(
-        panel.state == Membership.ACTIVE, unknown, np.where(panel.state == Membership.NOT_YET, Outside.NOT_YET, Outside.LAPSED)
-    ).astype(np.int8)
+        return np.where(unseen, unknown, outside)
+    known = np.where(panel.state == Membership.NOT_YET, np.int8(Outside.NOT_YET), np.int8(Outside.LAPSED))
+    return np.where(unseen | (panel.state == Membership.ACTIVE) | (panel.state == Membership.UNKNOWN), unknown, known)
 
 
 def _held_before(panel: Panel) -> np.ndarray:

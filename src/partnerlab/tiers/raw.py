@@ -47,6 +47,7 @@ class Judged:
 def with_states(codes: np.ndarray, state: np.ndarray) -> np.ndarray:
     """Put "not yet joined" and "lapsed" in place of tiers where the partner is no member."""
     codes = np.where(state == Membership.NOT_YET, np.int8(Outside.NOT_YET), codes)
+    codes = np.where(state == Membership.UNKNOWN, np.int8(Outside.UNKNOWN), codes)
     return np.where(state == Membership.LAPSED, np.int8(Outside.LAPSED), codes).astype(np.int8, copy=False)
 
 
