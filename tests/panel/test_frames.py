@@ -1,5 +1,6 @@
 """A long table walks in as a panel and out again."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -250,3 +251,52 @@ def test_a_date_that_could_be_read_two_ways_is_refused(column, day):
         ParameterError, match=rf"attributes\.{column}: 1 of 1 rows hold no date, such as '{day}' in row 1; write dates like"
     ):
         Panel.from_frame(pd.DataFrame({"partner": ["a"], "quarter": "2026Q1", "leads": [1]}), attributes=about)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([1, 3_000_000_000], r"frame.leads: 1 values are more than 2,147,483,647.*such as 3000000000 in row 2"),
+        ([1.0, np.inf], r"frame.leads: 1 values are no number, such as inf in row 2"),
+        ([-np.inf, 0.5], r"frame.leads: 1 values are no number, such as -inf in row 1"),
+        (["1", "2"], r"no column of numbers, so no indicator; leads holds numbers written as text"),
+    ],
+)
+def test_numbers_that_no_panel_can_hold_are_refused(values, said):
+    frame = pd.DataFrame({"partner": ["a", "b"], "quarter": ["2025Q1"] * 2, "leads": values})
+
+    with pytest.raises(ParameterError, match=said):
+        Panel.from_frame(frame)
+
+
+def test_counts_behind_a_mean_must_be_numbers_too():
+    frame = pd.DataFrame({"partner": ["a"], "quarter": ["2025Q1"], "csat": [0.5], "csat_n": [4e9]})
+
+    with pytest.raises(ParameterError, match=r"frame.csat_n: 1 values are more than"):
+        Panel.from_frame(frame)
+
+
+def test_a_text_where_an_indicator_should_be_is_refused_with_its_row():
+    frame = pd.DataFrame({"partner": ["a", "b"], "quarter": ["2025Q1"] * 2, "leads": ["1", "many"]})
+
+    with pytest.raises(ParameterError, match=r"frame.leads: 1 values are no number, such as many in row 2"):
+        Panel.from_frame(frame, indicators=Indicators(indicators={"leads": {"from": "frame"}}))
+
+
+@pytest.mark.parametrize("which", ["partners", "state", "exposure", "partial", "totals", "counts", "covered"])
+def test_the_arrays_of_a_panel_cannot_be_written_to(which):
+    panel = Panel.from_frame(pd.DataFrame({"partner": ["a", "a"], "quarter": ["2026Q1", "2026Q2"], "leads": [1.0, None]}))
+    panel = dataclasses.replace(panel, covered={"leads": np.array([[True, False]])})
+    array = getattr(panel, which)
+
+    with pytest.raises(ValueError, match="read-only"):
+        (array["leads"] if isinstance(array, dict) else array)[:] = 0
+
+
+def test_a_panel_does_not_lock_the_arrays_that_it_was_made_of():
+    panel = Panel.from_frame(pd.DataFrame({"partner": ["a"], "quarter": ["2026Q1"], "leads": [1]}))
+    totals = panel.totals["leads"].copy()
+    again = dataclasses.replace(panel, totals={"leads": totals})
+
+    assert totals.flags.writeable
+    assert np.shares_memory(again.totals["leads"], totals)

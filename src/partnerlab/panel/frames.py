@@ -125,8 +125,41 @@ def _sort_columns(frame: pd.DataFrame, keys: tuple[str, str], indicators: Indica
     else:
         numeric = [name for name in others if pd.api.types.is_numeric_dtype(frame[name]) or pd.api.types.is_bool_dtype(frame[name])]
         numbers = [name for name in numeric if not (name.endswith("_n") and name[:-2] in numeric)]
+        if not numbers:
+            written = [name for name in others if _looks_like_numbers(frame[name])]
+            hint = f"; {', '.join(written)} holds numbers written as text: turn it into numbers" if written else ""
+            raise ParameterError(f"the frame has no column of numbers, so no indicator{hint}", columns=tuple(written))
     texts = [name for name in others if name not in numbers and not (name.endswith("_n") and name[:-2] in numbers)]
     return numbers, [name for name in texts if not pd.api.types.is_numeric_dtype(frame[name])]
+
+
+def _looks_like_numbers(column: pd.Series) -> bool:
+    told = column.dropna()
+    return len(told) > 0 and bool(pd.to_numeric(told, errors="coerce").notna().all())
+
+
+def _numbers(column: pd.Series, *, whole: bool = False) -> np.ndarray:
+    """Read a column as numbers, empty cells as NaN; infinity is none, and a count has to fit its cell.
+
+    Raises
+    ------
+    ParameterError
+        Naming the column, how many rows, and the first of them.
+    """
+    value = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    most = np.iinfo(np.int32).max
+    wrong = [
+        ((np.isnan(value) & column.notna().to_numpy()) | np.isinf(value), "are no number"),
+        (np.abs(value) > most if whole else np.zeros(len(value), dtype=bool), f"are more than {most:,}, the most that is counted"),
+    ]
+    for rows, words in wrong:
+        if rows.any():
+            row = int(np.flatnonzero(rows)[0])
+            said = (
+                f"frame.{column.name}: {int(rows.sum())} values {words}, such as {column.iloc[row]!s} in row {row + 1}; mend or empty them"
+            )
+            raise ParameterError(said, column=str(column.name), rows=int(rows.sum()))
+    return value
 
 
 def _guess(column: pd.Series, name: str) -> Indicator:
@@ -201,7 +234,7 @@ def _cells(frame: pd.DataFrame, indicator: Indicator, at: tuple[np.ndarray, np.n
     """Totals and counts of one indicator, and where its value was told."""
     name = indicator.name
     value = np.full(seen.shape, np.nan)
-    value[at] = pd.to_numeric(frame[name]).to_numpy(dtype=np.float64, na_value=np.nan)
+    value[at] = _numbers(frame[name], whole=indicator.statistic not in ("sum", "mean", "share", "last"))
     told = ~np.isnan(value)
     if indicator.statistic == "last":
         value = carry_forward(value)
@@ -209,7 +242,7 @@ def _cells(frame: pd.DataFrame, indicator: Indicator, at: tuple[np.ndarray, np.n
     filled = np.where(told, value, 0.0)
     if f"{name}_n" in frame.columns:
         rows = np.zeros(seen.shape, dtype=np.int32)
-        rows[at] = pd.to_numeric(frame[f"{name}_n"]).fillna(0).to_numpy(dtype=np.int32)
+        rows[at] = np.nan_to_num(_numbers(frame[f"{name}_n"], whole=True)).astype(np.int32)
     else:
         rows = told.astype(np.int32)
     cells = _total(indicator, filled, rows)
