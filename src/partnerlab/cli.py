@@ -283,13 +283,13 @@ def tiers_explain(
     indicators: Indicators = "",
     as_of: AsOf = "",
 ) -> None:
-    """Explain one partner's tier: each condition with its value, its line and the gap."""
+    """Explain one partner's tier: each condition with its value, its line and the gap, and what could lose the tier."""
     from partnerlab.tiers import explain_tier
 
     request = _request(source=source, quarter=quarter, first=first, scheme=scheme, indicators=indicators, as_of=as_of)
-    explained = explain_tier(_history(request), partner=partner, quarter=request.quarter)
+    explained = explain_tier(_history(request), partner=partner, quarter=request.quarter, source=request.source)
     _say(explained.summary())
-    columns = ("tier", "condition", "value", "line", "gap", "status")
+    columns = ("tier", "condition", "value", "line", "gap", "status", "earliest", "source", "latest", "trust")
     _print_table(explained.table, title=f"{partner}, {request.quarter}, {request.scheme.name_version}", columns=columns)
 
 

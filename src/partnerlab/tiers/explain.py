@@ -5,25 +5,23 @@ from __future__ import annotations
 import dataclasses
 import html
 from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError
-from partnerlab.scoring import kleene
-from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Rule, Sustained, Words
-from partnerlab.scoring.evaluate import evaluate_rule, line_of
-from partnerlab.scoring.normal import without_not
 from partnerlab.scoring.scorecard import Part
 from partnerlab.scoring.scores import PanelFacts
-from partnerlab.tiers.classify import Axis, Quadrant, Recorded
+from partnerlab.tiers.classify import Quadrant, Recorded
+from partnerlab.tiers.forward import earliest_held, look_ahead, with_moving_lines
 from partnerlab.tiers.history import REASONS, Outside, TierHistory
 from partnerlab.tiers.parameters import facts_behind
+from partnerlab.tiers.requirements import COLUMNS, NOTED, tier_rows
 
-COLUMNS = ("tier", "condition", "fact", "value", "operator", "line", "gap", "to_move", "status", "needed", "line_moves", "trust", "meaning")
-
-#: Status of a condition, by truth value.
-STATUS = {0: "not met", 1: "tell us", 2: "met"}
+if TYPE_CHECKING:
+    from partnerlab.intake.source import Source
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,13 +40,26 @@ class Explanation:
         Name and version of the rules.
     table : DataFrame
         One row for each condition of the tier held and of each tier above: ``tier, condition,
-        fact, value, operator, line, gap, to_move, status, needed, line_moves, trust, meaning``.
+        fact, value, operator, line, gap, to_move, status, needed, line_moves, line_low, line_high,
+        earliest, source, rows, latest, trust, meaning``.
         ``gap`` is how far the value is from the line (positive is missing), ``to_move`` the value
-        that also clears the margin, ``needed`` marks the shortest way under "any".
+        that also clears the margin, ``needed`` marks the shortest way under "any". ``line_low`` and
+        ``line_high`` are the interval of a line that moves with the others (`quantile_interval`; empty
+        where too few stand behind it), ``earliest`` the first period in which a condition that is not
+        met can be. ``source`` is the table that the value comes from, ``rows`` how many rows stand
+        behind it, ``latest`` the last period with one, ``trust`` whose word it is.
     parts : DataFrame
         One row for each part of each score: ``score, part, points, weight, most, headroom, unknown``.
         ``most`` is what the part can give at best (empty where nothing caps it), ``headroom`` how many
         points of the score full marks in this part would add.
+    outlook : DataFrame
+        What could lose the tier although nobody does anything: conditions of the tier held that are met
+        now and fall when nothing new happens. ``tier, condition, fact, value, next, lost_in, why``: the
+        value at the end of the next period, and the period in which the condition no longer holds.
+    earliest : mapping of tier to period
+        When each tier above can be held at the earliest, with confirmation, cadence and steps.
+    data_until : date or None
+        First day that the data no longer cover.
     """
 
     partner: str
@@ -60,6 +71,9 @@ class Explanation:
     scheme: str
     table: pd.DataFrame = dataclasses.field(repr=False)
     parts: pd.DataFrame = dataclasses.field(repr=False)
+    outlook: pd.DataFrame = dataclasses.field(repr=False, default_factory=pd.DataFrame)
+    earliest: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    data_until: date | None = None
 
     def missing(self, tier: str) -> pd.DataFrame:
         """Conditions that still have to be met for a tier, the shortest way."""
@@ -79,8 +93,20 @@ class Explanation:
         if self.reason != REASONS[0]:
             lines.append(f"By the data alone it would be {self.raw}: {self.reason}.")
         above = [tier for tier in dict.fromkeys(self.table["tier"]) if tier != self.held]
-        lines += [f"For {tier}: " + "; ".join(map(_sentence, self.missing(tier).to_dict("records"))) + "." for tier in above]
+        lines += [
+            f"For {tier}: " + "; ".join(map(_sentence, self.missing(tier).to_dict("records"))) + "." + self._when(tier) for tier in above
+        ]
+        lost = self.outlook.loc[self.outlook["lost_in"] != ""] if len(self.outlook) else self.outlook
+        lines += [
+            f"If nothing new happens, {row['condition']} no longer holds in {row['lost_in']}: {row['why']}."
+            for row in lost.to_dict("records")
+        ]
         return "\n".join(lines)
+
+    def _when(self, tier: str) -> str:
+        """Name the earliest period where it is later than the next, or where nothing is missing but time."""
+        late = tier in self.earliest and (self.missing(tier)["earliest"] != self.earliest[tier]).all()
+        return f" At the earliest in {self.earliest[tier]}." if late else ""
 
     def _repr_html_(self) -> str:
         said = "<br>".join(html.escape(line) for line in self.summary().splitlines())
@@ -92,12 +118,19 @@ def _sentence(row: dict[str, object]) -> str:
         return f"tell us {row['fact']}"
     if pd.isna(row["gap"]):
         return str(row["condition"])
-    moving = " (this line moves with the other partners)" if row["line_moves"] else ""
+    moving = _moving(row) if row["line_moves"] else ""
     return f"{row['fact']} is {row['value']:g}, needs {row['operator']} {row['to_move']:g}{moving}"
 
 
-def explain_tier(history: TierHistory, *, partner: str, quarter: str) -> Explanation:
-    """Explain a partner's tier: the tier held, and each tier above it.
+def _moving(row: dict[str, object]) -> str:
+    """Say that a line moves, and between which numbers it lies."""
+    ends = [f"{row[end]:g}" for end in ("line_low", "line_high") if not pd.isna(row[end])]
+    between = f"; it lies between {' and '.join(ends)} with 95 % confidence" if len(ends) == 2 else ""
+    return f" (this line moves with the other partners{between})"
+
+
+def explain_tier(history: TierHistory, *, partner: str, quarter: str, source: Source | None = None) -> Explanation:
+    """Explain a partner's tier: the tier held, what could lose it, and each tier above it.
 
     Parameters
     ----------
@@ -105,6 +138,8 @@ def explain_tier(history: TierHistory, *, partner: str, quarter: str) -> Explana
         Made by `assign_tiers`.
     partner, quarter : str
         Whom and when.
+    source : Source or None
+        Where the panel came from: it tells when certificates end. Without it they are taken to last.
 
     Raises
     ------
@@ -136,17 +171,11 @@ def explain_tier(history: TierHistory, *, partner: str, quarter: str) -> Explana
     one = history.select([partner])
     facts = facts_behind(one)
     held = str(history.names(history.held)[row, column])
+    axes = {name: one.axis(name) for name in ("x", "y")} if isinstance(scheme.classify, Quadrant) else {}
     rows: list[dict[str, object]] = []
     for tier in _of_interest(history, int(history.held[row, column])):
-        if isinstance(scheme.classify, Quadrant):
-            rows += _corner(scheme.classify, tier, one, facts, column)
-        else:
-            rule = dict(scheme.classify.rules()).get(tier)
-            rows += (
-                []
-                if rule is None
-                else [{"tier": tier, **found} for found in _walk(without_not(rule), facts, column, scheme.movement.margin)]
-            )
+        rows += tier_rows(scheme, tier, axes, facts, column)
+    noted = with_moving_lines(pd.DataFrame(rows, columns=[*COLUMNS, *NOTED]), history, row, column)
     return Explanation(
         partner=str(partner),
         quarter=quarter,
@@ -155,8 +184,11 @@ def explain_tier(history: TierHistory, *, partner: str, quarter: str) -> Explana
         held=held,
         reason=REASONS[history.reasons[row, column]],
         scheme=scheme.name_version,
-        table=_described(pd.DataFrame(rows, columns=list(COLUMNS)), history, facts),
+        table=_described(noted, history, facts, column),
         parts=_parts(one, facts, column),
+        outlook=look_ahead(one.until(quarter), tier=held, source=source),
+        earliest=earliest_held(one, noted, column),
+        data_until=facts.panel.provenance.until,
     )
 
 
@@ -168,86 +200,33 @@ def _of_interest(history: TierHistory, held: int) -> list[str]:
     return ([history.tiers[held]] if held >= 0 else []) + [tier for tier in above if held < 0 or tier != history.tiers[held]]
 
 
-def _corner(rule: Quadrant, tier: str, one: TierHistory, facts: PanelFacts, column: int) -> list[dict[str, object]]:
-    """Both axes of a cell, and the gate."""
-    rows: list[dict[str, object]] = []
-    corner = next((corner for corner, name in rule.cells.items() if name == tier), None)
-    if rule.gate is not None:
-        rows += _walk(without_not(rule.gate), facts, column, 0.0)
-    if corner is not None:
-        for name, axis, side in zip(("x", "y"), (rule.x, rule.y), corner.split("_"), strict=True):
-            rows.append(_axis_row(axis, side, one.axis(name), column))
-    return [{"tier": tier, **row} for row in rows]
-
-
-def _axis_row(axis: Axis, side: str, view: object, column: int) -> dict[str, object]:
-    value, line, margin = float(view.values[0, column]), float(view.line[0, column]), view.margin
-    operator = axis.operator if side == "high" else {">=": "<", ">": "<="}[axis.operator]
-    truth = int(kleene.compare(np.array(value), line, operator))
-    row = _row(f"{axis.value} {operator} {line:g}", axis.value, value, operator, line, truth)
-    room = margin * abs(line) * (1 if side == "high" else -1)
-    return row | {"to_move": line + room if truth != kleene.TRUE else line, "line_moves": axis.cut.relative, "needed": side == "high"}
-
-
-def _row(condition: str, fact: str, value: float, operator: str, line: float, truth: int) -> dict[str, object]:
-    ordered = operator in (">=", ">", "<=", "<")
-    gap = (line - value if operator in (">=", ">") else value - line) if ordered else np.nan
-    return {"condition": condition, "fact": fact, "value": value, "operator": operator, "line": line, "gap": gap, "status": STATUS[truth],
-            "needed": True, "line_moves": False, "to_move": line}  # fmt: skip
-
-
-def _walk(rule: Rule, facts: PanelFacts, column: int, margin: float) -> list[dict[str, object]]:
-    """Rows of all conditions of a rule; under "any" only those of the shortest branches are needed."""
-    if isinstance(rule, AtLeast):
-        branches = [_walk(part, facts, column, margin) for part in rule.parts]
-        if rule.is_all:
-            return [row for branch in branches for row in branch]
-        nearest = sorted(range(len(branches)), key=lambda index: _effort(branches[index]))[: rule.k]
-        for index, branch in enumerate(branches):
-            for row in branch:
-                row["needed"] = row["needed"] and index in nearest
-        return [row for branch in branches for row in branch]
-    if isinstance(rule, Sustained):
-        return [_sustained_row(rule, facts, column)]
-    return [_leaf_row(rule, facts, column, margin)]
-
-
-def _effort(branch: list[dict[str, object]]) -> tuple[int, int, float]:
-    """How far a branch is: conditions failed, conditions unknown, relative gaps."""
-    todo = [row for row in branch if row["needed"] and row["status"] != "met"]
-    unknown = sum(row["status"] == "tell us" for row in todo)
-    gaps = [float(row["gap"]) / max(abs(float(row["line"])), 1.0) for row in todo if not pd.isna(row["gap"])]
-    return len(todo) - unknown, unknown, float(sum(gaps))
-
-
-def _leaf_row(rule: Compare | Known, facts: PanelFacts, column: int, margin: float) -> dict[str, object]:
-    truth = int(evaluate_rule(rule, facts)[0, column])
-    if isinstance(rule, Known) or isinstance(rule.line, Words):
-        return _row(str(rule), rule.fact, np.nan, "is" if isinstance(rule, Known) else rule.operator, np.nan, truth)
-    value = float(facts.number(rule.fact)[0, column])
-    line = float(np.broadcast_to(line_of(rule, facts), facts.shape)[0, column])
-    row = _row(str(rule), rule.fact, value, rule.operator, line, truth)
-    if truth != kleene.TRUE and not isinstance(rule.line, Flag):
-        row["to_move"] = float(np.broadcast_to(line_of(rule, facts, slack=margin), facts.shape)[0, column])
-    return row
-
-
-def _sustained_row(rule: Sustained, facts: PanelFacts, column: int) -> dict[str, object]:
-    """Periods in which the inner rule held, against those it must hold in."""
-    inner = evaluate_rule(rule.part, facts)[0, max(column - rule.window + 1, 0) : column + 1]
-    truth = int(evaluate_rule(rule, facts)[0, column])
-    inside = " and ".join(dict.fromkeys(leaf["fact"] for leaf in _walk(rule.part, facts, column, 0.0)))
-    return _row(str(rule), inside, float((inner == kleene.TRUE).sum()), ">=", float(rule.met), truth)
-
-
-def _described(table: pd.DataFrame, history: TierHistory, facts: PanelFacts) -> pd.DataFrame:
-    """Add who says so, and what it means."""
+def _described(table: pd.DataFrame, history: TierHistory, facts: PanelFacts, column: int) -> pd.DataFrame:
+    """Add where the value comes from, who says so, and what it means."""
     glossary = history.scheme.glossary if history.scheme else {}
     known = {name: facts.panel.indicator(name) for name in table["fact"].unique() if facts.panel.known(name)}
     trust = [known[name].trust if name in known else "computed" for name in table["fact"]]
     meaning = [glossary.get(name) or (known[name].meaning if name in known else "") for name in table["fact"]]
-    numeric = dict.fromkeys(("value", "line", "gap", "to_move"), "float64")
-    return table.assign(trust=trust, meaning=meaning).astype(numeric).astype({"needed": bool, "line_moves": bool})
+    behind = {name: _rows_behind(facts, name, column) for name in known}
+    rows, latest = zip(*[behind.get(name, (pd.NA, "")) for name in table["fact"]], strict=True) if len(table) else ((), ())
+    table = table.assign(
+        trust=trust,
+        meaning=meaning,
+        source=[known[name].table if name in known else "computed" for name in table["fact"]],
+        rows=pd.array(rows, dtype="Int64"),
+        latest=list(latest),
+        earliest=[
+            "" if row.status == "met" else facts.panel.calendar.label(facts.panel.first + column + row.wait) for row in table.itertuples()
+        ],
+    )
+    numeric = dict.fromkeys(("value", "line", "gap", "to_move", "line_low", "line_high"), "float64")
+    return table[list(COLUMNS)].astype(numeric).astype({"needed": bool, "line_moves": bool})
+
+
+def _rows_behind(facts: PanelFacts, name: str, column: int) -> tuple[int, str]:
+    """How many rows stand behind a value of the one partner, and the last period that has one."""
+    counts = facts.panel.counts[name][0, : column + 1]
+    some = np.flatnonzero(counts > 0)
+    return int(facts.panel.n(name)[0, column]), facts.panel.labels[int(some[-1])] if len(some) else ""
 
 
 def _parts(one: TierHistory, facts: PanelFacts, column: int) -> pd.DataFrame:

@@ -1,0 +1,137 @@
+"""Conditions of a tier as rows: value, line, gap, and which of several ways is the shortest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.scoring import kleene
+from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Rule, Sustained, Words
+from partnerlab.scoring.evaluate import evaluate_rule, line_of
+from partnerlab.scoring.normal import without_not
+from partnerlab.tiers.classify import Axis, Quadrant
+
+if TYPE_CHECKING:
+    from partnerlab.scoring.scores import PanelFacts
+    from partnerlab.tiers.history import AxisView
+    from partnerlab.tiers.scheme import TierScheme
+
+COLUMNS = (
+    "tier", "condition", "fact", "value", "operator", "line", "gap", "to_move", "status", "needed", "line_moves",
+    "line_low", "line_high", "earliest", "source", "rows", "latest", "trust", "meaning",
+)  # fmt: skip
+#: What is noted beside them while an explanation is made.
+NOTED = ("wait", "sustained", "axis")
+
+#: Status of a condition, by truth value.
+STATUS = {0: "not met", 1: "tell us", 2: "met"}
+
+
+def tier_rows(scheme: TierScheme, tier: str, axes: Mapping[str, AxisView], facts: PanelFacts, column: int) -> list[dict[str, object]]:
+    """Conditions of one tier in one period."""
+    if isinstance(scheme.classify, Quadrant):
+        return _corner(scheme.classify, tier, axes, facts, column)
+    rule = dict(scheme.classify.rules()).get(tier)
+    found = [] if rule is None else _walk(without_not(rule), facts, column, scheme.movement.margin)
+    return [{"tier": tier, **row} for row in found]
+
+
+def _corner(rule: Quadrant, tier: str, axes: Mapping[str, AxisView], facts: PanelFacts, column: int) -> list[dict[str, object]]:
+    """Both axes of a cell, and the gate."""
+    rows: list[dict[str, object]] = []
+    corner = next((corner for corner, name in rule.cells.items() if name == tier), None)
+    if rule.gate is not None:
+        rows += _walk(without_not(rule.gate), facts, column, 0.0)
+    if corner is not None:
+        for name, axis, side in zip(("x", "y"), (rule.x, rule.y), corner.split("_"), strict=True):
+            rows.append(_axis_row(axis, side, axes[name], column) | {"axis": name})
+    return [{"tier": tier, **row} for row in rows]
+
+
+def _axis_row(axis: Axis, side: str, view: AxisView, column: int) -> dict[str, object]:
+    value, line, margin = float(view.values[0, column]), float(view.line[0, column]), view.margin
+    operator = axis.operator if side == "high" else {">=": "<", ">": "<="}[axis.operator]
+    truth = int(kleene.compare(np.array(value), line, operator))
+    row = _row(f"{axis.value} {operator} {line:g}", axis.value, value, operator, line, truth)
+    room = margin * abs(line) * (1 if side == "high" else -1)
+    return row | {"to_move": line + room if truth != kleene.TRUE else line, "line_moves": axis.cut.relative, "needed": side == "high"}
+
+
+def _row(condition: str, fact: str, value: float, operator: str, line: float, truth: int) -> dict[str, object]:
+    ordered = operator in (">=", ">", "<=", "<")
+    gap = (line - value if operator in (">=", ">") else value - line) if ordered else np.nan
+    return {"condition": condition, "fact": fact, "value": value, "operator": operator, "line": line, "gap": gap, "status": STATUS[truth],
+            "needed": True, "line_moves": False, "to_move": line, "wait": 1, "sustained": False}  # fmt: skip
+
+
+def _walk(rule: Rule, facts: PanelFacts, column: int, margin: float) -> list[dict[str, object]]:
+    """Rows of all conditions of a rule; under "any" only those of the shortest branches are needed."""
+    if isinstance(rule, AtLeast):
+        branches = [_walk(part, facts, column, margin) for part in rule.parts]
+        if rule.is_all:
+            return [row for branch in branches for row in branch]
+        nearest = sorted(range(len(branches)), key=lambda index: _effort(branches[index]))[: rule.k]
+        for index, branch in enumerate(branches):
+            for row in branch:
+                row["needed"] = row["needed"] and index in nearest
+        return [row for branch in branches for row in branch]
+    if isinstance(rule, Sustained):
+        return [_sustained_row(rule, facts, column)]
+    return [_leaf_row(rule, facts, column, margin)]
+
+
+def _effort(branch: list[dict[str, object]]) -> tuple[int, int, float]:
+    """How far a branch is: conditions failed, conditions unknown, relative gaps."""
+    todo = [row for row in branch if row["needed"] and row["status"] != "met"]
+    unknown = sum(row["status"] == "tell us" for row in todo)
+    gaps = [float(row["gap"]) / max(abs(float(row["line"])), 1.0) for row in todo if not pd.isna(row["gap"])]
+    return len(todo) - unknown, unknown, float(sum(gaps))
+
+
+def _leaf_row(rule: Compare | Known, facts: PanelFacts, column: int, margin: float) -> dict[str, object]:
+    truth = int(evaluate_rule(rule, facts)[0, column])
+    if isinstance(rule, Known) or isinstance(rule.line, Words):
+        return _row(str(rule), rule.fact, np.nan, "is" if isinstance(rule, Known) else rule.operator, np.nan, truth)
+    value = float(facts.number(rule.fact)[0, column])
+    line = float(np.broadcast_to(line_of(rule, facts), facts.shape)[0, column])
+    row = _row(str(rule), rule.fact, value, rule.operator, line, truth)
+    if truth != kleene.TRUE and not isinstance(rule.line, Flag):
+        row["to_move"] = float(np.broadcast_to(line_of(rule, facts, slack=margin), facts.shape)[0, column])
+        row["wait"] = _periods_to_count(rule, facts, column, row["to_move"])
+    return row
+
+
+def _periods_to_count(rule: Compare, facts: PanelFacts, column: int, line: float) -> int:
+    """Periods until an indicator that counts active periods can reach a line; all others can in the next one."""
+    indicator = facts.panel.indicator(rule.fact) if facts.panel.known(rule.fact) else None
+    if indicator is None or indicator.statistic != "active" or rule.operator not in (">=", ">"):
+        return 1
+    active = facts.panel.totals[rule.fact][0, : column + 1] >= indicator.at_least
+    met = int(np.floor(line)) + 1 if rule.operator == ">" else int(np.ceil(line))
+    return periods_to_sustain(active, met=met, window=indicator.window)
+
+
+def _sustained_row(rule: Sustained, facts: PanelFacts, column: int) -> dict[str, object]:
+    """Periods in which the inner rule held, against those it must hold in."""
+    inner = evaluate_rule(rule.part, facts)[0, max(column - rule.window + 1, 0) : column + 1]
+    truth = int(evaluate_rule(rule, facts)[0, column])
+    inside = " and ".join(dict.fromkeys(leaf["fact"] for leaf in _walk(rule.part, facts, column, 0.0)))
+    row = _row(str(rule), inside, float((inner == kleene.TRUE).sum()), ">=", float(rule.met), truth)
+    return row | {"sustained": True, "wait": periods_to_sustain(inner == kleene.TRUE, met=rule.met, window=rule.window)}
+
+
+def periods_to_sustain(held: np.ndarray, *, met: int, window: int) -> int:
+    """Count the periods until a rule that must last can hold, if its part holds in all of them.
+
+    Examples
+    --------
+    >>> periods_to_sustain(np.array([True, False, True, False]), met=3, window=4)
+    2
+    """
+    for ahead in range(1, met):
+        if held[max(len(held) - (window - ahead), 0) :].sum() + ahead >= met:
+            return ahead
+    return met
