@@ -119,7 +119,7 @@ def estimate_misclassification(
     rows = [
         _row(
             "appealed",
-            (wrong / appealed if appealed else np.nan, 0.0, *[wrong / appealed if appealed else np.nan] * 2),
+            (wrong / appealed if appealed else np.nan, 0.0 if appealed else np.nan, *[wrong / appealed if appealed else np.nan] * 2),
             appealed,
             appealed,
             wrong,
