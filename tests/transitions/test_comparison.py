@@ -57,3 +57,21 @@ def test_a_table_that_is_no_forecast_is_refused(history, change, message):
 
     with pytest.raises(ParameterError, match=message):
         compare_forecast(change(printed), history=history)
+
+
+def test_only_tiers_are_counted_among_the_forecasts_that_held(history_of, frail_codes):
+    codes = frail_codes(partners=300, quarters=12, rng=np.random.default_rng(5))[0]
+    codes[:20, 6:] = -3
+    history = history_of(codes)
+    printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy()
+    check = compare_forecast(printed, history=history).checks[0]
+
+    assert "lapsed" in set(printed["tier"])
+    assert " of 3 tiers came out inside" in check.detail
+
+
+def test_a_score_that_reads_the_same_is_no_better(history):
+    persistence = np.bincount(history.published[:, -2], minlength=3).astype(float)
+    printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy().assign(estimate=persistence)
+
+    assert compare_forecast(printed, history=history).checks[1].passed is None

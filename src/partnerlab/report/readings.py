@@ -68,7 +68,8 @@ def _moved(row: pd.Series, result: TransitionEstimate) -> str:
         return f"{said} That is more than noise alone would move: {noise}."
     if row["conf_high"] < row["noise_low"]:
         return (
-            f"{said} That is less than noise alone would move, {noise}: tiers are held back by rules, or counts are steadier than chance."
+            f"{said} That is less than noise alone would move, {noise}: noise is drawn as if each partner's rate "
+            "were the same in all quarters, and these data may not be so."
         )
     return f"{said} Noise alone would move {noise}: the two cannot be told apart."
 
@@ -82,20 +83,69 @@ def _noise(result: NoiseBaseline) -> tuple[str, ...]:
 
 @read_result.register(Movers)
 def _movers(result: Movers) -> tuple[str, ...]:
-    table, expected = result.table, f"{say_count(result.expected)} ({say_count(result.expected_low)} to {say_count(result.expected_high)})"
-    beyond = int(table["beyond_noise"].sum())
-    moved = f"{plural(len(table), 'partner')} of {say_count(result.at_risk)} changed tier in {result.quarter}"
-    first = f"{moved}; noise alone would have moved {expected}."
-    anew = int((table["stated"] & ~table["beyond_noise"]).sum())
-    word = (
-        f"{plural(anew, 'move')} followed a value stated anew, such as a rating: counts say nothing of {'it' if anew == 1 else 'them'}.",
-    ) * (anew > 0)
-    if beyond == 0:
-        return (first, "No single move can be told from noise.", *word)
-    rest = len(table) - beyond - anew
-    said = f"{plural(beyond, 'move')} {'is' if beyond == 1 else 'are'} beyond noise"
-    said += f", at most 1 in 20 of them expected to be a false alarm; the other {say_count(rest)} cannot be told from it."
-    return (first, said, *word)
+    table, counted = result.table, len(result.judged)
+    noise = f"noise alone would have moved {say_expected(result)}"
+    more = {1: ": more moved than noise would move", -1: ": fewer moved than noise would move", 0: ""}[result.against_noise]
+    moved = f"{plural(counted, 'partner')} of {say_count(result.at_risk)} changed tier in {result.quarter}"
+    first = f"{moved}{' by their counts' if counted < len(table) else ''}; {noise}{more}."
+    return (first, _stand_out(result, counted - result.beyond), *_unjudged(result))
+
+
+def say_expected(result: Movers) -> str:
+    """Write how many movers noise alone would have made, with the interval for one quarter."""
+    return f"{say_count(result.expected)} ({say_count(result.expected_low)} to {say_count(result.expected_high)})"
+
+
+def _stand_out(result: Movers, rest: int) -> str:
+    """Say how many moves are beyond noise, as far as these counts let one."""
+    beyond, one = result.beyond, result.beyond == 1
+    if not beyond:
+        return "No single move stands out from noise."
+    if not result.sure:
+        return (
+            f"{plural(beyond, 'move')} {'stands' if one else 'stand'} out, but these counts vary more than chance counts do, "
+            f"so {'it may be a usual swing' if one else 'some of them are usual swings'}."
+        )
+    share = f"{1 - result.level:.0%} of {'such moves' if one else 'them'} expected to be false alarms, among the partners of this page"
+    return f"{plural(beyond, 'move')} {'is' if one else 'are'} beyond noise, at most {share}; the other {say_count(rest)} cannot be told from it."
+
+
+def _unjudged(result: Movers) -> list[str]:
+    """Say how many moves are no matter of counting: by a value stated anew, by a decision."""
+    anew, decided = int(result.table["stated"].sum()), int((result.table["decided"] != "").sum())
+    said = []
+    if anew:
+        them = "it" if anew == 1 else "them"
+        said.append(f"{plural(anew, 'move')} followed a value stated anew, such as a rating: counts say nothing of {them}.")
+    if decided:
+        said.append(f"{plural(decided, 'move')} came by somebody's decision: an override or an appeal, or the end of one.")
+    return said
+
+
+def say_moves(result: Movers) -> str:
+    """Say in half a sentence whether the moves of a quarter are more than noise; never more than the checks bear out.
+
+    Examples
+    --------
+    >>> tidy = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high", "n"), 0.5)
+    >>> table = pd.DataFrame({"beyond_noise": [False] * 33, "stated": False, "decided": "", **tidy})
+    >>> say_moves(Movers(estimand="", level=0.95, checks=(), table=table, expected=21.0, expected_low=15.0, expected_high=31.0))
+    'more partners changed tier (33) than noise alone would move (15 to 31), but no single move stands out'
+    """
+    beyond, moved = result.beyond, len(result.judged)
+    range_of = f"({say_count(result.expected_low)} to {say_count(result.expected_high)})"
+    if beyond:
+        one, count = beyond == 1, say_count(beyond)
+        if result.sure:
+            return f"{count} tier {'move is' if one else 'moves are'} beyond noise"
+        usual = "it may be a usual swing" if one else "some of them are usual swings"
+        stands = "move stands" if one else "moves stand"
+        return f"{count} tier {stands} out, but these counts vary more than chance counts do, so {usual}"
+    if result.against_noise > 0:
+        return f"more partners changed tier ({say_count(moved)}) than noise alone would move {range_of}, but no single move stands out"
+    if result.against_noise < 0:
+        return f"fewer partners changed tier ({say_count(moved)}) than noise alone would move {range_of}; no single move stands out"
+    return "no tier move can be told from noise"
 
 
 @read_result.register(TierForecast)
@@ -110,9 +160,21 @@ def _forecast(result: TierForecast) -> tuple[str, ...]:
     change = (
         f"Today's number lies outside the interval for {say_list(outside)}."
         if outside
-        else "Today's number lies inside every interval: no tier is clearly growing or shrinking."
+        else "Today's number lies inside the interval of every tier: no tier is clearly growing or shrinking."
     )
-    return f"Expected in {result.quarter}, if partners go on moving as they did: {'; '.join(parts)}.", change
+    return f"Expected in {result.quarter}, if partners go on moving as they did: {'; '.join(parts)}.", change, *_lapsing(result)
+
+
+def _lapsing(result: TierForecast) -> list[str]:
+    """Say by how much the number of lapsed partners is expected to grow."""
+    rows = result.table[result.table["tier"] == "lapsed"]
+    if rows.empty:
+        return []
+    row = rows.iloc[0]
+    more, low, high = (row[name] - row["now"] for name in ("estimate", "conf_low", "conf_high"))
+    if low > 0:
+        return [f"Lapsed partners are expected to grow by {say_count(more)} ({say_interval(low, high, kind='count')})."]
+    return [f"The number of lapsed partners is expected to change by {more:+,.0f} ({low:+,.0f} to {high:+,.0f})."]
 
 
 @read_result.register(ForecastComparison)
@@ -124,7 +186,9 @@ def _comparison(result: ForecastComparison) -> tuple[str, ...]:
     if "persistence_error" not in judged:
         return (first,)
     ours, plain = float(judged["error"].abs().sum()), float(judged["persistence_error"].abs().sum())
-    verdict = "closer than" if ours < plain else "no closer than"
+    # one quarter decides little: a tenth of the error is no difference worth a word
+    close = abs(ours - plain) <= max(0.1 * max(ours, plain), 1.0)
+    verdict = "about as close as" if close else "closer than" if ours < plain else "further off than"
     return first, f"Over all tiers the forecast was off by {say_count(ours)} partners, {verdict} 'as last quarter' ({say_count(plain)})."
 
 

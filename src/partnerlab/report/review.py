@@ -17,6 +17,7 @@ from partnerlab.report.attempts import Unavailable
 from partnerlab.report.comparison import Compared, compare_heads, compare_shares, compare_totals
 from partnerlab.report.metrics import NAN, Metric
 from partnerlab.report.people import caption_movers, find_cooling, list_movers
+from partnerlab.report.readings import say_expected, say_moves
 from partnerlab.show.words import say_list
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def build_review(  # noqa: PLR0913 - page one joins what every stop of the road 
         *_totals(panel, column, currency=currency, level=level),
     )[:6]
     return Review(
-        sentence=_sentence(whom, quarter, metrics),
+        sentence=_sentence(whom, quarter, metrics, movers=movers),
         metrics=metrics,
         quarters=count_quarters(panel, history),
         movers=list_movers(movers, history, panel, column),
@@ -212,13 +213,11 @@ def _moves(movers: Movers | Unavailable | None, history: TierHistory, panel: Pan
     """Count moves beyond noise; where noise cannot be drawn (recorded tiers), how many moved at all."""
     if movers is None or isinstance(movers, Unavailable):
         return _moved(history, panel, column, level=level)
-    table = movers.table
-    noise = f"noise alone would have moved {movers.expected:,.0f} ({movers.expected_low:,.0f} to {movers.expected_high:,.0f})"
-    note = f"{len(table):,} partners changed tier ({_sides(table['direction'])}); {noise}."
-    beyond = int(table["beyond_noise"].sum())
-    return [
-        Metric(name="moves-beyond-noise", label="Moves beyond noise", estimate=beyond, n=int(movers.at_risk), table="movers", note=note)
-    ]
+    counted, others = movers.judged, len(movers.table) - len(movers.judged)
+    note = f"{len(counted):,} partners changed tier by their counts ({_sides(counted['direction'])}); "
+    note += f"noise alone would have moved {say_expected(movers)}." + f" {others:,} more moved by a statement or a decision." * (others > 0)
+    label = "Moves beyond noise" if movers.sure else "Moves that stand out"
+    return [Metric(name="moves-beyond-noise", label=label, estimate=movers.beyond, n=int(movers.at_risk), table="movers", note=note)]
 
 
 def _sides(directions: pd.Series) -> str:
@@ -310,7 +309,7 @@ def count_quarters(panel: Panel, history: TierHistory) -> pd.DataFrame:
     return table.iloc[::-1].reset_index(drop=True)
 
 
-def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...]) -> str:
+def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...], *, movers: Movers | Unavailable | None) -> str:
     """Say the quarter in one sentence: head count, what clearly changed, moves, what did not; no part stronger than its interval."""
     by_name = {metric.name: metric for metric in metrics}
     active = by_name["active-partners"]
@@ -321,9 +320,8 @@ def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...]) -> str:
         for metric in others
         if metric.direction != "no clear change"
     ]
-    if (moves := by_name.get("moves-beyond-noise")) is not None:
-        count = "no tier move" if moves.estimate == 0 else f"{moves.value_words()} tier {'move' if moves.estimate == 1 else 'moves'}"
-        parts.append(f"{count} {'can be told from' if moves.estimate == 0 else 'is beyond' if moves.estimate == 1 else 'are beyond'} noise")
+    if movers is not None and not isinstance(movers, Unavailable):
+        parts.append(say_moves(movers))
     steady = [_lower(metric.label) for metric in others if metric.direction == "no clear change"]
     if steady:
         parts.append(f"no clear change in {say_list(steady)}")

@@ -10,8 +10,9 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import TIDY, Check, Result
-from partnerlab.tiers.history import TierHistory
+from partnerlab.tiers.history import Outside, TierHistory
 from partnerlab.transitions.forecasts import TierForecast, count_states
+from partnerlab.transitions.states import LAPSED
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,7 @@ def _scores(printed: pd.DataFrame, actual: np.ndarray, before: np.ndarray, *, ti
 
 
 def _score_checks(table: pd.DataFrame, scores: dict[str, float], level: float) -> tuple[Check, ...]:
-    judged = table["inside"].dropna()
+    judged = table.loc[~table["tier"].isin((LAPSED, Outside.UNKNOWN.label)), "inside"].dropna()
     hits = int(judged.sum())
     inside = Check(
         "What happened lies inside the intervals",
@@ -147,11 +148,13 @@ def _score_checks(table: pd.DataFrame, scores: dict[str, float], level: float) -
     )
     if not scores:
         return (inside, Check("Better than saying 'as last quarter'", None, "Nobody was in a tier."))
-    better = scores["log_score"] <= scores["log_score_persistence"]
+    ours, plain = scores["log_score"], scores["log_score_persistence"]
+    # as they are printed: a difference that cannot be read is none
+    better = None if round(ours, 4) == round(plain, 4) else ours < plain
     skill = Check(
         "Better than saying 'as last quarter'",
         better,
-        f"Log score {scores['log_score']:.4f} against {scores['log_score_persistence']:.4f}, Brier {scores['brier']:.5f} against "
+        f"Log score {ours:.4f} against {plain:.4f}, Brier {scores['brier']:.5f} against "
         f"{scores['brier_persistence']:.5f} (lower is better; one quarter decides little).",
     )
     return inside, skill

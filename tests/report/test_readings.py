@@ -1,0 +1,96 @@
+"""Sentences written from results say what their intervals and checks bear out, and no more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab.report.readings import read_result, say_moves
+from partnerlab.results import TIDY, Check
+from partnerlab.transitions import ForecastComparison, Movers, TierForecast
+from partnerlab.transitions.movers import FALSE_ALARMS
+
+
+def movers(beyond, *, n=33, expected=(21.0, 15.0, 31.0), sure=True, stated=0, decided=0):
+    """Movers of a quarter: so many beyond noise first, then those by statement, then those by decision."""
+    at = np.arange(n)
+    table = pd.DataFrame(
+        {
+            **dict.fromkeys(TIDY, 0.5),
+            "beyond_noise": at < beyond,
+            "stated": (at >= beyond) & (at < beyond + stated),
+            "decided": np.where((at >= beyond + stated) & (at < beyond + stated + decided), "override ended", ""),
+        }
+    )
+    center, low, high = expected
+    return Movers(
+        estimand="Moves",
+        table=table,
+        level=0.95,
+        checks=(Check(FALSE_ALARMS, True if sure else None, ""),),
+        quarter="2026Q3",
+        at_risk=381,
+        expected=center,
+        expected_low=low,
+        expected_high=high,
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (movers(0, n=20), "no tier move can be told from noise"),
+        (movers(0), "more partners changed tier (33) than noise alone would move (15 to 31), but no single move stands out"),
+        (movers(0, n=9), "fewer partners changed tier (9) than noise alone would move (15 to 31); no single move stands out"),
+        (movers(1), "1 tier move is beyond noise"),
+        (
+            movers(19, sure=False),
+            "19 tier moves stand out, but these counts vary more than chance counts do, so some of them are usual swings",
+        ),
+        (movers(0, stated=4, decided=2), "no tier move can be told from noise"),
+    ],
+)
+def test_the_headline_says_of_moves_what_total_and_checks_bear_out(result, said):
+    assert say_moves(result) == said
+
+
+def test_moves_by_statement_and_decision_are_counted_apart():
+    said = read_result(movers(0, stated=4, decided=2))
+
+    assert said[0] == "27 partners of 381 changed tier in 2026Q3 by their counts; noise alone would have moved 21 (15 to 31)."
+    assert said[2].startswith("4 moves followed a value stated anew")
+    assert said[3].startswith("2 moves came by somebody's decision")
+
+
+def test_moves_of_wild_counts_are_not_called_beyond_noise():
+    assert "beyond noise" not in " ".join(read_result(movers(19, sure=False)))
+
+
+def forecast_rows(now):
+    rows = [("KEY", 34.0, 30.0, 38.0, 34), ("lapsed", 231.0, 222.0, 241.0, now)]
+    return pd.DataFrame(rows, columns=["tier", "estimate", "conf_low", "conf_high", "now"]).assign(quarter="2026Q4", std_error=2.0, n=381)
+
+
+def test_expected_lapses_are_said_beside_the_tiers():
+    said = read_result(TierForecast(estimand="Partners", table=forecast_rows(219), level=0.95, checks=(), quarter="2026Q4"))
+
+    assert said[1] == "Today's number lies inside the interval of every tier: no tier is clearly growing or shrinking."
+    assert said[2] == "Lapsed partners are expected to grow by 12 (3 to 22)."
+
+
+@pytest.mark.parametrize(("ours", "said"), [(34.0, "about as close as"), (20.0, "closer than"), (50.0, "further off than")])
+def test_a_forecast_is_called_closer_only_where_more_than_rounding_parts_them(ours, said):
+    table = pd.DataFrame(
+        {
+            **dict.fromkeys(TIDY, 1.0),
+            "tier": ["KEY"],
+            "quarter": "2026Q3",
+            "actual": 90,
+            "inside": True,
+            "error": ours,
+            "persistence_error": -37,
+        }
+    )
+
+    assert f"partners, {said} 'as last quarter' (37)" in read_result(ForecastComparison(estimand="", table=table, level=0.95, checks=()))[1]
