@@ -487,7 +487,7 @@ def test_won_deals_that_do_not_say_when_are_unknown_and_not_zero(closed, known):
     panel = build_panel(source, **YEAR, only=["deals_won"])
 
     assert (panel.values("deals_won")[0, 1] == 1) if known else np.isnan(panel.values("deals_won")).all()
-    assert f"{1 if known else 2} of 2 rows of deals that fulfil its condition have no closed_at" in panel.provenance.notes[-1]
+    assert f"{1 if known else 2} of 2 rows of deals that fulfil the condition have no closed_at" in panel.provenance.notes[0]
 
 
 def test_deals_of_which_none_is_won_yet_are_zero():

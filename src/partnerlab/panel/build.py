@@ -105,7 +105,7 @@ def build_panel(  # noqa: PLR0913 - what a panel is asked
     state, exposure, said = _members(source, recorded, partners, attributes, cut, whole=calendar.bounds_date(int(reach[0]), int(reach[-1])))
     arrays = measure_indicators(source, wanted, partners=partners, cut=cut)
     covered = {name: span.covered(indicator.table, reach) for name, indicator in wanted.indicators.items() if _flows(indicator)}
-    notes += _silent(source, wanted, arrays["counts"], covered, span=span, moment=moment)
+    notes = _silent(source, wanted, arrays["counts"], covered, span=span, moment=moment) + notes
     notes += [] if moment is None else _undated(source, wanted)
     return Panel(
         partners=partners, first=int(periods[0]), calendar=calendar, indicators=wanted,
@@ -204,22 +204,20 @@ def _silent(
     moment: datetime | None,
 ) -> list[str]:
     """Name the indicators without a single row, and those that could not read what they decide by: unknown, not zero."""
-    notes = []
+    said: dict[str, list[str]] = {}
     for name, indicator in wanted.indicators.items():
         counted = bool(counts[name].any())
-        unread, unknown = check_readings(source, indicator, as_of=moment, counted=counted)
-        notes += unread
-        if not counted and not unread:
-            why = (
-                ""
-                if indicator.table not in FLOWS or indicator.table in span.tables
-                else explain_silence(source, table=indicator.table, as_of=moment)
-            )
-            notes.append(f"{name}: {why or f'no row of {indicator.table} in these periods fulfils its condition'}")
+        why, unknown = check_readings(source, indicator, as_of=moment, counted=counted)
+        if not counted and not why:
+            lost = indicator.table in FLOWS and indicator.table not in span.tables
+            told = explain_silence(source, table=indicator.table, as_of=moment) if lost else ""
+            why = [told or f"no row of {indicator.table} in these periods fulfils its condition"]
+        for words in why:
+            said.setdefault(words, []).append(name)
         # a field of the profile that nobody ever filled is unknown too
         if unknown or (not counted and name in covered and indicator.table == "partner_profile"):
             covered[name] = np.zeros(counts[name].shape[1], dtype=bool)
-    return notes
+    return [f"{', '.join(names)}: {words}" for words, names in said.items()]
 
 
 def _undated(source: Source, wanted: Indicators) -> list[str]:

@@ -57,7 +57,7 @@ def check_readings(source: Source, indicator: Indicator, *, as_of: datetime | No
         if strays:
             shown = ", ".join(f"{value} ({rows})" for value, rows in itertools.islice(strays.items(), _EXAMPLES))
             notes.append(
-                f"{indicator.name}: {sum(strays.values())} rows have a {table}.{column.name} outside the closed list: {shown}; "
+                f"{sum(strays.values())} rows have a {table}.{column.name} outside the closed list: {shown}; "
                 f"map them to {', '.join(column.values)}"
             )
         if counted and not strays:
@@ -67,7 +67,7 @@ def check_readings(source: Source, indicator: Indicator, *, as_of: datetime | No
             (foreign if filled == rows else empty).add(column.name)
     unknown = not _can_count(indicator, empty, foreign)
     if unknown and empty:
-        notes.append(f"{indicator.name}: {indicator.table}.{min(empty)} has no value that can be read in any row")
+        notes.append(f"{indicator.table}.{min(empty)} has no value that can be read in any row")
     undated = _undated_rows(source, indicator, as_of)
     return [*notes, *undated[0]], unknown or undated[1]
 
@@ -120,5 +120,5 @@ def _undated_rows(source: Source, indicator: Indicator, as_of: datetime | None) 
     rows, dated = (int(source.facts[fact][name]) for name in ("rows", "dated"))
     if rows == dated:
         return [], False
-    lost = f"{rows - dated} of {rows} rows of {indicator.table} that fulfil its condition have no {clock} that can be read"
-    return [f"{indicator.name}: {lost}: they count in no period"], dated == 0
+    lost = f"{rows - dated} of {rows} rows of {indicator.table} that fulfil the condition have no {clock} that can be read"
+    return [f"{lost}: they count in no period"], dated == 0
