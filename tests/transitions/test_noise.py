@@ -125,7 +125,7 @@ def test_a_baseline_of_something_else_is_refused(panel, quadrant, baseline, ask)
         ask(assign_tiers(panel, lines), baseline)
     with pytest.raises(ParameterError, match="the history of bands@1"):
         ask(assign_tiers(panel, bands), baseline)
-    with pytest.raises(ParameterError, match=r"has the tiers KEY, .*, the history Gold, Member"):
+    with pytest.raises(ParameterError, match=r"has the tiers KEY, .*, the history Gold, Base"):
         ask(dataclasses.replace(assign_tiers(panel, bands), scheme=None), baseline)
     with pytest.raises(ParameterError, match="is of published tiers, asked for are raw ones"):
         ask(history, baseline, stage="raw")

@@ -14,6 +14,7 @@ from partnerlab.panel.indicators import Indicator, Indicators
 from partnerlab.panel.parts import Membership, Provenance, RecordedTiers, RunIn, fingerprint
 from partnerlab.panel.windows import indicator_values, trailing_sum
 from partnerlab.periods import Calendar
+from partnerlab.results import read_only
 
 __all__ = ["Membership", "Panel", "Provenance", "RecordedTiers", "RunIn"]
 
@@ -58,6 +59,8 @@ class Panel:
     provenance : Provenance
         Where it came from.
 
+    The arrays are not to be written to: copy one, and give it to `replace`.
+
     Examples
     --------
     >>> table = pd.DataFrame({"partner": ["a", "a", "b"], "quarter": ["2026Q1", "2026Q2", "2026Q2"], "leads": [3, 0, 2]})
@@ -99,6 +102,14 @@ class Panel:
         lacking = [name for name in self.indicators.names if name not in self.totals or name not in self.counts]
         if lacking:
             raise ParameterError(f"panel: no totals or counts for {', '.join(lacking)}")
+        self._seal()
+
+    def _seal(self) -> None:
+        """Make the arrays read-only, by views, so that what was computed from a panel stays true of it."""
+        for field in (*_ARRAYS, "covered"):
+            object.__setattr__(self, field, {name: read_only(array) for name, array in getattr(self, field).items()})
+        for field in ("partners", "state", "exposure", "partial"):
+            object.__setattr__(self, field, read_only(getattr(self, field)))
 
     def __repr__(self) -> str:
         n, t = self.shape
