@@ -12,13 +12,15 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
-import pandas as pd
 
 from partnerlab.errors import ParameterError, PartnerlabError, SpecError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Cadence = Literal["quarter", "month"]
 
@@ -188,12 +190,15 @@ def read_dates(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> read_dates(pd.Series(["2025-11-02", None]), name="frame.valid_from").dt.day.tolist()
     [2.0, nan]
     >>> read_dates(pd.Series(["2025-11-02", "02/11/2025"]), name="frame.valid_from")
     Traceback (most recent call last):
     partnerlab.errors.ParameterError: frame.valid_from: 1 of 2 rows hold no date, such as '02/11/2025' in row 2; write ...
     """
+    import pandas as pd  # the clock itself needs none, and is imported everywhere
+
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return (column.dt.tz_localize(None) if wall else column.dt.tz_convert("UTC").dt.tz_localize(None)).astype("datetime64[us]")
     if pd.api.types.is_datetime64_dtype(column.dtype):
@@ -228,5 +233,4 @@ def _read_date(given: Any, *, wall: bool) -> np.datetime64 | None:
     if isinstance(given, datetime):  # pandas' Timestamp is one
         if given.tzinfo is not None:
             given = (given if wall else given.astimezone(UTC)).replace(tzinfo=None)
-        return np.datetime64(given, "us") if not isinstance(given, pd.Timestamp) else given.to_datetime64().astype("datetime64[us]")
     return np.datetime64(given, "us") if isinstance(given, date) else None
