@@ -1,4 +1,4 @@
-"""Who moved, and who is cooling: partners by name, with what changed and how likely noise alone would do it."""
+"""Who moved, and who is cooling: partners by name, with what moved them and how likely that is if nothing changed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.report.attempts import Unavailable
+from partnerlab.report.causes import name_causes, write_amount
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
     from partnerlab.tiers import TierHistory
     from partnerlab.transitions import Movers, NoiseBaseline
+
+#: Column with the probability of such a move, or such numbers, of a partner about whom nothing changed.
+CHANCE = "chance_with_nothing_changed"
 
 
 def _names(history: TierHistory, partners: pd.Series) -> pd.DataFrame:
@@ -23,78 +27,101 @@ def _names(history: TierHistory, partners: pd.Series) -> pd.DataFrame:
     return found.dropna(axis="columns", how="all")
 
 
-def _numbers(indicators: pd.Series, before: pd.Series, now: pd.Series, chance: pd.Series, *, panel: Panel) -> pd.DataFrame:
-    """Write what changed as people read it: money in units of the currency, a chance of nothing as almost nothing."""
-    money = np.array([panel.known(str(name)) and bool(panel.indicator(str(name)).money) for name in indicators], dtype=bool)
-    units = np.where(money, 100.0, 1.0)
-    return pd.DataFrame(
-        {
-            "what_changed": indicators.astype("str").str.replace("_", " "),
-            "usual_per_quarter": (before / units).round(1),
-            "now_per_quarter": (now / units).round(1),
-            "noise_alone": np.maximum(chance, 1e-9),
-        }
-    )
-
-
 def caption_movers(movers: Movers | Unavailable | None, quarter: str) -> str:
     """Say what the table of movers holds, with and without a noise baseline."""
     if movers is None or isinstance(movers, Unavailable):
         return f"Partners that changed tier in {quarter}"
-    return f"Partners that changed tier in {quarter}, least likely by noise alone first; 'beyond noise' allows for all looked at"
+    verdict = "beyond noise" if movers.sure else "stands out"
+    return f"Partners that changed tier in {quarter}; '{verdict}' allows for all {movers.at_risk:,} partners looked at on this page"
 
 
 def list_movers(movers: Movers | Unavailable | None, history: TierHistory, panel: Panel, column: int) -> pd.DataFrame:
-    """Movers for people, those beyond noise first; without a noise baseline simply all of them."""
+    """Movers for people, those beyond noise first; without a noise baseline simply all of them.
+
+    Returns
+    -------
+    DataFrame
+        ``partner, (name, region), from_tier, to_tier, why, what_changed, chance_with_nothing_changed`` and
+        ``beyond_noise`` (``stands_out`` where counts vary more than chance counts do): yes, no, or who moved it.
+    """
     if movers is None or isinstance(movers, Unavailable):
         if column == 0:
             return pd.DataFrame()
         table = history.moves(history.labels[column])
         table = table[table["direction"].isin(("up", "down", "sideways"))].reset_index(drop=True)
         return pd.concat([table[["partner"]], _names(history, table["partner"]), table[["from_tier", "to_tier", "direction"]]], axis=1)
+    from partnerlab.show.movers import verdicts
+
     table = movers.table.sort_values(["beyond_noise", "estimate", "partner"], ascending=[False, True, True], ignore_index=True)
-    who = _names(history, table["partner"])
-    said = table[["from_tier", "to_tier"]]
-    numbers = _numbers(table["indicator"], table["before"], table["now"], table["estimate"], panel=panel)
-    numbers["beyond_noise"] = np.select([table["beyond_noise"], table["stated"]], ["yes", "stated anew"], "no")
-    return pd.concat([table[["partner"]], who, said, numbers], axis=1)
+    said = table[["from_tier", "to_tier"]].assign(
+        why=name_causes(table, history=history, panel=panel, column=column),
+        what_changed=[_change(row, panel=panel) for row in table.to_dict("records")],
+        **{CHANCE: table["estimate"].clip(lower=1e-9), "beyond_noise" if movers.sure else "stands_out": verdicts(table)},
+    )
+    return pd.concat([table[["partner"]], _names(history, table["partner"]), said], axis=1)
+
+
+def _change(row: dict[str, object], *, panel: Panel) -> str:
+    """Write the count that changed most, where it changed the way the partner moved; else it is not what moved it."""
+    gain = np.sign(row["now"] - row["before"])
+    against = {"up": -1, "down": 1}.get(str(row["direction"]), np.nan)
+    if row["stated"] or row["decided"] or np.isnan(gain) or gain in (0, against):
+        return ""
+    before, now = (write_amount(row[name], str(row["indicator"]), panel=panel) for name in ("before", "now"))
+    return f"{str(row['indicator']).replace('_', ' ')} {now} a quarter, usually {before}"
+
+
+def _looked_at(history: TierHistory, panel: Panel, column: int) -> np.ndarray:
+    """Rows of active partners in a tier above the lowest who did not change tier in the quarter."""
+    codes, before = history.published[:, column], history.published[:, max(column - 1, 0)]
+    lowest = len(history.tiers) - 1
+    stayed = (before < 0) | (before == codes)
+    return np.flatnonzero((codes >= 0) & (codes < max(lowest, 1)) & stayed & panel.member[:, column])
+
+
+def caption_cooling(history: TierHistory, panel: Panel, *, noise: NoiseBaseline | Unavailable | None, quarter: str, found: int) -> str:
+    """Say what the table of cooling partners holds, of how many, and what these counts let one say."""
+    from partnerlab.transitions.noise import CHANCE_COUNTS
+
+    looked_at = len(_looked_at(history, panel, panel.column(quarter)))
+    tame = any(check.passed for check in getattr(noise, "checks", ()) if check.name == CHANCE_COUNTS)
+    fell = "fell beyond noise" if tame else "fell more than chance counts do (and these counts vary more than that)"
+    return f"Partners whose numbers {fell} in {quarter} while they kept their tier: {found:,} of {looked_at:,} looked at"
 
 
 def find_cooling(history: TierHistory, panel: Panel, *, noise: NoiseBaseline, quarter: str, level: float = 0.95) -> pd.DataFrame:
-    """Find partners whose numbers fell beyond noise while they still hold their tier.
+    """Find partners whose numbers fell beyond noise while they kept their tier.
 
-    Each active partner in a tier above the lowest is put to the test of `partnerlab.detect_movers`: the
-    probability of numbers this low at its own unchanged rate, adjusted by Benjamini and Hochberg for
-    everybody looked at.
+    Each active partner in a tier above the lowest that did not change tier in the quarter is put to the test of
+    `partnerlab.detect_movers`: the probability of numbers this low at its own unchanged rate, adjusted by
+    Benjamini and Hochberg for everybody looked at.
 
     Returns
     -------
     DataFrame
-        ``partner, (name, region), tier, what_fell, usual_per_quarter, now_per_quarter, noise_alone``; most surprising first.
+        ``partner, (name, region), tier, what_fell, usual_per_quarter, now_per_quarter, chance_with_nothing_changed``;
+        most surprising first.
     """
     from partnerlab.transitions.evidence import adjusted_probabilities, partner_evidence
 
     column = panel.column(quarter)
-    codes = history.published[:, column]
-    lowest = len(history.tiers) - 1
-    looked_at = np.flatnonzero((codes >= 0) & (codes < max(lowest, 1)) & panel.member[:, column])
+    looked_at = _looked_at(history, panel, column)
     if not len(looked_at):
         return pd.DataFrame()
     evidence = partner_evidence(noise, noise.places(history.partners)[looked_at], history.first + column)
     adjusted = adjusted_probabilities(evidence["surprise"])
     fell = (evidence["now"] < evidence["before"]) & (adjusted <= 1.0 - level)
+    names = evidence["indicator"]
+    money = np.array([panel.known(str(name)) and bool(panel.indicator(str(name)).money) for name in names], dtype=bool)
+    units = np.where(money, 100.0, 1.0)
     found = pd.DataFrame(
         {
             "partner": history.partners[looked_at],
-            "tier": np.array(history.tiers, dtype=object)[codes[looked_at]],
-            "indicator": evidence["indicator"],
-            "before": evidence["before"],
-            "now": evidence["now"],
-            "chance": evidence["surprise"],
+            "tier": np.array(history.tiers, dtype=object)[history.published[looked_at, column]],
+            "what_fell": pd.Series(names).astype("str").str.replace("_", " "),
+            "usual_per_quarter": (evidence["before"] / units).round(1),
+            "now_per_quarter": (evidence["now"] / units).round(1),
+            CHANCE: np.maximum(evidence["surprise"], 1e-9),
         }
-    )[fell].sort_values(["chance", "partner"], ignore_index=True)
-    numbers = _numbers(found["indicator"], found["before"], found["now"], found["chance"], panel=panel).rename(
-        columns={"what_changed": "what_fell"}
-    )
-    found = pd.concat([found[["partner", "tier"]], numbers], axis=1)
+    )[fell].sort_values([CHANCE, "partner"], ignore_index=True)
     return pd.concat([found[["partner"]], _names(history, found["partner"]), found.drop(columns="partner")], axis=1)

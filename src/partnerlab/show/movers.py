@@ -44,7 +44,12 @@ def _movers_table(result: Movers, *, caption: str = "", rows: int | None = None,
     shown = moves.head(rows) if rows else moves
     kinds = {"partner": "text", "from_tier": "text", "to_tier": "text", "direction": "text", "estimate": "text"}
     kinds |= {"indicator": "text", "before": "number", "now": "number", "beyond_noise": "text"}
-    heads = {"estimate": "chance with nothing changed", "indicator": "what changed most", "before": "before, a quarter", "now": "now, a quarter"}
+    heads = {
+        "estimate": "chance with nothing changed",
+        "indicator": "what changed most",
+        "before": "before, a quarter",
+        "now": "now, a quarter",
+    }
     view = table_view(shown, caption=said + left_out(moves, rows), kinds=kinds, heads=heads)
     return dataclasses.replace(view, frame=result.tidy())
 
