@@ -22,6 +22,9 @@ from partnerlab.errors import ParameterError, PartnerlabError, SpecError
 if TYPE_CHECKING:
     import pandas as pd
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Cadence = Literal["quarter", "month"]
 
 _QUARTER = re.compile(r"(?P<fiscal>FY)?(?P<year>\d{4})Q(?P<quarter>[1-4])")
@@ -191,6 +194,7 @@ def read_dates(
     Examples
     --------
     >>> import pandas as pd
+    >>> import pandas as pd
     >>> read_dates(pd.Series(["2025-11-02", None]), name="frame.valid_from").dt.day.tolist()
     [2.0, nan]
     >>> read_dates(pd.Series(["2025-11-02", "02/11/2025"]), name="frame.valid_from")
@@ -199,6 +203,8 @@ def read_dates(
     """
     import pandas as pd  # the clock itself needs none, and is imported everywhere
 
+    import pandas as pd
+
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return (column.dt.tz_localize(None) if wall else column.dt.tz_convert("UTC").dt.tz_localize(None)).astype("datetime64[us]")
     if pd.api.types.is_datetime64_dtype(column.dtype):
@@ -206,7 +212,7 @@ def read_dates(
     codes, kinds = pd.factorize(column.astype(object))  # a column holds few dates, many times over
     found = [_read_date(given, wall=wall) for given in kinds]
     strange = np.array([given is None for given in found], dtype=bool)
-    wrong = np.flatnonzero((codes >= 0) & strange[codes]) if len(found) else np.zeros(0, dtype=np.int64)
+    wrong = np.flatnonzero((codes >= 0) & strange[codes]) if found else np.zeros(0, dtype=np.int64)
     if len(wrong):
         raise refusal(
             f"{name}: {len(wrong)} of {len(column)} rows hold no date, such as {kinds[codes[wrong[0]]]!r} in row {wrong[0] + 1}; "
@@ -230,7 +236,6 @@ def _read_date(given: Any, *, wall: bool) -> np.datetime64 | None:
             return None
     if isinstance(given, np.datetime64):
         return given.astype("datetime64[us]")
-    if isinstance(given, datetime):  # pandas' Timestamp is one
-        if given.tzinfo is not None:
-            given = (given if wall else given.astimezone(UTC)).replace(tzinfo=None)
+    if isinstance(given, datetime) and given.tzinfo is not None:  # pandas' Timestamp is one
+        given = (given if wall else given.astimezone(UTC)).replace(tzinfo=None)
     return np.datetime64(given, "us") if isinstance(given, date) else None
