@@ -107,7 +107,8 @@ def _stand_out(result: Movers, rest: int) -> str:
             f"so {'it may be a usual swing' if one else 'some of them are usual swings'}."
         )
     share = f"{1 - result.level:.0%} of {'such moves' if one else 'them'} expected to be false alarms, among the partners of this page"
-    return f"{plural(beyond, 'move')} {'is' if one else 'are'} beyond noise, at most {share}; the other {say_count(rest)} cannot be told from it."
+    others = f"; the other {say_count(rest)} cannot be told from it" if rest else ""
+    return f"{plural(beyond, 'move')} {'is' if one else 'are'} beyond noise, at most {share}{others}."
 
 
 def _unjudged(result: Movers) -> list[str]:
