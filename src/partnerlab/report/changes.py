@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from partnerlab.report.metrics import NAN, Metric
+from partnerlab.report.metrics import Metric
 
 
 def compare_pages(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[str] | None:
@@ -50,9 +50,7 @@ def compare_pages(before: Mapping[str, Any] | None, after: Mapping[str, Any]) ->
 
 def restore_metric(record: Mapping[str, Any]) -> Metric:
     """Make a metric again from its record in ``metrics.json``."""
-    floats = ("estimate", "conf_low", "conf_high", "change", "change_low", "change_high")
-    kept = {key: value for key, value in record.items() if key != "direction"}
-    return Metric(**{key: NAN if key in floats and value is None else value for key, value in kept.items()})
+    return Metric.from_dict(record)
 
 
 def _from_to(before: Any, after: Any, key: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 Unit = Literal["count", "share", "money", "number"]
 
@@ -32,6 +33,10 @@ class Metric:
         Against the quarter before, with interval; NaN where there is none.
     before : str
         Label of the quarter before.
+    year_change, year_low, year_high : float
+        Against the same quarter a year before, for what flows in a quarter; NaN where there is none.
+    year : str
+        Label of that quarter.
     target : float or None
         Goal, where the scheme states one.
     better : {"high", "low", None}
@@ -55,6 +60,10 @@ class Metric:
     change_low: float = NAN
     change_high: float = NAN
     before: str = ""
+    year_change: float = NAN
+    year_low: float = NAN
+    year_high: float = NAN
+    year: str = ""
     target: float | None = None
     better: Literal["high", "low"] | None = None
     table: str = ""
@@ -69,12 +78,31 @@ class Metric:
     @property
     def direction(self) -> Literal["up", "down", "no clear change", ""]:
         """Direction of the change, claimed only where its interval, as it is written, leaves out zero."""
-        if not (math.isfinite(self.change_low) and math.isfinite(self.change_high)):
+        return self._direction(self.change_low, self.change_high)
+
+    @property
+    def year_direction(self) -> Literal["up", "down", "no clear change", ""]:
+        """Direction since the same quarter a year before."""
+        return self._direction(self.year_low, self.year_high)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the change is more than a season's: clear, and of the same direction since a year before where that is known."""
+        return self.direction in ("up", "down") and self.year_direction in ("", self.direction)
+
+    def _direction(self, low: float, high: float) -> Literal["up", "down", "no clear change", ""]:
+        if not (math.isfinite(low) and math.isfinite(high)):
             return ""
-        low, high = (round(edge, 3) if self.unit == "share" else edge for edge in (self.change_low, self.change_high))
+        low, high = (self._as_written(edge) for edge in (low, high))
         if low > 0:
             return "up"
         return "down" if high < 0 else "no clear change"
+
+    def _as_written(self, edge: float) -> float:
+        """Round an edge of an interval as it is printed."""
+        if self.unit == "share":
+            return round(edge, 3)
+        return round(edge, 1) if self.unit == "count" and abs(edge) < 100 else edge
 
     def value(self, number: float) -> str:
         """Write a number in this metric's unit."""
@@ -102,13 +130,30 @@ class Metric:
             return ""
         if not math.isfinite(self.change):
             return f"cannot be compared with {self.before}"
-        signed, low, high = (
-            format_value(number, unit=self.unit, signed=True, points=self.unit == "share")
-            for number in (self.change, self.change_low, self.change_high)
+        return self._say_change(self.change, self.change_low, self.change_high, direction=self.direction, before=self.before)
+
+    def year_words(self) -> str:
+        """Say what can be said about the change since the same quarter a year before."""
+        if not self.enough or not self.year or not math.isfinite(self.year_change):
+            return ""
+        said = self._say_change(self.year_change, self.year_low, self.year_high, direction=self.year_direction, before=self.year)
+        return f"against the same quarter a year before: {said}"
+
+    def season_words(self) -> str:
+        """Say that a clear change since the quarter before does not hold against the same quarter a year before."""
+        label, season = f"{self.label[:1].lower()}{self.label[1:]}", self.year[4:] if self.year[4:].startswith("Q") else "month of the year"
+        if self.year_direction == "no clear change":
+            return f"{label}, {self.value_words()}: {self.direction} since {self.before}, as in a usual {season}"
+        return f"{label}, {self.value_words()}: {self.direction} since {self.before}, but {self.year_direction} since {self.year}"
+
+    def _say_change(self, change: float, low: float, high: float, *, direction: str, before: str) -> str:
+        signed, least, most = (
+            format_value(number, unit=self.unit, signed=True, points=self.unit == "share") for number in (change, low, high)
         )
-        if self.direction in ("up", "down"):
-            return f"{self.direction} {self.size_words()} since {self.before} ({low} to {high})"
-        return f"no clear change since {self.before}: {signed} ({low} to {high})" if self.direction else f"{signed} since {self.before}"
+        if direction in ("up", "down"):
+            size = format_value(abs(change), unit=self.unit, currency=self.currency, points=self.unit == "share")
+            return f"{direction} {size} since {before} ({least} to {most})"
+        return f"no clear change since {before}: {signed} ({least} to {most})" if direction else f"{signed} since {before}"
 
     def target_words(self) -> str:
         """Where the value stands against its goal, as far as its interval can tell."""
@@ -123,6 +168,13 @@ class Metric:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for ``metrics.json``; NaN is None there."""
         return {key: _plain(value) for key, value in dataclasses.asdict(self).items()} | {"direction": self.direction}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Make a metric again from its plain values; what an older record does not hold stays at its default."""
+        fields = {field.name: field.default for field in dataclasses.fields(cls)}
+        kept = {key: value for key, value in record.items() if key in fields}
+        return cls(**{key: NAN if value is None and isinstance(fields[key], float) else value for key, value in kept.items()})
 
 
 def _plain(value: Any) -> Any:
@@ -143,6 +195,10 @@ def format_value(number: float, *, unit: Unit = "number", currency: str = "", si
     """
     if not math.isfinite(number):
         return "unknown"
+    if unit == "share":
+        number = round(number, 3) + 0.0  # never -0.0
+    elif unit == "count" and abs(number) < 100:
+        number = round(number, 1) + 0.0
     sign = "+" if signed and number > 0 else ""
     if unit == "share":
         return f"{sign}{100 * number:.1f} {'points' if points else '%'}"

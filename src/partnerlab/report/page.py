@@ -332,7 +332,7 @@ def _download(csv: str, name: str) -> str:
 
 
 def _metric_words(metric: Metric) -> str:
-    parts = [metric.interval_words(), metric.change_words(), metric.target_words()]
+    parts = [metric.interval_words(), metric.change_words(), metric.year_words(), metric.target_words()]
     return f"{metric.label}: {metric.value_words()}; " + "; ".join(part for part in parts if part)
 
 
@@ -342,6 +342,7 @@ def _card(metric: Metric) -> str:
         ("value" if metric.enough else "value pl-missing", metric.value_words()),
         ("interval", metric.interval_words()),
         (f"change pl-{_mood(metric)}", metric.change_words()),
+        ("change", metric.year_words()),
         ("target", metric.target_words()),
         ("note", metric.note),
     ]
@@ -353,7 +354,7 @@ def _card(metric: Metric) -> str:
 
 def _mood(metric: Metric) -> str:
     wanted = {"high": "up", "low": "down"}.get(metric.better or "")
-    if metric.direction not in ("up", "down") or wanted is None:
+    if not metric.holds or wanted is None:
         return "neutral"
     return "good" if metric.direction == wanted else "bad"
 

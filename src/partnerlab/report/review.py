@@ -6,6 +6,7 @@ Every word that depends on a number is made here from results, never typed into 
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,19 +15,19 @@ import pandas as pd
 from partnerlab.errors import ParameterError
 from partnerlab.panel import Membership
 from partnerlab.report.attempts import Unavailable
+from partnerlab.report.caveats import hazard_ahead, is_recorded, list_caveats, records_leaving, say_refusal
 from partnerlab.report.comparison import Compared, compare_heads, compare_shares, compare_totals
 from partnerlab.report.metrics import NAN, Metric
-from partnerlab.report.people import caption_movers, find_cooling, list_movers
+from partnerlab.report.people import caption_cooling, caption_movers, find_cooling, list_movers
+from partnerlab.report.quarters import TOTALS, active_members, count_quarters, flows_of, outside_tier
 from partnerlab.report.readings import say_expected, say_moves
 from partnerlab.show.words import say_list
+from partnerlab.tiers import estimate_shares
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
     from partnerlab.tiers import TierHistory
     from partnerlab.transitions import Movers, NoiseBaseline
-
-#: Indicators of a single quarter that page one sums up, if the program has them: name, label.
-TOTALS = (("revenue", "Revenue through partners"), ("leads", "Leads from partners"), ("deals_won", "Deals won"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,12 @@ class Review:
     movers_caption : str
         What the table of movers holds.
     cooling : DataFrame or Unavailable
-        Partners whose numbers fell beyond noise while they still hold their tier; None if noise was not looked at.
+        Partners whose numbers fell beyond noise while they still hold their tier; for recorded tiers the share of each that
+        lapsed in the coming quarter of earlier years. None if noise was not looked at.
+    cooling_caption : str
+        What that table holds.
+    judged : Movers or Unavailable
+        The movers as far as they can be judged, and in words for people why not.
     caveats : tuple of str
         What a reader must mind.
     """
@@ -57,6 +63,8 @@ class Review:
     movers: pd.DataFrame = dataclasses.field(repr=False)
     movers_caption: str
     cooling: pd.DataFrame | Unavailable | None = dataclasses.field(repr=False)
+    cooling_caption: str = ""
+    judged: Movers | Unavailable | None = dataclasses.field(repr=False, default=None)
     caveats: tuple[str, ...] = ()
 
 
@@ -101,6 +109,11 @@ def build_review(  # noqa: PLR0913 - page one joins what every stop of the road 
     if not np.array_equal(panel.partners, history.partners):
         raise ParameterError("the panel and the tier history are of different partners; select both alike")
     column = panel.column(quarter)
+    until = _until(panel) if panel.partial[column] else ""
+    if until:
+        unjudged = f"{quarter} is covered only up to {until}, and nothing is compared before it is whole"
+        movers, noise = (Unavailable(what=verb, reason=unjudged) for verb in ("detect_movers", "estimate_noise"))
+    movers, noise = say_refusal(movers, history), say_refusal(noise, history)
     metrics = (
         _active(panel, history, column, level=level),
         *_top_tier(history, panel, column, level=level),
@@ -108,17 +121,45 @@ def build_review(  # noqa: PLR0913 - page one joins what every stop of the road 
         *_lapses(panel, column, level=level),
         *_totals(panel, column, currency=currency, level=level),
     )[:6]
+    cooling = _cooling(history, panel, noise=noise, quarter=quarter, level=level)
     return Review(
-        sentence=_sentence(whom, quarter, metrics, movers=movers),
+        sentence=_sentence(whom, quarter, metrics, movers=movers, until=until),
         metrics=metrics,
         quarters=count_quarters(panel, history),
         movers=list_movers(movers, history, panel, column),
         movers_caption=caption_movers(movers, quarter),
-        cooling=find_cooling(history, panel, noise=noise, quarter=quarter, level=level)
-        if noise is not None and not isinstance(noise, Unavailable)
-        else noise,
-        caveats=tuple(_caveats(history, panel, quarter, movers=movers, noise=noise, quality=quality)),
+        cooling=cooling,
+        cooling_caption=_cooling_caption(history, panel, quarter, noise=noise, cooling=cooling),
+        judged=movers,
+        caveats=tuple(list_caveats(history, panel, quarter, movers=movers, noise=noise, quality=quality)),
     )
+
+
+def _until(panel: Panel) -> str:
+    """Last day that the data cover."""
+    until = panel.provenance.until
+    return "the last day of the data" if until is None else str(until - timedelta(days=1))
+
+
+def _cooling(
+    history: TierHistory, panel: Panel, *, noise: NoiseBaseline | Unavailable | None, quarter: str, level: float
+) -> pd.DataFrame | Unavailable | None:
+    """Find who is at risk: by numbers that fell or, where tiers are recorded, by what each tier lost in that quarter of earlier years."""
+    if is_recorded(history):
+        return hazard_ahead(history, panel, quarter, level=level)
+    return (
+        noise
+        if noise is None or isinstance(noise, Unavailable)
+        else find_cooling(history, panel, noise=noise, quarter=quarter, level=level)
+    )
+
+
+def _cooling_caption(history: TierHistory, panel: Panel, quarter: str, *, noise: Any, cooling: Any) -> str:
+    if not is_recorded(history):
+        found = len(cooling) if isinstance(cooling, pd.DataFrame) else 0
+        return caption_cooling(history, panel, noise=noise, quarter=quarter, found=found)
+    ahead = panel.calendar.label(panel.calendar.parse(quarter) + 1)
+    return f"Share of each tier that lapsed in the quarter to come ({ahead}) of earlier years, with its 95 % interval"
 
 
 def _before(panel: Panel, column: int) -> str:
@@ -138,34 +179,24 @@ def _metric(compared: Compared, *, panel: Panel, column: int, comparable: bool |
     return Metric(**values, before=_before(panel, column), **facts)
 
 
-def flows_of(panel: Panel) -> dict[str, np.ndarray]:
-    """Comings and goings of each period: ``joined, returned, lapsed``, int shape ``(t,)``; nothing is known of the first."""
-    earlier, later = panel.state[:, :-1], panel.state[:, 1:]
-    active = later == Membership.ACTIVE
-    found = {
-        "joined": active & (earlier == Membership.NOT_YET),
-        "returned": active & (earlier == Membership.LAPSED),
-        "lapsed": (later == Membership.LAPSED) & (earlier == Membership.ACTIVE),
+def _year_ago(panel: Panel, column: int, *, reach: int = 0) -> int | None:
+    """Column of the same period a year before, if it and ``reach`` columns before it are there and both years are covered in full."""
+    then = column - 12 // panel.calendar.months
+    if then - reach < 0 or panel.partial[column] or panel.partial[then - reach : then + 1].any():
+        return None
+    return then
+
+
+def _against_year(compared: Compared | None, panel: Panel, then: int | None) -> dict[str, Any]:
+    """Write the change since the same period a year before as a metric's fields."""
+    if compared is None or then is None:
+        return {}
+    return {
+        "year": panel.labels[then],
+        "year_change": compared.change,
+        "year_low": compared.change_low,
+        "year_high": compared.change_high,
     }
-    return {name: np.concatenate([[0], marks.sum(axis=0)]) for name, marks in found.items()}
-
-
-def records_leaving(panel: Panel) -> bool:
-    """Whether anybody is ever seen to leave; where nobody is, a lapse rate of zero would be made up."""
-    return bool((panel.state == Membership.LAPSED).any())
-
-
-def outside_tier(history: TierHistory) -> str | None:
-    """Name of the tier that a scheme gives to members who fail its gate, such as INACTIVE; None if it has none."""
-    return getattr(history.scheme.classify, "outside", None) if history.scheme is not None else None
-
-
-def active_members(panel: Panel, history: TierHistory) -> np.ndarray:
-    """Members that the scheme does not put outside: bool, shape ``(n, t)``."""
-    outside = outside_tier(history)
-    if outside is None or outside not in history.tiers:
-        return panel.member
-    return panel.member & (history.published != history.tiers.index(outside))
 
 
 def _active(panel: Panel, history: TierHistory, column: int, *, level: float) -> Metric:
@@ -173,7 +204,7 @@ def _active(panel: Panel, history: TierHistory, column: int, *, level: float) ->
     came, went = int((~active[:, 0] & active[:, 1]).sum()), int((active[:, 0] & ~active[:, 1]).sum())
     now = int(active[:, 1].sum())
     return _metric(
-        compare_heads(came, went, now=now, level=level), panel=panel, column=column, comparable=column > 0, name="active-partners",
+        compare_heads(came, went, now=now, level=level), panel=panel, column=column, name="active-partners",
         label="Active partners", unit="count", better="high", table="by-quarter",
         note=_active_note(panel, history, column, came, went, now),
     )  # fmt: skip
@@ -183,13 +214,16 @@ def _active_note(panel: Panel, history: TierHistory, column: int, came: int, wen
     outside = outside_tier(history)
     if outside is not None:
         moved = f"{came:,} became active, {went:,} ceased to be this quarter; " if column else ""
-        return f"{moved}{int(panel.member[:, column].sum()) - now:,} further members are {outside}."
-    if not column:
+        others = int(panel.member[:, column].sum()) - now
+        return f"{moved}{others:,} further {'member is' if others == 1 else 'members are'} {outside}."
+    known = {name: counts[column] for name, counts in flows_of(panel).items()}
+    if not column or np.isnan(known["joined"]):
         return ""
-    flows = {name: int(counts[column]) for name, counts in flows_of(panel).items()}
+    flows = {name: int(count) for name, count in known.items()}
     back = f", {flows['returned']:,} came back" if flows["returned"] else ""
-    left = f"{flows['lapsed']:,} lapsed" if records_leaving(panel) else "leaving is not recorded"
-    return f"{flows['joined']:,} joined{back}, {left} this quarter."
+    if not records_leaving(panel):
+        return f"{flows['joined']:,} joined{back} this quarter; leaving is not recorded, so all who ever joined are counted."
+    return f"{flows['joined']:,} joined{back}, {flows['lapsed']:,} lapsed this quarter."
 
 
 def _top_tier(history: TierHistory, panel: Panel, column: int, *, level: float) -> list[Metric]:
@@ -199,12 +233,16 @@ def _top_tier(history: TierHistory, panel: Panel, column: int, *, level: float) 
     top = history.tiers[0]
     active = active_members(panel, history)[:, [max(column - 1, 0), column]]
     compared = compare_shares(codes == 0, (codes >= 0) & active, level=level)
-    goals = history.scheme.goals if history.scheme is not None else {}
+    from partnerlab.tiers import estimate_shares
+
+    shares = estimate_shares(history, quarter=history.labels[column], level=level).table
+    goal = shares.loc[shares["tier"] == top, "goal"].item()
     return [
         _metric(
-            compared, panel=panel, column=column, comparable=column > 0, name="top-tier", label=f"Share in {top}", unit="share",
+            compared, panel=panel, column=column, name="top-tier", label=f"Share in {top}", unit="share",
             better="high",
-            target=goals.get(top), table="tiers-by-quarter", note=f"Among partners in a tier. {int((codes[:, 1] == 0).sum()):,} partners.",
+            target=None if np.isnan(goal) else goal, table="tiers-by-quarter",
+            note=f"Among partners in a tier. {int((codes[:, 1] == 0).sum()):,} partners.",
         )
     ]  # fmt: skip
 
@@ -256,8 +294,18 @@ def _lapses(panel: Panel, column: int, *, level: float) -> list[Metric]:
         _metric(
             compared, panel=panel, column=column, name="lapse-rate", label="Lapse rate", unit="share", better="low",
             table="by-quarter", note=f"{int(hits[:, 1].sum()):,} of those active at the end of {_before(panel, column)}.",
+            **_lapses_a_year_ago(panel, column, level=level),
         )
     ]  # fmt: skip
+
+
+def _lapses_a_year_ago(panel: Panel, column: int, *, level: float) -> dict[str, Any]:
+    then = _year_ago(panel, column, reach=1)
+    if then is None:
+        return {}
+    base = panel.state[:, [then - 1, column - 1]] == Membership.ACTIVE
+    hits = base & (panel.state[:, [then, column]] == Membership.LAPSED)
+    return _against_year(compare_shares(hits, base, level=level), panel, then)
 
 
 def _totals(panel: Panel, column: int, *, currency: str, level: float) -> list[Metric]:
@@ -269,57 +317,36 @@ def _totals(panel: Panel, column: int, *, currency: str, level: float) -> list[M
         if np.isnan(values[:, 1]).all():
             continue
         money = bool(panel.indicator(name).money)
+        then = _year_ago(panel, column)
+        if then is not None and np.isnan(panel.values(name)[:, then]).all():
+            then = None
+        a_year = None if then is None else compare_totals(panel.values(name)[:, [then, column]], level=level)
         found.append(
             _metric(
                 compare_totals(values, level=level), panel=panel, column=column, name=name.replace("_", "-"), label=label,
                 unit="money" if money else "count", better="high", table="by-quarter",
                 note="The interval of the change is as wide as partners' own ups and downs make it.",
-                currency=currency if money else "",
+                currency=currency if money else "", **_against_year(a_year, panel, then),
             )
         )  # fmt: skip
     return found
 
 
-def count_quarters(panel: Panel, history: TierHistory) -> pd.DataFrame:
-    """One row for each quarter, latest first: partners, comings and goings, lapse rate, totals.
-
-    Returns
-    -------
-    DataFrame
-        ``quarter, active, (members,) joined, returned, lapsed, lapse_rate``, then the totals that the program has, and ``note``.
-    """
-    flows, members = flows_of(panel), panel.member.sum(axis=0)
-    active = active_members(panel, history).sum(axis=0)
-    before = np.concatenate([[0], members[:-1]])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rate = np.where(before > 0, flows["lapsed"] / before, np.nan)
-    table = pd.DataFrame({"quarter": panel.labels, "active": active, "members": members, **flows, "lapse_rate": rate})
-    if outside_tier(history) is None:
-        table = table.drop(columns="members")
-    if not flows["returned"].any():
-        table = table.drop(columns="returned")
-    if not records_leaving(panel):
-        table = table.drop(columns=["lapsed", "lapse_rate"])
-    for name, _ in TOTALS:
-        if panel.known(name):
-            table[name] = np.where(np.isnan(panel.values(name)).all(axis=0), np.nan, np.nansum(panel.values(name), axis=0))
-    table["note"] = np.where(panel.partial, "covered in part", "")
-    if not panel.partial.any():
-        table = table.drop(columns="note")
-    return table.iloc[::-1].reset_index(drop=True)
-
-
-def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...], *, movers: Movers | Unavailable | None) -> str:
+def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...], *, movers: Movers | Unavailable | None, until: str = "") -> str:
     """Say the quarter in one sentence: head count, what clearly changed, moves, what did not; no part stronger than its interval."""
     by_name = {metric.name: metric for metric in metrics}
     active = by_name["active-partners"]
-    parts = [f"{whom[:1].upper()}{whom[1:]} ended {quarter} with {active.value_words()} active partners{_aside(active)}"]
+    who = f"{whom[:1].upper()}{whom[1:]}"
+    if until:
+        return f"{who} has {active.value_words()} active partners in {quarter} so far, to {until}; nothing is compared before it is whole."
+    parts = [f"{who} ended {quarter} with {active.value_words()} active partners{_aside(active)}"]
     others = [metric for metric in metrics if metric is not active and metric.direction and metric.enough]
     parts += [
         f"{_lower(metric.label)} went {metric.direction} by {metric.size_words()} to {metric.value_words()}"
         for metric in others
-        if metric.direction != "no clear change"
+        if metric.direction != "no clear change" and metric.holds
     ]
+    parts += [metric.season_words() for metric in others if metric.direction != "no clear change" and not metric.holds]
     if movers is not None and not isinstance(movers, Unavailable):
         parts.append(say_moves(movers))
     steady = [_lower(metric.label) for metric in others if metric.direction == "no clear change"]
@@ -336,57 +363,3 @@ def _aside(metric: Metric) -> str:
     if metric.direction in ("up", "down"):
         return f" ({metric.direction} {metric.size_words()})"
     return " (no clear change)" if metric.direction else ""
-
-
-def _caveats(history: TierHistory, panel: Panel, quarter: str, *, movers: Any, noise: Any, quality: Any) -> list[str]:
-    """Say what a reader must mind, from what was looked at."""
-    column = panel.column(quarter)
-    said = []
-    if panel.partial[column]:
-        said.append(f"The data cover {quarter} only in part: its totals cannot be compared with earlier quarters.")
-    unknown = int(((history.published[:, column] == -1) & panel.member[:, column]).sum())
-    if unknown:
-        said.append(
-            f"{unknown:,} active partners have no known tier in {quarter}, because what the scheme asks for is not known of them; "
-            "they are in no share."
-        )
-    said += [f"{result.reason[:1].upper()}{result.reason[1:]}." for result in (noise, movers) if isinstance(result, Unavailable)][:1]
-    for result in (noise, movers):
-        said += [
-            f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}"
-            for check in getattr(result, "checks", ())
-            if check.passed is False
-        ]
-    said += _dirt(quality)
-    if not records_leaving(panel):
-        said.append("These data record no partner leaving: no lapse rate and no survival curve can be given.")
-    said += _absent(history, panel)
-    said += [f"{note}." for note in history.notes]
-    said.append("Figures are descriptive (evidence grade D): they say what happened, not why.")
-    return said
-
-
-def _absent(history: TierHistory, panel: Panel) -> list[str]:
-    """Name indicators that these data cannot give: those the scheme reads by name, the others in one line."""
-    notes = [note for note in panel.provenance.notes if ": needs " in note]
-    needed = set(history.scheme.needs()) if history.scheme is not None else set()
-    said = [f"The scheme's {note}." for note in notes if note.partition(":")[0] in needed]
-    others = [note.partition(": needs ")[2].partition(",")[0] for note in notes if note.partition(":")[0] not in needed]
-    if others:
-        said.append(f"Not in these data: {say_list(list(dict.fromkeys(others)))}; {len(others)} standard indicators are left out.")
-    return said + [f"{note[:1].upper()}{note[1:]}." for note in panel.provenance.notes if ": needs " not in note]
-
-
-def _dirt(quality: Any) -> list[str]:
-    """How many rows were set aside, in a sentence."""
-    if quality is None or isinstance(quality, Unavailable):
-        return []
-    table = quality.table
-    aside = table[table["grade"] == "quarantine"]
-    if aside["rows"].sum() == 0:
-        return []
-    worst = aside.sort_values("rows", ascending=False).iloc[0]
-    return [
-        f"{int(aside['rows'].sum()):,} rows or values are set aside from the counts, most in {worst['table']} "
-        f"({worst['rule']}: {int(worst['rows']):,}); see the data-quality page."
-    ]

@@ -1,0 +1,148 @@
+"""What a reader must mind, from what was looked at: partial quarters, unknown tiers, rows set aside, what these data lack."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.panel import Membership
+from partnerlab.report.attempts import Unavailable
+from partnerlab.show.words import say_list
+from partnerlab.tiers import Outside
+
+if TYPE_CHECKING:
+    from partnerlab.panel import Panel
+    from partnerlab.tiers import TierHistory
+
+#: Why nothing can be drawn again where tiers are recorded.
+DECIDED = "these tiers are recorded decisions, not computed from counts, so there is no chance movement to compare with"
+
+
+def records_leaving(panel: Panel) -> bool:
+    """Whether anybody is ever seen to leave; where nobody is, a lapse rate of zero would be made up."""
+    return bool((panel.state == Membership.LAPSED).any())
+
+
+def is_recorded(history: TierHistory) -> bool:
+    """Whether tiers were taken as the program recorded them."""
+    return history.scheme is not None and history.scheme.kind == "recorded"
+
+
+def say_refusal(result: Any, history: TierHistory) -> Any:
+    """Put the reason why recorded tiers have no noise baseline in words for people; everything else passes as it is."""
+    if isinstance(result, Unavailable) and is_recorded(history):
+        return dataclasses.replace(result, reason=DECIDED)
+    return result
+
+
+def list_caveats(history: TierHistory, panel: Panel, quarter: str, *, movers: Any, noise: Any, quality: Any) -> list[str]:
+    """Say what a reader must mind, from what was looked at."""
+    column = panel.column(quarter)
+    said = []
+    if panel.partial[column]:
+        said.append(f"The data cover {quarter} only in part: nothing that is counted in it can be compared with earlier quarters.")
+    unknown = int(((history.published[:, column] == -1) & panel.member[:, column]).sum())
+    if unknown:
+        have = "partner has" if unknown == 1 else "partners have"
+        said.append(
+            f"{unknown:,} active {have} no known tier in {quarter}, because what the scheme asks for is not known of "
+            f"{'it; it is' if unknown == 1 else 'them; they are'} in no share."
+        )
+    if not is_recorded(history):
+        said += [f"{result.reason[:1].upper()}{result.reason[1:]}." for result in (noise, movers) if isinstance(result, Unavailable)][:1]
+    for result in (noise, movers):
+        said += [
+            f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}"
+            for check in getattr(result, "checks", ())
+            if check.passed is False
+        ]
+    said += _dirt(quality)
+    if not records_leaving(panel):
+        said.append(
+            "These data record no partner leaving: whoever ever joined counts as active, "
+            "and no lapse rate and no survival curve can be given."
+        )
+    said += _absent(history, panel)
+    said += [f"{note.rstrip('?')}." if not note.endswith("?") else note for note in history.notes]
+    said.append("Figures are descriptive (evidence grade D): they say what happened, not why.")
+    return said
+
+
+def _absent(history: TierHistory, panel: Panel) -> list[str]:
+    """Name indicators that these data cannot give: those the scheme reads one by one, the others in one line."""
+    needed = set(history.scheme.needs()) if history.scheme is not None else set()
+    said, rest = [], {}
+    for note in panel.provenance.notes:
+        name, mark, why = note.partition(": ")
+        if name in needed:
+            said.append(f"The scheme's {note}.")
+        elif not mark or not (name in panel.indicators.indicators or why.startswith("needs ")):
+            said.append(f"{note[:1].upper()}{note[1:]}.")
+        elif "no row of " in why or why.startswith("needs "):
+            rest.setdefault("needs" if why.startswith("needs ") else "rows", []).append((name, why))
+        else:
+            said.append(f"{note[:1].upper()}{note[1:]}.")
+    if lost := rest.get("needs"):
+        tables = dict.fromkeys(why.partition("needs ")[2].partition(",")[0] for _, why in lost)
+        said.append(f"Not in these data: {say_list(list(tables))}; {len(lost)} standard indicators are left out.")
+    if empty := rest.get("rows"):
+        names = [name.replace("_", " ") for name, _ in empty]
+        shown = [*names[:3], f"{len(names) - 3} more"] if len(names) > 4 else names
+        one = len(names) == 1
+        said.append(
+            f"{len(names)} {'indicator has' if one else 'indicators have'} no rows here ({say_list(shown)}); "
+            f"the scheme reads none of them, and the data-quality page lists {'it' if one else 'them'}."
+        )
+    return said
+
+
+def _dirt(quality: Any) -> list[str]:
+    """How many rows were set aside, in a sentence."""
+    if quality is None or isinstance(quality, Unavailable):
+        return []
+    table = quality.table
+    aside = table[table["grade"] == "quarantine"]
+    if aside["rows"].sum() == 0:
+        return []
+    worst = aside.sort_values("rows", ascending=False).iloc[0]
+    return [
+        f"{int(aside['rows'].sum()):,} rows or values are set aside from the counts, most in {worst['table']} "
+        f"({worst['rule']}: {int(worst['rows']):,}); see the data-quality page."
+    ]
+
+
+def hazard_ahead(history: TierHistory, panel: Panel, quarter: str, *, level: float = 0.95) -> pd.DataFrame | Unavailable:
+    """Say for each tier which share of its partners lapsed in the quarter that comes next, in the years before.
+
+    What there is to say about risk where tiers are recorded and no numbers decide them. A partner
+    lapses once at most, so each quarter's share is binomial (Wilson's interval).
+
+    Returns
+    -------
+    DataFrame or Unavailable
+        ``tier, partners_today, lapsed_then, at_least, at_most, partner_quarters``.
+    """
+    from partnerlab.stats.intervals import wilson_interval
+
+    if not records_leaving(panel):
+        return Unavailable(what="hazard_ahead", reason="these data record no partner leaving")
+    column, year = panel.column(quarter), 12 // panel.calendar.months
+    then = [at for at in range(column + 1 - year, 0, -year) if not np.asarray(panel.partial)[at - 1 : at + 1].any()]
+    if not then:
+        return Unavailable(what="hazard_ahead", reason="the quarter that comes next was never seen in an earlier year")
+    before, after = (np.hstack([history.published[:, [at + step]] for at in then]) for step in (-1, 0))
+    rows = []
+    for code, tier in enumerate(history.tiers):
+        base = (before == code) & (after != Outside.UNKNOWN)
+        lapsed, n = int((base & (after == Outside.LAPSED)).sum()), int(base.sum())
+        today = int((history.published[:, column] == code).sum())
+        if not n or not today:
+            continue
+        low, high = wilson_interval(lapsed / n, n, level=level)
+        row = (tier, today, lapsed / n, float(low), float(high), n)
+        rows.append(dict(zip(("tier", "partners_today", "lapsed_then", "at_least", "at_most", "partner_quarters"), row, strict=True)))
+    found = pd.DataFrame(rows)
+    return found if len(found) else Unavailable(what="hazard_ahead", reason="no tier held partners in that quarter of earlier years")
