@@ -299,6 +299,14 @@ def test_w10_is_silent_where_the_panel_flags_nothing():
     assert validate(source).count("W10") == len(validate(source).table.query("rule == 'W10'")) == 0
 
 
+def test_w10_is_said_once_of_the_tables_looked_at():
+    frames = {"leads": pd.DataFrame(daily_leads("2024-02-20", "2024-06-29")), "cases": pd.DataFrame({"case_id": ["C"], "opened_at": [DAY]})}
+
+    found = validate(connect(frames, program=PROGRAM), tables=["cases"]).table.query("rule == 'W10'")
+
+    assert found["meaning"].tolist()[0] == "first quarter 2024Q1 is partial: nothing before 2024-02-20"
+
+
 def test_w10_a_table_that_begins_late_is_unknown_before():
     cases = {"case_id": ["C1", "C2"], "opened_at": pd.to_datetime(["2023-01-02", "2024-06-30"])}
 

@@ -290,7 +290,7 @@ def _cut_off(desk: Desk, table: str) -> Iterator[Finding]:
 
 def _partial_periods(desk: Desk, table: str) -> Iterator[Finding]:
     """W10. Quarters at the ends that the data, or this table, cover only in part: as the panel is cut."""
-    told = [name for name in (*FLOWS, *STATES) if desk.has(name, str(TABLES[name].time))]
+    told = [name for name in (*FLOWS, *STATES) if name in desk.tables and desk.has(name, str(TABLES[name].time))]
     if table not in told:
         return
     try:
