@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from partnerlab.errors import SourceError, SpecError
+from partnerlab.errors import ParameterError, SourceError, SpecError
 from partnerlab.intake.contract import TABLES
 from partnerlab.intake.simulate import Dirt, Truth, simulate_program
 from partnerlab.intake.simulate.columns import ARROW_TYPES
@@ -169,3 +169,8 @@ def test_tiny_and_empty_programs_are_whole(truth):
     tables = simulate_program(truth, seed=1).tables
     assert set(tables) == set(TABLES)
     assert tables["partners"].num_rows == truth.n_partners + truth.dirt.test_partners
+
+
+def test_what_is_no_truth_is_refused():
+    with pytest.raises(ParameterError, match="takes a Truth, not a dict"):
+        simulate_program({"n_partners": 3}, seed=1)

@@ -137,3 +137,10 @@ def test_importing_the_room_loads_no_engine():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
     assert loaded == "[]"
+
+
+def test_two_columns_of_one_name_are_refused():
+    frame = pd.DataFrame([["a", "x", "y"]], columns=["partner_id", "name", "name"])
+
+    with pytest.raises(SourceError, match="table 'partners' has 2 columns called 'name'; rename or drop all but one"):
+        connect({"partners": frame})

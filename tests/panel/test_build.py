@@ -524,3 +524,8 @@ def test_a_misspelt_key_is_met_with_what_stands_there():
 
     with pytest.raises(ContractError, match=r"partners.partner_id: required column is missing; did you mean 'partnr_id'\?"):
         build_panel(connect({"partners": partners, "leads": pd.DataFrame(LEADS)}), **YEAR)
+
+
+def test_an_address_is_not_a_source():
+    with pytest.raises(ParameterError, match=r"takes a Source, not a str; open one: connect\('duckdb:///data/demo.duckdb'\)"):
+        build_panel("duckdb:///data/demo.duckdb", **YEAR)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -17,7 +18,7 @@ from partnerlab.results import TIDY, Result
 from partnerlab.show import plot, tabulate
 from partnerlab.spells import build_spells
 from partnerlab.survival import compare_survival, estimate_hazard, estimate_incidence, estimate_survival
-from partnerlab.tiers import TierHistory, TierScheme, assign_tiers, explain_tier
+from partnerlab.tiers import TierHistory, TierScheme, assign_tiers, estimate_shares, explain_tier
 from partnerlab.transitions import compare_forecast, detect_movers, estimate_noise, estimate_transitions, forecast_tiers
 
 
@@ -190,3 +191,25 @@ def test_importing_the_room_is_quick_and_loads_no_drawing_library():
 
 def test_a_frame_alone_can_be_drawn_from(road):
     assert np.isfinite(plot(road["panel"], indicator="leads").table["estimate"]).all()
+
+
+@pytest.mark.parametrize(("options", "says"), [
+    ({}, r"plot of a Panel needs indicator=; one of leads, relevance, network_clients"),
+    ({"indicatr": "leads"}, "plot of a Panel has no option 'indicatr'; did you mean 'indicator'?"),
+])  # fmt: skip
+def test_an_option_that_is_missing_or_unknown_is_said(road, options, says):
+    with pytest.raises(ParameterError, match=re.escape(says) if "?" in says else says):
+        plot(road["panel"], **options)
+
+
+def test_shares_are_drawn_with_their_goal():
+    levels = [{"name": "Gold", "when": "x >= 1", "share": {"goal": 0.2}}, {"name": "Other", "all": []}]
+    panel = Panel.from_frame(pd.DataFrame({"partner": list("abcd"), "quarter": "2026Q1", "x": [1.0, 1.0, 0.0, 0.0]}))
+    history = assign_tiers(panel, TierScheme(scheme="demo", classify={"kind": "ladder", "levels": levels}))
+    drawn = plot(estimate_shares(history))
+
+    assert drawn.headline == "Gold at 50 %, not clearly off its goal of 20 %".replace(" %", "\N{NO-BREAK SPACE}%")
+    assert "the upright line is the goal" in drawn.caption
+    assert "goal 20" in drawn.alt
+    with pytest.raises(ParameterError, match="no shares of '2026Q2'"):
+        plot(estimate_shares(history), quarter="2026Q2")

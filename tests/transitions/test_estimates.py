@@ -229,3 +229,8 @@ def test_nominal_95_percent_intervals_cover_the_truth(history_of, frail_codes, p
     # 150 replicates: each cell within three standard errors of 95 %, all together closer
     assert (cover > 0.90).all()
     assert 0.935 < cover.mean() < 0.985
+
+
+def test_what_is_no_history_is_refused():
+    with pytest.raises(ParameterError, match="read from a TierHistory, not a str; make one with assign_tiers"):
+        estimate_transitions("quadrant")

@@ -190,6 +190,10 @@ def _as_arrow(name: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
         raise SourceError(f"table {name!r} is a {type(frame).__name__}; give a pandas DataFrame or a pyarrow Table")
     if not frame.shape[1]:
         raise SourceError(f"table {name!r} has no columns; leave it out")
+    names = [str(column) for column in (frame.columns if isinstance(frame, pd.DataFrame) else frame.column_names)]
+    twice = next((column for column in names if names.count(column) > 1), None)
+    if twice is not None:
+        raise SourceError(f"table {name!r} has {names.count(twice)} columns called {twice!r}; rename or drop all but one")
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False) if isinstance(frame, pd.DataFrame) else frame
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

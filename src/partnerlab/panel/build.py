@@ -90,6 +90,9 @@ def build_panel(  # noqa: PLR0913 - what a panel is asked
     >>> panel.values("tickets").tolist()
     [[1.0, 1.0], [0.0, 0.0]]
     """
+    if not isinstance(source, Source):
+        meant = repr(str(source)) if isinstance(source, str | Path) else "..."
+        raise ParameterError(f"build_panel takes a Source, not a {type(source).__name__}; open one: connect({meant})")
     calendar = calendar or source.program.calendar
     moment = read_as_of(as_of, calendar)
     wanted, notes = _wanted(source, indicators, only)

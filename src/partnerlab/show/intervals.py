@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import SampleError
+from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Result
 from partnerlab.show import claims, style, words
 from partnerlab.show.canvas import Canvas, shorten
@@ -15,6 +15,7 @@ from partnerlab.show.marks import interval_mark, reach_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tabulation import ESTIMATES
+from partnerlab.tiers import TierShares
 
 #: Results whose estimates are differences: none is 0.
 DIFFERENCES = {"SurvivalComparison": 0.0}
@@ -38,6 +39,34 @@ def _result(
     )
 
 
+@plot.register(TierShares)
+def _shares(result: TierShares, *, quarter: str | None = None, period: str = "", rows: int = 25) -> Picture:
+    """Shares of one quarter, the last if none is named, with the goal of each tier that has one as a line across it."""
+    quarters = list(dict.fromkeys(result.table["quarter"]))
+    shown = quarter or quarters[-1]
+    if shown not in quarters:
+        raise ParameterError(f"there are no shares of {shown!r}{nearest(shown, quarters)}", quarter=shown)
+    table = result.table[result.table["quarter"] == shown].reset_index(drop=True)
+    return plot_intervals(
+        table, keys=[key for key in result.keys if key != "quarter"], kind="share", estimand=result.estimand, units="share of the rated",
+        period=period or shown, level=result.level, rows=rows, headline=_goal_headline(table),
+        goals=table["goal"].to_numpy(dtype=np.float64),
+    )  # fmt: skip
+
+
+def _goal_headline(table: pd.DataFrame) -> str:
+    """How far the tiers with a goal are from it; empty where there is no goal, or groups have one each."""
+    aimed = table.dropna(subset=["goal", "estimate"])
+    if aimed.empty or aimed["tier"].duplicated().any():
+        return ""
+    said = []
+    for row in aimed.itertuples():
+        side = "above" if row.conf_low > row.goal else "below" if row.conf_high < row.goal else "not clearly off"
+        share, goal = (words.say(number, kind="share") for number in (row.estimate, row.goal))
+        said.append(f"{row.tier} at {share}, {side} its goal of {goal}")
+    return "; ".join(said)
+
+
 def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told what it is
     table: pd.DataFrame,
     *,
@@ -50,6 +79,7 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
     level: float = 0.95,
     rows: int = 25,
     headline: str = "",
+    goals: np.ndarray | None = None,
 ) -> Picture:
     """Draw estimates as dots with lying intervals.
 
@@ -71,12 +101,15 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
         How many are drawn; the table holds all.
     headline : str
         The finding, where it is not the furthest of the rows.
+    goals : ndarray, shape (rows of the table,), optional
+        What each row aims at, drawn as a line; NaN where there is no goal.
     """
     shown = table.head(rows).reset_index(drop=True)
     if shown["estimate"].notna().sum() == 0:
         raise SampleError(f"{estimand.rstrip('.')}: no row has enough data; nothing to draw")
     names = [", ".join(str(row[key]) for key in keys) or units for _, row in shown.iterrows()]
-    edges = shown[["estimate", "conf_low", "conf_high"]].to_numpy(dtype=np.float64)
+    aims = np.full(len(shown), np.nan) if goals is None else goals[:rows]
+    edges = np.concatenate([shown[["estimate", "conf_low", "conf_high"]].to_numpy(dtype=np.float64).ravel(), aims])
     edges = edges[np.isfinite(edges)]
     low, high = min(edges.min(), nothing if nothing is not None else 0.0), max(edges.max(), nothing if nothing is not None else 0.0)
     room = (high - low or 1.0) * 0.04
@@ -90,10 +123,15 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
         for index, row in shown.iterrows():
             if nothing is not None:
                 axes.plot([nothing, nothing], [line * index + 14, line * index + 30], color=style.INK, linewidth=1.1)
+            if np.isfinite(aims[index]):
+                axes.plot([aims[index], aims[index]], [line * index + 14, line * index + 30], color=style.INK, linewidth=1.1)
             _row(canvas, axes, row, name=names[index], top=4 + line * index, place=line * index + 22, kind=kind)
 
     say = functools.partial(words.say_estimate, kind=kind)
-    said = "; ".join(f"{name} {say(*row[list(_SAID)])}" for name, (_, row) in zip(names, shown.iterrows(), strict=True))
+    said = "; ".join(
+        f"{name} {say(*row[list(_SAID)])}" + (f", goal {words.say(aim, kind=kind)}" if np.isfinite(aim) else "")
+        for name, (_, row), aim in zip(names, shown.iterrows(), aims, strict=True)
+    )
     return picture(
         paint,
         height=4 + line * len(shown) + 24,
@@ -104,6 +142,7 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
         period=period,
         note=f"{words.sentence(estimand)} Bars are {100 * level:g}{words.NBSP}% intervals"
         + (f"; the upright line is no difference ({words.say(nothing, kind=kind)})" if nothing is not None else "")
+        + ("; the upright line is the goal" if np.isfinite(aims).any() else "")
         + (f"; the first {rows} of {len(table)} rows are drawn" if len(table) > rows else ""),
         table=table.reset_index(drop=True),
     )

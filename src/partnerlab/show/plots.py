@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from typing import Any
 
-from partnerlab.errors import ParameterError
+from partnerlab.errors import ParameterError, nearest
 from partnerlab.show.picture import Picture
 
 #: Class of a result -> the file that registers its drawing.
@@ -35,6 +36,8 @@ DRAWN_IN = {
     "Misclassification": "uncertainty",
     "Overrides": "uncertainty",
     "Leading": "uncertainty",
+    "LineDesign": "lines",
+    "TierShares": "intervals",
     "Result": "intervals",
     "DataQuality": "quality",
 }
@@ -72,7 +75,7 @@ def plot(result: Any, **options: Any) -> Picture:
     Raises
     ------
     ParameterError
-        If there is no picture for that kind of thing.
+        If there is no picture for that kind of thing, or an option is missing or unknown.
     SampleError
         If there is nothing to draw.
 
@@ -83,7 +86,23 @@ def plot(result: Any, **options: Any) -> Picture:
     partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes Agreement, Bunching, ...
     """
     load_drawings(type(result))
+    _check_options(result, options)
     return _drawing(result, **options)
+
+
+def _check_options(result: Any, options: dict[str, Any]) -> None:
+    """Refuse options that the drawing does not have, and name one that it cannot do without."""
+    drawing = _drawing.dispatch(type(result))
+    takes = list(inspect.signature(drawing).parameters.values())[1:]
+    asked, passes_on = [one for one in takes if one.kind is one.KEYWORD_ONLY], any(one.kind is one.VAR_KEYWORD for one in takes)
+    kind, names = type(result).__name__, [one.name for one in asked]
+    strange = next((name for name in options if name not in names), None)
+    if strange is not None and not passes_on:
+        raise ParameterError(f"plot of a {kind} has no option {strange!r}{nearest(strange, names)}", option=strange)
+    lacking = next((one.name for one in asked if one.default is one.empty and one.name not in options), None)
+    if lacking is not None:
+        known = getattr(getattr(result, f"{lacking}s", None), "names", ())
+        raise ParameterError(f"plot of a {kind} needs {lacking}={'; one of ' + ', '.join(known) if known else ''}", option=lacking)
 
 
 #: Drawings register themselves by the class that they draw.

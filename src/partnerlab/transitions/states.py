@@ -59,8 +59,10 @@ def read_states(history: TierHistory, *, stage: str, include_partial: bool) -> F
     Raises
     ------
     ParameterError
-        If there is no such stage.
+        If there is no such stage, or what was given is no history.
     """
+    if not isinstance(history, TierHistory):
+        raise ParameterError(f"flows are read from a TierHistory, not a {type(history).__name__}; make one with assign_tiers")
     if stage not in STAGES:
         raise ParameterError(f"stage {stage!r} does not exist{nearest(stage, STAGES)}")
     partial = np.asarray(history.partial, dtype=bool)

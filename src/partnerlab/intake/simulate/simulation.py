@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from partnerlab.errors import SourceError
+from partnerlab.errors import ParameterError, SourceError
 from partnerlab.intake.simulate.causes import true_effects
 from partnerlab.intake.simulate.dirt import soil
 from partnerlab.intake.simulate.engagement import (
@@ -217,5 +217,7 @@ def simulate_program(truth: Truth | None = None, *, seed: int) -> Simulation:
     7
     """
     truth = Truth() if truth is None else truth
+    if not isinstance(truth, Truth):
+        raise ParameterError(f"simulate_program takes a Truth, not a {type(truth).__name__}; make one: Truth(n_partners=200)")
     latents = draw_latents(truth, count=truth.n_partners, seed=seed)
     return Simulation(truth=truth, seed=seed, realized=realize(latents, seed=seed))
