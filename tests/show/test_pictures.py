@@ -371,6 +371,15 @@ def test_a_season_that_a_test_found_is_the_headline_and_is_shaded():
     assert "shaded: Q4 of each year" in picture.caption
 
 
+def test_a_move_that_counts_cannot_make_is_not_called_more_frequent_than_noise():
+    frame = cells(stay=0.4, noise=0.1)
+    frame.loc[(frame["from_tier"] == TIERS[0]) & (frame["to_tier"] == TIERS[1]), "noise"] = 0.0
+    picture = plot_matrix(frame, level=0.95, period="all")
+
+    assert picture.headline.startswith("8 of 8 kinds of move are clearly more frequent than noise alone would make it")
+    assert picture.svg().count(" ▲") == 11  # 3 kinds of staying, too
+
+
 def test_movers_within_noise_are_called_so():
     picture = plot_movers(movers(beyond=0), period="2026Q4", expected=(5.0, 2.0, 9.0))
 

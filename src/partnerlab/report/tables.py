@@ -144,7 +144,10 @@ def list_partners(history: TierHistory, *, quarter: str) -> pd.DataFrame:
 
 
 def find_borderline(history: TierHistory, *, quarter: str) -> str:
-    """Name the partner that moved last, or the first in the best tier: one worth explaining.
+    """Name the partner whose numbers lie nearest to a line: one worth explaining.
+
+    Nearness is the gap as a share of the line. Of recorded tiers, which have no lines, it is the first partner that
+    moved, or the first in the best tier.
 
     Raises
     ------
@@ -153,6 +156,9 @@ def find_borderline(history: TierHistory, *, quarter: str) -> str:
     """
     column = history.column(quarter)
     codes = history.published[:, column]
+    near = _nearness(history, column)
+    if not np.isnan(near).all():
+        return str(history.partners[np.nanargmin(near)])
     if column:
         moved = np.flatnonzero((codes >= 0) & (history.published[:, column - 1] >= 0) & (codes != history.published[:, column - 1]))
         if len(moved):
@@ -161,6 +167,20 @@ def find_borderline(history: TierHistory, *, quarter: str) -> str:
     if not len(holding):
         raise SampleError(f"nobody holds a tier in {quarter}")
     return str(history.partners[holding[np.argmin(codes[holding])]])
+
+
+def _nearness(history: TierHistory, column: int) -> np.ndarray:
+    """Smallest gap of each partner in a tier to any line, as a share of that line, shape ``(n,)``; NaN where there is none."""
+    from partnerlab.tiers.lines import scheme_lines
+
+    found = np.full(len(history.partners), np.inf)
+    if history.scores is not None and history.scheme is not None and history.scheme.kind != "recorded":
+        for one in scheme_lines(history):
+            line = one.line[:, column]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                gap = np.abs(one.values[:, column] - line) / np.abs(line)
+            found = np.fmin(found, gap)
+    return np.where(np.isfinite(found) & (history.published[:, column] >= 0), found, np.nan)
 
 
 def build_stays(history: TierHistory) -> Spells:

@@ -81,7 +81,8 @@ def furthest_apart(rows: pd.DataFrame, *, level: float = 0.95) -> tuple[pd.Serie
 def against_noise(cells: pd.DataFrame, *, level: float = 0.95) -> np.ndarray:
     """1 where a share lies clearly above what noise alone would do, -1 below, 0 where they overlap or noise is not known.
 
-    Intervals are stretched to hold for all cells at once.
+    Intervals are stretched to hold for all cells at once. A move that no draw ever made, such as across a line for a
+    rating that is not drawn again, is not above noise: counts cannot make it, so nothing is compared.
     """
     if "noise" not in cells.columns:
         return np.zeros(len(cells), dtype=int)
@@ -89,7 +90,8 @@ def against_noise(cells: pd.DataFrame, *, level: float = 0.95) -> np.ndarray:
     factor = critical(level, of=int(cells["estimate"].notna().sum())) / critical(level)
     lower = cells["estimate"] - (cells["estimate"] - cells["conf_low"]) * factor
     upper = cells["estimate"] + (cells["conf_high"] - cells["estimate"]) * factor
-    return (lower > high).to_numpy().astype(int) - (upper < low).to_numpy().astype(int)
+    can = (cells["noise"] > 0).to_numpy()
+    return (can & (lower > high)).astype(int) - (can & (upper < low)).astype(int)
 
 
 def direction(low: float, high: float, *, nothing: float = 0.0) -> str:

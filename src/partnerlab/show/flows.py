@@ -59,6 +59,8 @@ def _noise_words(row: object) -> str:
     """Write what noise alone would do; who lapses is a fact, and has none."""
     if np.isnan(row.noise):
         return "does not apply"
+    if row.noise == 0:
+        return "counts cannot make this move"
     return f"{words.say_share(row.noise)} ({words.say_interval(row.noise_low, row.noise_high, kind='share')})"
 
 
@@ -116,7 +118,10 @@ def plot_matrix(cells: pd.DataFrame, *, level: float, period: str, among: str = 
 
     said = _matrix_headline(cells, noisy=noisy) + (f" ({among})" if among else "")
     reading = f"Large: share; below it the {100 * level:g}{words.NBSP}% interval" + (
-        "; in brackets what noise alone would do, with ▲ or ▼ where the share is clearly above or below that" if noisy else ""
+        "; in brackets what noise alone would do, with ▲ or ▼ where the share is clearly above or below that; "
+        "(–) where counts cannot make the move"
+        if noisy
+        else ""
     )
     at_risk = cells.drop_duplicates("from_tier")["n"].sum()
     return picture(
@@ -164,7 +169,7 @@ def _heat_cell(canvas: Canvas, box: tuple[float, float, float, float], cell: obj
     canvas.words(centre, top + 17, say(cell.estimate) + mark, size=12.5 if wide >= 46 else 11, weight="bold", ha="center", colour=ink)
     canvas.words(centre, top + 29, f"{say(cell.conf_low)}–{say(cell.conf_high)}", size=small, ha="center", colour=ink)
     if noisy and not np.isnan(cell.noise):
-        canvas.words(centre, top + 41, f"({say(cell.noise)})", size=small, ha="center", colour=ink)
+        canvas.words(centre, top + 41, f"({say(cell.noise) if cell.noise else '–'})", size=small, ha="center", colour=ink)
 
 
 def _whole(share: float) -> str:
@@ -181,8 +186,8 @@ def _matrix_headline(cells: pd.DataFrame, *, noisy: bool) -> str:
         return f"Not enough data to say how partners move ({words.say_n(cells['n'].max())} at most in a tier)"
     moves = known[known["from_tier"] != known["to_tier"]]
     if noisy:
-        # who lapses is a fact: noise of counts does not do it
-        moves = moves[moves["noise"].notna()]
+        # who lapses is a fact, and some lines are no matter of counting: noise of counts does not cross them
+        moves = moves[moves["noise"] > 0]
     if noisy and len(moves):
         more = moves[moves["against"] > 0]
         if more.empty:
@@ -244,7 +249,7 @@ def _matrix_text(cell: pd.Series | None) -> str:
         return "none"
     if np.isnan(cell["estimate"]):
         return words.say_not_enough(cell["n"])
-    noise = f"; noise {words.say_share(cell['noise'])}" if "noise" in cell.index and not np.isnan(cell["noise"]) else ""
+    noise = f"; noise {words.say_share(cell['noise'])}" if "noise" in cell.index and cell["noise"] > 0 else ""
     return _stay(cell) + noise
 
 
