@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import typer
 
-from partnerlab.cli import main
+from partnerlab.cli import app, main
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +195,26 @@ def test_the_demo_is_written(run, tmp_path, monkeypatch):
     assert out.strip() == str(tmp_path / "demo.duckdb")
 
 
+def test_the_demo_replaces_itself_and_nothing_else(run, tmp_path, monkeypatch):
+    from partnerlab.intake.simulate import Truth, simulate_program
+
+    small = Truth.plain(n_partners=20, n_quarters=6)
+    monkeypatch.setattr("partnerlab.intake.simulate.Truth", lambda: small)
+    mine, text = tmp_path / "mine.duckdb", tmp_path / "text.duckdb"
+    simulate_program(Truth.plain(n_partners=15, n_quarters=6), seed=1).write(mine)
+    text.write_text("my notes")
+    before = mine.read_bytes()
+
+    for path in (mine, text, tmp_path):
+        code, _, err = run("demo", path)
+        assert code == 2
+        assert "there is something that is not the demo program; give another path" in err
+    assert mine.read_bytes() == before
+    assert text.read_text() == "my notes"
+    assert run("demo", mine, "--force")[0] == 0
+    assert run("demo", mine, "--seed", "8")[0] == 0  # its own file by now
+
+
 def test_no_reports_yet_is_said_with_what_to_do(run):
     assert "partnerlab report build" in run("report", "list")[1]
 
@@ -203,3 +227,43 @@ def test_help_is_quick():
 
     assert "pandas" not in done.stderr
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize("page", ["next-quarter.md", "scheduled-run.md"])
+def test_the_commands_of_the_how_to_pages_can_be_read(page):
+    text = (Path(__file__).parent.parent / "docs" / "how-to" / page).read_text(encoding="utf-8")
+    lines = re.findall(r"partnerlab ((?:check|report|tiers|demo) [^>|`\n]+)", re.sub(r"^(?! {4}).*$", "", text, flags=re.MULTILINE))
+
+    assert lines
+    for line in lines:
+        command, words = typer.main.get_command(app), shlex.split(line)
+        while hasattr(command, "commands"):
+            command, words = command.commands[words[0]], words[1:]
+        command.make_context(line, words)
+
+
+@pytest.mark.parametrize("named", ["{run}", "{run}/manifest.json", "2026Q3"])
+def test_a_run_is_verified_by_quarter_folder_or_manifest(run, tmp_path, monkeypatch, named):
+    from partnerlab.report import verification
+
+    folder = tmp_path / "reports" / "demo" / "2026Q3"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text('{"program": "demo", "quarter": "2026Q3", "pages": []}', encoding="utf-8")
+    seen = []
+    found = verification.Verification(differences=(), reasons=(), files=3)
+    monkeypatch.setattr(verification, "check_run", lambda folder, **_: seen.append(Path(folder)) or found)
+
+    code, out, _ = run("report", "verify", named.format(run=folder), "--out", str(tmp_path / "reports"))
+
+    assert (code, seen) == (0, [folder])
+    assert "3 files" in out
+
+
+def test_a_check_of_clean_data_says_that_all_is_well(run, tmp_path):
+    (tmp_path / "clean").mkdir()
+    (tmp_path / "clean" / "partners.csv").write_text("partner_id,joined_at\nP1,2025-01-01\nP2,2025-02-01\n", encoding="utf-8")
+
+    code, out, _ = run("check", str(tmp_path / "clean"))
+
+    assert code == 0
+    assert out.splitlines()[-1].startswith("1 table, 2 rows: nothing to reject")

@@ -90,12 +90,13 @@ def _root(ctx: typer.Context, version: Annotated[bool, typer.Option("--version",
 def demo(
     path: Annotated[Path, typer.Argument(help="DuckDB file to write.")] = Path("data/demo.duckdb"),
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is something else than the demo program.")] = False,
 ) -> None:
     """Write the demo program: simulated partners, leads, deals, tiers and tactics whose true effects are known."""
     from partnerlab.report.sources import write_demo
 
     with _working(f"Simulating the demo program into {path}"):
-        written = write_demo(path, seed=seed)
+        written = write_demo(path, seed=seed, force=force)
     _say(f"{written}")
 
 
@@ -114,11 +115,15 @@ def check(
         with _working(f"Checking {opened.url}"):
             quality = validate(opened, as_of=read_as_of(as_of or None, opened.program.calendar))
         findings = quality.table
-        _print_table(
-            findings,
-            title=f"Data quality of {opened.program.name}",
-            columns=("table", "column", "rule", "grade", "rows", "share", "action", "examples"),
-        )
+        if len(findings):
+            _print_table(
+                findings,
+                title=f"Data quality of {opened.program.name}",
+                columns=("table", "column", "rule", "grade", "rows", "share", "action", "examples"),
+            )
+        else:
+            _say("No rule of the contract is broken.")
+        _say(quality.summary())
         if csv is not None:
             _write_csv(findings, csv)
         quality.raise_if_rejected()
@@ -224,7 +229,7 @@ def report_open(
 
 @report_app.command("verify")
 def report_verify(
-    quarter: Annotated[str, typer.Argument(help="Quarter. Default: the latest.", show_default=False)] = "",
+    quarter: Annotated[str, typer.Argument(help="Quarter, or a run's folder or manifest. Default: the latest.", show_default=False)] = "",
     program: Program = "",
     source: Annotated[str, typer.Option(help="Where the data are now. Default: where they were.", show_default=False)] = "",
     jobs: Jobs = 2,

@@ -84,3 +84,21 @@ def test_the_same_page_twice_has_no_changes():
     page = {"data_hash": "a", "scheme": "q@1", "metrics": [Metric(**SHARE).to_dict()]}
 
     assert compare_pages(page, page) == []
+
+
+def test_a_change_of_the_code_is_named():
+    one, other = ({"metrics": [], "code": {"revision": letter * 40}} for letter in "ab")
+
+    assert compare_pages(one, other) == [f"The code changed from {'a' * 12} to {'b' * 12}."]
+
+
+def test_an_interval_that_is_printed_with_zero_claims_nothing():
+    metric = Metric(name="active", label="Active", estimate=90, n=90, change=9.0, change_low=0.02, change_high=18.0, before="2026Q2")
+
+    assert metric.direction == "no clear change"
+    assert (
+        "-0.0"
+        not in Metric(
+            name="s", label="S", unit="share", estimate=0.2, n=90, change=-0.0001, change_low=-0.0014, change_high=0.0003, before="2026Q2"
+        ).change_words()
+    )

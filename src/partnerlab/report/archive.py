@@ -182,13 +182,16 @@ def list_runs(out: str | Path) -> list[dict[str, Any]]:
 
 
 def find_run(out: str | Path, *, quarter: str = "", program: str = "") -> dict[str, Any]:
-    """Give the one run that is meant; the latest quarter when none is named.
+    """Give the one run that is meant: by its quarter, its folder or its manifest; the latest quarter when none is named.
 
     Raises
     ------
     ParameterError
         If there is no such run, or several.
     """
+    named = Path(quarter)
+    if quarter and (named.name == MANIFEST or (named / MANIFEST).is_file()):
+        return {**read_manifest(named), "folder": str(named.parent if named.name == MANIFEST else named)}
     runs = [run for run in list_runs(out) if not program or program in (run["program"], slug(run["program"]))]
     if not runs:
         raise ParameterError(f"{out}: no reports{f' of {program}' if program else ''} yet; make some with 'partnerlab report build'")

@@ -54,6 +54,9 @@ def restore_metric(record: Mapping[str, Any]) -> Metric:
 
 
 def _from_to(before: Any, after: Any, key: str) -> str:
+    if key == "code" and before and after and before.get("revision") != after.get("revision"):
+        before, after = (code.get("revision", "")[:12] or "an installed package" for code in (before, after))
+        return f" from {before} to {after}"
     return f" from {before} to {after}" if key == "scheme" and before and after else ""
 
 

@@ -220,7 +220,9 @@ def _finish(
     }
     record = archive.write_pieces(folder, outcome.pieces, context=context)
     before = _before(target / page.slug / "metrics.json")
-    changes = compare_pages(before, record)
+    if before is not None:
+        before = {**before, "code": (_before(target / archive.MANIFEST) or {}).get("code")}
+    changes = compare_pages(before, {**record, "code": manifest["code"]})
     if changes is not None and page.segment == "all partners":
         changes = [*changes, *restated]
     frame = Frame(
