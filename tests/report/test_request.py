@@ -142,6 +142,14 @@ def test_rejected_data_stop_before_anything_is_computed():
         open_request(source=connect({"partners": partners, "deals": deals}))
 
 
+def test_rejected_data_that_nobody_reads_stop_no_report():
+    partners = pd.DataFrame({"partner_id": ["a"], "joined_at": ["2025-01-02"]})
+    cases = pd.DataFrame({"case_id": ["1", "2"], "partner_id": "a", "opened_at": ["2025-02-01", "2025-12-30"]})
+    surveys = pd.DataFrame({"response_id": ["1", "1"], "item": "x", "sent_at": "2025-02-01"})
+
+    assert open_request(source=connect({"partners": partners, "cases": cases, "surveys": surveys})).quarter == "2025Q4"
+
+
 def test_without_a_printed_forecast_there_is_none_to_score(source):
     with pytest.raises(SampleError, match=r"no forecast of .* was printed"):
         load_printed_forecast(load_request(source=source))
