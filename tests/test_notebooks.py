@@ -29,6 +29,7 @@ def test_the_road_has_its_notebooks():
         "10_data_quality",
         "30_scores",
         "40_tiers",
+        "45_tier_design",
         "50_transitions",
         "60_survival",
         "90_quarterly_review",
@@ -108,7 +109,7 @@ def _before(path):
 
 def test_every_notebook_runs(run):
     assert {outcome.page.slug: outcome.error for outcome in run.outcomes} == dict.fromkeys(
-        ["program", "data-quality", "scores", "tiers", "transitions", "survival"], ""
+        ["program", "data-quality", "scores", "tiers", "tier-design", "transitions", "survival"], ""
     )
 
 

@@ -9,6 +9,7 @@ Every other error still stops it.
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,9 @@ class Unavailable:
 
     def __bool__(self) -> bool:
         return False
+
+    def _repr_html_(self) -> str:
+        return f'<p class="pl-none">Not available: {html.escape(self.reason)}.</p>'
 
 
 def known(**options: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from partnerlab.tiers.agreement import Agreement, estimate_agreement
 from partnerlab.tiers.assign import assign_tiers
 from partnerlab.tiers.bunching import Bunching, check_bunching
 from partnerlab.tiers.compare import SchemeComparison, compare_schemes
+from partnerlab.tiers.design import LineDesign, design_line
 from partnerlab.tiers.editing import render_scheme_schema
 from partnerlab.tiers.explain import Explanation, explain_tier
 from partnerlab.tiers.history import REASONS, Outside, Reason, TierHistory
@@ -25,6 +26,7 @@ __all__ = [
     "Bunching",
     "Explanation",
     "Leading",
+    "LineDesign",
     "Misclassification",
     "Outside",
     "Overrides",
@@ -39,6 +41,7 @@ __all__ = [
     "check_bunching",
     "check_leading",
     "compare_schemes",
+    "design_line",
     "estimate_agreement",
     "estimate_misclassification",
     "estimate_overrides",
