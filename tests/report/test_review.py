@@ -208,3 +208,21 @@ def test_indicators_without_rows_that_the_scheme_does_not_read_share_one_line(st
         "3 indicators have no rows here (meets, speaks and is partner); "
         "the scheme reads none of them, and the data-quality page lists them.",
     ]
+
+
+def test_a_figure_has_its_target_or_says_that_none_is_set(steady):
+    panel, _ = steady
+    scheme = SCHEME.model_copy(update={"targets": {"leads": 30.0, "Gold": 0.2}})
+
+    review = build_review(assign_tiers(panel, scheme), panel=panel, quarter="2025Q3")
+
+    words = {metric.name: metric.target_words() for metric in review.metrics}
+    assert words["leads"] == "target 30, distance -11: below it"
+    assert words["top-tier"].startswith("target 20.0 %, distance +13.3 points: cannot be told apart")
+    assert words["active-partners"] == "no target set"
+
+
+@pytest.mark.parametrize(("targets", "message"), [({"Gald": 0.2}, "did you mean 'Gold'"), ({"Gold": 20}, "a share between 0 and 1")])
+def test_a_target_that_means_nothing_is_refused(targets, message):
+    with pytest.raises(ValueError, match=message):
+        TierScheme(**{**SCHEME.model_dump(by_alias=True), "targets": targets})

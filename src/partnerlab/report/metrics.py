@@ -38,7 +38,7 @@ class Metric:
     year : str
         Label of that quarter.
     target : float or None
-        Goal, where the scheme states one.
+        What is aimed at, where the scheme says so.
     better : {"high", "low", None}
         Which direction is wanted; None where neither is.
     table : str
@@ -156,11 +156,16 @@ class Metric:
         return f"no clear change since {before}: {signed} ({least} to {most})" if direction else f"{signed} since {before}"
 
     def target_words(self) -> str:
-        """Where the value stands against its goal, as far as its interval can tell."""
-        if self.target is None or not self.enough:
+        """Where the value stands against its target, as far as its interval can tell; or that none is set."""
+        if not self.enough:
             return ""
-        goal = f"goal {self.value(self.target)}"
+        if self.target is None:
+            return "no target set"
+        away = format_value(self.estimate - self.target, unit=self.unit, currency=self.currency, signed=True, points=self.unit == "share")
+        goal = f"target {self.value(self.target)}, distance {away}"
         low, high = (self.conf_low, self.conf_high) if math.isfinite(self.conf_low) else (self.estimate, self.estimate)
+        if low == high == self.target:
+            return f"{goal}: met"
         if low > self.target:
             return f"{goal}: above it"
         return f"{goal}: below it" if high < self.target else f"{goal}: cannot be told apart from it"

@@ -121,6 +121,7 @@ def build_review(  # noqa: PLR0913 - page one joins what every stop of the road 
         *_lapses(panel, column, level=level),
         *_totals(panel, column, currency=currency, level=level),
     )[:6]
+    metrics = tuple(_aim(metric, history) for metric in metrics) if not until else metrics
     cooling = _cooling(history, panel, noise=noise, quarter=quarter, level=level)
     return Review(
         sentence=_sentence(whom, quarter, metrics, movers=movers, until=until),
@@ -133,6 +134,12 @@ def build_review(  # noqa: PLR0913 - page one joins what every stop of the road 
         judged=movers,
         caveats=tuple(list_caveats(history, panel, quarter, movers=movers, noise=noise, quality=quality)),
     )
+
+
+def _aim(metric: Metric, history: TierHistory) -> Metric:
+    """Give a figure the target that the scheme sets for it."""
+    aims = history.scheme.aims if history.scheme is not None else {}
+    return dataclasses.replace(metric, target=aims.get(metric.name.replace("-", "_"), metric.target))
 
 
 def _until(panel: Panel) -> str:
@@ -233,8 +240,6 @@ def _top_tier(history: TierHistory, panel: Panel, column: int, *, level: float) 
     top = history.tiers[0]
     active = active_members(panel, history)[:, [max(column - 1, 0), column]]
     compared = compare_shares(codes == 0, (codes >= 0) & active, level=level)
-    from partnerlab.tiers import estimate_shares
-
     shares = estimate_shares(history, quarter=history.labels[column], level=level).table
     goal = shares.loc[shares["tier"] == top, "goal"].item()
     return [

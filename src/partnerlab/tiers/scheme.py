@@ -67,6 +67,17 @@ class Label(Spec):
     meaning: str = ""
 
 
+#: Figures of a program for which a scheme can set a target, besides the share of each of its tiers.
+FIGURES = ("active_partners", "changed_tier", "lapse_rate", "revenue", "leads", "deals_won")
+
+
+class Target(Spec):
+    """What a program aims at: a number (a share between 0 and 1, a count, money in the program's currency), and why."""
+
+    value: float
+    why: str = ""
+
+
 class TierScheme(Spec):
     """How a program makes tiers, in one file.
 
@@ -90,6 +101,9 @@ class TierScheme(Spec):
         From the tier that the data say to the tier that is held.
     labels : mapping of name to Label
         Words beside the tier.
+    targets : mapping of tier or figure to number
+        What the program aims at: the share of rated partners in a tier, or one of the figures of page one
+        (`partnerlab.tiers.scheme.FIGURES`) in a quarter; ``{value:, why:}`` says why.
     playbook : mapping of tier to tactics
         What is owed to each tier.
     glossary : mapping of word to meaning
@@ -131,6 +145,7 @@ class TierScheme(Spec):
     classify: Classify
     movement: Movement = Movement()
     labels: dict[str, Label] = pydantic.Field(default_factory=dict)
+    targets: dict[str, float | Target] = pydantic.Field(default_factory=dict)
     playbook: dict[str, tuple[str | dict[str, Any], ...]] = pydantic.Field(default_factory=dict)
     glossary: dict[str, str] = pydantic.Field(default_factory=dict)
     audience: dict[str, Literal["internal", "partner"]] = pydantic.Field(default_factory=dict)
@@ -192,7 +207,17 @@ class TierScheme(Spec):
                 raise ValueError(f"playbook names {tier!r}, which is not a tier{nearest(tier, self.tiers)}")
         self._check_movement()
         self._check_scorecard()
+        self._check_targets()
         return self
+
+    def _check_targets(self) -> None:
+        known = (*self.tiers, *FIGURES)
+        for name, aim in self.targets.items():
+            share = name not in FIGURES or name in ("changed_tier", "lapse_rate")
+            if name not in known and self.tiers:
+                raise ValueError(f"targets names {name!r}, which is neither a tier nor a figure{nearest(name, known)}")
+            if share and not 0 <= _number(aim) <= 1:
+                raise ValueError(f"targets.{name} is a share between 0 and 1, not {_number(aim):g}")
 
     def _check_movement(self) -> None:
         if self.kind == "recorded":
@@ -239,9 +264,14 @@ class TierScheme(Spec):
     @property
     def goals(self) -> dict[str, float]:
         """Share that each tier should have, for those with a goal."""
-        if not isinstance(self.classify, Ladder | Bands):
-            return {}
-        return {name: float(share.goal) for name, _, share in self.classify.steps if share and share.goal is not None}
+        steps = self.classify.steps if isinstance(self.classify, Ladder | Bands) else ()
+        goals = {name: float(share.goal) for name, _, share in steps if share and share.goal is not None}
+        return goals | {name: _number(aim) for name, aim in self.targets.items() if name not in FIGURES}
+
+    @property
+    def aims(self) -> dict[str, float]:
+        """Target of each figure of a quarter, for those that have one."""
+        return {name: _number(aim) for name, aim in self.targets.items() if name in FIGURES}
 
     def needs(self) -> list[str]:
         """Names of the indicators and attributes that the scheme asks of a panel, each once."""
@@ -252,6 +282,10 @@ class TierScheme(Spec):
         names += [attribute for standard in self.overrides for attribute in standard.where]
         made = {*self.scores, *(part.name for score in self.scores.values() for part in score.walk() if part.name != part.metric)}
         return [name for name in dict.fromkeys(names) if name not in made]
+
+
+def _number(aim: float | Target) -> float:
+    return aim.value if isinstance(aim, Target) else aim
 
 
 def _facts(label: Label) -> list[str]:
