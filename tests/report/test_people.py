@@ -49,7 +49,7 @@ def test_a_fall_below_a_line_is_told_with_value_line_and_how_long():
     row = listed(make_panel([[10, 9, 10, 11, 9, 10, 7, 6]]), scheme).loc["p00"]
 
     assert row["why"] == "leads 6 (line 8), second quarter below the line"
-    assert row["what_changed"].startswith("leads 6 a quarter, usually 9")
+    assert row["what_changed"] == "usually 9.4 a quarter"
 
 
 def test_a_number_that_rose_is_not_shown_for_a_fall():
@@ -59,6 +59,13 @@ def test_a_number_that_rose_is_not_shown_for_a_fall():
 
     assert row["why"] == "leads 7 (line 8), second quarter below the line"
     assert row["what_changed"] == ""
+
+
+def test_a_yes_or_no_has_no_line():
+    rule = {"kind": "ladder", "levels": [{"name": "Gold", "all": ["relevance == true", "leads >= 1"]}], "else": "Member"}
+    panel = make_panel([[5] * 8], relevance={row: [0] * 8 for row in range(1, 40)} | {0: [0] * 7 + [1]})
+
+    assert listed(panel, TierScheme(scheme="demo", classify=rule)).loc["p00", "why"] == "relevance: yes, stated anew, 0 before"
 
 
 def test_a_rise_on_a_ladder_names_the_line_that_was_reached():

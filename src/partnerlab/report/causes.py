@@ -56,8 +56,9 @@ def name_causes(table: pd.DataFrame, *, history: TierHistory, panel: Panel, colu
 def _cause(row: dict[str, object], *, history: TierHistory, panel: Panel, column: int) -> str:
     if row["decided"]:
         return str(row["decided"])
-    parts = [" and ".join(_with_line(found, panel=panel) for found in _crossed(row, history, column)[:MOST_LINES])]
-    parts.append(_streak(row, history, column))
+    crossed = _crossed(row, history, column)[:MOST_LINES]
+    parts = [" and ".join(_with_line(found, panel=panel) for found in crossed)]
+    parts.append(_streak(row, history, column, lines=not any(map(_is_flag, crossed))))
     if row["stated"]:
         before = "unknown" if np.isnan(row["before"]) else write_amount(row["before"], str(row["indicator"]), panel=panel)
         name = str(row["indicator"]).replace("_", " ")
@@ -67,10 +68,17 @@ def _cause(row: dict[str, object], *, history: TierHistory, panel: Panel, column
 
 def _with_line(found: dict[str, object], *, panel: Panel) -> str:
     fact = str(found["fact"])
+    if _is_flag(found):
+        return f"{fact.replace('_', ' ')}: {'yes' if found['value'] else 'no'}"
     value, line = (write_amount(found[name], fact, panel=panel) for name in ("value", "line"))
     if value == line and found["value"] != found["line"]:
         value, line = f"{found['value']:,.3g}", f"{found['line']:,.3g}"
     return f"{fact.replace('_', ' ')} {value} (line {line})"
+
+
+def _is_flag(found: dict[str, object]) -> bool:
+    """Whether a condition is a matter of yes or no, not of a line."""
+    return found["operator"] in ("==", "!=") and found["value"] in (0.0, 1.0)
 
 
 def _crossed(row: dict[str, object], history: TierHistory, column: int) -> list[dict[str, object]]:
@@ -103,12 +111,12 @@ def _distance(found: dict[str, object]) -> float:
     return abs(float(found["value"]) - float(found["line"])) / max(abs(float(found["line"])), 1.0)
 
 
-def _streak(row: dict[str, object], history: TierHistory, column: int) -> str:
+def _streak(row: dict[str, object], history: TierHistory, column: int, *, lines: bool) -> str:
     """Say for how many quarters in a row the rule has no longer said the old tier, where the move took more than one."""
     raw = history.raw[history.row(str(row["partner"])), : column + 1]
     stayed = np.flatnonzero(raw == history.tiers.index(str(row["from_tier"])))
     quarters = column - int(stayed[-1]) if len(stayed) else column + 1
     if quarters < 2:
         return ""
-    side = {"up": "above the line", "down": "below the line"}.get(str(row["direction"]), "across the line")
+    side = {"up": "above the line", "down": "below the line"}.get(str(row["direction"]), "in a row") if lines else "in a row"
     return f"{_ORDINALS.get(quarters, f'{quarters}th')} quarter {side}"

@@ -53,22 +53,24 @@ def list_movers(movers: Movers | Unavailable | None, history: TierHistory, panel
     from partnerlab.show.movers import verdicts
 
     table = movers.table.sort_values(["beyond_noise", "estimate", "partner"], ascending=[False, True, True], ignore_index=True)
+    why = name_causes(table, history=history, panel=panel, column=column)
     said = table[["from_tier", "to_tier"]].assign(
-        why=name_causes(table, history=history, panel=panel, column=column),
-        what_changed=[_change(row, panel=panel) for row in table.to_dict("records")],
+        why=why,
+        what_changed=[_change(row, cause, panel=panel) for row, cause in zip(table.to_dict("records"), why, strict=True)],
         **{CHANCE: table["estimate"].clip(lower=1e-9), "beyond_noise" if movers.sure else "stands_out": verdicts(table)},
     )
     return pd.concat([table[["partner"]], _names(history, table["partner"]), said], axis=1)
 
 
-def _change(row: dict[str, object], *, panel: Panel) -> str:
+def _change(row: dict[str, object], cause: str, *, panel: Panel) -> str:
     """Write the count that changed most, where it changed the way the partner moved; else it is not what moved it."""
     gain = np.sign(row["now"] - row["before"])
     against = {"up": -1, "down": 1}.get(str(row["direction"]), np.nan)
     if row["stated"] or row["decided"] or np.isnan(gain) or gain in (0, against):
         return ""
     before, now = (write_amount(row[name], str(row["indicator"]), panel=panel) for name in ("before", "now"))
-    return f"{str(row['indicator']).replace('_', ' ')} {now} a quarter, usually {before}"
+    name = str(row["indicator"]).replace("_", " ")
+    return f"usually {before} a quarter" if cause.startswith(f"{name} {now} (") else f"{name} {now} a quarter, usually {before}"
 
 
 def _looked_at(history: TierHistory, panel: Panel, column: int) -> np.ndarray:

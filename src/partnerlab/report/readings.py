@@ -142,8 +142,11 @@ def say_moves(result: Movers) -> str:
         usual = "it may be a usual swing" if one else "some of them are usual swings"
         stands = "move stands" if one else "moves stand"
         return f"{count} tier {stands} out, but these counts vary more than chance counts do, so {usual}"
+    doubt = "" if result.sure else "these counts vary more than chance counts do, and "
     if result.against_noise > 0:
-        return f"more partners changed tier ({say_count(moved)}) than noise alone would move {range_of}, but no single move stands out"
+        return (
+            f"more partners changed tier ({say_count(moved)}) than noise alone would move {range_of}, but {doubt}no single move stands out"
+        )
     if result.against_noise < 0:
         return f"fewer partners changed tier ({say_count(moved)}) than noise alone would move {range_of}; no single move stands out"
     return "no tier move can be told from noise"
