@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.errors import ParameterError
+from partnerlab.errors import ParameterError, SpecError
 from partnerlab.panel import Membership, Panel, RecordedTiers
 from partnerlab.report.attempts import Unavailable
 from partnerlab.report.quarters import count_quarters
@@ -38,7 +38,7 @@ def test_a_quarter_in_which_nothing_happens_says_so(steady):
 
     review = build_review(history, panel=panel, quarter="2025Q3")
 
-    assert review.sentence.startswith("The program ended 2025Q3 with 6 active partners (no clear change)")
+    assert review.sentence.startswith("The program ended 2025Q3 with 6 partners on record (no clear change)")
     assert "no clear change in share in Gold, changed tier and leads from partners" in review.sentence
 
 
@@ -145,7 +145,7 @@ def test_a_partial_quarter_makes_no_claim_at_all(steady):
 
     review = build_review(history, panel=partial, quarter="2025Q3")
 
-    assert review.sentence.startswith("The program has 6 active partners in 2025Q3 so far, to ")
+    assert review.sentence.startswith("The program has 6 partners on record in 2025Q3 so far, to ")
     assert all(np.isnan(metric.change) for metric in review.metrics)
     assert isinstance(review.judged, Unavailable)
 
@@ -224,5 +224,5 @@ def test_a_figure_has_its_target_or_says_that_none_is_set(steady):
 
 @pytest.mark.parametrize(("targets", "message"), [({"Gald": 0.2}, "did you mean 'Gold'"), ({"Gold": 20}, "a share between 0 and 1")])
 def test_a_target_that_means_nothing_is_refused(targets, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SpecError, match=message):
         TierScheme(**{**SCHEME.model_dump(by_alias=True), "targets": targets})

@@ -210,9 +210,11 @@ def _active(panel: Panel, history: TierHistory, column: int, *, level: float) ->
     active = active_members(panel, history)[:, [max(column - 1, 0), column]]
     came, went = int((~active[:, 0] & active[:, 1]).sum()), int((active[:, 0] & ~active[:, 1]).sum())
     now = int(active[:, 1].sum())
+    # where nobody is seen to leave, all who ever joined are counted: that is no number of active partners
+    label = "Active partners" if records_leaving(panel) or outside_tier(history) else "Partners on record"
     return _metric(
         compare_heads(came, went, now=now, level=level), panel=panel, column=column, name="active-partners",
-        label="Active partners", unit="count", better="high", table="by-quarter",
+        label=label, unit="count", better="high", table="by-quarter",
         note=_active_note(panel, history, column, came, went, now),
     )  # fmt: skip
 
@@ -343,8 +345,9 @@ def _sentence(whom: str, quarter: str, metrics: tuple[Metric, ...], *, movers: M
     active = by_name["active-partners"]
     who = f"{whom[:1].upper()}{whom[1:]}"
     if until:
-        return f"{who} has {active.value_words()} active partners in {quarter} so far, to {until}; nothing is compared before it is whole."
-    parts = [f"{who} ended {quarter} with {active.value_words()} active partners{_aside(active)}"]
+        heads = f"{active.value_words()} {_lower(active.label)}"
+        return f"{who} has {heads} in {quarter} so far, to {until}; nothing is compared before it is whole."
+    parts = [f"{who} ended {quarter} with {active.value_words()} {_lower(active.label)}{_aside(active)}"]
     others = [metric for metric in metrics if metric is not active and metric.direction and metric.enough]
     parts += [
         f"{_lower(metric.label)} went {metric.direction} by {metric.size_words()} to {metric.value_words()}"
