@@ -12,7 +12,7 @@ from partnerlab.intake.contract import TABLES
 from partnerlab.intake.findings import EXAMPLES, Desk, Finding, quote
 from partnerlab.intake.rows import ROW, field, typed_rows
 
-_STOP = "nothing is computed until it is mended"
+_STOP = "nothing is computed from the table until it is mended"
 
 
 def check_rejections(desk: Desk, table: str) -> Iterator[Finding]:
