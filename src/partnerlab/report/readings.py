@@ -316,16 +316,16 @@ def _panel(result: Panel, *, quarter: str | None = None) -> tuple[str, ...]:
 def _quality(result: DataQuality) -> tuple[str, ...]:
     table = result.table
     said = [result.summary()]
-    for grade, what in (
-        ("reject", "stop the analysis"),
-        ("quarantine", "are set aside from every count"),
-        ("warn", "are counted, and worth a look"),
+    for grade, one, many, what in (
+        ("reject", "stops", "stop", "the analysis"),
+        ("quarantine", "is", "are", "set aside from every count"),
+        ("warn", "is", "are", "counted, and worth a look"),
     ):
         found = table[(table["grade"] == grade) & (table["rows"] > 0)]
         if len(found):
             worst = found.sort_values("rows", ascending=False).head(3)
             names = [f"{row['table']}.{row['column']} ({say_count(row['rows'])} rows)" for _, row in worst.iterrows()]
-            said.append(f"{plural(len(found), 'finding')} {what}, most rows in {say_list(names)}.")
+            said.append(f"{plural(len(found), 'finding')} {one if len(found) == 1 else many} {what}, most rows in {say_list(names)}.")
     return tuple(said)
 
 
