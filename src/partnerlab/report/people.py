@@ -70,6 +70,8 @@ def _change(row: dict[str, object], cause: str, *, panel: Panel) -> str:
         return ""
     before, now = (write_amount(row[name], str(row["indicator"]), panel=panel) for name in ("before", "now"))
     name = str(row["indicator"]).replace("_", " ")
+    if row["direction"] == "sideways" and name not in cause:
+        return ""
     return f"usually {before} a quarter" if cause.startswith(f"{name} {now} (") else f"{name} {now} a quarter, usually {before}"
 
 
