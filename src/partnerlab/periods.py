@@ -203,8 +203,6 @@ def read_dates(
     """
     import pandas as pd  # the clock itself needs none, and is imported everywhere
 
-    import pandas as pd
-
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         return (column.dt.tz_localize(None) if wall else column.dt.tz_convert("UTC").dt.tz_localize(None)).astype("datetime64[us]")
     if pd.api.types.is_datetime64_dtype(column.dtype):
