@@ -145,3 +145,11 @@ def test_acting_on_an_explanation_yields_the_tier_it_promised(facts, classify):
         reached = history_of(classify, **acted_on(facts, explanation.missing(tier))).names().item()
         open_questions = (explanation.table["status"] == "tell us").any()
         assert reached == tier or (heights.get(reached) or 0) > heights[tier] or (reached == "unknown" and open_questions)
+
+
+def test_what_is_needed_beyond_a_line_is_told_as_its_margin():
+    panel = Panel.from_frame(pd.DataFrame({"partner": ["a"], "quarter": "2026Q1", "leads": [33.8218]}))
+    bands = {"kind": "bands", "value": "leads", "bands": [{"name": "Gold", "from": 60}, {"name": "Member"}]}
+    history = assign_tiers(panel, TierScheme(scheme="demo", classify=bands, movement={"margin": 0.10}))
+
+    assert "leads is 33.8, needs >= 66 (the line 60 and the margin)" in explain_tier(history, partner="a", quarter="2026Q1").summary()

@@ -119,7 +119,19 @@ def _sentence(row: dict[str, object]) -> str:
     if pd.isna(row["gap"]):
         return str(row["condition"])
     moving = _moving(row) if row["line_moves"] else ""
-    return f"{row['fact']} is {row['value']:g}, needs {row['operator']} {row['to_move']:g}{moving}"
+    margin = f" (the line {_short(row['line'])} and the margin)" if row["to_move"] != row["line"] else ""
+    return f"{row['fact']} is {_short(row['value'])}, needs {row['operator']} {_short(row['to_move'])}{margin}{moving}"
+
+
+def _short(value: float) -> str:
+    """Write small numbers with three digits, large ones as they are.
+
+    Examples
+    --------
+    >>> _short(33.8218), _short(0.0384), _short(12345)
+    ('33.8', '0.0384', '12345')
+    """
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:g}"
 
 
 def _moving(row: dict[str, object]) -> str:
