@@ -71,32 +71,49 @@ def list_caveats(history: TierHistory, panel: Panel, quarter: str, *, movers: An
     return said
 
 
+#: Indicators that page one sums up whatever the scheme reads.
+_SHOWN = ("revenue", "leads", "deals_won")
+
+
 def _absent(history: TierHistory, panel: Panel) -> list[str]:
-    """Name indicators that these data cannot give: those the scheme reads one by one, the others in one line."""
+    """Name indicators that these data cannot give: those the scheme reads one by one, the others in a line or two."""
     needed = set(history.scheme.needs()) if history.scheme is not None else set()
-    said, rest = [], {}
+    said, missing, empty, otherwise = [], [], [], []
     for note in panel.provenance.notes:
-        name, mark, why = note.partition(": ")
-        if name in needed:
-            said.append(f"The scheme's {note}.")
-        elif not mark or not (name in panel.indicators.indicators or why.startswith("needs ")):
+        head, _, why = note.partition(": ")
+        names = head.split(", ")
+        if not (set(names) <= set(panel.indicators.names) or why.startswith("needs ")):
             said.append(f"{note[:1].upper()}{note[1:]}.")
-        elif "no row of " in why or why.startswith("needs "):
-            rest.setdefault("needs" if why.startswith("needs ") else "rows", []).append((name, why))
+            continue
+        if read := [name for name in names if name in needed]:
+            said.append(f"The scheme's {', '.join(read)}: {why}.")
+        rest = [name for name in names if name not in needed]
+        if why.startswith("needs "):
+            missing += [why.partition("needs ")[2].partition(",")[0]] * len(rest)
+        elif "no row of " in why:
+            empty += rest
+        elif shown := [name for name in rest if name in _SHOWN]:
+            said.append(f"{', '.join(shown)}: {why}.")
         else:
-            said.append(f"{note[:1].upper()}{note[1:]}.")
-    if lost := rest.get("needs"):
-        tables = dict.fromkeys(why.partition("needs ")[2].partition(",")[0] for _, why in lost)
-        said.append(f"Not in these data: {say_list(list(tables))}; {len(lost)} standard indicators are left out.")
-    if empty := rest.get("rows"):
-        names = [name.replace("_", " ") for name, _ in empty]
-        shown = [*names[:3], f"{len(names) - 3} more"] if len(names) > 4 else names
-        one = len(names) == 1
-        said.append(
-            f"{len(names)} {'indicator has' if one else 'indicators have'} no rows here ({say_list(shown)}); "
-            f"the scheme reads none of them, and the data-quality page lists {'it' if one else 'them'}."
-        )
-    return said
+            otherwise += rest
+    if missing:
+        said.append(f"Not in these data: {say_list(list(dict.fromkeys(missing)))}; {len(missing)} standard indicators are left out.")
+    return (
+        said + _not_read(empty, "has no rows here", "have no rows here") + _not_read(otherwise, "is read otherwise", "are read otherwise")
+    )
+
+
+def _not_read(indicators: list[str], one: str, many: str) -> list[str]:
+    """Say in one line what is true of some indicators that the scheme does not read."""
+    if not indicators:
+        return []
+    names = [name.replace("_", " ") for name in indicators]
+    shown = say_list([*names[:3], f"{len(names) - 3} more"] if len(names) > 4 else names)
+    single = len(names) == 1
+    return [
+        f"{len(names)} {'indicator' if single else 'indicators'} {one if single else many} ({shown}); "
+        f"the scheme does not read {'it' if single else 'them'}, and the data-quality page says more."
+    ]
 
 
 def _dirt(quality: Any) -> list[str]:
