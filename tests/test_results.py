@@ -56,4 +56,4 @@ def test_a_result_keeps_its_table_whatever_is_done_to_it_outside():
     assert result.table["estimate"].tolist() == [0.5]
     assert list(result.table) == list(result.tidy())
     assert dataclasses.replace(result, level=0.9).table.equals(result.table)
-    assert pickle.loads(pickle.dumps(result)).table.equals(result.table)  # noqa: S301 - its own
+    assert pickle.loads(pickle.dumps(result)).table.equals(result.table)

@@ -130,7 +130,10 @@ def say_moves(result: Movers) -> str:
     --------
     >>> tidy = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high", "n"), 0.5)
     >>> table = pd.DataFrame({"beyond_noise": [False] * 33, "stated": False, "decided": "", **tidy})
-    >>> say_moves(Movers(estimand="", level=0.95, checks=(), table=table, expected=21.0, expected_low=15.0, expected_high=31.0))
+    >>> from partnerlab.results import Check
+    >>> from partnerlab.transitions.movers import FALSE_ALARMS
+    >>> checks = (Check(FALSE_ALARMS, True, ""),)
+    >>> say_moves(Movers(estimand="", level=0.95, checks=checks, table=table, expected=21.0, expected_low=15.0, expected_high=31.0))
     'more partners changed tier (33) than noise alone would move (15 to 31), but no single move stands out'
     """
     beyond, moved = result.beyond, len(result.judged)

@@ -74,7 +74,8 @@ class TableView:
         body = "\n".join(self._row(index, row) for index, row in enumerate(self.rows))
         return (
             f'<div class="table-scroll" role="group" aria-label="{name}" tabindex="0" style="overflow-x: auto">'
-            f'<table class="tidy">\n<caption><span>{name}</span></caption>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+            f'<table class="tidy">\n<caption><span>{name}</span></caption>\n'
+            f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
         )
 
     def _row(self, index: int, row: Sequence[str]) -> str:
