@@ -167,3 +167,12 @@ def test_a_sideways_move_can_have_its_own_confirmation():
 def test_movement_that_cannot_be_meant_is_refused(movement, says):
     with pytest.raises(SpecError, match=says):
         TierScheme(scheme="demo", classify=QUADRANT, movement=movement)
+
+
+def test_a_longer_wait_for_the_review_never_costs_a_tier():
+    rows = pd.DataFrame({"partner": "p", "quarter": ["2025Q3", "2025Q4", "2026Q1", "2026Q2"]})
+    classify = {"kind": "bands", "value": "x", "bands": [{"name": "A", "from": 9}, {"name": "B", "from": 5}, {"name": "C"}]}
+    scheme = TierScheme(scheme="demo", classify=classify, movement={"cadence": {"up": "half_year"}})
+    held = [assign_tiers(Panel.from_frame(rows.assign(x=x)), scheme).names()[0, -1] for x in ([0.0, 0.0, 0.0, 9.5], [0.0, 0.0, 6.0, 9.5])]
+
+    assert held == ["A", "A"]

@@ -168,10 +168,10 @@ def best_within(codes: np.ndarray, *, window: int, height: np.ndarray) -> np.nda
 
 @dataclasses.dataclass
 class _Memory:
-    """What is remembered of each partner from one period to the next, all shape ``(n,)``."""
+    """What is remembered of each partner from one period to the next, all shape ``(n,)``; of targets, the last few."""
 
     tier: np.ndarray
-    pending: np.ndarray
+    recent: list[np.ndarray]
     run: np.ndarray
     direction: np.ndarray
     tenure: np.ndarray
@@ -179,11 +179,12 @@ class _Memory:
     silence: np.ndarray
 
     @classmethod
-    def blank(cls, tenure: np.ndarray) -> _Memory:
+    def blank(cls, tenure: np.ndarray, confirm: Confirm) -> _Memory:
         """Nobody holds anything yet."""
         nothing = np.full(len(tenure), Outside.UNKNOWN, dtype=np.int8)
         zero = np.zeros(len(tenure), dtype=np.int16)
-        return cls(nothing, nothing.copy(), zero.astype(np.int8), zero.astype(np.int8), tenure.astype(np.int32), zero.copy(), zero.copy())
+        recent = [nothing.copy()] * max(confirm.up - 1, confirm.down - 1, (confirm.sideways or 1) - 1, 1)
+        return cls(nothing, recent, zero.astype(np.int8), zero.astype(np.int8), tenure.astype(np.int32), zero.copy(), zero.copy())
 
 
 def hold_tiers(codes: np.ndarray, *, rules: Rules) -> tuple[np.ndarray, np.ndarray]:
@@ -204,7 +205,7 @@ def hold_tiers(codes: np.ndarray, *, rules: Rules) -> tuple[np.ndarray, np.ndarr
     """
     held = np.empty_like(codes, order="F")
     reasons = np.empty_like(codes, order="F")
-    memory = _Memory.blank(rules.tenure)
+    memory = _Memory.blank(rules.tenure, rules.movement.confirm)
     for column in range(codes.shape[1]):
         held[:, column], reasons[:, column] = _step(memory, codes[:, column], column, rules)
     return held, reasons
@@ -221,12 +222,13 @@ def _step(memory: _Memory, now: np.ndarray, column: int, rules: Rules) -> tuple[
     target = np.where(unknown | outside, memory.tier, target)
     move, why = _allowed(memory, target, fresh, column, rules)
     reason = np.where((target != memory.tier) & ~move, why, np.where(target != now, Reason.MARGIN, Reason.RULE))
-    supported = np.where(memory.run > 1, memory.pending, target)
+    supported = _supported(memory, target, rules)
     arrives = np.where(move, _within_steps(memory, supported, rules), memory.tier)
     reason = np.where(move & (supported != target), Reason.CONFIRM, reason)
     reason = np.where(move & (arrives != supported), Reason.STEP, reason)
     memory.age = np.where(arrives != memory.tier, 1, memory.age + 1)
     memory.tier = arrives.astype(np.int8)
+    memory.recent = [target.astype(np.int8), *memory.recent[:-1]]
     memory.run[move | unknown | outside] = 0
     memory.silence = np.where(unknown, memory.silence + 1, 0)
     kept = unknown & (memory.silence <= rules.movement.hold_unknown) & (memory.tier >= 0)
@@ -239,13 +241,10 @@ def _allowed(memory: _Memory, target: np.ndarray, fresh: np.ndarray, column: int
     """Who moves now, and why the others who want to do not."""
     movement = rules.movement
     direction = _direction(memory.tier, target, rules.height)
-    same = (direction == memory.direction) & ((direction != 0) | (target == memory.pending)) & (memory.run > 0)
+    same = (direction == memory.direction) & ((direction != 0) | (target == memory.recent[0])) & (memory.run > 0)
     memory.run = np.where(target == memory.tier, 0, np.where(same, np.minimum(memory.run + 1, 100), 1)).astype(np.int8)
-    memory.pending = _cautious(memory.pending, target, same, direction, rules.height)
     memory.direction = direction
-    up, down = movement.confirm.up, movement.confirm.down
-    needed = np.where(direction > 0, up, np.where(direction < 0, down, movement.confirm.sideways or down))
-    why = np.where(memory.run < needed, Reason.CONFIRM, Reason.RULE)
+    why = np.where(memory.run < _needed(direction, movement.confirm), Reason.CONFIRM, Reason.RULE)
     why = np.where((direction > 0) & (not rules.may_rise[column]) | (direction < 0) & (not rules.may_fall[column]), Reason.CADENCE, why)
     why = np.where((direction < 0) & (memory.tenure <= movement.grace), Reason.GRACE, why)
     if movement.lock is not None:
@@ -259,10 +258,22 @@ def _direction(tier: np.ndarray, target: np.ndarray, height: np.ndarray) -> np.n
     return np.sign(height[target] - height[tier]).astype(np.int8)
 
 
-def _cautious(pending: np.ndarray, target: np.ndarray, same: np.ndarray, direction: np.ndarray, height: np.ndarray) -> np.ndarray:
-    """Find the nearest tier that every period of the run supports: the lowest on the way up, the highest on the way down."""
-    further = direction * (height[target] - height[pending]) > 0
-    return np.where(same & further, pending, target).astype(np.int8)
+def _needed(direction: np.ndarray, confirm: Confirm) -> np.ndarray:
+    """Count the periods in a row that a move in each direction needs, shape ``(n,)``."""
+    return np.where(direction > 0, confirm.up, np.where(direction < 0, confirm.down, confirm.sideways or confirm.down))
+
+
+def _supported(memory: _Memory, target: np.ndarray, rules: Rules) -> np.ndarray:
+    """Find the nearest tier that every period of the confirmation supports: the lowest on the way up, the highest on the way down.
+
+    Periods before those that confirm have no say, however long a review was waited for.
+    """
+    periods = np.minimum(_needed(memory.direction, rules.movement.confirm), memory.run)
+    nearest = target
+    for lag, earlier in enumerate(memory.recent, start=1):
+        nearer = (lag < periods) & (memory.direction * (rules.height[nearest] - rules.height[earlier]) > 0)
+        nearest = np.where(nearer, earlier, nearest)
+    return nearest
 
 
 def _locked(age: np.ndarray, lock: Lock, anniversary: int) -> np.ndarray:
