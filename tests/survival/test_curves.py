@@ -231,6 +231,17 @@ def test_ways_of_leaving_and_staying_add_up_to_all(frame):
     assert np.allclose(leaving.reindex(staying.index) + staying, 1.0)
 
 
+def test_where_everybody_has_left_rounding_is_no_rest():
+    table = spells(
+        entry=[0, 0, 2, 0, 2, 2, 3, 0, 2], duration=[1, 3, 3, 3, 4, 4, 4, 5, 4], event=["", *["lapsed"] * 7, ""]
+    )  # the shares of leaving add up to 1 - 1.1e-16
+
+    last = estimate_incidence(table, min_at_risk=0).table.groupby("cause").last()
+
+    assert last["estimate"].sum() == pytest.approx(1.0)
+    assert last["conf_high"].between(0, 1).all()
+
+
 def test_restricted_mean_is_the_area_under_the_curve():
     curve = estimate_survival(spells(duration=[1, 2, 3, 4], event=["lapsed"] * 4), tau=4.0)
 

@@ -195,7 +195,8 @@ def log_log_interval(
     inside = (survival > 0) & (survival < 1) & np.isfinite(log_variance)
     log_s = np.log(np.where(inside, survival, 0.5))
     spread = quantile * np.sqrt(np.where(inside, log_variance, 0.0)) / -log_s
-    low = np.where(inside, np.exp(log_s * np.exp(spread)), np.nan)
+    with np.errstate(over="ignore"):  # a variance beyond all bounds gives the bound 0
+        low = np.where(inside, np.exp(log_s * np.exp(spread)), np.nan)
     high = np.where(inside, np.exp(log_s * np.exp(-spread)), np.nan)
     smallest = np.minimum.accumulate(np.where(at_risk > 0, at_risk, np.inf), axis=-1)
     untouched = survival >= 1
