@@ -160,6 +160,20 @@ class Calendar:
             raise ParameterError(f"last period {last} is before first period {first}; swap them")
         return np.arange(start, stop + 1)
 
+    def column(self, label: str, *, first: int, count: int, noun: str) -> int:
+        """Find the column of a period among ``count`` that begin with ``first``.
+
+        Raises
+        ------
+        ParameterError
+            If it is not one of them; it names ``noun`` and the first and last.
+        """
+        column = self.parse(label) - first
+        if not 0 <= column < count:
+            bounds = f"{self.label(first)} to {self.label(first + count - 1)}"
+            raise ParameterError(f"{label} is not in the {noun}, which runs from {bounds}", period=label)
+        return column
+
 
 def read_dates(
     column: pd.Series, *, name: str, wall: bool = False, refusal: type[PartnerlabError] = ParameterError, **facts: Any

@@ -214,10 +214,7 @@ class Panel:
         ParameterError
             If the panel has no such period; it names the first and last.
         """
-        column = self.calendar.parse(label) - self.first
-        if not 0 <= column < self.shape[1]:
-            raise ParameterError(f"{label} is not in the panel, which runs from {self.labels[0]} to {self.labels[-1]}", period=label)
-        return column
+        return self.calendar.column(label, first=self.first, count=self.shape[1], noun="panel")
 
     def known(self, name: str) -> bool:
         """Say whether the panel has an indicator of that name."""

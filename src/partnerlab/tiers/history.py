@@ -254,10 +254,7 @@ class TierHistory:
         ParameterError
             If the history has no such period; it names the first and last.
         """
-        column = self.calendar.parse(label) - self.first
-        if not 0 <= column < self.shape[1]:
-            raise ParameterError(f"{label} is not in the history, which runs from {self.labels[0]} to {self.labels[-1]}", period=label)
-        return column
+        return self.calendar.column(label, first=self.first, count=self.shape[1], noun="history")
 
     def row(self, partner: str) -> int:
         """Find the row of a partner.
