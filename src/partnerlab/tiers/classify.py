@@ -10,7 +10,20 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import pydantic
 
 from partnerlab.errors import nearest
-from partnerlab.scoring.conditions import ALWAYS, AtLeast, Compare, Number, Param, Rule, RuleField, all_of, any_of, facts_of, params_of
+from partnerlab.scoring.conditions import (
+    ALWAYS,
+    AtLeast,
+    Compare,
+    Number,
+    Param,
+    Rule,
+    RuleField,
+    all_of,
+    any_of,
+    facts_of,
+    leaves,
+    params_of,
+)
 from partnerlab.scoring.scorecard import Amount
 from partnerlab.specs import Spec
 
@@ -286,11 +299,16 @@ class Ladder(_Rules):
         Without it the last level must take everybody.
     missing : {"unknown", "highest_proven"}
         While a higher level is undecided a partner is unknown, or holds what is proven.
+    scales : mapping of name to list of conditions
+        Questions whose answers have an order: each condition means to include those before it, as "sporadically,
+        consistently, much". Partners are judged by the levels as they stand; lint counts a scale as one question
+        and says on whom it does not hold.
     """
 
     kind: Literal["ladder"]
     levels: tuple[Level, ...] = pydantic.Field(min_length=1)
     cumulative: bool = False
+    scales: dict[str, tuple[RuleField, ...]] = pydantic.Field(default_factory=dict)
     else_: str | None = pydantic.Field(default=None, alias="else")
     missing: Literal["unknown", "highest_proven"] = "unknown"
 
@@ -309,7 +327,17 @@ class Ladder(_Rules):
         if self.else_ is None and self.rule_of(names[-1]) != ALWAYS:
             raise ValueError(f"who meets no level? add 'else: UNRATED', or let the last level {names[-1]!r} take everybody with 'all: []'")
         self._check_rank(self.tiers)
+        self._check_scales()
         return self
+
+    def _check_scales(self) -> None:
+        asked = {str(leaf): leaf for _, rule in self.rules() for leaf in leaves(rule)}
+        for name, steps in self.scales.items():
+            if len(steps) < 2:
+                raise ValueError(f"scale {name!r} has {len(steps)} step; a scale orders two conditions or more")
+            for step in steps:
+                if step not in asked.values():
+                    raise ValueError(f"scale {name!r}: no level asks for '{step}'{nearest(str(step), asked)}; write it as the levels do")
 
     @property
     def tiers(self) -> tuple[str, ...]:

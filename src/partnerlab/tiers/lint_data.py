@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partnerlab.errors import nearest
+from partnerlab.scoring import kleene
+from partnerlab.scoring.evaluate import evaluate_rule
 from partnerlab.tiers.assign import assign_tiers
+from partnerlab.tiers.classify import Ladder
 from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.parameters import facts_behind
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel
@@ -29,7 +34,9 @@ def lint_on(scheme: TierScheme, panel: Panel) -> Iterator[Finding]:
         if name not in missing:
             yield from _recorded(panel, name)
     if not missing:
-        yield from _tiers(assign_tiers(panel, scheme), panel)
+        history = assign_tiers(panel, scheme)
+        yield from _tiers(history, panel)
+        yield from _scales(history, panel)
 
 
 def _recorded(panel: Panel, name: str) -> Iterator[Finding]:
@@ -64,6 +71,21 @@ def _tiers(history: TierHistory, panel: Panel) -> Iterator[Finding]:
     lines = history.lines.loc[(history.lines["quarter"] == label) & history.lines["line"].isna()]
     for line in lines.itertuples():
         yield "line", "warning", f"classify.{line.axis}", f"{line.group}: no line in {label}, only {line.n} partners are rated there"
+
+
+def _scales(history: TierHistory, panel: Panel) -> Iterator[Finding]:
+    """Members who meet a later step of a scale but not the one before it."""
+    rule, column = history.scheme.classify, _last(panel)
+    if not isinstance(rule, Ladder) or not rule.scales:
+        return
+    facts, member = facts_behind(history), history.raw[:, column] >= Outside.UNKNOWN
+    for name, steps in rule.scales.items():
+        truths = [evaluate_rule(step, facts)[:, column] for step in steps]
+        for lower, higher in itertools.pairwise(range(len(steps))):
+            odd = int((member & (truths[higher] == kleene.TRUE) & (truths[lower] == kleene.FALSE)).sum())
+            if odd:
+                said = f"{odd} of {int(member.sum())} members meet '{steps[higher]}' but not '{steps[lower]}' in {panel.labels[column]}"
+                yield "scale", "warning", f"classify.scales.{name}", f"{said}: the scale does not hold for them"
 
 
 def _last(panel: Panel) -> int:
