@@ -48,7 +48,7 @@ def truths_of(rules: dict[str, Rule], scheme: TierScheme) -> dict[str, np.ndarra
 
 
 def _joint(scale: Sequence[Rule], rules: dict[str, Rule]) -> list[Rule]:
-    """Steps of a scale that the rules at hand ask for: the others tell nothing apart."""
+    """Keep the steps of a scale that the rules at hand ask for: the others tell nothing apart."""
     asked = {leaf for rule in rules.values() for leaf in leaves(rule)}
     return [step for step in map(_once, scale) if step in asked]
 
@@ -72,7 +72,7 @@ def _levels(truths: dict[str, np.ndarray], *, ordered: list[str]) -> Iterator[Fi
 
 
 def _coverage(scheme: TierScheme, truths: dict[str, np.ndarray]) -> Iterator[Finding]:
-    """Combinations that no ordered level takes, and those that meet two levels of which neither includes the other."""
+    """Count combinations that no ordered level takes, and those that meet two levels of which neither includes the other."""
     classify = scheme.classify
     met = np.logical_or.reduce(list(truths.values()))
     whole = f"the {len(met):,} answer combinations" if len(met) < LATTICE else f"a sample of {len(met):,} answer combinations"
@@ -124,7 +124,7 @@ class _Answers:
         self.possible = self._possible(scales)
 
     def _possible(self, scales: list[list[Rule]]) -> np.ndarray:
-        """Combinations that can be: who meets a step of a scale meets those before it."""
+        """Find the combinations that can be: who meets a step of a scale meets those before it."""
         possible = np.ones(self.shape[0], dtype=bool)
         for scale in scales:
             steps = [evaluate_rule(step, self)[:, 0] == kleene.TRUE for step in scale]
