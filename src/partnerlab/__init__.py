@@ -68,6 +68,8 @@ _ROOMS = {
     "plan_steps": "tiers",
     "Spells": "spells",
     "build_spells": "spells",
+    "Transitions": "transitions",
+    "build_transitions": "transitions",
     "compare_forecast": "transitions",
     "detect_movers": "transitions",
     "estimate_noise": "transitions",

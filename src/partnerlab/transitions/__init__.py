@@ -5,6 +5,8 @@ from partnerlab.transitions.estimates import TransitionEstimate, estimate_transi
 from partnerlab.transitions.forecasts import TierForecast, forecast_tiers
 from partnerlab.transitions.movers import Movers, detect_movers
 from partnerlab.transitions.noise import NoiseBaseline, estimate_noise
+from partnerlab.transitions.pair_building import build_transitions
+from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.probabilities import TierProbability, estimate_tier_probability
 from partnerlab.transitions.realness import RealMoves, estimate_real_moves
 
@@ -16,6 +18,8 @@ __all__ = [
     "TierForecast",
     "TierProbability",
     "TransitionEstimate",
+    "Transitions",
+    "build_transitions",
     "compare_forecast",
     "detect_movers",
     "estimate_noise",
