@@ -23,7 +23,7 @@ import statsmodels
 
 from partnerlab.periods import Calendar
 from partnerlab.spells import Spells, build_spells
-from partnerlab.stats import risksets
+from partnerlab.stats import logrank, risksets
 from partnerlab.survival import estimate_hazard, estimate_incidence, estimate_survival
 from partnerlab.survival.sample import draw_sample
 from partnerlab.tiers.history import TierHistory
@@ -79,7 +79,7 @@ def by_arrays(spells: Spells) -> tuple[np.ndarray, float]:
         sets = risksets.count_risk_sets(spans, group=sample.group, groups=sample.groups)
         curve = risksets.kaplan_meier(sets.at_risk, sets.ended)
         error = curve * np.sqrt(risksets.greenwood(sets.at_risk, sets.ended))
-        return np.array([*curve[:, 8], *error[:, 8], risksets.log_rank(sets.at_risk, sets.ended).statistic])
+        return np.array([*curve[:, 8], *error[:, 8], logrank.log_rank(sets.at_risk, sets.ended).statistic])
 
     return timed(work)
 

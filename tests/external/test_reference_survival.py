@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.spells import Spells
-from partnerlab.stats import risksets
+from partnerlab.stats import logrank, risksets
 from partnerlab.survival import estimate_hazard, estimate_incidence, estimate_survival
 from partnerlab.survival.sample import draw_sample
 
@@ -82,7 +82,7 @@ def test_a3_log_rank(cases, lung):
     case = cases["A3_logrank_lung"]
     sample = draw_sample(lung, by="sex")
     sets = risksets.count_risk_sets(sample.spans, group=sample.group, groups=2)
-    test, peto = (risksets.log_rank(sets.at_risk, sets.ended, rho=rho) for rho in (0.0, 1.0))
+    test, peto = (logrank.log_rank(sets.at_risk, sets.ended, weights=weights) for weights in ("log-rank", "peto"))
 
     theirs = case["values"]["logrank"]
     assert _close([test.statistic, test.p_value, test.variance[0, 0]], [theirs["chisq"], theirs["p"], theirs["var"]], case["tol"])
@@ -97,7 +97,7 @@ def test_a3_stratified_log_rank(cases, lung):
     stratum, names = pd.factorize(known.frame["ph.ecog"])
     sets = risksets.count_risk_sets(sample.spans, group=stratum * 2 + sample.group, groups=2 * len(names))
 
-    test = risksets.log_rank(*(counts.reshape(len(names), 2, -1) for counts in (sets.at_risk, sets.ended)))
+    test = logrank.log_rank(*(counts.reshape(len(names), 2, -1) for counts in (sets.at_risk, sets.ended)))
 
     assert len(known) == case["values"]["stratified"]["n"]
     assert _close([test.statistic], [case["values"]["stratified"]["chisq"]], case["tol"])

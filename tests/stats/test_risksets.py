@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partnerlab.stats import incidence, risksets
+from partnerlab.stats import incidence, logrank, risksets
 from partnerlab.stats.clustered_curves import (
     clustered_log_variance,
     cross_products,
@@ -60,7 +60,7 @@ def test_nobody_at_risk_adds_nothing():
 def test_interval_is_exact_before_the_first_ending_and_keeps_its_upper_bound_after_the_last():
     survival, variance = np.array([1.0, 0.5, 0.0]), np.array([0.0, 0.25, np.nan])
 
-    low, high = risksets.log_log_interval(survival, variance, np.array([4.0, 4.0, 2.0]), quantile=1.959964)
+    low, high = risksets.survival_interval(survival, variance, np.array([4.0, 4.0, 2.0]), quantile=1.959964)
 
     assert low[0] == pytest.approx(0.025 ** (1 / 4), rel=1e-6)
     assert high[0] == 1.0
@@ -85,14 +85,14 @@ def test_restricted_mean_without_censoring_is_the_mean_of_the_shortened_duration
 
 def test_log_rank_by_hand():
     # Mantel's sums at two times: expected 1 * 2/4 + 1 * 1/3, variance 1/4 + 2/9
-    test = risksets.log_rank(np.array([[2.0, 1.0], [2.0, 2.0]]), np.array([[1.0, 1.0], [0.0, 0.0]]))
+    test = logrank.log_rank(np.array([[2.0, 1.0], [2.0, 2.0]]), np.array([[1.0, 1.0], [0.0, 0.0]]))
 
     assert test.expected.tolist() == pytest.approx([5 / 6, 7 / 6])
     assert test.statistic == pytest.approx((2 - 5 / 6) ** 2 / (1 / 4 + 2 / 9))
 
 
 def test_log_rank_of_one_group_has_nothing_to_compare():
-    assert risksets.log_rank(np.array([[2.0, 1.0]]), np.array([[1.0, 0.0]])).df == 0
+    assert logrank.log_rank(np.array([[2.0, 1.0]]), np.array([[1.0, 0.0]])).df == 0
 
 
 def test_incidences_by_hand():

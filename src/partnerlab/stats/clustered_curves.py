@@ -186,6 +186,15 @@ def clustered_log_variance(time: np.ndarray, at_risk: np.ndarray, ended: np.ndar
     return np.where(np.isnan(greenwood(at_risk, ended)), np.nan, np.maximum(variance, 0.0))
 
 
+def clustered_hazard_variance(time: np.ndarray, at_risk: np.ndarray, ended: np.ndarray, spans: Spans, *, cluster: np.ndarray) -> np.ndarray:
+    """Variance of the Nelson-Aalen cumulative hazard when spells of one partner go together, shape ``(k,)``."""
+    known = np.maximum(at_risk, 1.0)
+    events = ended[None]
+    steps = Steps(-ended / known**2, np.broadcast_to(1.0 / known, events.shape))
+    variance = sum_products(steps, steps, events, spans, time) + cross_products(trace_steps(steps, spans, time), cluster, len(time))
+    return np.maximum(variance, 0.0)
+
+
 def restricted_mean_influence(time: np.ndarray, at_risk: np.ndarray, ended: np.ndarray, area: np.ndarray, spans: Spans) -> np.ndarray:
     """Influence of each spell on the restricted mean, shape ``(n,)``; ``area`` is that right of each time.
 
@@ -211,33 +220,3 @@ def sum_by_cluster(values: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     if values.ndim == 1:
         return np.bincount(code, weights=values)
     return np.stack([np.bincount(code, weights=column) for column in values.T], axis=1)
-
-
-def log_rank_influence(
-    time: np.ndarray, at_risk: np.ndarray, ended: np.ndarray, weight: np.ndarray, spans: Spans, *, group: np.ndarray
-) -> np.ndarray:
-    """Each spell's part of weighted observed - expected, shape ``(n, g)``.
-
-    The robust score of Lin and Wei (1989), doi:10.1080/01621459.1989.10478874, at no effect; summed within
-    partners and squared it gives a log-rank variance that several spells of one partner do not shrink.
-
-    Parameters
-    ----------
-    time, weight : ndarray, shape (k,)
-    at_risk, ended : ndarray, shape (g, k)
-    spans : Spans
-    group : ndarray of int, shape (n,)
-    """
-    total, all_ended = at_risk.sum(axis=0), ended.sum(axis=0)
-    rate = weight * np.divide(all_ended, total, out=np.zeros(len(time)), where=total > 0)
-    share = np.divide(at_risk, total, out=np.zeros(at_risk.shape), where=total > 0)
-    enters, leaves, ends = spans.places(time)
-    hit = np.where(ends, leaves - 1, 0)
-    running = np.concatenate([[0.0], np.cumsum(rate)])
-    parts = np.empty((len(enters), len(at_risk)))
-    for index, of_group in enumerate(share):
-        run = np.concatenate([[0.0], np.cumsum(rate * of_group)])
-        mine = (group == index).astype(float)
-        own = np.where(ends, weight[hit] * (mine - of_group[hit]), 0.0)
-        parts[:, index] = own - mine * (running[leaves] - running[enters]) + run[leaves] - run[enters]
-    return parts

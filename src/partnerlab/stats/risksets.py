@@ -173,15 +173,19 @@ def greenwood(at_risk: np.ndarray, events: np.ndarray) -> np.ndarray:
     return np.where(emptied, np.nan, variance)
 
 
-def log_log_interval(
-    survival: np.ndarray, log_variance: np.ndarray, at_risk: np.ndarray, *, quantile: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Interval for S on the log(-log) scale, both bounds shape ``(..., k)``.
+#: Scales on which an interval of a survival curve is taken.
+SCALES = ("log-log", "log", "plain")
 
-    Kalbfleisch and Prentice (1980), The statistical analysis of failure time data, section 1.4.
-    Two places where the formula is silent are filled: before the first event the lower bound is the exact
-    binomial one, ``(tail) ** (1 / n)`` with the smallest risk set so far; once S is 0 the upper bound stays at
-    its last value, which holds because S never rises.
+
+def survival_interval(
+    survival: np.ndarray, log_variance: np.ndarray, at_risk: np.ndarray, *, quantile: float, scale: str = "log-log"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interval for S on the scale of log(-log S), log S or S itself, both bounds shape ``(..., k)``.
+
+    Kalbfleisch and Prentice (1980), The statistical analysis of failure time data, section 1.4; Borgan and Liestol
+    (1990), Scandinavian Journal of Statistics 17, compare the scales. Two places where the formulas are silent are
+    filled: before the first event the lower bound is the exact binomial one, ``(tail) ** (1 / n)`` with the smallest
+    risk set so far; once S is 0 the upper bound stays at its last value, which holds because S never rises.
 
     Parameters
     ----------
@@ -189,15 +193,15 @@ def log_log_interval(
         The curve, the variance of its logarithm (`greenwood`), and the risk sets.
     quantile : float
         Two-sided normal quantile, 1.96 for 95 %.
+    scale : {"log-log", "log", "plain"}
+        The first keeps the bounds between 0 and 1 by itself; those of the others are cut there.
     """
     from scipy.special import ndtr
 
     inside = (survival > 0) & (survival < 1) & np.isfinite(log_variance)
-    log_s = np.log(np.where(inside, survival, 0.5))
-    spread = quantile * np.sqrt(np.where(inside, log_variance, 0.0)) / -log_s
-    with np.errstate(over="ignore"):  # a variance beyond all bounds gives the bound 0
-        low = np.where(inside, np.exp(log_s * np.exp(spread)), np.nan)
-    high = np.where(inside, np.exp(log_s * np.exp(-spread)), np.nan)
+    known = np.where(inside, survival, 0.5)
+    low, high = _scaled_bounds(known, quantile * np.sqrt(np.where(inside, log_variance, 0.0)), scale)
+    low, high = np.where(inside, low, np.nan), np.where(inside, high, np.nan)
     smallest = np.minimum.accumulate(np.where(at_risk > 0, at_risk, np.inf), axis=-1)
     untouched = survival >= 1
     low = np.where(untouched, ndtr(-quantile) ** (1.0 / smallest), low)
@@ -207,6 +211,32 @@ def log_log_interval(
     first = np.where(fallen, 1.0 - ndtr(-quantile) ** (1.0 / smallest), high)
     carried = np.fmin.accumulate(np.where(fallen, np.nan, high), axis=-1) if high.size else high
     return np.where(fallen, 0.0, low), np.where(fallen & ~np.isnan(carried), carried, first)
+
+
+def _scaled_bounds(survival: np.ndarray, reach: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of S inside (0, 1), from how far log S may be off."""
+    if scale == "plain":
+        return np.clip(survival * (1.0 - reach), 0.0, 1.0), np.clip(survival * (1.0 + reach), 0.0, 1.0)
+    with np.errstate(over="ignore"):  # a variance beyond all bounds gives the bounds 0 and 1
+        if scale == "log":
+            return survival * np.exp(-reach), np.minimum(survival * np.exp(reach), 1.0)
+        log_s = np.log(survival)
+        return np.exp(log_s * np.exp(reach / -log_s)), np.exp(log_s * np.exp(reach / log_s))
+
+
+def hazard_interval(hazard: np.ndarray, error: np.ndarray, *, quantile: float) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of a cumulative hazard on the log scale, ``H exp(+-z se / H)``; NaN while it is 0.
+
+    Andersen, Borgan, Gill and Keiding (1993), section IV.1.3.2.
+
+    Examples
+    --------
+    >>> [bound.round(3).tolist() for bound in hazard_interval(np.array([0.0, 0.5]), np.array([0.0, 0.1]), quantile=1.96)]
+    [[nan, 0.338], [nan, 0.74]]
+    """
+    known = hazard > 0
+    reach = np.exp(quantile * _ratio(error, hazard))
+    return np.where(known, hazard / reach, np.nan), np.where(known, hazard * reach, np.nan)
 
 
 def curve_quantile(time: np.ndarray, curve: np.ndarray, share: float) -> float:
@@ -266,85 +296,3 @@ def restricted_mean(
     area[used] = right[1:]
     variance = np.sum(area**2 * _ratio(events, at_risk * (at_risk - events)))
     return float(right[0]), float(np.sqrt(variance)), area
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LogRank:
-    """Outcome of a log-rank test: who ended, who was expected to, and how surprising the gap is.
-
-    Parameters
-    ----------
-    statistic : float
-        Quadratic form, chi-squared on ``df`` when the groups share one hazard.
-    df : int
-        Groups that were ever at risk, less one.
-    p_value : float
-        Upper tail.
-    observed, expected : ndarray, shape (g,)
-        Endings seen, and expected under one common hazard (weighted).
-    variance : ndarray, shape (g, g)
-        Covariance of ``observed - expected``.
-    """
-
-    statistic: float
-    df: int
-    p_value: float
-    observed: np.ndarray
-    expected: np.ndarray
-    variance: np.ndarray
-
-
-def log_rank(at_risk: np.ndarray, events: np.ndarray, *, rho: float = 0.0, variance: np.ndarray | None = None) -> LogRank:
-    """Compare hazards of g groups on common times; delayed entry enters through the risk sets.
-
-    Mantel (1966), Cancer Chemotherapy Reports 50; the family with weights S(t-)^rho is that of
-    Harrington and Fleming (1982), doi:10.1093/biomet/69.3.553: ``rho=0`` log-rank, ``rho=1`` Peto-Peto.
-
-    Parameters
-    ----------
-    at_risk, events : ndarray, shape (g, k) or (strata, g, k)
-        Counts on common times; strata are summed.
-    rho : float
-        Weight on early times.
-    variance : ndarray, shape (g, g), optional
-        Covariance to use instead of the hypergeometric one, for instance one clustered by partner.
-
-    Examples
-    --------
-    >>> test = log_rank(np.array([[4, 2], [4, 4]]), np.array([[2, 1], [0, 1]]))
-    >>> test.observed.tolist(), test.df
-    ([3.0, 1.0], 1)
-    """
-    layers = at_risk.ndim == 3
-    n, d = (at_risk, events) if layers else (at_risk[None], events[None])
-    observed, expected, own = (sum(parts) for parts in zip(*(_log_rank_sums(a, b, rho) for a, b in zip(n, d, strict=True)), strict=True))
-    covariance = own if variance is None else variance
-    live = np.flatnonzero(expected > 0)
-    statistic, df = _quadratic((observed - expected)[live[:-1]], covariance[np.ix_(live[:-1], live[:-1])])
-    from scipy.special import gammaincc
-
-    p_value = float(gammaincc(df / 2, statistic / 2)) if df else float("nan")
-    return LogRank(statistic=statistic, df=df, p_value=p_value, observed=observed, expected=expected, variance=covariance)
-
-
-def _log_rank_sums(n: np.ndarray, d: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weighted observed, expected (g,) and hypergeometric covariance (g, g) of one stratum."""
-    total, ended = n.sum(axis=0), d.sum(axis=0)
-    weight = log_rank_weights(total, ended, rho)
-    share = _ratio(n, total)
-    spread = weight**2 * ended * _ratio(total - ended, np.maximum(total - 1, 0))
-    covariance = np.diag((share * spread).sum(axis=1)) - (share * spread) @ share.T
-    return (weight * d).sum(axis=1), (weight * share * ended).sum(axis=1), covariance
-
-
-def log_rank_weights(at_risk: np.ndarray, events: np.ndarray, rho: float) -> np.ndarray:
-    """Weights S(t-)^rho of Harrington and Fleming on pooled counts, shape ``(k,)``."""
-    before = np.concatenate([[1.0], kaplan_meier(at_risk, events)[:-1]])
-    return before**rho
-
-
-def _quadratic(gap: np.ndarray, covariance: np.ndarray) -> tuple[float, int]:
-    """Statistic x' V^- x, and the rank of V."""
-    if len(gap) == 0 or not np.any(covariance):
-        return float("nan"), 0
-    return float(gap @ np.linalg.pinv(covariance, hermitian=True) @ gap), int(np.linalg.matrix_rank(covariance, hermitian=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,10 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
-from partnerlab.stats import clustered_curves, risksets
+from partnerlab.stats import clustered_curves, logrank, risksets
 from partnerlab.stats.intervals import critical_value
 from partnerlab.survival.curves import MIN_AT_RISK, limit_of_means, start_of_curves
 from partnerlab.survival.sample import Event, Sample, Variance, check_clusters, check_size, draw_sample, known_starts, uses_jackknife
-
-#: Weights of the log-rank family: S(t-) to this power.
-WEIGHTS = {"log-rank": 0.0, "peto": 1.0}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,8 @@ class SurvivalComparison(Result):
     Parameters
     ----------
     test : DataFrame
-        One row: ``weights, statistic, df, p_value, clustered`` of the log-rank family over all groups.
+        One row: ``weights, statistic, df, p_value, clustered`` of the log-rank family over all groups; with ``trend``
+        a second row for the trend.
     tau, origin : float
         Limits of the restricted means.
     unit : str
@@ -51,7 +49,8 @@ def compare_survival(  # noqa: PLR0913 - each a question of its own
     by: str,
     reference: object = None,
     strata: str | None = None,
-    weights: Literal["log-rank", "peto"] = "log-rank",
+    weights: logrank.Weights = "log-rank",
+    trend: bool = False,
     event: Event = None,
     level: float = 0.95,
     tau: float | None = None,
@@ -74,8 +73,12 @@ def compare_survival(  # noqa: PLR0913 - each a question of its own
         Group to compare with; the first by default.
     strata : str, optional
         Attribute within whose values the test compares; the restricted means are not stratified.
-    weights : {"log-rank", "peto"}
-        All times alike, or early times more (S(t-)).
+    weights : {"log-rank", "gehan", "tarone-ware", "peto"} or (rho, gamma)
+        All times alike; or early times more, by the number at risk, its root, or S(t-); or the weights
+        S(t-)^rho (1 - S(t-))^gamma of Fleming and Harrington, where ``(0, 1)`` looks at late differences.
+    trend : bool
+        Ask as well whether endings rise or fall along the groups in their order (that of a categorical's
+        categories, or sorted), by scores 1, 2, ...; needs three groups to say anything new.
     event, level, tau, min_at_risk, variance
         As in `estimate_survival`.
 
@@ -93,8 +96,7 @@ def compare_survival(  # noqa: PLR0913 - each a question of its own
     >>> compare_survival(Spells.from_frame(frame), by="region", tau=4.0).table[["region", "estimate"]].round(3).to_numpy().tolist()
     [['s', 1.333]]
     """
-    if weights not in WEIGHTS:
-        raise ParameterError(f"weights are {weights!r}{nearest(str(weights), WEIGHTS)}")
+    check_weights(weights)
     used, starts = known_starts(spells)
     sample, stratum = _layered_sample(used, by=by, strata=strata, event=event)
     if len(sample.labels) < 2:
@@ -109,14 +111,14 @@ def compare_survival(  # noqa: PLR0913 - each a question of its own
     sample, stratum = sample.rows(alive), stratum[alive]
     sets = risksets.count_risk_sets(sample.spans._replace(cause=np.minimum(sample.cause, 0)), group=sample.group, groups=sample.groups)
     limit = limit_of_means(sets, tau, origin, min_at_risk)
-    test = _test(sample, stratum, rho=WEIGHTS[weights], clustered=clustered).assign(weights=weights)
-    checks = (check_size(sample, minimum=2, unit=spells.unit), *starts, conditioned, check_clusters(sample), _say_test(test, strata))
+    test = _test(sample, stratum, weights=weights, clustered=clustered, trend=trend)
+    checks = (check_size(sample, minimum=2, unit=spells.unit), *starts, conditioned, check_clusters(sample), *_say_tests(test, strata))
     return SurvivalComparison(
         estimand=f"How many {spells.unit}s longer than {names[base]} partners stay, on average up to {limit:g} {spells.unit}s, by {by}",
         table=_differences(sample, sets, base=base, tau=limit, origin=origin, level=level, clustered=clustered),
         checks=(*spells.checks, *(check for check in checks if check)),
         level=level,
-        test=test[["weights", "statistic", "df", "p_value", "clustered"]],
+        test=test,
         tau=limit,
         origin=origin,
         unit=spells.unit,
@@ -135,8 +137,18 @@ def _layered_sample(spells: Spells, *, by: str, strata: str | None, event: Event
     return dataclasses.replace(both, group=group, labels=[(name,) for name in groups], by=(by,)), stratum
 
 
-def _test(sample: Sample, stratum: np.ndarray, *, rho: float, clustered: bool) -> pd.DataFrame:
-    """Test of the log-rank family, within strata when there are any."""
+def check_weights(weights: logrank.Weights) -> None:
+    """Refuse weights that the family does not have."""
+    if isinstance(weights, str):
+        if weights not in logrank.WEIGHTS:
+            raise ParameterError(f"weights are {weights!r}{nearest(weights, logrank.WEIGHTS)}")
+        return
+    if len(weights) != 2 or not all(np.isfinite(power) and power >= 0 for power in weights):
+        raise ParameterError(f"weights are {weights!r}; give a name or two powers (rho, gamma), neither negative")
+
+
+def _test(sample: Sample, stratum: np.ndarray, *, weights: logrank.Weights, clustered: bool, trend: bool) -> pd.DataFrame:
+    """Test of the log-rank family, within strata when there are any; a second row for a trend."""
     count = int(stratum.max(initial=0)) + 1
     spans = sample.spans._replace(cause=np.minimum(sample.cause, 0))
     sets = risksets.count_risk_sets(spans, group=stratum * sample.groups + sample.group, groups=count * sample.groups)
@@ -146,13 +158,17 @@ def _test(sample: Sample, stratum: np.ndarray, *, rho: float, clustered: bool) -
         parts = np.zeros((len(sample), sample.groups))
         for layer in range(count):
             mine = stratum == layer
-            weight = risksets.log_rank_weights(n[layer].sum(axis=0), d[layer].sum(axis=0), rho)
+            weight = logrank.log_rank_weights(n[layer].sum(axis=0), d[layer].sum(axis=0), weights)
             picked = risksets.Spans(*(values[mine] for values in spans))
-            parts[mine] = clustered_curves.log_rank_influence(sets.time, n[layer], d[layer], weight, picked, group=sample.group[mine])
+            parts[mine] = logrank.log_rank_influence(sets.time, n[layer], d[layer], weight, picked, group=sample.group[mine])
         summed = clustered_curves.sum_by_cluster(parts, sample.partner)
         own = summed.T @ summed
-    test = risksets.log_rank(n, d, rho=rho, variance=own)
-    return pd.DataFrame([{"statistic": test.statistic, "df": test.df, "p_value": test.p_value, "clustered": clustered}])
+    name = weights if isinstance(weights, str) else f"Fleming-Harrington ({weights[0]:g}, {weights[1]:g})"
+    scores = np.arange(1.0, sample.groups + 1)
+    asked = {name: None, f"{name}, trend": scores} if trend else {name: None}
+    tests = {said: logrank.log_rank(n, d, weights=weights, variance=own, trend=score) for said, score in asked.items()}
+    rows = [{"weights": said, "statistic": one.statistic, "df": one.df, "p_value": one.p_value} for said, one in tests.items()]
+    return pd.DataFrame(rows).assign(clustered=clustered)
 
 
 def _differences(
@@ -194,9 +210,12 @@ def _differences(
     )
 
 
-def _say_test(test: pd.DataFrame, strata: str | None) -> Check:
-    row = test.iloc[0]
+def _say_tests(test: pd.DataFrame, strata: str | None) -> list[Check]:
     within = f" within {strata}" if strata else ""
-    how = "variance clustered by partner" if row["clustered"] else "one spell per partner"
-    detail = f"chi-squared {row['statistic']:.2f} on {int(row['df'])} df, p = {row['p_value']:.3g} ({how})."
-    return Check(f"Groups differ ({row['weights']} test{within})", None, detail)
+    found = []
+    for _, row in test.iterrows():
+        how = "variance clustered by partner" if row["clustered"] else "one spell per partner"
+        detail = f"chi-squared {row['statistic']:.2f} on {int(row['df'])} df, p = {row['p_value']:.3g} ({how})."
+        nothing = "fewer than two groups with endings: nothing to compare"
+        found.append(Check(f"Groups differ ({row['weights']} test{within})", None, detail if row["df"] else nothing))
+    return found

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import ParameterError
+from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import TIDY, Check, Result
 from partnerlab.spells import Spells
-from partnerlab.stats import clustered_curves, risksets
+from partnerlab.stats import clustered_curves, logrank, risksets
 from partnerlab.stats.intervals import critical_value
 from partnerlab.survival.sample import (
     Event,
@@ -31,13 +31,16 @@ from partnerlab.survival.sample import (
 #: Below this many spells at risk, a curve with delayed entry is not started, and its tail is not used for ``tau``.
 MIN_AT_RISK = 10
 
+Interval = Literal["log-log", "log", "plain"]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SurvivalEstimate(Result):
     """Survival curves, one row per group and time.
 
     ``table`` has ``[by, ] time``, the estimate with its interval, ``n`` (spells at risk), then ``at_risk, events,
-    censored, cumulative_hazard, cumulative_hazard_se``. The first row of each group is the origin.
+    censored``, and the Nelson-Aalen ``cumulative_hazard, cumulative_hazard_se, cumulative_hazard_low,
+    cumulative_hazard_high``. The first row of each group is the origin.
 
     Parameters
     ----------
@@ -136,11 +139,12 @@ def estimate_survival(  # noqa: PLR0913 - each a question of its own
     shares: Sequence[float] = (0.25, 0.5, 0.75),
     min_at_risk: int = MIN_AT_RISK,
     variance: Variance = "auto",
+    interval: Interval = "log-log",
     late_entry: bool | None = None,
 ) -> SurvivalEstimate:
     """Estimate how long partners stay: Kaplan-Meier with delayed entry, by group.
 
-    Intervals are log-log (complementary), from Greenwood's variance, or from the infinitesimal jackknife by
+    Intervals are log-log (complementary) by default, from Greenwood's variance, or from the infinitesimal jackknife by
     partner where partners have several spells. Where delayed entry leaves fewer than ``min_at_risk`` spells
     at risk early on, the curves start later and are conditional on having stayed until then.
 
@@ -162,6 +166,8 @@ def estimate_survival(  # noqa: PLR0913 - each a question of its own
         See above; 0 starts the curves at 0 whatever the risk set.
     variance : {"auto", "greenwood", "jackknife"}
         ``auto`` as described; the others whatever the spells.
+    interval : {"log-log", "log", "plain"}
+        Scale of the curve's interval, and so of the quantiles'; the cumulative hazard's is always on the log scale.
     late_entry : bool, optional
         Use spells that were under way when first seen and have a known start. By default they are used, unless
         so many starts are unknown, and of spells that ended so differently, that the known ones are a choice.
@@ -188,12 +194,14 @@ def estimate_survival(  # noqa: PLR0913 - each a question of its own
     used, starts = known_starts(spells, late_entry)
     sample = draw_sample(used, by=by, event=event)
     clustered = uses_jackknife(sample, variance)
+    if interval not in risksets.SCALES:
+        raise ParameterError(f"interval is {interval!r}{nearest(str(interval), risksets.SCALES)}")
     z = float(critical_value(level))
     origin, conditioned = start_of_curves(sample, min_at_risk)
     sample = sample.rows(sample.duration > origin) if origin > 0 else sample
     sets = _all_causes(sample)
     limit = limit_of_means(sets, tau, origin, min_at_risk)
-    curves = [_curve(sample, sets, index, z=z, origin=origin, clustered=clustered) for index in range(sample.groups)]
+    curves = [_curve(sample, sets, index, z=z, scale=interval, origin=origin, clustered=clustered) for index in range(sample.groups)]
     table = _stack(sample, curves)
     comparison = _compare(sample, sets, clustered) if by is not None else None
     checks = (check_size(sample, minimum=1, unit=spells.unit), *starts, conditioned, check_clusters(sample), check_competing(sample))
@@ -249,7 +257,7 @@ def limit_of_means(sets: risksets.RiskSets, tau: float | None, origin: float, mi
     return float(min(lasts)) if lasts else float("nan")
 
 
-def _curve(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, origin: float, clustered: bool) -> pd.DataFrame:
+def _curve(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, scale: str, origin: float, clustered: bool) -> pd.DataFrame:
     """Curve of one group with its intervals."""
     lived = np.flatnonzero(sets.at_risk[index] > 0)
     time, n, d = sets.time[lived], sets.at_risk[index][lived], sets.ended[index][lived]
@@ -258,13 +266,15 @@ def _curve(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, ori
         return _empty_curve(origin)
     survival = risksets.kaplan_meier(n, d)
     variance = risksets.greenwood(n, d)
+    hazard, hazard_error = risksets.nelson_aalen(n, d)
     if clustered:
         spans = mine.spans._replace(cause=np.minimum(mine.cause, 0))
         variance = clustered_curves.clustered_log_variance(time, n, d, spans, cluster=mine.partner)
-    low, high = risksets.log_log_interval(survival, variance, n, quantile=z)
-    hazard, hazard_error = risksets.nelson_aalen(n, d)
+        hazard_error = np.sqrt(clustered_curves.clustered_hazard_variance(time, n, d, spans, cluster=mine.partner))
+    low, high = risksets.survival_interval(survival, variance, n, quantile=z, scale=scale)
+    hazard_low, hazard_high = risksets.hazard_interval(hazard, hazard_error, quantile=z)
     start = int((mine.entry <= origin).sum())
-    lead = {"time": origin, "estimate": 1.0, "std_error": 0.0, "conf_low": 1.0, "conf_high": 1.0, "n": start, "at_risk": start}
+    lead = {"time": origin, "estimate": 1.0, "conf_low": 1.0, "conf_high": 1.0, "n": start, "at_risk": start}
     columns = {
         "time": time,
         "estimate": survival,
@@ -277,6 +287,8 @@ def _curve(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, ori
         "censored": sets.censored[index][lived].astype(np.int64),
         "cumulative_hazard": hazard,
         "cumulative_hazard_se": hazard_error,
+        "cumulative_hazard_low": hazard_low,
+        "cumulative_hazard_high": hazard_high,
     }
     return pd.DataFrame({name: np.concatenate([[lead.get(name, 0)], values]) for name, values in columns.items()})
 
@@ -285,7 +297,8 @@ def _empty_curve(origin: float) -> pd.DataFrame:
     """Nobody to follow: one row that says so."""
     nothing = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), np.nan)
     counts = dict.fromkeys(("n", "at_risk", "events", "censored"), 0)
-    return pd.DataFrame([{"time": origin, **nothing, **counts, "cumulative_hazard": np.nan, "cumulative_hazard_se": np.nan}])
+    hazards = {f"cumulative_hazard{end}": np.nan for end in ("", "_se", "_low", "_high")}
+    return pd.DataFrame([{"time": origin, **nothing, **counts, **hazards}])
 
 
 def _stack(sample: Sample, curves: list[pd.DataFrame]) -> pd.DataFrame:
@@ -345,10 +358,10 @@ def _compare(sample: Sample, sets: risksets.RiskSets, clustered: bool) -> pd.Dat
     variance = None
     if clustered and sample.groups > 1:
         weight = np.ones(len(sets.time))
-        parts = clustered_curves.log_rank_influence(sets.time, sets.at_risk, sets.ended, weight, sample.spans, group=sample.group)
+        parts = logrank.log_rank_influence(sets.time, sets.at_risk, sets.ended, weight, sample.spans, group=sample.group)
         summed = clustered_curves.sum_by_cluster(parts, sample.partner)
         variance = summed.T @ summed
-    test = risksets.log_rank(sets.at_risk, sets.ended, variance=variance)
+    test = logrank.log_rank(sets.at_risk, sets.ended, variance=variance)
     return pd.DataFrame([{"statistic": test.statistic, "df": test.df, "p_value": test.p_value, "clustered": variance is not None}])
 
 

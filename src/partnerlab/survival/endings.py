@@ -136,5 +136,5 @@ def _interval(share: np.ndarray, error: np.ndarray, at_risk: np.ndarray, *, z: f
     rest = 1.0 - share
     rest = np.where(rest < 1e-12, 0.0, rest)  # ways of leaving that add up to all leave nothing but rounding
     log_variance = np.divide(error, rest, out=np.full(len(rest), np.nan), where=rest > 0) ** 2
-    low, high = risksets.log_log_interval(rest, log_variance, at_risk, quantile=z)
+    low, high = risksets.survival_interval(rest, log_variance, at_risk, quantile=z)
     return 1.0 - high, 1.0 - low
