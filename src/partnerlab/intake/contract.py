@@ -40,6 +40,8 @@ _COMMON = (
 )
 
 _CURRENCY = _may("currency", "text", "ISO 4217 code of the amount; without it, the program's currency")
+_MARKET = _may("customer_market", "text", "market of the customer, such as growth or established; not the partner's")
+_PORTFOLIO = _may("portfolio", "text", "portfolio of products that it belongs to")
 _FLAGS = (
     _may("left_truncated", "flag", "it had begun before the record does"),
     _may("right_censored", "flag", "it was still so when the record ends"),
@@ -116,6 +118,7 @@ _ALL = (
         _may("disposition_at", "instant", "when that was decided"),
         _may("relevance", "share", "how well it fits", minimum=0, maximum=1),
         _may("customer_id", "id", "the customer (hash)"),
+        _may("region", "text", "region of the customer"),
         _may("converted_deal_id", "id", "the deal it became", references="deals.deal_id"),
         _may("duplicate_of", "id", "the lead it repeats", references="leads.lead_id"),
         time="created_at", order=(("created_at", "disposition_at"),),
@@ -135,6 +138,8 @@ _ALL = (
         _may("amount_base", "money", "value in the program's currency", unit="program currency", minimum=0),
         _may("deal_type", "category", "kind of sale", values=("new", "renewal", "upsell", "other")),
         _may("region", "text", "region of the deal"),
+        _MARKET,
+        _PORTFOLIO,
         time="created_at", order=(("created_at", "closed_at"),),
     ),
     _table(
@@ -168,6 +173,9 @@ _ALL = (
         _may("quantity", "number", "signed number of units", unit="units"),
         _may("unit_price", "number", "price of one unit", unit="currency"),
         _may("product", "text", "what was sold"),
+        _may("region", "text", "region of the sale"),
+        _MARKET,
+        _PORTFOLIO,
         time="booked_at",
     ),
     _table(
@@ -250,6 +258,8 @@ _ALL = (
         _must("program", "text", "what it certifies"),
         _may("level", "text", "its level"),
         _may("product", "text", "the product it is for"),
+        _may("region", "text", "region in which it counts"),
+        _PORTFOLIO,
         _must("issued_at", "date", "first day it holds"),
         _may("expires_at", "date", "first day it no longer holds", planned=True),
         _may("revoked_at", "date", "day it was taken away"),

@@ -17,6 +17,8 @@ _CONVERTED = 2
 _STATUSES = ("open", "won", "lost", "void")
 _STAGES = ("registered", "qualified", "proposal", "negotiation", "closed")
 _PRODUCTS = ("platform", "analytics", "security", "services")
+_PORTFOLIOS = ("software", "software", "software", "services")
+_MARKETS = ("established", "growth")
 _DAY = 86400
 
 
@@ -102,6 +104,11 @@ def draw_deals(realized: Realized, leads: Leads) -> Deals:
     )  # fmt: skip
 
 
+def customer_markets(customer: np.ndarray) -> pa.Array:
+    """Market of each customer, its own for life: two in seven are in a growth market, wherever their partner is."""
+    return pick(_MARKETS, (customer % 7 < 2).astype(np.int8))
+
+
 def daily_rates(realized: Realized) -> tuple[np.ndarray, np.ndarray]:
     """Days from the first to the last with rows, and units of base for one of each region's currency, ``(days, regions)``."""
     truth = realized.latents.truth
@@ -182,6 +189,8 @@ def build_deals(realized: Realized, deals: Deals) -> pa.Table:
         amount_base=money(deals.amount),
         deal_type=pick(("new", "renewal", "upsell"), rng.choice(3, size=count, p=(0.65, 0.2, 0.15))),
         region=pick(list(realized.latents.truth.regions), realized.latents.region[deals.partner]),
+        customer_market=customer_markets(deals.customer),
+        portfolio=pick(_PORTFOLIOS, np.arange(count) % len(_PORTFOLIOS)),
     )
 
 
@@ -280,4 +289,7 @@ def build_transactions(realized: Realized, deals: Deals) -> pa.Table:
         amount_base=money(base),
         quantity=np.sign(base) * np.maximum(1.0, np.rint(np.abs(base) / 250000)),
         product=pick(_PRODUCTS, deal % len(_PRODUCTS)),
+        region=pick(list(realized.latents.truth.regions), realized.latents.region[partner]),
+        customer_market=customer_markets(deals.customer[deal]),
+        portfolio=pick(_PORTFOLIOS, deal % len(_PRODUCTS)),
     )
