@@ -27,8 +27,9 @@ def build_spells(
     attributes: Sequence[str] | None = None,
     stage: Stage = "published",
     include_partial: bool = False,
+    clock: Literal["calendar", "tenure"] = "calendar",
 ) -> Spells:
-    """Cut a tier history into spells of membership, of any tier, or of one tier.
+    """Cut a tier history into spells of membership, of any tier, or of one tier; or into paths through all states.
 
     A spell ends with a cause: ``lapsed``, or for tiers ``promotion``, ``demotion`` or ``sideways`` (no order between
     the two). It is censored at the end of the data and where observation has a gap (tier unknown). A return
@@ -43,13 +44,17 @@ def build_spells(
         Tiers of every partner in every period.
     of : str
         ``"membership"``, ``"any tier"`` (one spell for each stay in a tier, with columns ``tier`` and
-        ``to_tier``), or the name of a tier.
+        ``to_tier``), the name of a tier, or ``"states"``: rows with states (the tiers and lapsed, from which
+        partners may return) on one clock for each partner, for `estimate_state_probabilities` and its kin.
     attributes : sequence of str, optional
         Which of the history's attributes to carry along; all by default.
     stage : {"published", "held", "eligible", "raw"}
         Which of the four tiers.
     include_partial : bool
         Use partial periods too.
+    clock : {"calendar", "tenure"}
+        For ``of="states"``: time since the first period used, or since the partner joined (those of whom nobody
+        knows when are left out, and counted).
 
     Returns
     -------
@@ -67,6 +72,8 @@ def build_spells(
     >>> build_spells(TierHistory.from_frame(rows)).frame[["partner", "entry", "duration", "event"]].to_numpy().tolist()
     [['a', 0, 2, 'lapsed'], ['b', 0, 2, ''], ['c', 0, 1, 'lapsed']]
     """
+    if of == "states":
+        return cut_paths(history, stage=stage, clock=clock, include_partial=include_partial, attributes=attributes)
     label, wanted = _stays(history, of=of, stage=stage)
     kept = _whole_periods(history, of=of, include_partial=include_partial)
     row, begin, end, follows = cut_runs(label[:, kept], wanted)
@@ -99,6 +106,47 @@ def build_spells(
     )
 
 
+def cut_paths(history: TierHistory, *, stage: str, clock: str, include_partial: bool, attributes: Sequence[str] | None) -> Spells:
+    """Cut a history into rows with states, tiers and lapsed, on the clock of the calendar or of tenure."""
+    if clock not in ("calendar", "tenure"):
+        raise ParameterError(f"clock is {clock!r}{nearest(str(clock), ('calendar', 'tenure'))}")
+    codes, _ = _stays(history, of="any tier", stage=stage)
+    kept = _whole_periods(history, of="any tier", include_partial=include_partial)
+    label = np.where(codes == Outside.LAPSED, len(history.tiers), np.where(codes < 0, Outside.UNKNOWN, codes))[:, kept]
+    names = (*history.tiers, "lapsed")
+    row, begin, end, follows = cut_runs(label.astype(np.int16))
+    moved = follows != _NOT_ENDED
+    shift, known = np.zeros(len(row), dtype=np.int64), np.ones(len(row), dtype=bool)
+    if clock == "tenure":
+        shift, known = _tenure_shift(history, row, codes, first=history.first + kept.start)
+    entry, duration = begin + shift, end + moved + shift
+    used = (duration > entry) & known
+    frame = pd.DataFrame({"partner": np.asarray(history.partners)[row], "spell": _count_within(row), "entry": entry, "duration": duration})
+    frame["event"] = np.where(moved, np.array([*names, CENSORED])[np.where(moved, follows, -1)], CENSORED)
+    frame["start"] = pd.array(history.first + kept.start + begin, dtype="Int64")
+    frame["start_known"] = True
+    frame["state"] = pd.Categorical.from_codes(label[row, begin], categories=names)
+    carried = _attribute_names(history, attributes)
+    frame = pd.concat([frame, history.attributes[carried].take(row).reset_index(drop=True)], axis=1)
+    lost = len(np.unique(row[~known]))
+    told = Check("Start of tenure known", lost == 0, f"{lost} partners with no known joining period are left out.")
+    checks = (told,) if clock == "tenure" else ()
+    return Spells(
+        frame=frame.loc[used].reset_index(drop=True), of="any state", unit=history.calendar.cadence, calendar=history.calendar,
+        checks=checks, states=names,
+    )  # fmt: skip
+
+
+def _tenure_shift(history: TierHistory, row: np.ndarray, codes: np.ndarray, *, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give what turns columns into tenure and whether it is known: seen joining, or else by the date of joining."""
+    joined = _joined_periods(history)
+    appears = (codes != Outside.NOT_YET).argmax(axis=1)
+    seen_joining = (appears > 0) & ~_left_truncated(history)
+    began = np.where(seen_joining, history.first + appears, np.where(joined <= history.first + appears, joined, _NO_DATE))
+    known = began != _NO_DATE
+    return (first - np.where(known, began, first))[row], known[row]
+
+
 #: In ``follows``: the stay was still going on when observation stopped.
 _NOT_ENDED = -128
 
@@ -114,7 +162,7 @@ def _stays(history: TierHistory, *, of: str, stage: str) -> tuple[np.ndarray, in
     if of == "any tier":
         return codes, None
     if of not in history.tiers:
-        raise ParameterError(f"spells of {of!r}: no such tier{nearest(of, (*history.tiers, 'membership', 'any tier'))}")
+        raise ParameterError(f"spells of {of!r}: no such tier{nearest(of, (*history.tiers, 'membership', 'any tier', 'states'))}")
     return codes, history.tiers.index(of)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from partnerlab.errors import ContractError, nearest
 from partnerlab.periods import Calendar
 from partnerlab.results import Check
+from partnerlab.spells.paths import read_paths
 
 #: Columns that every table of spells has, in this order; attributes follow.
 COLUMNS = ("partner", "spell", "entry", "duration", "event", "start", "start_known")
@@ -38,6 +40,9 @@ class Spells:
         Reads ``start``; None where the spells have no place in the calendar.
     checks : tuple of Check
         What was looked at while the spells were made.
+    states : tuple of str
+        Where the rows say in which state the partner was (column ``state``) and ``event`` is the state moved to:
+        all states in order. Then time runs on one clock for all rows of a partner. Empty otherwise.
 
     Examples
     --------
@@ -52,6 +57,7 @@ class Spells:
     unit: str = "quarter"
     calendar: Calendar | None = None
     checks: tuple[Check, ...] = ()
+    states: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         missing = [column for column in COLUMNS if column not in self.frame.columns]
@@ -90,6 +96,10 @@ class Spells:
         entry: str | None = None,
         spell: str | None = None,
         start: str | None = None,
+        state: str | None = None,
+        states: Sequence[str] | None = None,
+        absorbing: Sequence[str] = (),
+        censored: object | None = None,
         of: str = "membership",
         unit: str = "quarter",
         calendar: Calendar | None = None,
@@ -106,6 +116,16 @@ class Spells:
         entry, spell, start : str, optional
             Names of these columns; each is used under its own name when present. ``start`` holds period labels
             of the calendar, or period numbers.
+        state : str, optional
+            Name of the column with the state that the partner was in. Then ``event`` is the state moved to (blank,
+            missing, 0 where no state is called 0, ``censored``, or the row's own state: no move was seen), and
+            ``entry`` and ``duration`` are read on one clock for all rows of a partner; gaps between rows mean out of sight.
+        states : sequence of str, optional
+            All states in order, any other is refused; by default those seen.
+        absorbing : sequence of str
+            States that nobody can leave: a row that does is refused.
+        censored : object, optional
+            Value of ``event`` that means that no move was seen, such as ``"cens"``.
         of, unit : str
             As in `Spells`.
         calendar : Calendar, optional
@@ -115,17 +135,28 @@ class Spells:
         ------
         ContractError
             On a missing column, a negative or missing time, an entry that is not before its duration, or pieces
-            of one spell that overlap; it names the first rows.
+            of one spell that overlap; with states also on rows of one partner that overlap, a state that is unknown, a
+            row that begins elsewhere than the row before ended, or one that leaves an absorbing state. It names the first rows.
 
         Examples
         --------
         >>> frame = pd.DataFrame({"id": [7, 7, 8], "from": [0, 2, 1], "to": [2, 5, 4], "died": [0, 1, 0]})
         >>> Spells.from_frame(frame, partner="id", entry="from", duration="to", event="died").frame["spell"].tolist()
         [1, 1, 1]
+        >>> moves = pd.DataFrame({"id": [7, 7], "from": [0, 2], "to": [2, 5], "tier": ["Gold", "Base"], "then": ["Base", ""]})
+        >>> Spells.from_frame(moves, partner="id", entry="from", duration="to", state="tier", event="then").states
+        ('Base', 'Gold')
         """
         given = {"partner": partner, "duration": duration, "event": event, "entry": entry, "spell": spell, "start": start}
+        given |= {"state": state} if state is not None else {}
         table = _named_columns(frame, given)
         _check_times(table)
+        if state is not None:
+            table, known = read_paths(table, states=states, absorbing=absorbing, censored=censored)
+            starts = _read_starts(table.get("start"), len(table), calendar)
+            rest = [column for column in table.columns if column not in (*COLUMNS, "state")]
+            paths = table.assign(start=starts, start_known=True)[[*COLUMNS, "state", *rest]]
+            return cls(frame=paths, of="any state", unit=unit, calendar=calendar, states=known)
         table["event"] = _read_events(table["event"])
         table["start"] = _read_starts(table.get("start"), len(table), calendar)
         table["start_known"] = True if "start_known" not in table else table["start_known"].astype(bool)
@@ -139,12 +170,18 @@ class Spells:
 def _named_columns(frame: pd.DataFrame, given: dict[str, str | None]) -> pd.DataFrame:
     """Copy the table under our own column names, refusing what is not there."""
     names = {}
+    taken = {theirs for theirs in given.values() if theirs is not None}
     for ours, theirs in given.items():
         wanted = ours if theirs is None else theirs
+        if theirs is None and wanted in taken:
+            continue
         if wanted in frame.columns:
             names[wanted] = ours
         elif theirs is not None:
             raise ContractError(f"spells: no column {wanted!r} for {ours}{nearest(wanted, frame.columns)}", column=wanted)
+    beside = [ours for theirs, ours in names.items() if ours != theirs and ours in frame.columns and ours not in names]
+    if beside:
+        raise ContractError(f"spells: there is a column {beside[0]!r} beside the one that is read as {beside[0]}; rename or drop it")
     table = frame.rename(columns=names).reset_index(drop=True)
     if "entry" not in table:
         table["entry"] = 0
