@@ -7,6 +7,7 @@ holds until it changes (`partnerlab.stats.changes`). What is stated, such as a m
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -228,13 +229,30 @@ class TrueProgram:
 
     def draw(self, rng: np.random.Generator) -> Panel:
         """Draw the panel that rules would read without chance."""
-        keep, totals = self.panel.shape[1], dict(self.seen)
         lucks = rng.integers(2**63, size=len(self.measures))
-        for measure, group in zip(self.measures, self.together, strict=True):
-            windows = [self.original.indicators[name].window for name in measure.noise.names]
-            reach = min(keep + max(windows) - 1, measure.noise.counts.shape[1])
-            counts, shares, values = measure.draw(rng, self.exposure, keep=reach, luck=int(lucks[group]))
-            rows = measure.noise.counts[:, -reach:].astype(float)
+        return self.expect(
+            [
+                measure.draw(rng, self.exposure, keep=self.reach(measure), luck=int(lucks[group]))
+                for measure, group in zip(self.measures, self.together, strict=True)
+            ]
+        )
+
+    def reach(self, measure: MeasureRates) -> int:
+        """Count the periods that the windows of a measure's indicators look at."""
+        windows = [self.original.indicators[name].window for name in measure.noise.names]
+        return min(self.panel.shape[1] + max(windows) - 1, measure.noise.counts.shape[1])
+
+    def expect(self, levels: Sequence[tuple[np.ndarray, ...]]) -> Panel:
+        """Give the panel that rules would read if every measure stood at its level.
+
+        Parameters
+        ----------
+        levels : sequence of tuple of ndarray, shape (n, reach)
+            Expected counts, shares and values of each measure.
+        """
+        keep, totals = self.panel.shape[1], dict(self.seen)
+        for measure, (counts, shares, values) in zip(self.measures, levels, strict=True):
+            rows = measure.noise.counts[:, -self.reach(measure) :].astype(float)
             for name in measure.noise.names:
                 drawn = true_values(self.original.indicators[name], counts, shares, values, rows)[:, -keep:]
                 totals[name] = np.where(self.outside | np.isnan(self.seen[name]) | np.isnan(drawn), self.seen[name], drawn)

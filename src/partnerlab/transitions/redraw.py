@@ -47,6 +47,8 @@ class IndicatorNoise:
         The partner's own mean value, the group's where it has none.
     spread : float
         Standard deviation of single values over the partner's mean.
+    level, share : ndarray, shape (n,), or None
+        Rate and share that every draw is to be at; None draws them anew each time from the posterior.
     """
 
     names: tuple[str, ...]
@@ -59,19 +61,21 @@ class IndicatorNoise:
     shares: tuple[float, float] = (0.5, 0.5)
     mean: np.ndarray = dataclasses.field(repr=False, default_factory=lambda: np.zeros(0))
     spread: float = 0.0
+    level: np.ndarray | None = dataclasses.field(repr=False, default=None)
+    share: np.ndarray | None = dataclasses.field(repr=False, default=None)
 
     def draw(self, rng: np.random.Generator, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Draw totals and counts anew, both ``(n, c)``; ``exposure`` is membership time in every column."""
         if self.kind == "held":
             return hold(self.totals, self.exposure), hold(self.counts, self.exposure)
         events, time = np.where(self.exposure > 0, self.counts, 0).sum(axis=1), self.exposure.sum(axis=1)
-        rate = rng.standard_gamma(self.shape + events) / (self.rate + time)
+        rate = rng.standard_gamma(self.shape + events) / (self.rate + time) if self.level is None else self.level
         counts = rng.poisson(rate[:, None] * exposure).astype(np.int32)
         if self.kind == "count":
             return counts, counts
         if self.kind == "share":
             yes = np.where(self.exposure > 0, self.totals, 0).sum(axis=1)
-            share = rng.beta(self.shares[0] + yes, self.shares[1] + np.maximum(events - yes, 0))
+            share = rng.beta(self.shares[0] + yes, self.shares[1] + np.maximum(events - yes, 0)) if self.share is None else self.share
             return rng.binomial(counts, share[:, None]).astype(self.totals.dtype), counts
         amounts = draw_amounts(rng, counts, self.mean, self.spread)
         return (amounts if self.totals.dtype.kind == "f" else np.rint(amounts)).astype(self.totals.dtype), counts
