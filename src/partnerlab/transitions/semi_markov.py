@@ -1,0 +1,277 @@
+"""How partners move on from where they stand: by tier, time in it, season, and what one quarter does to all.
+
+Ways out of a tier come one after the other (lapse; else down; else up; else elsewhere), each with log-odds that are
+sums of shrunken effects: tier, time in it, the two together, season, and the quarter itself, whose effects are the
+common shocks. What no block can tell apart stays near the average of its block.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy import special
+
+from partnerlab.stats.mixed_logit import MixedLogit, draw_spread, fit_mixed_logit, indicator_rows
+
+#: Times in a tier that are told apart: 1, 2, ..., 8, 9 and more; then those that began before the record, 1 to 8 quarters into it.
+KNOWN, BEFORE = 9, 8
+STAYS = KNOWN + BEFORE
+#: Class of each of them: 1, 2, 3, 4, 5 to 8, 9 and more, began before the record.
+CLASS_OF_STAY = np.array([0, 1, 2, 3, 4, 4, 4, 4, 5, *[6] * BEFORE])
+CLASSES = 7
+#: The stay a quarter later, for those who stay.
+NEXT_STAY = np.array([*range(1, KNOWN), KNOWN - 1, *range(KNOWN + 1, STAYS), KNOWN - 1])
+#: Most that clustering by partner may widen what is not known of the effects.
+MOST_CLUSTERED = 25.0
+TIER, STAY, BOTH, SEASON, QUARTER = range(5)
+
+
+def read_stays(codes: np.ndarray) -> np.ndarray:
+    """How long each partner has been in its state: index into the times told apart, int8, shape ``(n, t)``.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n, t)
+        States; negative is not observed, and a partner who comes from there has only just entered.
+
+    Examples
+    --------
+    >>> read_stays(np.array([[0, 0, 1, 1], [-1, 0, 0, 1]])).tolist()
+    [[9, 10, 0, 1], [9, 0, 1, 0]]
+    """
+    codes = np.asarray(codes)
+    stays = np.zeros(codes.shape, dtype=np.int8)
+    stays[:, 0] = KNOWN
+    for column in range(1, codes.shape[1]):
+        same = codes[:, column] == codes[:, column - 1]
+        stays[:, column] = np.where(same, NEXT_STAY[stays[:, column - 1]], 0)
+    return stays
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exit:
+    """One way out of some states.
+
+    Parameters
+    ----------
+    name : str
+        Such as "lapse".
+    reach : ndarray of bool, shape (s, s)
+        States that it leads to, by the state left; a row without any has no such way.
+    counts : ndarray, shape (s, s)
+        Moves seen.
+    fit : MixedLogit or None
+        Log-odds of leaving this way rather than staying or leaving by a later one; None if nobody ever did.
+    clustered : float
+        How many times more is unknown of the effects because a partner's quarters hang together, 1 or more.
+    """
+
+    name: str
+    reach: np.ndarray
+    counts: np.ndarray
+    fit: MixedLogit | None
+    clustered: float
+
+    @property
+    def origins(self) -> np.ndarray:
+        """States that can be left this way."""
+        return np.flatnonzero(self.reach.any(axis=1))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FlowModel:
+    """All ways out of all states, fitted.
+
+    Parameters
+    ----------
+    states : int
+        Number of states.
+    exits : tuple of Exit
+        In the order in which they are tried.
+    memory : bool
+        Whether time in the state and season count.
+    seasons : int
+        Quarters (or months) of a year.
+    quarters : int
+        Quarters that were read.
+    """
+
+    states: int
+    exits: tuple[Exit, ...]
+    memory: bool
+    seasons: int
+    quarters: int
+
+    def places(self, origins: np.ndarray, season: int) -> np.ndarray:
+        """Levels of each state and stay class in the coming quarter: shape ``(len(origins) * CLASSES, blocks)``."""
+        state, stay = np.repeat(np.arange(len(origins)), CLASSES), np.tile(np.arange(CLASSES), len(origins))
+        return _levels(state, stay, np.full(len(state), season), np.full(len(state), -1), memory=self.memory)
+
+
+def _levels(state: np.ndarray, stay: np.ndarray, season: np.ndarray, quarter: np.ndarray, *, memory: bool) -> np.ndarray:
+    if not memory:
+        nothing = np.full(len(state), -1)
+        return np.stack([state, nothing, nothing, nothing, quarter], axis=1)
+    return np.stack([state, stay, state * CLASSES + stay, season, quarter], axis=1)
+
+
+def exits_of(rank: tuple[int | None, ...]) -> list[tuple[str, np.ndarray]]:
+    """Ways out of tiers of these heights, then of having lapsed and of being unknown: name, and what each state reaches.
+
+    Examples
+    --------
+    >>> {name: reach.sum(axis=1).tolist() for name, reach in exits_of((2, 1))}["elsewhere"]
+    [1, 1, 0, 0]
+    >>> {name: reach.sum(axis=1).tolist() for name, reach in exits_of((2, 1))}["up"]
+    [0, 1, 0, 0]
+    """
+    tiers = len(rank)
+    states, lapsed, unknown = tiers + 2, tiers, tiers + 1
+    height = np.array([np.nan if one is None else float(one) for one in rank])
+    names = ("lapse", "down", "up", "elsewhere", "return", "found")
+    reach = {name: np.zeros((states, states), dtype=bool) for name in names}
+    reach["lapse"][:tiers, lapsed] = True
+    reach["down"][:tiers, :tiers] = height[None, :] < height[:, None]
+    reach["up"][:tiers, :tiers] = height[None, :] > height[:, None]
+    reach["elsewhere"][:tiers] = ~(reach["lapse"] | reach["down"] | reach["up"])[:tiers]
+    reach["elsewhere"][np.arange(tiers), np.arange(tiers)] = False
+    reach["return"][lapsed] = np.arange(states) != lapsed
+    reach["found"][unknown] = np.arange(states) != unknown
+    return [(name, reach[name]) for name in names]
+
+
+def fit_flows(
+    codes: np.ndarray, *, rank: tuple[int | None, ...], use: np.ndarray, season: np.ndarray, seasons: int, memory: bool = True
+) -> FlowModel:
+    """Fit how partners move on.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n, t)
+        Tiers, then lapsed and unknown; negative is not observed.
+    rank : tuple of (int or None)
+        Height of each tier.
+    use : ndarray of bool, shape (t - 1,)
+        Pairs of neighbouring quarters that count.
+    season : ndarray of int, shape (t - 1,)
+        Season moved into.
+    seasons : int
+        Seasons of a year.
+    memory : bool
+        Whether time in the state and season count; without them a move depends on the state alone.
+
+    Examples
+    --------
+    >>> codes = np.random.default_rng(0).integers(0, 2, (50, 6))
+    >>> flows = fit_flows(codes, rank=(2, 1), use=np.ones(5, dtype=bool), season=np.arange(5) % 4, seasons=4)
+    >>> [way.name for way in flows.exits if way.fit is not None]
+    ['down', 'up']
+    """
+    steps = np.flatnonzero(use)
+    origin, target = codes[:, :-1][:, steps], codes[:, 1:][:, steps]
+    partner, step = np.nonzero((origin >= 0) & (target >= 0))
+    moves = _Moves(
+        partner=partner, step=step, origin=origin[partner, step].astype(np.int64), target=target[partner, step].astype(np.int64),
+        stay=CLASS_OF_STAY[read_stays(codes)[:, :-1][:, steps][partner, step]], season=np.asarray(season)[steps][step],
+    )  # fmt: skip
+    states, left, exits = len(rank) + 2, np.zeros(len(partner), dtype=bool), []
+    for name, reach in exits_of(rank):
+        at_risk = reach.any(axis=1)[moves.origin] & ~left
+        gone = reach[moves.origin, moves.target] & at_risk
+        exits.append(_fit_exit(name, reach, moves, at_risk, gone, sizes=(states, len(steps), seasons), memory=memory))
+        left |= gone
+    return FlowModel(states=states, exits=tuple(exits), memory=memory, seasons=seasons, quarters=len(steps))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Moves:
+    """Partner-quarters seen at both ends, as arrays of one length."""
+
+    partner: np.ndarray
+    step: np.ndarray
+    origin: np.ndarray
+    target: np.ndarray
+    stay: np.ndarray
+    season: np.ndarray
+
+
+def _fit_exit(
+    name: str, reach: np.ndarray, moves: _Moves, at_risk: np.ndarray, gone: np.ndarray, *, sizes: tuple[int, int, int], memory: bool
+) -> Exit:
+    states, quarters, seasons = sizes
+    counts = np.bincount(moves.origin[gone] * states + moves.target[gone], minlength=states * states).reshape(states, states)
+    if not gone.any():
+        return Exit(name=name, reach=reach, counts=counts, fit=None, clustered=1.0)
+    origins = np.flatnonzero(reach.any(axis=1))
+    state = np.searchsorted(origins, moves.origin[at_risk])
+    key = (moves.step[at_risk] * len(origins) + state) * CLASSES + (moves.stay[at_risk] if memory else 0)
+    cells, place, trials = np.unique(key, return_inverse=True, return_counts=True)
+    events = np.bincount(place, weights=gone[at_risk].astype(float), minlength=len(cells))
+    rest, stay = np.divmod(cells, CLASSES)
+    quarter, state = np.divmod(rest, len(origins))
+    season_of = np.zeros(quarters, dtype=np.int64)
+    season_of[moves.step] = moves.season
+    levels = _levels(state, stay, season_of[quarter], quarter, memory=memory)
+    sizes = (len(origins), CLASSES, len(origins) * CLASSES, seasons, quarters)
+    fit = fit_mixed_logit(events, trials, levels, sizes)
+    share = special.expit(indicator_rows(levels, sizes) @ fit.effects)[place]
+    apart = np.bincount(moves.partner[at_risk], weights=gone[at_risk] - share)
+    clustered = float(np.clip((apart**2).sum() / max((share * (1.0 - share)).sum(), 1e-9), 1.0, MOST_CLUSTERED))
+    return Exit(name=name, reach=reach, counts=counts, fit=fit, clustered=clustered)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DrawnFlows:
+    """Draws of what is not known of a flow model.
+
+    Parameters
+    ----------
+    model : FlowModel
+        What was fitted.
+    effects : tuple of (ndarray or None), each of shape (draws, p)
+        Effects of each exit.
+    spreads : tuple of (ndarray or None), each of shape (draws,)
+        Standard deviation of each exit's quarters.
+    shares : tuple of ndarray, each of shape (draws, s, s)
+        Where those who leave go.
+    """
+
+    model: FlowModel
+    effects: tuple[np.ndarray | None, ...]
+    spreads: tuple[np.ndarray | None, ...]
+    shares: tuple[np.ndarray, ...]
+
+    def leaving(self, place: int, season: int, rng: np.random.Generator) -> np.ndarray:
+        """Probability of an exit in a coming quarter, its own shock drawn: shape ``(draws, origins, CLASSES)``."""
+        way, effects = self.model.exits[place], self.effects[place]
+        origins = way.origins
+        rows = indicator_rows(self.model.places(origins, season), way.fit.sizes)
+        shock = self.spreads[place] * rng.standard_normal(len(effects))
+        return special.expit(effects @ rows.T + shock[:, None]).reshape(len(effects), len(origins), CLASSES)
+
+
+def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> DrawnFlows:
+    """Draw effects, widened by what clustering hides, spreads of shocks, and shares of destinations."""
+    effects, spreads, shares = [], [], []
+    for way in model.exits:
+        shares.append(_draw_shares(way, draws, rng))
+        if way.fit is None:
+            effects.append(None)
+            spreads.append(None)
+            continue
+        values, vectors = np.linalg.eigh(way.fit.covariance * way.clustered)
+        normal = rng.standard_normal((draws, len(values)))
+        effects.append(way.fit.effects + normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
+        spreads.append(draw_spread(way.fit, QUARTER, draws=draws, rng=rng))
+    return DrawnFlows(model=model, effects=tuple(effects), spreads=tuple(spreads), shares=tuple(shares))
+
+
+def _draw_shares(way: Exit, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Dirichlet rows: the moves seen and half a move, spread over the states that anybody ever reached this way."""
+    reached = way.reach & ((way.counts.sum(axis=0) > 0) | (way.counts.sum() == 0))
+    reached = np.where(reached.any(axis=1, keepdims=True), reached, way.reach)
+    prior = 0.5 * reached / np.maximum(reached.sum(axis=1, keepdims=True), 1)
+    drawn = rng.standard_gamma(np.broadcast_to(way.counts + prior, (draws, *way.counts.shape)))
+    total = drawn.sum(axis=2, keepdims=True)
+    return np.where(total > 0, drawn / np.where(total > 0, total, 1.0), 0.0)
