@@ -8,7 +8,7 @@ import pytest
 
 from partnerlab.stats.counts import FlowRows
 from partnerlab.stats.intervals import exact_interval, goodman_intervals, wilson_interval
-from partnerlab.transitions.estimates import cell_table
+from partnerlab.transitions.cells import cell_table
 
 FOLDER = Path(__file__).parents[1] / "reference" / "transitions"
 # R printed 15 digits

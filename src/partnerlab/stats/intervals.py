@@ -1,7 +1,8 @@
-"""Intervals for shares: one at a time, a whole row at once, and where nothing was seen.
+"""Intervals for shares: one at a time, a whole row at once, and where little or nothing was seen.
 
 Every function takes effective counts, so that a design effect enters by
-dividing the number of trials; see `partnerlab.stats.clusters`.
+dividing the number of trials; see `partnerlab.stats.clusters`. `share_interval` is the house's answer;
+`benchmarks/README.md` shows how often it holds.
 """
 
 from __future__ import annotations
@@ -140,43 +141,66 @@ def goodman_intervals(
     return _around(share, trial, np.asarray(special.ndtri((1.0 + together) / 2.0) ** 2))
 
 
-def zero_cell_limit(trials: np.ndarray, *, level: float = 0.95) -> np.ndarray:
-    """Upper limit for a share of which nothing was seen: the rule of three in its exact form.
+#: Effective successes up to which the lower limit of Wilson's interval is lowered.
+FEW = 3.0
 
-    ``1 - (1 - level)^(1 / trials)``, which is about ``3 / trials`` at 95 %
-    (Hanley and Lippman-Hand 1983). One-sided: the lower limit is 0 by nature.
+
+def zero_cell_limit(trials: np.ndarray, *, level: float = 0.95) -> np.ndarray:
+    """Upper limit for a share of which nothing was seen: the exact one of a two-sided interval.
+
+    ``1 - ((1 - level) / 2)^(1 / trials)``, about ``3.7 / trials`` at 95 %. The rule of three
+    (Hanley and Lippman-Hand 1983) is one-sided: put beside two-sided limits for what was seen, it misses too often.
 
     Examples
     --------
     >>> zero_cell_limit(np.array([0.0, 10.0, 300.0])).round(4)
-    array([   nan, 0.2589, 0.0099])
+    array([   nan, 0.3085, 0.0122])
     """
     trials = np.asarray(trials, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        limit = -np.expm1(np.log1p(-check_level(level)) / trials)
+        limit = -np.expm1(np.log((1.0 - check_level(level)) / 2.0) / trials)
     return np.where(trials > 0, limit, np.nan)
 
 
 def share_interval(
     share: np.ndarray, effective: np.ndarray, *, level: float = 0.95, df: np.ndarray | float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval with t, and the rule of three where all or nothing was seen.
+    """Interval for any share, rare ones too: Wilson's with t, mended near 0 and 1.
+
+    Wilson's interval holds too rarely where about a tenth of a success is expected, because its lower limit after one
+    success is too high: with up to three effective successes the lower limit is at most the Poisson one of Brown, Cai and
+    DasGupta (2001, section 4.1.1). Where nothing was seen the upper limit is the exact one (`zero_cell_limit`)
+    on ``effective * (z / t)^2`` trials, as Korn and Graubard (1998) do for surveys. Both are mirrored near 1.
 
     Parameters
     ----------
     share, effective, df
         As in `wilson_interval`.
+    level : float
+        Coverage.
 
     Examples
     --------
-    >>> low, high = share_interval(np.array([0.0, 0.5, 1.0]), np.array([30.0, 30.0, 30.0]), df=29)
+    >>> low, high = share_interval(np.array([0.0, 1 / 30, 0.5, 1.0]), np.full(4, 30.0), df=29)
     >>> low.round(3), high.round(3)
-    (array([0.   , 0.325, 0.905]), array([0.095, 0.675, 1.   ]))
+    (array([0.   , 0.002, 0.325, 0.875]), array([0.125, 0.175, 0.675, 1.   ]))
     """
-    share = np.asarray(share, dtype=float)
+    share, effective = np.broadcast_arrays(np.asarray(share, dtype=float), np.asarray(effective, dtype=float))
     low, high = wilson_interval(share, effective, level=level, df=df)
-    limit = zero_cell_limit(effective, level=level)
-    enough = ~np.isnan(high)
-    high = np.where((share == 0.0) & enough, limit, high)
-    low = np.where((share == 1.0) & enough, 1.0 - limit, low)
+    known = ~np.isnan(high)
+    few_low, few_high = _few_limits(share, effective, level=level), 1.0 - _few_limits(1.0 - share, effective, level=level)
+    low, high = np.where(known, np.fmin(low, few_low), np.nan), np.where(known, np.fmax(high, few_high), np.nan)
+    shrunk = effective * (critical_value(level) / np.asarray(critical_value(level, df))) ** 2
+    limit = zero_cell_limit(shrunk, level=level)
+    high = np.where((share == 0.0) & known, limit, high)
+    low = np.where((share == 1.0) & known, 1.0 - limit, low)
     return low, high
+
+
+def _few_limits(share: np.ndarray, effective: np.ndarray, *, level: float) -> np.ndarray:
+    """Lower limit where up to three effective successes were seen: the gamma quantile at ``1 - level``; NaN elsewhere."""
+    successes = share * effective
+    few = (successes > 0.0) & (successes <= FEW)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        limit = special.gammaincinv(np.where(few, successes, 1.0), 1.0 - level) / effective
+    return np.where(few, limit, np.nan)

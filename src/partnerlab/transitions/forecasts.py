@@ -14,7 +14,8 @@ from partnerlab.stats.clusters import design_effects, jackknife_shares
 from partnerlab.stats.counts import flow_rows, step_counts
 from partnerlab.stats.intervals import check_level
 from partnerlab.tiers.history import Outside, TierHistory
-from partnerlab.transitions.estimates import FEWEST_AT_RISK, FEWEST_PARTNERS, TransitionEstimate
+from partnerlab.transitions.cells import FEWEST_AT_RISK, FEWEST_PARTNERS
+from partnerlab.transitions.estimates import TransitionEstimate
 from partnerlab.transitions.shocks import CommonShock, find_shocks
 from partnerlab.transitions.states import LAPSED, STAGES
 
