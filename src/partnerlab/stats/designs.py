@@ -1,0 +1,204 @@
+"""From columns to a design matrix: numbers as they are, names as indicators of levels, standardised inside.
+
+A design is kept as its columns and laid out block by block, so that ten million rows never stand as one matrix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from partnerlab.stats.patterns import Patterns, code_values, find_patterns
+
+#: Rows laid out at a time.
+BLOCK = 1 << 16
+#: A column whose variance, given those before it, is less than this share of its own says nothing new.
+ALIASED = 1e-10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """One covariate.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    values : ndarray, shape (n,)
+        Numbers; or codes of levels, without missing ones.
+    levels : tuple
+        Names of the levels, the first is the reference; empty for a number.
+    """
+
+    name: str
+    values: np.ndarray
+    levels: tuple[object, ...] = ()
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of its coefficients: ``age``, or ``region=West`` for each level but the first."""
+        return tuple(f"{self.name}={level}" for level in self.levels[1:]) if self.levels else (self.name,)
+
+    def rows(self, place: np.ndarray | slice) -> Column:
+        """Keep some rows."""
+        return dataclasses.replace(self, values=self.values[place])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Design:
+    """Covariates of rows, or of patterns.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        Covariates.
+    rows : int
+        Rows (patterns).
+    centre, scale : ndarray, shape (p,)
+        What is taken from, and divided into, each laid-out column.
+    keep : ndarray of bool, shape (p,)
+        Columns laid out; those that say nothing new are left out.
+    """
+
+    columns: tuple[Column, ...]
+    rows: int
+    centre: np.ndarray
+    scale: np.ndarray
+    keep: np.ndarray
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of all coefficients, the dropped ones too."""
+        return tuple(term for column in self.columns for term in column.terms)
+
+    @property
+    def width(self) -> int:
+        """Coefficients that are estimated."""
+        return int(self.keep.sum())
+
+    def lay_out(self, place: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """Standardised columns of some rows, shape ``(b, width)``."""
+        return (self.raw(place) - self.centre)[:, self.keep] / self.scale[self.keep]
+
+    def raw(self, place: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """Columns of some rows as they are, shape ``(b, p)``."""
+        parts = [_expand(column, place) for column in self.columns]
+        count = self.rows if isinstance(place, slice) and place == slice(None) else len(np.arange(self.rows)[place])
+        return np.concatenate(parts, axis=1) if parts else np.zeros((count, 0))
+
+    def blocks(self) -> Iterator[slice]:
+        """Slices of rows that fit a processor's cache."""
+        yield from (slice(start, min(start + BLOCK, self.rows)) for start in range(0, self.rows, BLOCK))
+
+
+def _expand(column: Column, place: slice | np.ndarray) -> np.ndarray:
+    values = column.values[place]
+    if not column.levels:
+        return np.asarray(values, dtype=float)[:, None]
+    return (values[:, None] == np.arange(1, len(column.levels))).astype(float)
+
+
+def make_design(columns: Sequence[Column], *, rows: int, weight: np.ndarray | None = None) -> Design:
+    """Standardise, and leave out columns that others already tell.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Covariates.
+    rows : int
+        Rows of each.
+    weight : ndarray, shape (rows,), or None
+        How many each row stands for.
+
+    Examples
+    --------
+    >>> design = make_design([Column(name="age", values=np.array([1.0, 3.0])), Column(name="one", values=np.ones(2))], rows=2)
+    >>> design.terms, design.keep.tolist(), design.lay_out().ravel().tolist()
+    (('age', 'one'), [True, False], [-1.0, 1.0])
+    """
+    size = sum(len(column.terms) for column in columns)
+    bare = Design(columns=tuple(columns), rows=rows, centre=np.zeros(size), scale=np.ones(size), keep=np.ones(size, dtype=bool))
+    weight = np.ones(rows) if weight is None else np.asarray(weight, dtype=float)
+    total = max(float(weight.sum()), 1e-300)
+    first = sum((weight[block] @ bare.raw(block) for block in bare.blocks()), np.zeros(size))
+    centre = first / total
+    gram = np.zeros((size, size))
+    for block in bare.blocks():
+        apart = bare.raw(block) - centre
+        gram += apart.T @ (apart * weight[block, None])
+    spread = np.sqrt(np.diag(gram) / total)
+    # indicators of levels share one scale: their standard errors are then those of a share
+    number = np.array([not column.levels for column in columns for _ in column.terms], dtype=bool)
+    known = spread > 1e-12 * (1.0 + np.abs(centre))
+    scale = np.where(number & known, spread, 1.0)
+    return dataclasses.replace(bare, centre=centre, scale=scale, keep=known & _independent(gram, known))
+
+
+def _independent(gram: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Columns that are no combination of those before them: a pivotless Cholesky of the correlations."""
+    unit = np.sqrt(np.where(known, np.diag(gram), 1.0))
+    left = gram / np.outer(unit, unit)
+    keep = known.copy()
+    for place in range(len(gram)):
+        if not keep[place]:
+            continue
+        if left[place, place] < ALIASED:
+            keep[place] = False
+            continue
+        row = left[place] / left[place, place]
+        left = left - np.outer(left[:, place], row)
+    return keep
+
+
+def compress(columns: Sequence[Column], *, rows: int, extra: Sequence[tuple[np.ndarray, int]] = ()) -> Patterns | None:
+    """Patterns of covariates (and of further codes); None where a column is continuous."""
+    coded = []
+    for column in columns:
+        found = (np.asarray(column.values), max(len(column.levels), 1)) if column.levels else code_values(column.values)
+        if found is None:
+            return None
+        coded.append(found)
+    return find_patterns([*coded, *extra], rows=rows)
+
+
+def read_columns(given: Mapping[str, np.ndarray], *, levels: Mapping[str, Sequence[object]] | None = None) -> tuple[Column, ...]:
+    """Turn named arrays into covariates: numbers and True/False as numbers, anything else as levels.
+
+    Parameters
+    ----------
+    given : mapping of str to ndarray, shape (n,)
+        Without missing values.
+    levels : mapping, optional
+        Levels of columns that are to be read as names, in order, the reference first; sorted if not given.
+        Levels that no row has are left out.
+
+    Examples
+    --------
+    >>> [column.terms for column in read_columns({"age": np.array([1, 2]), "region": np.array(["W", "N"], dtype=object)})]
+    [('age',), ('region=W',)]
+    """
+    named = dict(levels or {})
+    found = []
+    for name, told in given.items():
+        values = np.asarray(told)
+        if name not in named and values.dtype.kind in "biuf":
+            found.append(Column(name=name, values=values.astype(float) if values.dtype.kind == "b" else values))
+            continue
+        known = list(named[name]) if name in named else sorted(set(values.tolist()), key=lambda value: (str(type(value)), value))
+        place = {level: at for at, level in enumerate(known)}
+        codes = np.fromiter((place[value] for value in values.tolist()), dtype=np.int64, count=len(values))
+        found.append(used_levels(Column(name=name, values=codes, levels=tuple(known))))
+    return tuple(found)
+
+
+def used_levels(column: Column) -> Column:
+    """Drop the levels that no row has."""
+    used = np.bincount(column.values, minlength=len(column.levels)) > 0
+    if used.all():
+        return column
+    place = np.cumsum(used) - 1
+    return dataclasses.replace(
+        column, values=place[column.values], levels=tuple(level for level, seen in zip(column.levels, used, strict=True) if seen)
+    )

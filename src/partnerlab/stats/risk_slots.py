@@ -1,0 +1,257 @@
+"""Who is at risk at each event time, as sums over rows or patterns: the one thing that Cox models need.
+
+A slot is a time at which somebody's event happened, within a stratum. A row is at risk at slot ``j`` when
+``lo <= j < hi``, so sums over risk sets are differences of running totals, and grouped rows become a small table of
+counts, slots by patterns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from partnerlab.stats.patterns import code_values
+
+#: The table of slots by patterns is laid out while it has no more cells than this.
+CELLS = 4_000_000
+#: Rows summed at a time while there are few slots.
+BLOCK = 1 << 16
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Slots:
+    """Event times within strata, and where each row is at risk.
+
+    Parameters
+    ----------
+    time : ndarray, shape (J,)
+        Time of each slot, ascending within its stratum.
+    stratum : ndarray of int64, shape (J,)
+        Stratum of each slot, ascending.
+    lo, hi : ndarray of int64, shape (n,)
+        A row is at risk at the slots ``lo .. hi - 1``; one that has its event has it at ``hi - 1``.
+    end : ndarray of int64, shape (n,)
+        One past the last slot of the row's stratum.
+    """
+
+    time: np.ndarray
+    stratum: np.ndarray
+    lo: np.ndarray
+    hi: np.ndarray
+    end: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+def find_slots(exits: np.ndarray, *, event: np.ndarray, entry: np.ndarray | None = None, stratum: np.ndarray | None = None) -> Slots:
+    """Find the event times and the risk sets ``{entry < t <= exit}``.
+
+    Parameters
+    ----------
+    exits : ndarray, shape (n,)
+        End of each row.
+    event : ndarray of bool, shape (n,)
+        Whether it ended in the event.
+    entry : ndarray, shape (n,), or None
+        Start of each row; None where all start before the first event.
+    stratum : ndarray of int64, shape (n,), or None
+        Stratum of each row.
+
+    Examples
+    --------
+    >>> slots = find_slots(np.array([3, 1, 2]), event=np.array([True, True, False]))
+    >>> slots.time.tolist(), slots.hi.tolist()
+    ([1, 3], [2, 1, 1])
+    """
+    event = np.asarray(event, dtype=bool)
+    at, levels = _ranks(np.asarray(exits), event)
+    size = len(levels) + 1
+    layer = 0 if stratum is None else np.asarray(stratum, dtype=np.int64) * size
+    strata = 1 if stratum is None else int(np.max(stratum, initial=0)) + 1
+    key = layer + at if stratum is not None else at
+    look = _SlotLookup(key[event], strata * size)
+    hi = look(key)
+    lo = np.zeros(len(hi), dtype=np.int64)
+    if entry is not None:
+        lo = look(layer + np.searchsorted(levels, np.asarray(entry), side="right"))
+    elif stratum is not None:
+        lo = look(layer)
+    end = np.full(len(hi), len(look.keys), dtype=np.int64) if stratum is None else look(layer + size - 1)
+    return Slots(time=levels[look.keys % size - 1], stratum=look.keys // size, lo=lo, hi=hi, end=end)
+
+
+def _ranks(times: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Count the event times up to each time, shape ``(n,)``, and the event times."""
+    coded = code_values(times, most=4096) if len(times) else None
+    if coded is None:
+        levels = np.unique(times[event])
+        return np.searchsorted(levels, times, side="right"), levels
+    codes, size = coded
+    used = np.zeros(size, dtype=bool)
+    used[codes[event]] = True
+    value = np.zeros(size, dtype=times.dtype)
+    value[codes] = times
+    return np.cumsum(used)[codes], value[used]
+
+
+class _SlotLookup:
+    """Counts the slots up to a key: by a table while keys are few, else by bisection."""
+
+    def __init__(self, event_keys: np.ndarray, space: int) -> None:
+        self._table = None
+        if space <= max(1 << 21, 4 * len(event_keys)):
+            used = np.zeros(space, dtype=bool)
+            used[event_keys] = True
+            self._table, self.keys = np.cumsum(used), np.flatnonzero(used)
+        else:
+            self.keys = np.unique(event_keys)
+
+    def __call__(self, key: np.ndarray) -> np.ndarray:
+        return self._table[key] if self._table is not None else np.searchsorted(self.keys, key, side="right")
+
+
+class RiskSums(Protocol):
+    """Sums over risk sets and over those who have the event, and the same spread back."""
+
+    def risk(self, values: np.ndarray) -> np.ndarray:
+        """Sum values (m, k) over those at risk at each slot, shape (J, k)."""
+
+    def died(self, values: np.ndarray) -> np.ndarray:
+        """Sum values (m, k) over those with the event at each slot, shape (J, k)."""
+
+    def exposure(self, per_slot: np.ndarray) -> np.ndarray:
+        """Sum a number per slot (J,) over the slots that each row is at risk at, shape (m,)."""
+
+    def at_event(self, per_slot: np.ndarray) -> np.ndarray:
+        """Give each row the number (J,) of the slots at which it has its event, shape (m,)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TableSums:
+    """Sums by a table of counts, slots by patterns, shape ``(J, m)``."""
+
+    at_risk: np.ndarray
+    events: np.ndarray
+
+    def risk(self, values: np.ndarray) -> np.ndarray:  # noqa: D102 - as in RiskSums
+        return self.at_risk @ values
+
+    def died(self, values: np.ndarray) -> np.ndarray:  # noqa: D102
+        return self.events @ values
+
+    def exposure(self, per_slot: np.ndarray) -> np.ndarray:  # noqa: D102
+        return per_slot @ self.at_risk
+
+    def at_event(self, per_slot: np.ndarray) -> np.ndarray:  # noqa: D102
+        return per_slot @ self.events
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tail:
+    """Rows that stay at risk after their end with a weight that fades (Fine and Gray 1999).
+
+    Parameters
+    ----------
+    rows : ndarray of int64, shape (c,)
+        Rows that ended in a competing way.
+    inverse : ndarray, shape (c,)
+        One over the chance of not having been censored before their end.
+    chance : ndarray, shape (J,)
+        Chance of not having been censored before each slot.
+    """
+
+    rows: np.ndarray
+    inverse: np.ndarray
+    chance: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowSums:
+    """Sums over rows, in blocks: for continuous covariates."""
+
+    slots: Slots
+    event: np.ndarray
+    weight: np.ndarray
+    tail: Tail | None = None
+
+    def _binned(self, place: np.ndarray, values: np.ndarray) -> np.ndarray:
+        size = len(self.slots) + 1
+        total = np.zeros((size, values.shape[1]))
+        step = BLOCK if size <= BLOCK // 16 else max(len(place), 1)
+        for start in range(0, len(place), step):
+            part = slice(start, start + step)
+            for column in range(values.shape[1]):
+                total[:, column] += np.bincount(place[part], weights=values[part, column], minlength=size)
+        return total
+
+    def risk(self, values: np.ndarray) -> np.ndarray:  # noqa: D102
+        values = values * self.weight[:, None]
+        flow = self._binned(self.slots.hi, values)
+        if self.slots.lo.any():
+            flow -= self._binned(self.slots.lo, values)
+        found = np.cumsum(flow[::-1], axis=0)[::-1][1:]
+        if self.tail is not None:
+            found = found + self._tail_risk(values)
+        return found
+
+    def _tail_risk(self, values: np.ndarray) -> np.ndarray:
+        rows = self.tail.rows
+        mine = values[rows] * self.tail.inverse[:, None]
+        flow = self._binned(self.slots.hi[rows], mine) - self._binned(self.slots.end[rows], mine)
+        return np.cumsum(flow, axis=0)[:-1] * self.tail.chance[:, None]
+
+    def died(self, values: np.ndarray) -> np.ndarray:  # noqa: D102
+        rows = np.flatnonzero(self.event)
+        return self._binned(self.slots.hi[rows] - 1, values[rows] * self.weight[rows, None])[:-1]
+
+    def exposure(self, per_slot: np.ndarray) -> np.ndarray:  # noqa: D102
+        run = np.concatenate([[0.0], np.cumsum(per_slot)])
+        found = run[self.slots.hi] - run[self.slots.lo]
+        if self.tail is not None:
+            run = np.concatenate([[0.0], np.cumsum(per_slot * self.tail.chance)])
+            rows = self.tail.rows
+            found[rows] += self.tail.inverse * (run[self.slots.end[rows]] - run[self.slots.hi[rows]])
+        return found * self.weight
+
+    def at_event(self, per_slot: np.ndarray) -> np.ndarray:  # noqa: D102
+        found = np.zeros(len(self.weight))
+        rows = np.flatnonzero(self.event)
+        found[rows] = per_slot[self.slots.hi[rows] - 1] * self.weight[rows]
+        return found
+
+
+def tabulate_sums(
+    slots: Slots, *, event: np.ndarray, code: np.ndarray, patterns: int, weight: np.ndarray | None = None, tail: Tail | None = None
+) -> TableSums | None:
+    """Count slots by patterns; None where the table would be too large.
+
+    Examples
+    --------
+    >>> slots = find_slots(np.array([3, 1, 2]), event=np.array([True, True, False]))
+    >>> tabulate_sums(slots, event=np.array([True, True, False]), code=np.array([0, 0, 1]), patterns=2).at_risk.tolist()
+    [[2.0, 1.0], [1.0, 0.0]]
+    """
+    size = len(slots) + 1
+    if size * patterns > CELLS:
+        return None
+
+    def count(place: np.ndarray, rows: np.ndarray | slice = slice(None), times: np.ndarray | None = None) -> np.ndarray:
+        weights = None if weight is None else weight[rows]
+        if times is not None:
+            weights = times if weights is None else weights * times
+        key = place * patterns + code[rows]
+        return np.bincount(key, weights=weights, minlength=size * patterns).reshape(size, patterns).astype(float)
+
+    flow = count(slots.hi)
+    if slots.lo.any():
+        flow -= count(slots.lo)
+    at_risk = np.cumsum(flow[::-1], axis=0)[::-1][1:]
+    if tail is not None:
+        rows = tail.rows
+        late = count(slots.hi[rows], rows, tail.inverse) - count(slots.end[rows], rows, tail.inverse)
+        at_risk = at_risk + np.cumsum(late, axis=0)[:-1] * tail.chance[:, None]
+    rows = np.flatnonzero(event)
+    return TableSums(at_risk=at_risk, events=count(slots.hi[rows] - 1, rows)[:-1])
