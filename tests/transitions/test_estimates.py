@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.stats.intervals import zero_cell_limit
+from partnerlab.stats.intervals import critical_value, zero_cell_limit
 from partnerlab.transitions import estimate_transitions
 
 CODES = hnp.arrays(np.int8, st.tuples(st.integers(2, 15), st.integers(2, 7)), elements=st.integers(-3, 2))
@@ -82,14 +82,15 @@ def test_too_few_partners_or_quarters_give_no_interval(history_of, codes):
     assert np.isnan([row["conf_low"], row["conf_high"], row["std_error"]]).all()
 
 
-def test_a_move_never_seen_gets_the_rule_of_three(history_of):
+def test_a_move_never_seen_gets_the_exact_limit(history_of):
     codes = np.zeros((40, 5), dtype=np.int8)
     codes[::2, 2:] = 1
     flows = estimate_transitions(history_of(codes))
     row = flows.table.iloc[2]
 
     assert row["conf_low"] == 0
-    assert row["conf_high"] == pytest.approx(float(zero_cell_limit(row["n"] / row["deff"])))
+    shrunk = row["n"] / row["deff"] * (critical_value(0.95) / critical_value(0.95, row["partners"] - 1)) ** 2
+    assert row["conf_high"] == pytest.approx(float(zero_cell_limit(shrunk)))
     assert np.isnan(row["std_error"])
 
 

@@ -26,10 +26,14 @@ for (i in 1:3) for (j in 1:4) {
   # Goodman (1965): Wilson's quadratic with chi-square(1 - 0.05 / 4, 1)
   A <- qchisq(1 - 0.05 / 4, 1)
   goodman <- (A + 2 * N[i, j] + c(-1, 1) * sqrt(A * (A + 4 * N[i, j] * (n - N[i, j]) / n))) / (2 * (n + A))
-  # Wilson on n / deff with t(active - 1): uniroot on the score statistic, not the formula
+  # Wilson on n / deff with t(active - 1): uniroot on the score statistic, not the formula; up to three effective
+  # successes the lower limit of Brown, Cai and DasGupta (2001); nothing seen: the exact limit, deff of the row
   deff <- max(1, (jack[i, j] / sqrt(P[i, j] * (1 - P[i, j]) / n))^2)
-  score <- function(p) (P[i, j] - p)^2 - qt(0.975, active[i] - 1)^2 * p * (1 - p) / (n / deff)
-  clustered <- if (N[i, j] == 0) c(0, 1 - 0.05^(1 / n)) else c(uniroot(score, c(1e-12, P[i, j]), tol = 1e-14)$root, uniroot(score, c(P[i, j], 1 - 1e-12), tol = 1e-14)$root)
+  if (N[i, j] == 0) deff <- max(1, sum(jack[i, ]^2) / sum(P[i, ] * (1 - P[i, ]) / n))
+  t <- qt(0.975, active[i] - 1)
+  score <- function(p) (P[i, j] - p)^2 - t^2 * p * (1 - p) / (n / deff)
+  clustered <- if (N[i, j] == 0) c(0, 1 - 0.025^(1 / (n / deff * (qnorm(0.975) / t)^2))) else c(uniroot(score, c(1e-12, P[i, j]), tol = 1e-14)$root, uniroot(score, c(P[i, j], 1 - 1e-12), tol = 1e-14)$root)
+  if (N[i, j] > 0 && N[i, j] / deff <= 3) clustered[1] <- min(clustered[1], qgamma(0.05, N[i, j] / deff) / (n / deff))
   out <- rbind(out, data.frame(origin = i - 1, target = j - 1, count = N[i, j], n = n, partners = active[i], estimate = P[i, j],
     std_error = jack[i, j], sandwich = sandwich[i, j], deff = deff, wilson_low = wilson[1], wilson_high = wilson[2],
     exact_low = exact[1], exact_high = exact[2], goodman_low = goodman[1], goodman_high = goodman[2],
