@@ -16,12 +16,12 @@ from partnerlab.results import TIDY, Result
 SOURCE = Path(partnerlab.__file__).parent
 # errors lie under the ground floor: everything may raise them
 FLOORS = {
-    "errors": -1, "periods": 0, "results": 0, "specs": 0,
+    "errors": -1, "periods": 0, "results": 0, "specs": 0, "words": 0,
     "stats": 1, "intake": 1, "ledger": 1,
     "panel": 2,
     "scoring": 3,
     "tiers": 4,
-    "spells": 5,
+    "spells": 5, "verdicts": 5,
     "transitions": 6, "survival": 6, "effects": 6, "experiments": 6,
     "program": 6, "plan": 6,
     "show": 7,
