@@ -118,16 +118,16 @@ def _states(leaving: pd.Series, reached: pd.Series, *, order: Sequence[str], nam
     if twice is not None:
         raise ContractError(f"transitions: order names {twice!r} twice")
     if not given:
-        found = {str(state) for state in [*leaving.dropna().unique(), *reached.dropna().unique(), *named]}
+        found = {str(state) for state in [*leaving.dropna().unique(), *reached.dropna().unique()]}
         numbers = all(state.lstrip("-").isdigit() for state in found)
         given = sorted(found, key=int) if numbers else sorted(found)
     elif LAPSED not in given and (leaving.eq(LAPSED).any() or reached.eq(LAPSED).any()):
         given.append(LAPSED)
+    if not given:
+        raise ContractError("transitions: the table has no pair that was observed at both ends; nothing can be counted")
     strange = next((str(state) for state in named if str(state) not in given), None)
     if strange is not None:
         raise ContractError(f"transitions: no state is called {strange!r}{nearest(strange, given)}", state=strange)
-    if not given:
-        raise ContractError("transitions: the table has no pair that was observed at both ends; nothing can be counted")
     return tuple([state for state in given if state != LAPSED] + [state for state in given if state == LAPSED])
 
 
