@@ -5,10 +5,8 @@ import pandas as pd
 import pytest
 
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.stats.counts import step_counts
 from partnerlab.transitions import compare_forecast, estimate_transitions, forecast_tiers
-from partnerlab.transitions.forecasts import add_shock, quarter_ratio
-from partnerlab.transitions.shocks import find_shocks
+from partnerlab.transitions.forecasts import quarter_ratio
 
 
 @pytest.fixture(scope="module")
@@ -23,15 +21,13 @@ def test_partners_who_always_stay_are_forecast_to_stay(history_of):
     assert table["estimate"].tolist() == pytest.approx([100, 100, 100], abs=1)
 
 
-def test_the_mean_is_todays_partners_times_the_matrix(history):
+def test_without_memory_the_mean_is_todays_partners_times_the_matrix(history):
     flows = estimate_transitions(history).matrix().to_numpy()
     today = np.bincount(history.published[:, -1], minlength=3)
 
-    assert forecast_tiers(history, seed=1, draws=4000).table["estimate"].to_numpy() == pytest.approx(today @ flows, abs=1.0)
+    found = forecast_tiers(history, method="markov", seed=1, draws=4000).table["estimate"].to_numpy()
 
-
-def test_given_flows_are_gone_by(history):
-    assert forecast_tiers(history, flows=estimate_transitions(history), seed=1).table["estimate"].sum() == pytest.approx(300)
+    assert found == pytest.approx(today @ flows, abs=1.0)
 
 
 def test_everybody_is_somewhere(history):
@@ -63,7 +59,7 @@ def test_joiners_are_added_as_of_late(history_of):
         codes[partner, partner // 12 :] = 1
     row = forecast_tiers(history_of(codes), seed=1).table.set_index("tier").loc["B"]
 
-    assert row["joins"] == pytest.approx(12)
+    assert row["joins"] == pytest.approx(12, abs=0.3)
     assert row["estimate"] == pytest.approx(132, abs=2)
 
 
@@ -101,13 +97,6 @@ def test_too_little_is_no_ground_for_a_forecast(history_of, codes):
         forecast_tiers(history_of(codes), seed=1)
 
 
-def test_flows_by_segment_are_refused(history_of):
-    history = history_of([[0, 1, 0]] * 4, attributes=pd.DataFrame({"region": ["N", "N", "S", "S"]}))
-
-    with pytest.raises(ParameterError, match="flows are split by region"):
-        forecast_tiers(history, flows=estimate_transitions(history, by="region"), seed=1)
-
-
 def test_intervals_hold_what_happens_about_as_often_as_they_say(history_of, frail_codes):
     rng = np.random.default_rng(3)
     inside = []
@@ -141,12 +130,6 @@ def test_quarters_that_differ_by_chance_only_are_alike():
     assert np.mean(ratios) == pytest.approx(1, abs=0.05)
 
 
-def test_the_lapsed_cannot_be_shaken_back():
-    shaken = add_shock(np.array([[50, 50]]), np.array([[0.3, -0.3]]), np.array([0, 45]))
-
-    assert shaken.tolist() == [[55, 45]]
-
-
 def _seasonal(rng, *, years, swing, partners=300):
     """Two tiers; in the last quarter of every year movers go up, in the first down."""
     codes = np.zeros((partners, 4 * years), dtype=np.int8)
@@ -169,28 +152,3 @@ def test_a_season_that_shows_is_forecast(history_of):
         without.append(abs(np.bincount(history.published[:, -2], minlength=2) @ flows - scored.table["actual"].to_numpy())[0])
 
     assert np.mean(with_season) < 0.6 * np.mean(without)
-
-
-def test_where_there_is_no_shock_hardly_any_is_seen(history_of, frail_codes):
-    rng = np.random.default_rng(6)
-    lengths = []
-    for _ in range(60):
-        steps = step_counts(frail_codes(partners=150, quarters=13, rng=rng)[0], 3)
-        shock = find_shocks(steps, season=np.arange(12) % 4, coming=0)
-        lengths.append(np.abs(shock.mean).max() + np.sqrt((shock.spread**2).sum(axis=0).max(initial=0.0)))
-
-    assert np.median(lengths) == 0
-    assert np.mean(lengths) < 0.01  # about one partner of 150
-
-
-def test_a_shared_shock_is_found_and_measured():
-    """All move up by a share that varies with standard deviation 0.05 from quarter to quarter."""
-    rng = np.random.default_rng(1)
-    lengths = []
-    for _ in range(40):
-        up = np.clip(0.2 + 0.05 * rng.standard_normal(16), 0.01, 0.9)
-        steps = np.stack([rng.multinomial([500, 500], [[0.9, 0.1], [share, 1 - share]]) for share in up])
-        shock = find_shocks(steps, season=np.zeros(16, dtype=int), coming=0)
-        lengths.append(np.abs(shock.spread[:, 0]).sum())
-
-    assert np.mean(lengths) == pytest.approx(0.025, rel=0.25)  # half of the partners move by 0.05

@@ -11,7 +11,8 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import TIDY, Check, Result
 from partnerlab.tiers.history import Outside, TierHistory
-from partnerlab.transitions.forecasts import TierForecast, count_states
+from partnerlab.transitions.courses import count_states
+from partnerlab.transitions.forecasts import TierForecast
 from partnerlab.transitions.states import LAPSED
 
 
