@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from partnerlab.panel.panel import Panel
 from partnerlab.periods import Calendar
-from partnerlab.tiers import TierScheme, assign_labels, assign_tiers, compare_schemes, explain_tier, lint_scheme
+from partnerlab.tiers import TierScheme, assign_labels, assign_tiers, compare_schemes, estimate_coverage, explain_tier, lint_scheme
 
 LEVELS = [
     {"name": "A", "inherits": "B", "all": ["points >= 60", "y >= 3"]},
@@ -77,6 +77,8 @@ BLOCKS = {
     "ever": {"movement": {"ever_within": 3}},
     "keep": {"movement": {"hold_unknown": 2}},
     "labels": {"labels": {"wide": {"when": "x >= 5 and y >= 2"}}},
+    "scale": {"classify": {"kind": "ladder", "levels": LEVELS, "scales": {"size": ["points >= 30", "points >= 60"]}}},
+    "playbook": {"playbook": {"*": [{"tactic": "talk", "per_quarter": 1, "delivered_by": "y"}, {"autopilot_after": {"tactic_rounds": 2, "measured_by": "x"}}]}},
 }  # fmt: skip
 
 
@@ -86,7 +88,16 @@ def merged(*blocks: dict) -> dict:
     for block in blocks:
         for key, value in block.items():
             spec[key] = spec.get(key, {}) | value if key in ("movement", "labels") else value
-    return spec
+    return for_every_tier(spec)
+
+
+def for_every_tier(spec: dict) -> dict:
+    """A playbook of "*" is that of every tier, whatever they are called."""
+    if "*" not in spec.get("playbook", {}):
+        return spec
+    rule = spec["classify"]
+    tiers = [*rule.get("cells", {}).values(), *(level["name"] for level in rule.get("levels", rule.get("bands", [])))]
+    return spec | {"playbook": dict.fromkeys(tiers, spec["playbook"]["*"])}
 
 
 def panel() -> Panel:
@@ -116,6 +127,8 @@ def test_blocks_load_lint_assign_and_explain_or_are_refused_in_one_line(names):
     lint_scheme(scheme)
     history = assign_tiers(PANEL, scheme)
     assign_labels(history, quarter="2026Q4")
+    if scheme.playbook:
+        assert estimate_coverage(history).partners["tactic"].eq("talk").all()
     explain_tier(history, partner=str(PANEL.partners[0]), quarter="2026Q4").summary()
 
     assert (history.published >= -1).all()

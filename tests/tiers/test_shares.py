@@ -13,12 +13,12 @@ from partnerlab.tiers import TierHistory, TierScheme, assign_tiers, estimate_sha
 ROWS = pd.DataFrame({"partner": list("abcde"), "quarter": "2026Q1", "tier": ["Gold", "Silver", "Silver", "Silver", None]})
 
 
-def test_shares_are_of_the_rated_with_wilson_intervals():
+def test_shares_are_of_the_rated_with_intervals_that_hold_for_few():
     table = estimate_shares(TierHistory.from_frame(ROWS)).tidy().set_index("tier")
 
-    # Wilson (1927) for 1 of 4, worked out by hand: centre (1/4 + z^2/8) / (1 + z^2/4), z = 1.959964
+    # 1 of 4 by hand: lower -ln(0.95) / 4; upper 1 - 0.8177 / 4, the 5 % quantile of the gamma of three who are not
     assert table.loc["Gold", ["estimate", "n", "partners"]].tolist() == [0.25, 4, 1]
-    assert table.loc["Gold", ["conf_low", "conf_high"]].tolist() == pytest.approx([0.0456, 0.6994], abs=1e-4)
+    assert table.loc["Gold", ["conf_low", "conf_high"]].tolist() == pytest.approx([0.0128, 0.7956], abs=1e-4)
 
 
 def test_the_distance_to_a_goal_is_stated():

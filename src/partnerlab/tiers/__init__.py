@@ -6,6 +6,7 @@ from partnerlab.tiers.agreement import Agreement, estimate_agreement
 from partnerlab.tiers.assign import assign_tiers
 from partnerlab.tiers.bunching import Bunching, check_bunching
 from partnerlab.tiers.compare import SchemeComparison, compare_schemes
+from partnerlab.tiers.coverage import PlaybookCoverage, estimate_coverage
 from partnerlab.tiers.design import LineDesign, design_line
 from partnerlab.tiers.editing import render_scheme_schema
 from partnerlab.tiers.explain import Explanation, explain_tier
@@ -30,6 +31,7 @@ __all__ = [
     "Misclassification",
     "Outside",
     "Overrides",
+    "PlaybookCoverage",
     "Reason",
     "SchemeComparison",
     "Sensitivity",
@@ -43,6 +45,7 @@ __all__ = [
     "compare_schemes",
     "design_line",
     "estimate_agreement",
+    "estimate_coverage",
     "estimate_misclassification",
     "estimate_overrides",
     "estimate_sensitivity",

@@ -327,10 +327,10 @@ class Ladder(_Rules):
         if self.else_ is None and self.rule_of(names[-1]) != ALWAYS:
             raise ValueError(f"who meets no level? add 'else: UNRATED', or let the last level {names[-1]!r} take everybody with 'all: []'")
         self._check_rank(self.tiers)
-        self._check_scales()
         return self
 
-    def _check_scales(self) -> None:
+    def check_scales(self) -> None:
+        """Refuse a scale of conditions that no level asks for, ValueError."""
         asked = {str(leaf): leaf for _, rule in self.rules() for leaf in leaves(rule)}
         for name, steps in self.scales.items():
             if len(steps) < 2:

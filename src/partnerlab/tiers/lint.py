@@ -13,6 +13,7 @@ from partnerlab.scoring.conditions import Compare, Words, leaves
 from partnerlab.scoring.scorecard import Score
 from partnerlab.tiers.classify import Quadrant
 from partnerlab.tiers.lattice import lint_lattice
+from partnerlab.tiers.playbook import stop_of, tactics_of
 from partnerlab.tiers.scheme import TierScheme
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def _totals(score: Score) -> Iterator[tuple[str, Fraction | None]]:
 def _spare_parameters(scheme: TierScheme) -> Iterator[Finding]:
     """Parameters that nothing asks for."""
     used = {*scheme.classify.params(), *(name for score in scheme.scores.values() for name in score.asks())}
+    used |= {str(stop.at_least)[1:] for entries in scheme.playbook.values() if (stop := stop_of(entries)) is not None}
     for name in scheme.params:
         if name not in used:
             yield "parameters", "warning", name, f"parameter {name} is never used"
@@ -134,6 +136,17 @@ def _goal_and_playbook(scheme: TierScheme) -> Iterator[Finding]:
         for tier, rank in zip(scheme.tiers, scheme.ranks, strict=True):
             if rank is not None and tier not in scheme.playbook:
                 yield "playbook", "note", tier, f"the playbook owes nothing to {tier}"
+    tactics = [tactic for entries in scheme.playbook.values() for tactic in tactics_of(entries)]
+    counted = sum(tactic.owed is not None for tactic in tactics)
+    if tactics and not counted:
+        text = "no tactic of the playbook says how often it is owed; without per_quarter and delivered_by nobody can tell what was done"
+        yield "playbook", "note", "playbook", text
+    for tier, entries in scheme.playbook.items():
+        stop = stop_of(entries)
+        if stop is not None and stop.measured_by is None:
+            yield "playbook", "warning", tier, f"autopilot_after of {tier} does not say by what a response is measured; add measured_by"
+        if stop is not None and not any(tactic.delivered_by for tactic in tactics_of(entries)):
+            yield "playbook", "warning", tier, f"no tactic of {tier} says how its delivery is seen, so no round can be counted"
 
 
 def _expiry(scheme: TierScheme, on: date) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from partnerlab.specs import Document, Spec, read_spec_file
 from partnerlab.tiers import schemes
 from partnerlab.tiers.classify import Bands, Classify, Ladder, Quadrant, Recorded
 from partnerlab.tiers.movement import Movement
+from partnerlab.tiers.playbook import Entry, facts_asked, stop_of, tactics_of
 
 Words = str | tuple[str, ...]
 
@@ -105,7 +106,8 @@ class TierScheme(Spec):
         What the program aims at: the share of rated partners in a tier, or one of the figures of page one
         (`partnerlab.tiers.scheme.FIGURES`) in a quarter; ``{value:, why:}`` says why.
     playbook : mapping of tier to tactics
-        What is owed to each tier.
+        What is owed to each tier: names of tactics, or ``{tactic: training, per_quarter: 1, delivered_by: trainings}``;
+        ``{autopilot_after: {tactic_rounds: 3, response: none, measured_by: leads}}`` says when effort stops.
     glossary : mapping of word to meaning
         Every tier and every indicator, score and parameter in plain words.
     audience : mapping of name to {"internal", "partner"}
@@ -146,7 +148,7 @@ class TierScheme(Spec):
     movement: Movement = Movement()
     labels: dict[str, Label] = pydantic.Field(default_factory=dict)
     targets: dict[str, float | Target] = pydantic.Field(default_factory=dict)
-    playbook: dict[str, tuple[str | dict[str, Any], ...]] = pydantic.Field(default_factory=dict)
+    playbook: dict[str, tuple[Entry, ...]] = pydantic.Field(default_factory=dict)
     glossary: dict[str, str] = pydantic.Field(default_factory=dict)
     audience: dict[str, Literal["internal", "partner"]] = pydantic.Field(default_factory=dict)
 
@@ -202,13 +204,26 @@ class TierScheme(Spec):
             for name in (*standard.set, *standard.scale):
                 if name not in self.params:
                     raise ValueError(f"overrides change {name!r}, which is not a parameter{nearest(name, self.params)}")
-        for tier in self.playbook:
-            if self.tiers and tier not in self.tiers:
-                raise ValueError(f"playbook names {tier!r}, which is not a tier{nearest(tier, self.tiers)}")
+        if isinstance(self.classify, Ladder):
+            self.classify.check_scales()
+        self._check_playbook()
         self._check_movement()
         self._check_scorecard()
         self._check_targets()
         return self
+
+    def _check_playbook(self) -> None:
+        for tier, entries in self.playbook.items():
+            if self.tiers and tier not in self.tiers:
+                raise ValueError(f"playbook names {tier!r}, which is not a tier{nearest(tier, self.tiers)}")
+            names = [tactic.tactic for tactic in tactics_of(entries)]
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice:
+                raise ValueError(f"playbook.{tier} lists {twice!r} twice; keep one")
+            asked = stop_of(entries)
+            at_least = asked.at_least if asked is not None else 0
+            if isinstance(at_least, str) and at_least[1:] not in self.params:
+                raise ValueError(f"{at_least} is used but has no value under params{nearest(at_least[1:], self.params)}")
 
     def _check_targets(self) -> None:
         known = (*self.tiers, *FIGURES)
@@ -280,6 +295,7 @@ class TierScheme(Spec):
             names += score.needs()
         names += [fact for label in self.labels.values() for fact in _facts(label)]
         names += [attribute for standard in self.overrides for attribute in standard.where]
+        names += [fact for entries in self.playbook.values() for fact in facts_asked(entries)]
         made = {*self.scores, *(part.name for score in self.scores.values() for part in score.walk() if part.name != part.metric)}
         return [name for name in dict.fromkeys(names) if name not in made]
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import wilson_interval
+from partnerlab.stats.intervals import share_interval
 from partnerlab.tiers.history import Outside, Stage, TierHistory
 
 
@@ -43,7 +43,7 @@ def estimate_shares(
     -------
     TierShares
         Keys ``[by,] quarter, tier``; ``n`` is the number of rated partners; then ``partners``,
-        ``goal`` and ``distance`` (share minus goal). Wilson intervals: the program's partners are
+        ``goal`` and ``distance`` (share minus goal). Wilson intervals, mended near 0 and 1: the program's partners are
         taken as a sample of those that such a program would have.
 
     Raises
@@ -90,7 +90,7 @@ def _groups(history: TierHistory, by: str | None) -> list[tuple[str, np.ndarray]
 def _with_intervals(table: pd.DataFrame, goals: dict[str, float], level: float, by: str | None) -> pd.DataFrame:
     n, hits = table["n"].to_numpy(dtype=float), table["partners"].to_numpy(dtype=float)
     share = np.divide(hits, n, out=np.full(len(n), np.nan), where=n > 0)
-    low, high = wilson_interval(share, n, level=level)
+    low, high = share_interval(share, n, level=level)
     error = np.sqrt(np.divide(share * (1 - share), n, out=np.full(len(n), np.nan), where=n > 0))
     goal = np.array([goals.get(tier, np.nan) for tier in table["tier"]])
     numbers = {"estimate": share, "std_error": error, "conf_low": low, "conf_high": high}
