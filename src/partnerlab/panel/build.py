@@ -244,7 +244,7 @@ def _cut(span: DataSpan, reach: np.ndarray, moment: datetime | None) -> Cut:
         instants[-1] = np.datetime64(local_midnight(span.until, calendar).replace(tzinfo=None), "us")
     if moment is not None:
         instants[-1] = min(instants[-1], np.datetime64(moment, "us") + 1)
-    return Cut(instants=instants, days=days, as_of=moment)
+    return Cut(instants=instants, days=days, as_of=moment, calendar=calendar)
 
 
 def _partners(source: Source, cut: Cut) -> tuple[np.ndarray, pd.DataFrame]:

@@ -24,7 +24,7 @@ def compare_panels(panel: Panel, *, other: Panel) -> pd.DataFrame:
     DataFrame
         ``quarter, indicator, partners_changed, before, after``, only where a partner changed.
         Before and after are of single periods, over all partners: totals of counts, sums and
-        holdings, the common ratio of means and shares, the mean of last known values.
+        holdings, the common ratio of means and shares, the mean of last known values and of medians.
 
     Raises
     ------
@@ -76,15 +76,15 @@ def _laid_out(panel: Panel, name: str, partners: np.ndarray, first: int, width: 
     at = np.searchsorted(partners, panel.partners)
     laid = []
     for array in (panel.totals[name], panel.counts[name]):
-        wide = np.full((len(partners), width), np.nan if panel.indicators[name].statistic == "last" else 0.0)
+        wide = np.full((len(partners), width), np.nan if panel.indicators[name].statistic in ("last", "median") else 0.0)
         wide[at] = array[:, columns]
         laid.append(wide if array is panel.totals[name] else np.nan_to_num(wide))
     return laid[0], laid[-1]
 
 
 def _summed(indicator: Indicator, total: np.ndarray, count: np.ndarray) -> float:
-    scale = 100.0 if indicator.money else 1.0
-    if indicator.statistic == "last":
+    scale = float(indicator.scale)
+    if indicator.statistic in ("last", "median"):
         return float(np.nanmean(total)) if (~np.isnan(total)).any() else float("nan")
     if indicator.statistic in ("mean", "share"):
         return float(total.sum() / count.sum() / scale) if count.sum() else float("nan")

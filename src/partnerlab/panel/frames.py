@@ -42,7 +42,10 @@ def frame_of_panel(panel: Panel, *, windowed: bool, counts: bool) -> pd.DataFram
 
 def _single(panel: Panel, name: str) -> np.ndarray:
     """Values of single periods, as the rows gave them, small samples and non-members included."""
-    alone = panel.indicators[name].model_copy(update={"window": 1, "min_n": 0, "statistic": _alone(panel.indicators[name])})
+    indicator = panel.indicators[name]
+    if indicator.is_whole_window:  # made of rows, not of single periods
+        return panel.values(name)
+    alone = indicator.model_copy(update={"window": 1, "min_n": 0, "statistic": _alone(indicator)})
     covered = panel.covered.get(name)
     told = covered if covered is not None and covered.ndim == 2 else None
     unseen = None if covered is None else np.broadcast_to(~covered, panel.shape)
@@ -234,19 +237,19 @@ def _cells(frame: pd.DataFrame, indicator: Indicator, at: tuple[np.ndarray, np.n
     """Totals and counts of one indicator, and where its value was told."""
     name = indicator.name
     value = np.full(seen.shape, np.nan)
-    value[at] = _numbers(frame[name], whole=indicator.statistic not in ("sum", "mean", "share", "last"))
+    value[at] = _numbers(frame[name], whole=indicator.statistic not in ("sum", "mean", "median", "share", "last"))
     told = ~np.isnan(value)
     if indicator.statistic == "last":
         value = carry_forward(value)
         return {"totals": value, "counts": (~np.isnan(value)).astype(np.int32)}
-    filled = np.where(told, value, 0.0)
+    filled = value if indicator.statistic == "median" else np.where(told, value, 0.0)
     if f"{name}_n" in frame.columns:
         rows = np.zeros(seen.shape, dtype=np.int32)
         rows[at] = np.nan_to_num(_numbers(frame[f"{name}_n"], whole=True)).astype(np.int32)
     else:
         rows = told.astype(np.int32)
     cells = _total(indicator, filled, rows)
-    if indicator.missing == "unknown" and indicator.statistic not in ("mean", "share"):
+    if indicator.missing == "unknown" and indicator.statistic not in ("mean", "median", "share"):
         cells["covered"] = told
     return cells
 
@@ -259,6 +262,8 @@ def _total(indicator: Indicator, filled: np.ndarray, rows: np.ndarray) -> dict[s
         if indicator.money:
             return {"totals": np.rint(total * 100).astype(np.int64), "counts": rows}
         return {"totals": np.rint(total).astype(np.int32) if whole else total, "counts": rows}
+    if indicator.statistic == "median":
+        return {"totals": filled, "counts": rows}
     if indicator.statistic == "sum":
         return {"totals": np.rint(filled * 100).astype(np.int64) if indicator.money else filled, "counts": rows}
     wrong = int(((filled < 0) | (filled != np.rint(filled))).sum())

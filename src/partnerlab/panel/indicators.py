@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import date
 from typing import Any, ClassVar, Literal, Self
 
 import pydantic
@@ -11,18 +12,20 @@ import pydantic
 from partnerlab.errors import SpecError, nearest
 from partnerlab.intake.contract import TABLES, Column
 from partnerlab.panel.conditions import columns_named, parse_condition
+from partnerlab.panel.points import Points
 from partnerlab.specs import Spec
 
-Statistic = Literal["count", "sum", "mean", "share", "distinct", "last", "held", "active"]
+Statistic = Literal["count", "sum", "mean", "median", "share", "distinct", "last", "held", "active", "months"]
 
 #: Not a table: the values come with a frame (`Panel.from_frame`).
 FRAME = "frame"
 
 _NUMBERS = ("money", "number", "integer", "share", "flag")
-_NEEDS_VALUE = {"sum": "a column of numbers", "mean": "a column of numbers", "last": "a column of numbers",
-                "share": "a condition", "distinct": "a column"}  # fmt: skip
+_NEEDS_VALUE = {"sum": "a column of numbers", "mean": "a column of numbers", "median": "a column of numbers",
+                "last": "a column of numbers", "share": "a condition", "distinct": "a column"}  # fmt: skip
+_OF_NUMBERS = ("sum", "mean", "median", "last", "months")
 _NO_WINDOW = ("distinct", "last", "held")
-_UNKNOWN_BY_DEFAULT = ("mean", "share", "last")
+_UNKNOWN_BY_DEFAULT = ("mean", "median", "share", "last")
 
 
 class Indicator(Spec):
@@ -38,12 +41,14 @@ class Indicator(Spec):
         For people.
     from_ : str
         Contract table that its rows come from (``from`` in YAML), or ``frame``.
-    statistic : {"count", "sum", "mean", "share", "distinct", "last", "held", "active"}
-        ``count`` rows; ``sum`` or ``mean`` of a column; ``share`` of rows for which the
+    statistic : {"count", "sum", "mean", "median", "share", "distinct", "last", "held", "active", "months"}
+        ``count`` rows; ``sum`` or ``mean`` of a column; ``median`` of a column over all rows of
+        the window (not of the medians of its periods); ``share`` of rows for which the
         condition in ``value`` is true; ``distinct`` values of a column in the period;
         ``last`` number known at the end of the period, carried forward; ``held`` rows
         (or distinct values) whose interval covers the end of the period; ``active``
-        periods of the window with at least ``at_least`` rows.
+        periods of the window with at least ``at_least`` rows; ``months`` of the window with at
+        least ``at_least`` rows or, with a ``value``, in which it sums to that.
     value : str or None
         Column, or for a share the condition.
     where : str or None
@@ -57,8 +62,21 @@ class Indicator(Spec):
         Every partner that plays it is credited in full; ``any`` counts a partner once for each deal.
     window : int
         Periods, ending with the one in question, that are taken together.
-    at_least : int
-        For ``active``: rows that make a period count.
+    at_least : number
+        For ``active`` and ``months``: rows (or the sum of the value) that make a period or month count.
+    consecutive : bool
+        For ``months``: only those in a row, up to the end of the period. A month that is not over
+        yet extends the row if it counts already, and does not end it.
+    any_of : tuple of str
+        For ``held`` certificates: those that count (``program``). The distinct persons who hold any
+        of them are counted, each once, unless ``value`` says otherwise.
+    retired : mapping of certificate to date
+        For ``held`` certificates: first day on which a certificate no longer counts, whoever holds it.
+    points : Points or None
+        For ``sum``: what each row is worth (without a ``value``, each row counts as 1).
+    per : {"unit", "partner"}
+        In a panel over units, such as regions: whether rows count in the unit that they name, or the
+        partner's number stands in each of its units.
     missing : {"zero", "unknown"}
         What no row means. Unknown for ``mean``, ``share`` and ``last``, else zero.
     min_n : int
@@ -93,7 +111,12 @@ class Indicator(Spec):
     ends: tuple[str, ...] | None = None
     role: Literal["sourced", "influenced", "fulfilled", "any"] | None = None
     window: int = pydantic.Field(default=1, ge=1, le=60, strict=True)
-    at_least: int = pydantic.Field(default=1, ge=1, strict=True)
+    at_least: pydantic.StrictInt | pydantic.StrictFloat = pydantic.Field(default=1, gt=0, allow_inf_nan=False)
+    consecutive: bool = pydantic.Field(default=False, strict=True)
+    any_of: tuple[str, ...] = ()
+    retired: dict[str, date] = pydantic.Field(default_factory=dict)
+    points: Points | None = None
+    per: Literal["unit", "partner"] = "unit"
     missing: Literal["zero", "unknown"] = "zero"
     min_n: int = pydantic.Field(default=0, ge=0, strict=True)
     trust: Literal["measured", "self_reported", "attested", "manager_rated"] = "measured"
@@ -102,8 +125,12 @@ class Indicator(Spec):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _default_missing(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "missing" not in data and data.get("statistic") in _UNKNOWN_BY_DEFAULT:
-            return {**data, "missing": "unknown"}
+        if not isinstance(data, dict):
+            return data
+        if "missing" not in data and data.get("statistic") in _UNKNOWN_BY_DEFAULT:
+            data = {**data, "missing": "unknown"}
+        if data.get("any_of") and data.get("statistic") == "held" and data.get("value") is None:
+            data = {**data, "value": "person_id"}
         return data
 
     @pydantic.field_validator("from_")
@@ -122,16 +149,29 @@ class Indicator(Spec):
 
     def _check_shape(self) -> None:
         """Refuse combinations of keys that nobody can mean."""
-        if self.statistic in _NEEDS_VALUE and self.value is None and self.from_ != FRAME:
+        if self.statistic in _NEEDS_VALUE and self.value is None and self.from_ != FRAME and self.points is None:
             raise ValueError(f"statistic {self.statistic} needs value: {_NEEDS_VALUE[self.statistic]}")
         if self.statistic in ("count", "active") and self.value is not None:
             raise ValueError(f"statistic {self.statistic} counts rows and takes no value; drop it, or say sum, mean or distinct")
         if self.statistic in _NO_WINDOW and self.window != 1:
             raise ValueError(f"statistic {self.statistic} is a state at the end of a period, or no sum; drop window: {self.window}")
-        for key, fits in (("at_least", self.statistic == "active"), ("ends", self.statistic == "held"),
-                          ("squares", self.statistic in ("sum", "mean")), ("role", self.from_ == "deals")):  # fmt: skip
-            if key in self.model_fields_set and getattr(self, key) not in (None, False) and not fits:
+        papers = self.statistic == "held" and self.from_ == "certifications"
+        added = self.statistic in ("sum", "mean") and self.points is None
+        fitting = {
+            "at_least": self.statistic in ("active", "months"), "consecutive": self.statistic == "months",
+            "ends": self.statistic == "held", "any_of": papers, "retired": papers,
+            "points": self.statistic == "sum" and self.from_ != FRAME, "squares": added, "role": self.from_ == "deals",
+        }  # fmt: skip
+        for key, fits in fitting.items():
+            if key in self.model_fields_set and getattr(self, key) not in (None, False, (), {}) and not fits:
                 raise ValueError(f"{key} has no meaning for statistic {self.statistic} of {self.from_}; drop it")
+        if self.value is None and self.statistic in ("active", "months") and self.at_least != int(self.at_least):
+            raise ValueError(f"at_least counts rows, so it is a whole number, not {self.at_least:g}")
+        if self.statistic == "median" and self.from_ == FRAME and self.window != 1:
+            raise ValueError(f"a frame holds medians, not the rows that a median of {self.window} periods needs; drop window")
+        for name in self.retired if self.any_of else ():
+            if name not in self.any_of:
+                raise ValueError(f"retired: {name!r} is not among any_of{nearest(name, self.any_of)}")
 
     def _check_columns(self) -> None:
         columns = self.columns
@@ -140,8 +180,10 @@ class Indicator(Spec):
         self._check_conditions()
         if self.value is not None and self.statistic != "share":
             kind = self._column(self.value, "value").type
-            if self.statistic in ("sum", "mean", "last") and kind not in _NUMBERS:
+            if self.statistic in _OF_NUMBERS and kind not in _NUMBERS:
                 raise ValueError(f"value: {self.value} is {kind}, and statistic {self.statistic} needs a number")
+            if self.value == "amount_base" and self.points is not None and self.points.currency:
+                raise ValueError("points.currency turns amounts into one currency, which amount_base is in already; take value: amount")
         if self.event_time is None:
             raise ValueError(f"{self.from_} has no event time; say at: which column tells when a row happened")
         for name in (self.event_time, *self.interval_ends):
@@ -150,7 +192,9 @@ class Indicator(Spec):
 
     def _check_conditions(self) -> None:
         named: set[str] = set()
-        for key, text in (("where", self.where), ("value", self.value if self.statistic == "share" else None)):
+        texts = [("any_of" if self.any_of else "where", self.condition), ("value", self.value if self.statistic == "share" else None)]
+        texts += [(f"points.multipliers.{place}.where", text) for place, text in enumerate(self.multiplied)]
+        for key, text in texts:
             if text is not None:
                 try:
                     named |= columns_named(parse_condition(text, columns=self.columns))
@@ -196,9 +240,48 @@ class Indicator(Spec):
         return tuple(name for name in ("valid_to", "expires_at", "revoked_at", "left_at", "closed_at") if name in self.columns)
 
     @property
+    def multiplied(self) -> tuple[str, ...]:
+        """Conditions under which its points are multiplied."""
+        return () if self.points is None else tuple(multiplier.where for multiplier in self.points.multipliers)
+
+    @property
+    def condition(self) -> str | None:
+        """Everything that a row must fulfil to be counted: ``where``, and to be one of the certificates that count."""
+        if not self.any_of:
+            return self.where
+        names = ", ".join("'" + name.replace("'", "''") + "'" for name in self.any_of)
+        papers = f"program in ({names})"
+        return papers if self.where is None else f"({self.where}) and {papers}"
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Conditions that decide whether a row counts, and as what."""
+        return tuple(text for text in (self.condition, self.value if self.statistic == "share" else None) if text)
+
+    @property
     def money(self) -> bool:
-        """Whether totals are kept in minor units of a currency (int64)."""
-        return self.statistic in ("sum", "mean") and self.value in self.columns and self.columns[self.value].type == "money"
+        """Whether its values are amounts of the program's currency."""
+        amount = self.value in self.columns and self.columns[self.value].type == "money"
+        return amount and self.statistic in ("sum", "mean", "median") and self.points is None
+
+    @property
+    def money_summed(self) -> bool:
+        """Whether sums of its column are kept in minor units."""
+        return self.value in self.columns and self.minor_units == 100
+
+    @property
+    def minor_units(self) -> int:
+        """Whole number by which values of its column are multiplied, so that engines add whole numbers."""
+        if self.value is None or self.value not in self.columns:
+            return 1
+        return {"money": 100, "integer": 1, "flag": 1}.get(self.columns[self.value].type, 1_000_000)
+
+    @property
+    def scale(self) -> int:
+        """Number by which totals are divided to give values: 100 for sums of money, which are kept in minor units (int64)."""
+        if self.points is not None:
+            return self.minor_units * self.points.scale
+        return 100 if self.money and self.statistic != "median" else 1
 
     @property
     def is_count(self) -> bool:
@@ -206,10 +289,20 @@ class Indicator(Spec):
         return self.statistic in ("count", "active")
 
     @property
+    def is_whole_window(self) -> bool:
+        """Whether its totals are of the whole window that ends with each period, not of single periods."""
+        return self.statistic == "median" or (self.statistic == "months" and self.consecutive)
+
+    @property
     def measure(self) -> tuple[Any, ...]:
         """What its arrays depend on: indicators with the same measure share one query."""
         base = "count" if self.statistic == "active" else self.statistic
-        return (self.from_, base, self.value, self.where, self.event_time, self.interval_ends, self.role, self.squares)
+        more: tuple[Any, ...] = ()
+        if self.statistic in ("median", "months"):  # the rows of a window, not of its periods, decide
+            more = (self.window, self.at_least, self.consecutive)
+        if self.retired or self.points is not None:
+            more += (tuple(sorted(self.retired.items())), "" if self.points is None else self.points.model_dump_json())
+        return (self.from_, base, self.value, self.condition, self.event_time, self.interval_ends, self.role, self.squares, self.per, *more)
 
 
 class Indicators(Spec):

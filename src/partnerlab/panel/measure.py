@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from partnerlab.errors import SampleError
 from partnerlab.intake.rules import count_breaches
 from partnerlab.intake.source import Source
 from partnerlab.panel.indicators import Indicator, Indicators
-from partnerlab.panel.queries import MILLIONTHS, Cut, cell_query, check_available, measure_query, places
+from partnerlab.panel.queries import Cut, cell_query, check_available, measure_query, places
 from partnerlab.panel.windows import carry_forward
 
 #: Rows that are fetched at once where the engine lives in this process (16 bytes each).
@@ -54,7 +56,11 @@ def measure_indicators(source: Source, wanted: Indicators, *, partners: np.ndarr
 
 def _measure(source: Source, indicator: Indicator, partners: np.ndarray, cut: Cut, *, here: bool) -> dict[str, np.ndarray]:
     check_available(source, indicator)
-    adds_up = indicator.statistic in ("count", "active", "sum", "mean", "share") and not indicator.squares
+    if indicator.statistic == "months":
+        plain = {"statistic": "count" if indicator.value is None else "sum", "window": 1}
+        monthly = _measure(source, indicator.model_copy(update=plain), partners, cut.by_month(), here=here)
+        return months_met(indicator, monthly, cut=cut)
+    adds_up = indicator.statistic in ("count", "active", "sum", "mean", "share") and not indicator.squares and indicator.points is None
     arrays = _sum_here(source, indicator, cut, size=(len(partners), cut.length)) if here and adds_up else None
     if arrays is not None:
         return arrays
@@ -99,11 +105,44 @@ def _scaled(totals: np.ndarray, indicator: Indicator) -> np.ndarray:
     """Turn whole numbers into the indicator's own type and unit."""
     if indicator.statistic in ("share", "distinct", "held"):
         return totals.astype(np.int32)
-    return totals if indicator.money or _is_whole(indicator) else totals / MILLIONTHS
+    if indicator.points is not None:
+        return totals
+    return totals if indicator.money or indicator.minor_units == 1 else totals / indicator.minor_units
 
 
-def _is_whole(indicator: Indicator) -> bool:
-    return indicator.columns[str(indicator.value)].type in ("integer", "flag")
+def months_met(indicator: Indicator, monthly: Mapping[str, np.ndarray], *, cut: Cut) -> dict[str, np.ndarray]:
+    """Count the months of each period that meet a minimum, or those in a row that lead up to its end.
+
+    Parameters
+    ----------
+    indicator : Indicator
+        Its minimum, and whether months must follow one another.
+    monthly : mapping of str to ndarray, shape (n, m * k)
+        ``totals`` and ``counts`` of the months.
+    cut : Cut
+        Of the ``m`` periods.
+
+    Returns
+    -------
+    mapping of str to ndarray of int32, shape (n, m)
+        ``totals``, months; ``counts``, rows. Months in a row are at most those of the window.
+    """
+    least = indicator.at_least * (100 if indicator.money_summed else 1)
+    met = monthly["totals"] >= least
+    months = cut.by_month()
+    first = months.calendar.period_of_date(months.days[0].astype(object))
+    whole = months.calendar.bounds_date(first, first + met.shape[1] - 1)[1:] <= months.days[-1]
+    fold = (len(met), cut.length, cut.calendar.months)
+    counts = monthly["counts"].reshape(fold).sum(axis=2, dtype=np.int32)
+    if not indicator.consecutive:
+        return {"totals": met.reshape(fold).sum(axis=2, dtype=np.int32), "counts": counts}
+    row = np.zeros(met.shape, dtype=np.int32)
+    before = np.zeros(len(met), dtype=np.int32)
+    for month in range(met.shape[1]):
+        # a month that is not over yet may still meet the minimum: it does not end the row
+        row[:, month] = before = np.where(met[:, month], before + 1, 0 if whole[month] else before)
+    most = indicator.window * cut.calendar.months
+    return {"totals": np.minimum(row.reshape(fold)[:, :, -1], most), "counts": counts}
 
 
 def lay_out(found: pa.Table, indicator: Indicator, *, partners: pa.Array, periods: int) -> dict[str, np.ndarray]:
@@ -142,10 +181,26 @@ def lay_out(found: pa.Table, indicator: Indicator, *, partners: pa.Array, period
     if indicator.statistic == "last":
         value = carry_forward(lay("total", "float64", np.nan))
         return {"totals": value, "counts": (~np.isnan(value)).astype(np.int32)}
+    if indicator.statistic == "median":
+        return {"totals": lay("total", "float64", np.nan) / (2 * indicator.minor_units), "counts": counts}
+    if indicator.points is not None:
+        found = found.set_column(found.column_names.index("total"), "total", _whole_points(found["total"], indicator))
     arrays = {"counts": counts, "totals": _scaled(lay("total", "int64"), indicator)}
     if indicator.squares:
-        unit = 100 if indicator.money else 1 if _is_whole(indicator) else MILLIONTHS
+        unit = indicator.minor_units
         squares = np.zeros(size[0] * size[1])
         squares[cell] = pc.cast(found["squares"], pa.float64()).to_numpy()[mine] / float(unit) ** 2
         arrays["squares"] = squares.reshape(size)
     return arrays
+
+
+def _whole_points(texts: pa.ChunkedArray, indicator: Indicator) -> pa.ChunkedArray:
+    """Read sums of points, which engines write out as text: as whole numbers."""
+    try:
+        return pc.cast(texts, pa.int64())
+    except pa.ArrowInvalid as error:
+        raise SampleError(
+            f"{indicator.name}: its points, counted in units of 1/{indicator.scale:,}, are too many to be exact; "
+            "give rates, multipliers and currencies fewer decimals",
+            indicator=indicator.name,
+        ) from error

@@ -12,7 +12,7 @@ from partnerlab.intake.rows import ROW, field, outside_values, select_rows
 from partnerlab.intake.source import Source
 from partnerlab.panel.conditions import can_be_true, columns_named, parse_condition
 from partnerlab.panel.indicators import Indicator
-from partnerlab.panel.queries import dated_query
+from partnerlab.panel.queries import dated_query, unpriced_query
 
 #: How many unreadable values a note quotes.
 _EXAMPLES = 3
@@ -69,13 +69,39 @@ def check_readings(source: Source, indicator: Indicator, *, as_of: datetime | No
     if unknown and empty:
         notes.append(f"{indicator.table}.{min(empty)} has no value that can be read in any row")
     undated = _undated_rows(source, indicator, as_of)
-    return [*notes, *undated[0]], unknown or undated[1]
+    return [*notes, *_unpriced_rows(source, indicator, as_of), *undated[0]], unknown or undated[1]
+
+
+def _unpriced_rows(source: Source, indicator: Indicator, as_of: datetime | None) -> list[str]:
+    """Rows whose currency has no number in the table of points, and rows that do not say what would multiply them."""
+    if indicator.points is None:
+        return []
+    present, column = source.columns()[indicator.table], {"currency"} if indicator.points.currency else set()
+    named = column | {name for text in indicator.multiplied for name in columns_named(parse_condition(text, columns=indicator.columns))}
+    asked = sorted(name for name in named if name in present)
+    if not asked:
+        return []
+    fact = ("panel", "unpriced", *indicator.measure, as_of)
+    if fact not in source.facts:
+        (source.facts[fact],) = source.run(unpriced_query(source, indicator, columns=asked, as_of=as_of)).to_pylist()
+    found, notes = source.facts[fact], []
+    if found.get("unpriced"):
+        notes.append(
+            f"{found['unpriced']} of {found['rows']} rows of {indicator.table} are in a currency without a number in points.currency, "
+            f"such as {found['example']}: they earn nothing; add it"
+        )
+    silent = [name for name in asked if name != "currency" and found[name] < found["rows"]]
+    notes += [
+        f"{found['rows'] - found[name]} of {found['rows']} rows of {indicator.table} do not say their {name}: nothing multiplies them"
+        for name in silent
+    ]
+    return notes
 
 
 def _deciding(source: Source, indicator: Indicator) -> list[tuple[str, Column]]:
     """Columns that stand in an indicator's conditions, each with its table; for deals the part played in them."""
-    texts = (indicator.where, indicator.value if indicator.statistic == "share" else None)
-    named = {name for text in texts if text for name in columns_named(parse_condition(text, columns=indicator.columns))}
+    texts = (*indicator.conditions, *indicator.multiplied)
+    named = {name for text in texts for name in columns_named(parse_condition(text, columns=indicator.columns))}
     if indicator.table == "deals" and indicator.role != "any":
         named.add("role")
     placed = [("deal_partners" if indicator.table == "deals" and name in _OF_PART else indicator.table, name) for name in sorted(named)]
@@ -86,8 +112,7 @@ def _can_count(indicator: Indicator, empty: set[str], foreign: set[str]) -> bool
     """Whether a row can be seen to count, with such columns."""
     if indicator.table == "deals" and indicator.role != "any" and "role" in empty | foreign:
         return False
-    texts = (indicator.where, indicator.value if indicator.statistic == "share" else None)
-    trees = [parse_condition(text, columns=indicator.columns) for text in texts if text]
+    trees = [parse_condition(text, columns=indicator.columns) for text in indicator.conditions]
     return all(can_be_true(tree, absent=empty, foreign=foreign) for tree in trees)
 
 

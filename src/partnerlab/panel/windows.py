@@ -87,14 +87,18 @@ def indicator_values(
         return np.where(np.isnan(value), 0.0, value) if indicator.missing == "zero" else value
     if indicator.statistic == "active":
         totals = totals >= indicator.at_least
+    # medians and months in a row are of their window already; else
     # whole numbers are exact in float64 up to 2**53, which no indicator reaches
-    value = trailing_sum(totals.astype(np.float64), window=window)
+    value = totals.astype(np.float64) if indicator.is_whole_window else trailing_sum(totals.astype(np.float64), window=window)
+    if indicator.statistic == "median":
+        rows = trailing_sum(counts, window=window)
+        value[rows < max(indicator.min_n, 1)] = 0.0 if indicator.missing == "zero" else np.nan
     if indicator.statistic in ("mean", "share"):
         value = _ratio(value, trailing_sum(counts, window=window), indicator)
-    if indicator.money:
-        value /= 100.0
+    if indicator.scale != 1:
+        value /= indicator.scale
     needed = max(indicator.min_n, 1 if indicator.missing == "unknown" else 0)
-    if needed and not (indicator.missing == "zero" and indicator.statistic in ("mean", "share")):
+    if needed and not (indicator.missing == "zero" and indicator.statistic in ("mean", "share", "median")):
         value[~_is_known(counts, told, needed, indicator)] = np.nan
     if unseen is not None and unseen.any():
         value[trailing_any(unseen, window=window)] = np.nan
