@@ -168,7 +168,7 @@ def true_values(indicator: Indicator, counts: np.ndarray, shares: np.ndarray, va
         found = trailing_sum(special.gammainc(indicator.at_least, counts), window=window)
     else:
         found = trailing_sum(counts * values if statistic == "sum" else counts, window=window)
-    return found / 100.0 if indicator.money else found
+    return found / indicator.scale
 
 
 def count_correlation(first: IndicatorNoise, second: IndicatorNoise) -> float:
