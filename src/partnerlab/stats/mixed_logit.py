@@ -8,6 +8,7 @@ update at the penalised fit (Wood and Fasiolo 2017; Breslow and Clayton 1993).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import special
@@ -77,7 +78,15 @@ def indicator_rows(places: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
     return rows
 
 
-def fit_mixed_logit(events: np.ndarray, trials: np.ndarray, places: np.ndarray, sizes: tuple[int, ...], *, rounds: int = 40) -> MixedLogit:
+def fit_mixed_logit(
+    events: np.ndarray,
+    trials: np.ndarray,
+    places: np.ndarray,
+    sizes: tuple[int, ...],
+    *,
+    fixed: Mapping[int, float] | None = None,
+    rounds: int = 40,
+) -> MixedLogit:
     """Fit effects and their variances to binomial counts.
 
     Parameters
@@ -88,6 +97,8 @@ def fit_mixed_logit(events: np.ndarray, trials: np.ndarray, places: np.ndarray, 
         Level of each row in each block, negative for none.
     sizes : tuple of int, length b
         Levels of each block.
+    fixed : mapping of int to float, or None
+        Variances of blocks that are given, not fitted.
     rounds : int
         Updates of the variances at most.
 
@@ -108,7 +119,8 @@ def fit_mixed_logit(events: np.ndarray, trials: np.ndarray, places: np.ndarray, 
     rows = indicator_rows(places, sizes)
     starts = 1 + np.cumsum((0, *sizes[:-1]))
     blocks = [slice(int(start), int(start) + size) for start, size in zip(starts, sizes, strict=True)]
-    variances = np.full(len(sizes), 0.2)
+    variances, given = np.full(len(sizes), 0.2), dict(fixed or {})
+    variances[list(given)] = list(given.values())
     share = (events.sum() + 0.5) / (trials.sum() + 1.0)
     effects = np.zeros(rows.shape[1])
     effects[0] = special.logit(share)
@@ -116,6 +128,7 @@ def fit_mixed_logit(events: np.ndarray, trials: np.ndarray, places: np.ndarray, 
         effects, covariance = _penalised_fit(rows, events, trials, effects, _precision(variances, sizes))
         spread = covariance.diagonal()
         fresh = np.array([_variance(effects[block], spread[block], now) for block, now in zip(blocks, variances, strict=True)])
+        fresh[list(given)] = list(given.values())
         done = np.abs(np.log(fresh / variances)).max(initial=0.0) < 0.02
         variances = fresh
         if done:

@@ -24,6 +24,8 @@ CLASSES = 7
 NEXT_STAY = np.array([*range(1, KNOWN), KNOWN - 1, *range(KNOWN + 1, STAYS), KNOWN - 1])
 #: Most that clustering by partner may widen what is not known of the effects.
 MOST_CLUSTERED = 25.0
+#: Variance of tiers' log-odds, given: tiers are few and really differ, so only a tier with hardly any moves is drawn to the others.
+TIERS_APART = 1.0
 TIER, STAY, BOTH, SEASON, QUARTER = range(5)
 
 
@@ -214,7 +216,7 @@ def _fit_exit(
     season_of[moves.step] = moves.season
     levels = _levels(state, stay, season_of[quarter], quarter, memory=memory)
     sizes = (len(origins), CLASSES, len(origins) * CLASSES, seasons, quarters)
-    fit = fit_mixed_logit(events, trials, levels, sizes)
+    fit = fit_mixed_logit(events, trials, levels, sizes, fixed={TIER: TIERS_APART})
     share = special.expit(indicator_rows(levels, sizes) @ fit.effects)[place]
     apart = np.bincount(moves.partner[at_risk], weights=gone[at_risk] - share)
     clustered = float(np.clip((apart**2).sum() / max((share * (1.0 - share)).sum(), 1e-9), 1.0, MOST_CLUSTERED))
