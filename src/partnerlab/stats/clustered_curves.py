@@ -94,6 +94,14 @@ def trace_steps(steps: Steps, spans: Spans, time: np.ndarray) -> Callable[[np.nd
     return values
 
 
+def read_steps(steps: Steps, spans: Spans, time: np.ndarray, *, place: int) -> np.ndarray:
+    """Value of every spell's process at ``time[place]``, shape ``(n,)``."""
+    enters, leaves, ends = spans.places(time)
+    stayed = steps.level[np.minimum(leaves, place + 1)] - steps.level[np.minimum(enters, place + 1)]
+    extra = steps.end[np.maximum(spans.cause, 0), np.maximum(leaves, 1) - 1]
+    return stayed + np.where(ends & (leaves <= place + 1), extra, 0.0)
+
+
 def sum_products(x: Steps, y: Steps, events: np.ndarray, spans: Spans, time: np.ndarray) -> np.ndarray:
     """Sum over spells of the product of two of their processes, at every time, shape ``(k,)``.
 

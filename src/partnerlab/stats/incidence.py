@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from partnerlab.stats.clustered_curves import Steps, cross_products, log_survival_steps, sum_products, trace_steps
+from partnerlab.stats.clustered_curves import Steps, cross_products, log_survival_steps, read_steps, sum_products, trace_steps
 from partnerlab.stats.risksets import Spans, kaplan_meier
 
 
@@ -88,6 +88,24 @@ def clustered_incidence_variance(
         alone[of] = incidence**2 * squares + 2 * incidence * mixed + own
     together = cross_products(_influence(psi, rests, share, spans, time), cluster, events.size)
     return np.maximum(alone + together.reshape(events.shape), 0.0)
+
+
+def incidence_influence(time: np.ndarray, at_risk: np.ndarray, events: np.ndarray, spans: Spans, *, place: int) -> np.ndarray:
+    """Influence of each spell on the incidence of each cause at ``time[place]``, shape ``(c, n)``.
+
+    Examples
+    --------
+    Influences add up to nothing.
+
+    >>> spans = Spans(np.zeros(3), np.array([1, 2, 2]), np.array([0, 1, -1]))
+    >>> own = incidence_influence(np.array([1.0, 2.0]), np.array([3.0, 2.0]), np.array([[1.0, 0.0], [0.0, 1.0]]), spans, place=1)
+    >>> bool(np.allclose(own.sum(axis=1), 0.0))
+    True
+    """
+    psi = read_steps(log_survival_steps(at_risk, events), spans, time, place=place)
+    share = aalen_johansen(at_risk, events)[:, place]
+    rests = [read_steps(incidence_steps(at_risk, events, of=of), spans, time, place=place) for of in range(len(events))]
+    return share[:, None] * psi + np.stack(rests)
 
 
 def _influence(psi: Steps, rests: list[Steps], share: np.ndarray, spans: Spans, time: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
