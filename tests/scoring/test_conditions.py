@@ -188,3 +188,54 @@ def test_kleene_tables_by_hand():
     assert kleene.at_least(2, [t, u, f]).item() == U
     assert kleene.at_least(2, [t, t, u]).item() == T
     assert kleene.at_least(2, [f, f, u]).item() == F
+
+
+@pytest.mark.parametrize(
+    ("rule", "truth"),
+    [
+        ("motion has 'resell'", T),
+        ("motion has any of {resell, serve}", T),
+        ("motion has any of ['serve', 'host']", F),
+        ("motion has all of {resell, refer}", T),
+        ("motion has all of {resell, serve}", F),
+        ("motion has none of {serve, host}", T),
+        ("motion has none of {serve, refer}", F),
+        ("motion has at least 2 of {resell, refer, serve}", T),
+        ("motion has at least 2 of {resell, host, serve}", F),
+        ("not motion has any of {resell, serve}", F),
+    ],
+)
+def test_sets_are_asked_for_what_they_hold(rule, truth):
+    assert judge(rule, words={"motion": "resell; refer"}, leads=0) == [truth]
+
+
+def test_a_set_that_is_not_known_is_unknown():
+    assert judge("motion has any of {resell, serve}", words={"motion": None}, leads=0) == [U]
+
+
+def test_a_set_may_be_indicators_one_for_each_word():
+    held = {"certificate_azure_admin": [[2, 0, NAN]], "certificate_network": [[0, 0, 0]]}
+
+    assert judge("certificate has any of {'azure-admin', network}", **held) == [T, F, U]
+    assert judge("certificate has none of {'azure-admin', network}", **held) == [F, T, U]
+
+
+def test_in_takes_braces_and_its_opposite():
+    assert judge("region in {north, south}", words={"region": "south"}, leads=0) == [T]
+    assert judge("region not in {north, south}", words={"region": "south"}, leads=0) == [F]
+    assert judge("region not in ['north']", words={"region": None}, leads=0) == [U]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("motion has {resell}", "'any of', 'all of', 'none of', 'at least 2 of' or a 'quoted word' after 'has'"),
+        ("motion has any of resell", "a list such as"),
+        ("motion has any of {}", "1 of 0 words cannot be"),
+        ("motion has at least 3 of {a, b}", "3 of 2 words cannot be"),
+        ("region in {north, south]", "a word or '}'"),
+    ],
+)
+def test_sets_are_refused_in_one_line(text, says):
+    with pytest.raises(ValueError, match=says):
+        parse_condition(text)

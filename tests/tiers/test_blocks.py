@@ -54,6 +54,7 @@ BLOCKS = {
     "not": levels(when={"not": {"any": ["x < 2", "y < 1"]}}),
     "sustained": levels(when="x >= 4 for 2 of 3 quarters"),
     "words": levels(when="region in ['north', 'south']"),
+    "sets": levels(when="motion has any of {resell, refer} and motion has none of {void}"),
     "cap": levels(share={"cap": 0.25, "rank_by": "points"}),
     "goal": levels(share={"goal": 0.2}),
     "cumulative": {"classify": {"kind": "ladder", "cumulative": True, "levels": [{k: v for k, v in LEVELS[0].items() if k != "inherits"}, *LEVELS[1:]]}},
@@ -105,7 +106,7 @@ def panel() -> Panel:
     labels = Calendar().labels(np.arange(6) + Calendar().parse("2025Q3"))
     rows = [
         {"partner": f"p{index:02d}", "quarter": label, "x": float(random.poisson(5)), "y": float(random.poisson(2)) if random.random() > 0.1 else np.nan,
-         "region": ["north", "south"][index % 2]}
+         "region": ["north", "south"][index % 2], "motion": ["resell; refer", "serve", "void | refer"][index % 3]}
         for index in range(12) for label in labels
     ]  # fmt: skip
     return Panel.from_frame(pd.DataFrame(rows))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from partnerlab.panel.panel import Panel
 from partnerlab.periods import Calendar
-from partnerlab.tiers import Outside, TierHistory, TierScheme, assign_tiers
+from partnerlab.tiers import Outside, TierHistory, TierScheme, assign_tiers, lint_scheme
 
 NAN = float("nan")
 NUMBER = st.one_of(st.integers(0, 12).map(float), st.just(NAN))
@@ -141,6 +141,20 @@ def test_order_of_keys_does_not_matter(panel, classify):
     backwards = dict(reversed(list(classify.items())))
 
     assert np.array_equal(assign(panel, classify, {}).raw, assign(panel, backwards, {}).raw)
+
+
+@law
+@given(panels(known=True), st.permutations([["x >= 9"], ["y >= 8", "x >= 2"], ["x >= 5 for 2 of 3 quarters"]]))
+def test_no_level_of_a_cumulative_ladder_asks_less_than_the_one_below(panel, rules):
+    levels = [{"name": name, "all": asked} for name, asked in zip("ABC", rules, strict=True)]
+    ladder = {"kind": "ladder", "else": "none", "levels": levels}
+    cumulative = assign(panel, ladder | {"cumulative": True}, {})
+    alone = [assign(panel, ladder | {"levels": [level]}, {}).raw for level in levels]
+
+    for code in range(3):
+        for lower in alone[code:]:
+            assert (lower[cumulative.raw == code] == 0).all()
+    assert "dominance" not in lint_scheme(cumulative.scheme)["rule"].tolist()
 
 
 @pytest.mark.parametrize("scheme", ["quadrant", "rating"])

@@ -120,7 +120,7 @@ def test_deliveries_are_not_counted_by_an_indicator_of_several_quarters():
     bands = {"kind": "bands", "value": "leads_4q", "bands": [{"name": "Gold"}]}
     scheme = TierScheme(scheme="demo", classify=bands, playbook={"Gold": [MEET | {"delivered_by": "leads_4q"}]})
 
-    with pytest.raises(ParameterError, match="leads_4q, which takes 4 quarters together; name one of a single period"):
+    with pytest.raises(ParameterError, match="leads_4q, which takes 4 periods together; name one of a single period"):
         estimate_coverage(assign_tiers(panel, scheme))
 
 

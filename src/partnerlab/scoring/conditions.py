@@ -3,6 +3,7 @@
 The text is cut into tokens and parsed by hand; nothing is ever evaluated as
 code. A condition compares an indicator, score or attribute with a number, a
 named parameter or a word, and may be asked to last: ``leads >= 2 for 3 of 4 quarters``.
+Sets are asked with ``region in {north, south}`` and ``motions has any of {resell, refer}``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _WORDS = {"and", "or", "not", "in", "is", "for", "of", "ever", "within", "known"
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?:\s*/\s*\d+(?:\.\d+)?)?\s*%?)"
     r"|(?P<param>\$[A-Za-z_]\w*)|(?P<name>[A-Za-z_][\w.]*)|(?P<text>'[^']*'|\"[^\"]*\")"
-    r"|(?P<operator>>=|<=|==|!=|>|<)|(?P<mark>[()\[\],]))"
+    r"|(?P<operator>>=|<=|==|!=|>|<)|(?P<mark>[()\[\]{},]))"
 )
 
 
@@ -151,6 +152,30 @@ def all_of(*parts: Rule) -> Rule:
 def any_of(*parts: Rule) -> Rule:
     """One of the parts at least."""
     return parts[0] if len(parts) == 1 else AtLeast(1, tuple(parts))
+
+
+def _k_of(k: int, parts: tuple[Rule, ...]) -> Rule:
+    return all_of(*parts) if k == len(parts) else AtLeast(k, tuple(parts))
+
+
+def member_name(fact: str, word: str) -> str:
+    """Name of the indicator that says whether a set holds a word, where the set is no attribute of partners.
+
+    Examples
+    --------
+    >>> member_name("certificate", "Azure-Administrator")
+    'certificate_azure_administrator'
+    """
+    return f"{fact}_{re.sub(r'[^0-9a-z]+', '_', word.lower()).strip('_')}"
+
+
+def sets_of(rule: Rule) -> dict[str, list[str]]:
+    """Find the sets that a rule asks for, and the indicators that would say what each holds."""
+    found: dict[str, list[str]] = {}
+    for leaf in leaves(rule):
+        if isinstance(leaf, Compare) and isinstance(leaf.line, Words) and leaf.operator in ("has", "lacks"):
+            found.setdefault(leaf.fact, []).append(member_name(leaf.fact, leaf.line.words[0]))
+    return found
 
 
 def _loose(part: Rule) -> bool:
@@ -292,14 +317,35 @@ class _Parser:
             return Known(fact, word == "known")
         if self._accept("in"):
             return Compare(fact, "==", self._list())
+        if self._peek() == ("name", "not") and self.tokens[self.at + 1 : self.at + 2] == [("name", "in")]:
+            self.at += 2
+            return Compare(fact, "!=", self._list())
+        if self._accept("has"):
+            return self._having(fact)
         kind, operator = self._take()
         if kind != "operator":
             self.at -= 1
-            raise self._expected(f"one of >= > <= < == != in after {fact!r}")
+            raise self._expected(f"one of >= > <= < == != in has after {fact!r}")
         line = self._line()
         if isinstance(line, Words | Flag) and operator not in ("==", "!="):
             raise ValueError(f"condition {self.text!r}: {operator} needs a number, not {line}; use == or !=")
         return Compare(fact, operator, line)
+
+    def _having(self, fact: str) -> Rule:
+        """Read what a set holds: ``has 'a'``, ``has any of``, ``has all of``, ``has none of``, ``has at least 2 of``."""
+        kind, word = self._peek()
+        if kind == "text":
+            self.at += 1
+            return Compare(fact, "has", Words((word[1:-1],)))
+        how = self._accept("any", "all", "none", "at")
+        least = self._count() if how == "at" and self._accept("least") else 1
+        if not how or not self._accept("of"):
+            raise self._expected("'any of', 'all of', 'none of', 'at least 2 of' or a 'quoted word' after 'has'")
+        words = list(dict.fromkeys(self._list().words))
+        if not words or not 1 <= least <= len(words):
+            raise ValueError(f"condition {self.text!r}: {least} of {len(words)} words cannot be; list at least as many as are asked for")
+        parts = [Compare(fact, "lacks" if how == "none" else "has", Words((word,))) for word in words]
+        return {"any": any_of, "at": lambda *given: _k_of(least, given)}.get(how, all_of)(*parts)
 
     def _line(self) -> Line:
         kind, word = self._take()
@@ -320,14 +366,15 @@ class _Parser:
         raise self._expected("a number, true, false, $parameter or 'quoted words'")
 
     def _list(self) -> Words:
-        if not self._accept("["):
+        opened = self._accept("[", "{")
+        if not opened:
             raise self._expected("a list such as ['north', 'south']")
-        words = []
-        while not self._accept("]"):
+        words, closing = [], {"[": "]", "{": "}"}[opened]
+        while not self._accept(closing):
             kind, word = self._take()
             if kind not in ("name", "text", "number"):
                 self.at -= 1
-                raise self._expected("a word or ']'")
+                raise self._expected(f"a word or '{closing}'")
             words.append(word[1:-1] if kind == "text" else word)
             self._accept(",")
         return Words(tuple(words))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import numpy as np
 
 from partnerlab.scoring import kleene
-from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Not, Number, Param, Rule, Sustained, Words
+from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Not, Number, Param, Rule, Sustained, Words, member_name
 
 
 class Facts(Protocol):
@@ -101,11 +102,24 @@ def line_of(rule: Compare, facts: Facts, *, slack: float = 0.0) -> float | np.nd
 
 
 def _wording(rule: Compare, line: Words, facts: Facts) -> np.ndarray:
+    if rule.operator in ("has", "lacks"):
+        truth = _holding(rule.fact, line.words[0], facts)
+        return truth if rule.operator == "has" else kleene.negation(truth)
     words = facts.words(rule.fact)
     known = np.array([word is not None for word in words])
     met = np.isin(np.where(known, words, "").astype(str), line.words)
     truth = kleene.from_bool(met if rule.operator == "==" else ~met, known)
     return np.broadcast_to(truth[:, None], facts.shape)
+
+
+def _holding(fact: str, word: str, facts: Facts) -> np.ndarray:
+    """Whether a set holds a word: an attribute with its words separated by ; or |, or an indicator for each word that is above 0."""
+    if not facts.is_attribute(fact):
+        return kleene.compare(facts.number(member_name(fact, word)), 0.0, ">")
+    texts = facts.words(fact)
+    known = np.array([text is not None for text in texts])
+    met = np.array([text is not None and word in {part.strip() for part in re.split("[;|]", text)} for text in texts])
+    return np.broadcast_to(kleene.from_bool(met, known)[:, None], facts.shape)
 
 
 __all__ = ["Facts", "Number", "evaluate_rule", "line_of"]

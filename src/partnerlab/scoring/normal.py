@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Not, Rule, Sustained
 
-_OPPOSITE = {">=": "<", "<": ">=", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
+_OPPOSITE = {">=": "<", "<": ">=", ">": "<=", "<=": ">", "==": "!=", "!=": "==", "has": "lacks", "lacks": "has"}
 
 
 def without_not(rule: Rule) -> Rule:

@@ -57,7 +57,12 @@ class PanelFacts:
         if not self.is_attribute(name):
             known = list(self.panel.attributes.columns)
             raise MissingTableError(f"attribute {name!r} is asked for, but partners do not have it{nearest(name, known)}", attribute=name)
-        codes, names = pd.factorize(self.panel.attributes[name], use_na_sentinel=True, sort=True)
+        column = self.panel.attributes[name]
+        if column.dtype == object:  # a set is kept as its words, ; between them
+            column = column.map(
+                lambda given: "; ".join(sorted(map(str, given))) if isinstance(given, list | tuple | set | frozenset) else given
+            )
+        codes, names = pd.factorize(column, use_na_sentinel=True, sort=True)
         return codes, [str(word) for word in names]
 
     def is_attribute(self, name: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from partnerlab.scoring import kleene
-from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Not, Number, Param, Rule, Sustained, Words, leaves
+from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Not, Number, Param, Rule, Sustained, Words, leaves, member_name
 from partnerlab.scoring.evaluate import evaluate_rule
 from partnerlab.tiers.classify import Bands, Ladder
 
@@ -109,16 +110,16 @@ class _Answers:
         self.params = params
         asked: dict[str, list[Compare | Known]] = {}
         self.texts: dict[str, set[str | None]] = {}
-        self.sets: dict[str, tuple[str, str]] = {}
         for leaf in dict.fromkeys(leaf for rule in rules for leaf in leaves(rule)):
             if isinstance(leaf, Compare) and isinstance(leaf.line, Words) and leaf.operator in ("has", "lacks"):
-                self.sets[f"{leaf.fact} has {leaf.line}"] = (leaf.fact, leaf.line.words[0])
+                member = Compare(member_name(leaf.fact, leaf.line.words[0]), ">", Number(Fraction(0)))
+                asked[member.fact] = [member]
             elif isinstance(leaf, Compare) and isinstance(leaf.line, Words):
                 self.texts.setdefault(leaf.fact, {None}).update(leaf.line.words)
             else:
                 asked.setdefault(leaf.fact, []).append(leaf)
         grid: dict[str, list] = {name: _regions(questions, params) for name, questions in asked.items()}
-        grid |= {name: sorted(words, key=str) for name, words in self.texts.items()} | {name: [False, True] for name in self.sets}
+        grid |= {name: sorted(words, key=str) for name, words in self.texts.items()}
         self.table = _combinations(grid)
         self.shape = (len(next(iter(self.table.values()))) if self.table else 1, 1)
         self.possible = self._possible(scales)
@@ -138,10 +139,6 @@ class _Answers:
     def words(self, name: str) -> np.ndarray:
         return np.array(["(other)" if word is None else word for word in self.table[name]], dtype=object)
 
-    def holds(self, name: str, word: str) -> np.ndarray:
-        key = next(key for key, asked in self.sets.items() if asked == (name, word))
-        return self.table[key].astype(np.int8)[:, None] * kleene.TRUE
-
     def param(self, name: str) -> float:
         return self.params[name]
 
@@ -155,7 +152,7 @@ def _regions(questions: list[Compare | Known], params: dict[str, float]) -> list
     for value in sorted({value for leaf in questions for value in _values(leaf, params)}):
         asked = [leaf for leaf in questions if isinstance(leaf, Compare)]
         told.setdefault(tuple(bool(kleene.exceeds(np.array(value), _line(leaf, params), leaf.operator)) for leaf in asked), value)
-    return list(told.values())
+    return list(told.values()) + ([np.nan] if any(isinstance(leaf, Known) for leaf in questions) else [])
 
 
 def _line(leaf: Compare, params: dict[str, float]) -> float:

@@ -63,8 +63,9 @@ def _glossary(scheme: TierScheme) -> Iterator[Finding]:
     for tier in (*scheme.tiers, *scheme.labels):
         if not scheme.glossary.get(tier):
             yield "glossary", "error", tier, f"{tier} is not explained; add it to the glossary"
+    unspoken = _attributes(scheme) | {name for members in scheme.sets.values() for name in members}
     for name in (*scheme.needs(), *scheme.scores, *scheme.params):
-        if not scheme.glossary.get(name) and name not in _attributes(scheme):
+        if not scheme.glossary.get(name) and name not in unspoken:
             yield "glossary", "warning", name, f"{name} is not explained; add it to the glossary, in words that a partner understands"
     known = {*scheme.tiers, *scheme.labels, *scheme.needs(), *scheme.scores, *scheme.params}
     known |= {part.name for score in scheme.scores.values() for part in score.walk()}
@@ -79,7 +80,7 @@ def _attributes(scheme: TierScheme) -> set[str]:
     if isinstance(scheme.classify, Quadrant):
         names |= {axis.within for axis in (scheme.classify.x, scheme.classify.y) if axis.within}
     compared = (leaf for _, rule in scheme.classify.rules() for leaf in leaves(rule))
-    return names | {leaf.fact for leaf in compared if isinstance(leaf, Compare) and isinstance(leaf.line, Words)}
+    return names | set(scheme.sets) | {leaf.fact for leaf in compared if isinstance(leaf, Compare) and isinstance(leaf.line, Words)}
 
 
 def _weights(scheme: TierScheme) -> Iterator[Finding]:

@@ -26,7 +26,8 @@ Finding = tuple[str, str, str, str]
 
 def lint_on(scheme: TierScheme, panel: Panel) -> Iterator[Finding]:
     """Look at a scheme's facts in a panel, then at the tiers of its last whole period."""
-    facts = [name for name in scheme.needs() if name not in panel.attributes.columns]
+    known = {name for fact, members in scheme.sets.items() for name in (members if fact in panel.attributes.columns else [fact])}
+    facts = [name for name in scheme.needs() if name not in panel.attributes.columns and name not in known]
     missing = [name for name in facts if not panel.known(name)]
     for name in missing:
         yield "data", "error", name, f"the data have no {name}{nearest(name, panel.indicators.names)}"

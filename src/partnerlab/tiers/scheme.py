@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import pydantic
 
 from partnerlab.errors import SpecError, nearest
-from partnerlab.scoring.conditions import RuleField
+from partnerlab.scoring.conditions import RuleField, sets_of
 from partnerlab.scoring.scorecard import Amount, Score, Scorecard
 from partnerlab.specs import Document, Spec, read_spec_file
 from partnerlab.tiers import schemes
@@ -288,6 +288,18 @@ class TierScheme(Spec):
         """Target of each figure of a quarter, for those that have one."""
         return {name: _number(aim) for name, aim in self.targets.items() if name in FIGURES}
 
+    @property
+    def sets(self) -> dict[str, list[str]]:
+        """Sets that rules ask for, and the indicators that say what each holds where it is no attribute of partners."""
+        rules = [rule for _, rule in self.classify.rules()]
+        rules += [part.requires for score in self.scores.values() for part in score.walk() if part.requires is not None]
+        rules += [label.when for label in self.labels.values()]
+        found: dict[str, list[str]] = {}
+        for rule in rules:
+            for fact, members in sets_of(rule).items():
+                found[fact] = list(dict.fromkeys([*found.get(fact, ()), *members]))
+        return found
+
     def needs(self) -> list[str]:
         """Names of the indicators and attributes that the scheme asks of a panel, each once."""
         names = list(self.classify.names())
@@ -296,6 +308,7 @@ class TierScheme(Spec):
         names += [fact for label in self.labels.values() for fact in _facts(label)]
         names += [attribute for standard in self.overrides for attribute in standard.where]
         names += [fact for entries in self.playbook.values() for fact in facts_asked(entries)]
+        names += [name for members in self.sets.values() for name in members]
         made = {*self.scores, *(part.name for score in self.scores.values() for part in score.walk() if part.name != part.metric)}
         return [name for name in dict.fromkeys(names) if name not in made]
 
