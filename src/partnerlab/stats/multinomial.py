@@ -1,0 +1,77 @@
+"""Several outcomes without an order: the multinomial logit, against the first outcome."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from partnerlab.stats.glm import shift_intercept, with_intercept
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Multinomial:
+    """Outcomes ``0 .. K-1``; for each but the first an intercept and ``p`` coefficients, outcome after outcome.
+
+    Examples
+    --------
+    >>> Multinomial(outcomes=3).probabilities(np.zeros((1, 0)), np.array([0.0, np.log(2)])).round(2).tolist()
+    [[0.25, 0.25, 0.5]]
+    """
+
+    outcomes: int
+
+    def width(self, columns: int) -> int:
+        """Count the coefficients."""
+        return (self.outcomes - 1) * (columns + 1)
+
+    def start(self, totals: np.ndarray, columns: int) -> np.ndarray:
+        """Begin at the pooled shares."""
+        found = np.zeros((self.outcomes - 1, columns + 1))
+        found[:, 0] = np.log((totals[1:] + 0.5) / (totals[0] + 0.5))
+        return found.ravel()
+
+    def _shares(self, design: np.ndarray, beta: np.ndarray) -> np.ndarray:
+        """Logarithms of the chances, shape ``(b, K)``."""
+        eta = np.zeros((len(design), self.outcomes))
+        eta[:, 1:] = design @ beta.reshape(self.outcomes - 1, -1).T
+        top = eta.max(axis=1, keepdims=True)
+        eta -= top
+        return eta - np.log(np.exp(eta).sum(axis=1, keepdims=True))
+
+    def evaluate(self, x: np.ndarray, y: np.ndarray, beta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Log-likelihood, score and information of a block."""
+        design = with_intercept(x)
+        logs = self._shares(design, beta)
+        chance, trials = np.exp(logs[:, 1:]), y.sum(axis=1)
+        score = (y[:, 1:] - trials[:, None] * chance).T @ design
+        width, free = design.shape[1], self.outcomes - 1
+        information = np.empty((free, width, free, width))
+        for one in range(free):
+            for two in range(one, free):
+                weight = trials * chance[:, one] * ((one == two) - chance[:, two])
+                part = design.T @ (design * weight[:, None])
+                information[one, :, two, :] = part
+                information[two, :, one, :] = part
+        return float((y * logs).sum()), score.ravel(), information.reshape(free * width, free * width)
+
+    def scores(self, x: np.ndarray, outcome: np.ndarray, beta: np.ndarray) -> np.ndarray:
+        """Score of single rows with an outcome each, shape ``(b, P)``."""
+        design = with_intercept(x)
+        residual = (outcome[:, None] == np.arange(1, self.outcomes)) - np.exp(self._shares(design, beta)[:, 1:])
+        return (residual[:, :, None] * design[:, None, :]).reshape(len(design), -1)
+
+    def probabilities(self, x: np.ndarray, beta: np.ndarray) -> np.ndarray:
+        """Chance of each outcome, shape ``(b, K)``."""
+        return np.exp(self._shares(with_intercept(x), beta))
+
+    def slopes(self, x: np.ndarray, beta: np.ndarray) -> np.ndarray:
+        """Derive each chance by the coefficients, shape ``(b, K, P)``."""
+        design = with_intercept(x)
+        chance = np.exp(self._shares(design, beta))
+        inner = chance[:, :, None] * (np.eye(self.outcomes)[None] - chance[:, None, :])
+        return (inner[:, :, 1:, None] * design[:, None, None, :]).reshape(len(design), self.outcomes, -1)
+
+    def to_raw(self, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """Matrix that brings coefficients back from the standardised design."""
+        return np.kron(np.eye(self.outcomes - 1), shift_intercept(centre, scale))
