@@ -47,6 +47,7 @@ BLOCKS = {
     "quadrant": {"classify": QUADRANT},
     "quantile": {"classify": QUADRANT | {"x": {"value": "x", "cut": {"quantile": 0.5, "min": 2}}}},
     "within": {"classify": QUADRANT | {"x": {"value": "x", "cut": {"quantile": 0.5}, "within": "region"}}},
+    "anchors": {"classify": QUADRANT | {"x": AXIS | {"anchors": {"high": ["p00", "nobody"], "low": ["p01"]}}}},
     "gate": {"classify": QUADRANT | {"gate": "y > 0", "outside": "IDLE"}},
     "bands": {"classify": {"kind": "bands", "value": "points", "bands": [{"name": "A", "from": 60}, {"name": "B", "from": 20}, {"name": "C"}]}},
     "any": levels(any=["x >= 8", {"all": ["y >= 4", "x >= 2"]}]),
@@ -123,9 +124,9 @@ def test_blocks_load_lint_assign_and_explain_or_are_refused_in_one_line(names):
     except ValidationError as refusal:
         messages = [found["msg"] for found in refusal.errors()]
         assert all("\n" not in message for message in messages)
-        assert {"quadrant", "quantile", "within", "gate"} & set(names), messages  # only a quadrant has ties and sides
+        assert {"quadrant", "quantile", "within", "anchors", "gate"} & set(names), messages  # only a quadrant has ties and sides
         return
-    lint_scheme(scheme)
+    lint_scheme(scheme, panel=PANEL if len(names) == 1 else None)
     history = assign_tiers(PANEL, scheme)
     assign_labels(history, quarter="2026Q4")
     if scheme.playbook:
@@ -144,7 +145,7 @@ def test_no_pair_but_a_quadrant_with_steps_or_two_memories_is_refused():
         except ValidationError:
             refused.append(names)
 
-    quadrants = ("quadrant", "quantile", "within", "gate")
+    quadrants = ("quadrant", "quantile", "within", "anchors", "gate")
     assert sorted(refused) == sorted((name, "step") for name in quadrants)
 
 

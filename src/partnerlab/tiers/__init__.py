@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from partnerlab.tiers.agreement import Agreement, estimate_agreement
+from partnerlab.tiers.anchors import AnchorCheck, check_anchors
 from partnerlab.tiers.assign import assign_tiers
 from partnerlab.tiers.bunching import Bunching, check_bunching
 from partnerlab.tiers.compare import SchemeComparison, compare_schemes
@@ -24,6 +25,7 @@ from partnerlab.tiers.steps import plan_steps
 __all__ = [
     "REASONS",
     "Agreement",
+    "AnchorCheck",
     "Bunching",
     "Explanation",
     "Leading",
@@ -40,6 +42,7 @@ __all__ = [
     "TierShares",
     "assign_labels",
     "assign_tiers",
+    "check_anchors",
     "check_bunching",
     "check_leading",
     "compare_schemes",

@@ -79,6 +79,22 @@ class Cut(Spec):
         return self.quantile is not None
 
 
+class Anchors(Spec):
+    """Partners of whom everybody knows on which side of an axis they belong, by id or name."""
+
+    high: tuple[str, ...] = ()
+    low: tuple[str, ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _on_one_side(self) -> Self:
+        both = next((name for name in self.high if name in self.low), None)
+        if both is not None:
+            raise ValueError(f"anchor {both!r} cannot be both high and low; keep one")
+        if not self.high and not self.low:
+            raise ValueError("anchors name nobody; write {high: [acme], low: [tiny]}")
+        return self
+
+
 class Axis(Spec):
     """One axis of a quadrant: what is measured, where it is cut, and among whom.
 
@@ -92,12 +108,16 @@ class Axis(Spec):
         Attribute whose groups have lines of their own, such as ``region``.
     strict : bool
         Only values above the line are high; otherwise reaching it is enough.
+    anchors : Anchors or None
+        Partners, by id or name, that must land ``high`` or ``low`` if the axis means what it says. They move nobody;
+        lint on data and `check_anchors` say who stands on the wrong side.
     """
 
     value: str
     cut: Cut
     within: str | None = None
     strict: bool = False
+    anchors: Anchors | None = None
 
     @pydantic.model_validator(mode="after")
     def _lines_by_group_are_relative(self) -> Self:

@@ -11,8 +11,9 @@ import numpy as np
 from partnerlab.errors import nearest
 from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
+from partnerlab.tiers.anchors import RIGHT, WRONG, check_anchors
 from partnerlab.tiers.assign import assign_tiers
-from partnerlab.tiers.classify import Ladder
+from partnerlab.tiers.classify import Ladder, Quadrant
 from partnerlab.tiers.history import Outside, TierHistory
 from partnerlab.tiers.parameters import facts_behind
 
@@ -38,6 +39,7 @@ def lint_on(scheme: TierScheme, panel: Panel) -> Iterator[Finding]:
         history = assign_tiers(panel, scheme)
         yield from _tiers(history, panel)
         yield from _scales(history, panel)
+        yield from _anchors(history, panel)
 
 
 def _recorded(panel: Panel, name: str) -> Iterator[Finding]:
@@ -87,6 +89,20 @@ def _scales(history: TierHistory, panel: Panel) -> Iterator[Finding]:
             if odd:
                 said = f"{odd} of {int(member.sum())} members meet '{steps[higher]}' but not '{steps[lower]}' in {panel.labels[column]}"
                 yield "scale", "warning", f"classify.scales.{name}", f"{said}: the scale does not hold for them"
+
+
+def _anchors(history: TierHistory, panel: Panel) -> Iterator[Finding]:
+    """Anchors of an axis on the wrong side, unknown, or not there."""
+    rule, label = history.scheme.classify, panel.labels[_last(panel)]
+    if not isinstance(rule, Quadrant) or not (rule.x.anchors or rule.y.anchors):
+        return
+    for row in check_anchors(history, quarter=label).anchors.itertuples():
+        where = f"classify.{row.axis}.anchors"
+        if row.status == WRONG:
+            stands, line = "low" if row.expected == "high" else "high", f"{row.fact} is {row.value:.3g}, the line {row.line:.3g}"
+            yield "anchors", "warning", where, f"{row.name} belongs {row.expected} but lands {stands} in {label}: {line}"
+        elif row.status != RIGHT:
+            yield "anchors", "note", where, f"{row.name} belongs {row.expected}, but is {row.status} in {label}"
 
 
 def _last(panel: Panel) -> int:
