@@ -11,19 +11,22 @@ from typing import Any
 
 from partnerlab.panel.indicators import Indicator, Indicators
 from partnerlab.panel.panel import Membership, Panel, Provenance, RecordedTiers, RunIn
+from partnerlab.panel.points import Points
+from partnerlab.panel.units import Units
 
 #: Names that load an engine's libraries when first used.
 _LATER = {
     "build_panel": "panel.build",
     "panel_tables": "panel.build",
     "compare_panels": "panel.compare",
+    "load_categories": "panel.categories",
     "DataSpan": "intake.span",
     "data_span": "intake.span",
 }
 
 __all__ = [
-    "DataSpan", "Indicator", "Indicators", "Membership", "Panel", "Provenance", "RecordedTiers", "RunIn",
-    "build_panel", "compare_panels", "data_span", "panel_tables",
+    "DataSpan", "Indicator", "Indicators", "Membership", "Panel", "Points", "Provenance", "RecordedTiers", "RunIn", "Units",
+    "build_panel", "compare_panels", "data_span", "load_categories", "panel_tables",
 ]  # fmt: skip
 
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
-from partnerlab.intake.contract import CONTRACT_VERSION
+from partnerlab.intake.contract import CONTRACT_VERSION, TABLES
 from partnerlab.intake.quality import check_rejects, explain_silence
 from partnerlab.intake.rows import select_rows
 from partnerlab.intake.source import Source
 from partnerlab.intake.span import FLOWS, DataSpan, data_span, local_midnight, read_as_of
 from partnerlab.panel.indicators import FRAME, Indicator, Indicators
-from partnerlab.panel.measure import measure_indicators
+from partnerlab.panel.measure import UnitArrays, measure_indicators, measure_units
 from partnerlab.panel.membership import membership
 from partnerlab.panel.panel import Panel
 from partnerlab.panel.parts import Provenance, RecordedTiers, RunIn
 from partnerlab.panel.queries import Cut, check_available
 from partnerlab.panel.readings import check_readings
 from partnerlab.panel.recorded import membership_of_stays, read_recorded
+from partnerlab.panel.units import Units
 from partnerlab.periods import Calendar
 
 #: What the panel keeps of each partner.
@@ -42,6 +45,7 @@ def build_panel(  # noqa: PLR0913 - what a panel is asked
     calendar: Calendar | None = None,
     only: Sequence[str] | None = None,
     checked: bool = False,
+    unit: str | None = None,
 ) -> Panel:
     """Group a program's rows to partners by periods.
 
@@ -63,6 +67,10 @@ def build_panel(  # noqa: PLR0913 - what a panel is asked
         Names of the indicators to compute.
     checked : bool
         The source was validated elsewhere: its tables are not checked for what must be rejected.
+    unit : str or None
+        Column of the contract that tells the rows of a partner apart, such as ``region`` or ``portfolio``:
+        the panel then also has `units`, one row for each partner and unit. Indicators of tables without
+        that column, or with ``per: partner``, give each unit the partner's own number.
 
     Returns
     -------
@@ -107,19 +115,51 @@ def build_panel(  # noqa: PLR0913 - what a panel is asked
     recorded = read_recorded(source, partners=partners, cut=cut)
     state, exposure, said = _members(source, recorded, partners, attributes, cut, whole=calendar.bounds_date(int(reach[0]), int(reach[-1])))
     arrays = measure_indicators(source, wanted, partners=partners, cut=cut)
+    mine = None if unit is None else _measure_units(source, wanted, partners=partners, cut=cut, unit=unit, whole=arrays)
     covered = {name: span.covered(indicator.table, reach) for name, indicator in wanted.indicators.items() if _flows(indicator)}
     notes = _silent(source, wanted, arrays["counts"], covered, span=span, moment=moment) + notes
     notes += [] if moment is None else _undated(source, wanted)
+    shared = {
+        "first": int(periods[0]), "calendar": calendar, "indicators": wanted,
+        "covered": {name: told[back:] for name, told in covered.items() if not told[back:].all()},
+        "partial": np.isin(calendar.labels(periods), span.partial),
+        "provenance": _provenance(source, moment, span, [*said, *notes, *(mine.notes if mine is not None else ())]),
+    }  # fmt: skip
+    units = None
+    if mine is not None:
+        own = _shown(wanted, mine.arrays, covered, state[mine.of], exposure[mine.of], back)
+        about = attributes.iloc[mine.of].reset_index(drop=True).assign(partner=partners[mine.of], **{unit: mine.words})
+        units = Units(name=unit, panel=Panel(partners=mine.ids, attributes=about, **shared, **own), of=mine.of)
     return Panel(
-        partners=partners, first=int(periods[0]), calendar=calendar, indicators=wanted,
-        **{field: {name: array[:, back:] for name, array in arrays[field].items()} for field in ("totals", "counts", "squares")},
-        covered={name: told[back:] for name, told in covered.items() if not told[back:].all()},
-        run_in=_run_in(wanted, arrays, covered, exposure, back),
-        state=state[:, back:], exposure=exposure[:, back:], attributes=attributes,
-        partial=np.isin(calendar.labels(periods), span.partial),
-        recorded=None if recorded is None else recorded.since(back),
-        provenance=_provenance(source, moment, span, [*said, *notes]),
+        partners=partners, attributes=attributes, **shared, **_shown(wanted, arrays, covered, state, exposure, back),
+        recorded=None if recorded is None else recorded.since(back), units=units,
     )  # fmt: skip
+
+
+def _shown(
+    wanted: Indicators,
+    arrays: Mapping[str, Mapping[str, np.ndarray]],
+    covered: Mapping[str, np.ndarray],
+    state: np.ndarray,
+    exposure: np.ndarray,
+    back: int,
+) -> dict[str, Any]:
+    """Arrays of the periods that are shown, and of those before them that windows reach back to."""
+    own = {field: {name: array[:, back:] for name, array in arrays[field].items()} for field in ("totals", "counts", "squares")}
+    run_in = _run_in(wanted, arrays, covered, exposure, back)
+    return own | {"run_in": run_in, "state": state[:, back:], "exposure": exposure[:, back:]}
+
+
+def _measure_units(
+    source: Source, wanted: Indicators, *, partners: np.ndarray, cut: Cut, unit: str, whole: Mapping[str, Mapping[str, np.ndarray]]
+) -> UnitArrays:
+    """Measure each partner in each unit, if there is such a column and any indicator's rows name it."""
+    columns = {column.name for table in TABLES.values() for column in table.columns if column.type in ("text", "category", "id")}
+    if unit not in columns:
+        raise ParameterError(f"unit: no column of the contract is called {unit!r}{nearest(unit, columns)}; such as region or portfolio")
+    if not any(unit in indicator.columns and indicator.per == "unit" for indicator in wanted.indicators.values()):
+        raise ParameterError(f"unit: the rows of no indicator asked for say their {unit}; ask for one of a table that has it")
+    return measure_units(source, wanted, partners=partners, cut=dataclasses.replace(cut, unit=unit), whole=whole)
 
 
 def panel_tables(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,8 @@ from partnerlab.errors import SampleError
 from partnerlab.intake.rules import count_breaches
 from partnerlab.intake.source import Source
 from partnerlab.panel.indicators import Indicator, Indicators
-from partnerlab.panel.queries import Cut, cell_query, check_available, measure_query, places
+from partnerlab.panel.queries import Cut, cell_query, check_available, measure_query, places, unit_of
+from partnerlab.panel.units import BETWEEN, place_units
 from partnerlab.panel.windows import carry_forward
 
 #: Rows that are fetched at once where the engine lives in this process (16 bytes each).
@@ -57,14 +59,86 @@ def measure_indicators(source: Source, wanted: Indicators, *, partners: np.ndarr
 def _measure(source: Source, indicator: Indicator, partners: np.ndarray, cut: Cut, *, here: bool) -> dict[str, np.ndarray]:
     check_available(source, indicator)
     if indicator.statistic == "months":
-        plain = {"statistic": "count" if indicator.value is None else "sum", "window": 1}
-        monthly = _measure(source, indicator.model_copy(update=plain), partners, cut.by_month(), here=here)
-        return months_met(indicator, monthly, cut=cut)
+        plain, monthly = _by_month(indicator, cut)
+        return months_met(indicator, _measure(source, plain, partners, monthly, here=here), cut=cut)
     adds_up = indicator.statistic in ("count", "active", "sum", "mean", "share") and not indicator.squares and indicator.points is None
     arrays = _sum_here(source, indicator, cut, size=(len(partners), cut.length)) if here and adds_up else None
     if arrays is not None:
         return arrays
     return lay_out(source.run(measure_query(source, indicator, cut=cut)), indicator, partners=pa.array(partners), periods=cut.length)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UnitArrays:
+    """What was measured of each partner's units: their names, places of their partners, arrays of shape ``(u, m)``, rows lost."""
+
+    ids: np.ndarray
+    words: np.ndarray
+    of: np.ndarray
+    arrays: dict[str, dict[str, np.ndarray]]
+    notes: tuple[str, ...]
+
+
+def measure_units(
+    source: Source, wanted: Indicators, *, partners: np.ndarray, cut: Cut, whole: Mapping[str, Mapping[str, np.ndarray]]
+) -> UnitArrays:
+    """Compute the arrays of every indicator for each partner and unit that any row names.
+
+    Parameters
+    ----------
+    source, wanted, partners, cut
+        As for `measure_indicators`; the cut names the unit.
+    whole : mapping of str to mapping of str to ndarray
+        The arrays of partners: what an indicator says whose rows name no unit.
+
+    Returns
+    -------
+    UnitArrays
+    """
+    own = {name: indicator for name, indicator in wanted.indicators.items() if unit_of(indicator, cut)}
+    found: dict[tuple[Any, ...], pa.Table] = {}
+    said: dict[str, list[str]] = {}
+    pairs: dict[tuple[str, str], None] = {}
+    for name, indicator in own.items():
+        check_available(source, indicator, unit=cut.unit)
+        if indicator.measure not in found:
+            asked, clock = _by_month(indicator, cut) if indicator.statistic == "months" else (indicator, cut)
+            answer = source.run(measure_query(source, asked, cut=clock))
+            placed = pc.fill_null(pc.not_equal(answer["unit"], ""), False)
+            lost = pc.sum(answer["n"].filter(pc.invert(placed))).as_py() or 0
+            if lost:
+                number = "rows" if indicator.statistic == "held" else f"{lost} rows"
+                said.setdefault(f"{number} of {indicator.table} do not say their {cut.unit}: they count in no unit", []).append(name)
+            found[indicator.measure] = answer.filter(placed)
+            told = answer.filter(placed).group_by(["partner_id", "unit"]).aggregate([])
+            pairs |= dict.fromkeys(zip(told["partner_id"].to_pylist(), told["unit"].to_pylist(), strict=True))
+    ids, words, of = place_units(partners, list(pairs))
+    arrays: dict[str, dict[str, np.ndarray]] = {"totals": {}, "counts": {}, "squares": {}}
+    for name, indicator in wanted.indicators.items():
+        if name in own:
+            laid = _lay_units(found[indicator.measure], indicator, ids=ids, cut=cut)
+        else:
+            laid = {field: of_all[name][of] for field, of_all in whole.items() if name in of_all}
+            said.setdefault("the partner's own number stands in each of its units", []).append(name)
+        for field, array in laid.items():
+            arrays[field][name] = array
+    notes = tuple(f"{', '.join(names)}: {told}" for told, names in said.items())
+    return UnitArrays(ids=ids, words=words, of=of, arrays=arrays, notes=notes)
+
+
+def _by_month(indicator: Indicator, cut: Cut) -> tuple[Indicator, Cut]:
+    """Give the plain count or sum of months behind an indicator, and their cut."""
+    plain = {"statistic": "count" if indicator.value is None else "sum", "window": 1}
+    return indicator.model_copy(update=plain), cut.by_month()
+
+
+def _lay_units(answer: pa.Table, indicator: Indicator, *, ids: np.ndarray, cut: Cut) -> dict[str, np.ndarray]:
+    named = pc.binary_join_element_wise(answer["partner_id"].cast(pa.string()), answer["unit"].cast(pa.string()), BETWEEN)
+    named_rows = answer.set_column(answer.column_names.index("partner_id"), "partner_id", named)
+    if indicator.statistic != "months":
+        return lay_out(named_rows, indicator, partners=pa.array(ids), periods=cut.length)
+    plain, monthly = _by_month(indicator, cut)
+    return months_met(indicator, lay_out(named_rows, plain, partners=pa.array(ids), periods=monthly.length), cut=cut)
 
 
 def _ordered_alike(source: Source, partners: np.ndarray, cut: Cut) -> bool:

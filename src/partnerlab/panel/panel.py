@@ -12,6 +12,7 @@ import pandas as pd
 from partnerlab.errors import MissingTableError, ParameterError, nearest
 from partnerlab.panel.indicators import Indicator, Indicators
 from partnerlab.panel.parts import Membership, Provenance, RecordedTiers, RunIn, fingerprint
+from partnerlab.panel.units import Units
 from partnerlab.panel.windows import indicator_values, trailing_sum
 from partnerlab.periods import Calendar
 from partnerlab.results import read_only
@@ -56,6 +57,8 @@ class Panel:
         Periods that the data cover only in part.
     recorded : RecordedTiers or None
         Tiers that the program itself recorded.
+    units : Units or None
+        The same partners in each region (or portfolio), where the panel was built over units.
     provenance : Provenance
         Where it came from.
 
@@ -85,6 +88,7 @@ class Panel:
     attributes: pd.DataFrame = dataclasses.field(repr=False)
     partial: np.ndarray = dataclasses.field(repr=False)
     recorded: RecordedTiers | None = dataclasses.field(repr=False, default=None)
+    units: Units | None = dataclasses.field(repr=False, default=None)
     provenance: Provenance = dataclasses.field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -115,6 +119,7 @@ class Panel:
         n, t = self.shape
         span = f"{self.labels[0]} to {self.labels[-1]}" if t else "no period"
         partial = "".join(f", {label} partial" for label, cut in zip(self.labels, self.partial, strict=True) if cut)
+        partial += f", over {len(self.units.of):,} units ({self.units.name})" if self.units is not None else ""
         return f"Panel({n:,} partners, {span}{partial}, {len(self.indicators)} indicators, program {self.provenance.program!r})"
 
     @classmethod
@@ -127,6 +132,7 @@ class Panel:
         indicators: Indicators | None = None,
         attributes: pd.DataFrame | None = None,
         calendar: Calendar | None = None,
+        unit: str | None = None,
     ) -> Self:
         """Make a panel of a table with one row for each partner and period.
 
@@ -150,6 +156,11 @@ class Panel:
             One row for each partner, with a column named as ``partner``, or indexed by it.
         calendar : Calendar or None
             The program's clock; calendar quarters or months, as the labels say, if None.
+        unit : str or None
+            Column that names a partner's units, such as ``region``: then the frame has one row for each
+            partner, unit and period, and the panel's `units` hold them. A partner's counts and sums are
+            those of its units added up; what cannot be added (last, held, distinct, median) is unknown
+            for the partner as a whole.
 
         Raises
         ------
@@ -161,7 +172,16 @@ class Panel:
         >>> visits = pd.DataFrame({"shop": ["x", "y"], "month": ["2026-01", "2026-03"], "visits": [4, 1]})
         >>> Panel.from_frame(visits, partner="shop", quarter="month").labels
         ['2026-01', '2026-02', '2026-03']
+        >>> sales = pd.DataFrame({"partner": "a", "region": ["EMEA", "APAC"], "quarter": "2026Q1", "deals": [3, 1]})
+        >>> panel = Panel.from_frame(sales, unit="region")
+        >>> panel.values("deals").tolist(), panel.units.panel.partners.tolist()
+        ([[4.0]], ['a|APAC', 'a|EMEA'])
         """
+        if unit is not None:
+            from partnerlab.panel.units import panels_of_frame
+
+            about = {"indicators": indicators, "attributes": attributes, "calendar": calendar}
+            return cls(**panels_of_frame(frame, keys=(partner, quarter), unit=unit, **about))
         from partnerlab.panel.frames import panel_of_frame
 
         return cls(**panel_of_frame(frame, keys=(partner, quarter), indicators=indicators, attributes=attributes, calendar=calendar))
@@ -337,6 +357,7 @@ class Panel:
             partial=self.partial[:columns],
             attributes=attributes,
             recorded=None if self.recorded is None else self.recorded.until(columns, edge),
+            units=None if self.units is None else self.units.until(label),
         )
 
     def select(self, which: np.ndarray | Sequence[str]) -> Self:
@@ -363,6 +384,7 @@ class Panel:
             exposure=self.exposure[mask],
             attributes=self.attributes[mask].reset_index(drop=True),
             recorded=None if self.recorded is None else self.recorded.select(mask, self.partners),
+            units=None if self.units is None else self.units.select(mask),
         )
 
     def _mask(self, which: np.ndarray | Sequence[str]) -> np.ndarray:
@@ -387,7 +409,7 @@ class Panel:
         """Give the panel with other numbers for some indicators; the rest stays.
 
         For a count, the total is the number of rows, so ``counts`` follow ``totals``
-        unless they are given.
+        unless they are given. The units are left out: other numbers of a partner say nothing of theirs.
 
         Raises
         ------
@@ -402,6 +424,7 @@ class Panel:
             counts={**self.counts, **counts},
             squares={**self.squares, **(squares or {})},
             run_in=self.run_in if run_in is None else run_in,
+            units=None,
         )
 
     @property

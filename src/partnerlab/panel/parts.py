@@ -151,6 +151,8 @@ def fingerprint(panel: Panel) -> str:
         for field in (panel.run_in.totals, panel.run_in.counts, panel.run_in.covered, {"": panel.run_in.exposure}):
             for name, array in sorted(field.items()):
                 seen.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    if panel.units is not None:
+        seen.update(f"{panel.units.name} {fingerprint(panel.units.panel)}".encode() + np.ascontiguousarray(panel.units.of).tobytes())
     if panel.recorded is not None:
         seen.update(json.dumps(panel.recorded.tiers).encode() + np.ascontiguousarray(panel.recorded.codes).tobytes())
         seen.update(_frame_bytes(panel.recorded.intervals))
