@@ -1,21 +1,29 @@
 """How long partners stay, when they leave, and in which way."""
 
+from partnerlab.survival.calibrations import Calibration, check_calibration
 from partnerlab.survival.comparisons import SurvivalComparison, compare_survival
 from partnerlab.survival.curves import SurvivalEstimate, estimate_survival
 from partnerlab.survival.endings import IncidenceEstimate, estimate_incidence
 from partnerlab.survival.hazards import HazardEstimate, estimate_hazard
 from partnerlab.survival.incidence_differences import IncidenceComparison, compare_incidence
 from partnerlab.survival.life_tables import LifeTableEstimate, estimate_life_table
+from partnerlab.survival.prediction_scores import PredictionScores, estimate_auc, estimate_brier, estimate_concordance
 
 __all__ = [
+    "Calibration",
     "HazardEstimate",
     "IncidenceComparison",
     "IncidenceEstimate",
     "LifeTableEstimate",
+    "PredictionScores",
     "SurvivalComparison",
     "SurvivalEstimate",
+    "check_calibration",
     "compare_incidence",
     "compare_survival",
+    "estimate_auc",
+    "estimate_brier",
+    "estimate_concordance",
     "estimate_hazard",
     "estimate_incidence",
     "estimate_life_table",

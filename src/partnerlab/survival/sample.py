@@ -34,7 +34,11 @@ class Sample:
     group : ndarray of int
         Index into ``labels``.
     partner : ndarray of int
-        Code of the partner.
+        Code of the partner, index into ``names``.
+    spell : ndarray of int
+        Number of the spell within the partner.
+    names : ndarray, shape (partners,)
+        Partners.
     start : ndarray of float
         Period in which the spell began, NaN without a calendar.
     causes : tuple of str
@@ -52,6 +56,8 @@ class Sample:
     cause: np.ndarray
     group: np.ndarray
     partner: np.ndarray
+    spell: np.ndarray
+    names: np.ndarray
     start: np.ndarray
     causes: tuple[str, ...]
     labels: list[tuple]
@@ -73,7 +79,7 @@ class Sample:
 
     def rows(self, mask: np.ndarray) -> Sample:
         """Keep the rows where ``mask`` is True; groups keep their codes."""
-        kept = {name: getattr(self, name)[mask] for name in ("entry", "duration", "cause", "group", "partner", "start")}
+        kept = {name: getattr(self, name)[mask] for name in ("entry", "duration", "cause", "group", "partner", "spell", "start")}
         return dataclasses.replace(self, **kept)
 
     @property
@@ -99,24 +105,27 @@ def draw_sample(spells: Spells, *, by: str | Sequence[str] | None = None, event:
     place = np.array([causes.index(name) if name in causes else NO_CAUSE for name in map(str, seen)] + [NO_CAUSE])
     other = np.array([name not in (*causes, CENSORED) for name in map(str, seen)] + [False])
     group, labels = _groups(spells.frame, names)
+    partner, known = pd.factorize(spells.frame["partner"])
     whole = Sample(
         entry=spells.frame["entry"].to_numpy(dtype=float),
         duration=spells.frame["duration"].to_numpy(dtype=float),
         cause=place[event_codes],
         group=group,
-        partner=pd.factorize(spells.frame["partner"])[0],
+        partner=partner,
+        spell=spells.frame["spell"].to_numpy(),
+        names=np.asarray(known),
         start=spells.frame["start"].to_numpy(dtype=float, na_value=np.nan),
         causes=causes,
         labels=labels,
         by=names,
         others=int(other[event_codes].sum()),
     )
-    return _join_pieces(whole, spells.frame["spell"].to_numpy())
+    return _join_pieces(whole)
 
 
-def _join_pieces(sample: Sample, spell: np.ndarray) -> Sample:
+def _join_pieces(sample: Sample) -> Sample:
     """Put pieces ``(a, b], (b, c]`` of one spell in one group back together: they carry the information of one spell."""
-    same = (sample.partner[1:] == sample.partner[:-1]) & (spell[1:] == spell[:-1]) & (sample.group[1:] == sample.group[:-1])
+    same = (sample.partner[1:] == sample.partner[:-1]) & (sample.spell[1:] == sample.spell[:-1]) & (sample.group[1:] == sample.group[:-1])
     goes_on = np.concatenate([[False], same & (sample.entry[1:] == sample.duration[:-1])]) if len(sample) else np.zeros(0, dtype=bool)
     if not goes_on.any():
         return sample

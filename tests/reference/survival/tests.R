@@ -116,6 +116,29 @@ auc <- as.data.frame(scored$AUC$score)
 keep("auc_competing", as.character(auc$model), auc$times, "estimate", auc$AUC)
 keep("auc_competing", as.character(auc$model), auc$times, "std_error", auc$se)
 
+# standard errors of Brier score and area by their definition: the derivative of the score by each spell's weight
+scores_of <- function(weight, cause, t, p) {
+  # endings come before censorings at the same time
+  end <- holdout$duration + ifelse(holdout$ended, 0, 0.5)
+  censoring <- survfit(Surv(end, !holdout$ended) ~ 1, weights = weight)
+  g <- stepfun(censoring$time, c(1, censoring$surv))
+  known <- ifelse(holdout$duration <= t & holdout$ended, 1 / g(end - 0.25), ifelse(holdout$duration > t, 1 / g(t + 0.75), 0)) * weight
+  hit <- holdout$duration <= t & holdout$ended & holdout$code %in% cause
+  wins <- outer(p[hit], p[!hit], ">") + 0.5 * outer(p[hit], p[!hit], "==")
+  c(brier = sum(known * (hit - p)^2) / sum(weight), auc = sum(known[hit] %o% known[!hit] * wins) / (sum(known[hit]) * sum(known[!hit])))
+}
+for (t in at) for (model in c("first", "second")) for (case in c("", "_competing")) {
+  p <- risk(holdout[[model]], t)
+  cause <- if (case == "") 1:2 else 1
+  slopes <- sapply(seq_len(n), function(i) {
+    up <- down <- rep(1, n)
+    up[i] <- 1 + 1e-4
+    down[i] <- 1 - 1e-4
+    (scores_of(up, cause, t, p) - scores_of(down, cause, t, p)) / 2e-4
+  })
+  for (name in c("brier", "auc")) keep(paste0(name, case, "_slopes"), model, t, "std_error", sqrt(sum(slopes[name, ]^2)))
+}
+
 # calibration: observed by Kaplan-Meier against expected, and pseudo-values regressed on the prediction
 for (t in at) {
   fit <- survfit(Surv(duration, ended) ~ 1, data = holdout)
