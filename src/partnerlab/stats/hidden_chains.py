@@ -232,7 +232,7 @@ class ChainFit:
         return (self.transition > NOTHING) & (self.transition < 1.0 - NOTHING)
 
     def errors(self, covariance: np.ndarray) -> np.ndarray:
-        """Standard error of each cell under one of the covariances, NaN at the boundary: shape ``(s, s)``."""
+        """Give the standard error of each cell under one of the covariances, NaN at the boundary: shape ``(s, s)``."""
         variance = np.diag(covariance).reshape(self.transition.shape)
         return np.sqrt(np.where(self.inner & (variance > 0), variance, np.nan))
 
