@@ -6,7 +6,7 @@ A design is kept as its columns and laid out block by block, so that ten million
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -163,34 +163,74 @@ def compress(columns: Sequence[Column], *, rows: int, extra: Sequence[tuple[np.n
     return find_patterns([*coded, *extra], rows=rows)
 
 
-def read_columns(given: Mapping[str, np.ndarray], *, levels: Mapping[str, Sequence[object]] | None = None) -> tuple[Column, ...]:
-    """Turn named arrays into covariates: numbers and True/False as numbers, anything else as levels.
+def read_column(name: str, values: np.ndarray, *, levels: Sequence[object] | None = None) -> Column:
+    """Turn an array into a covariate: numbers and True/False as numbers, anything else as levels.
 
     Parameters
     ----------
-    given : mapping of str to ndarray, shape (n,)
-        Without missing values.
-    levels : mapping, optional
-        Levels of columns that are to be read as names, in order, the reference first; sorted if not given.
-        Levels that no row has are left out.
+    name : str
+        What it is called.
+    values : ndarray or pandas array, shape (n,)
+        Without missing values; a categorical keeps the order of its categories.
+    levels : sequence, optional
+        Levels in order, the reference first; sorted if not given. Levels that no row has are left out.
 
     Examples
     --------
-    >>> [column.terms for column in read_columns({"age": np.array([1, 2]), "region": np.array(["W", "N"], dtype=object)})]
-    [('age',), ('region=W',)]
+    >>> read_column("age", np.array([1, 2])).terms, read_column("region", np.array(["W", "N"], dtype=object)).terms
+    (('age',), ('region=W',))
     """
-    named = dict(levels or {})
-    found = []
-    for name, told in given.items():
-        values = np.asarray(told)
-        if name not in named and values.dtype.kind in "biuf":
-            found.append(Column(name=name, values=values.astype(float) if values.dtype.kind == "b" else values))
-            continue
-        known = list(named[name]) if name in named else sorted(set(values.tolist()), key=lambda value: (str(type(value)), value))
-        place = {level: at for at, level in enumerate(known)}
-        codes = np.fromiter((place[value] for value in values.tolist()), dtype=np.int64, count=len(values))
-        found.append(used_levels(Column(name=name, values=codes, levels=tuple(known))))
-    return tuple(found)
+    if levels is None and hasattr(values, "categories"):
+        codes, known = np.asarray(values.codes, dtype=np.int64), tuple(values.categories)
+        return used_levels(Column(name=name, values=codes, levels=known))
+    kind = np.asarray(values[:0]).dtype.kind if len(values) else "f"
+    if levels is None and kind in "biuf":
+        numbers = np.asarray(values)
+        return Column(name=name, values=numbers.astype(np.int64) if kind == "b" else numbers)
+    import pandas as pd
+
+    codes, found = pd.factorize(values, use_na_sentinel=False)
+    known = list(levels) if levels is not None else sorted(found.tolist(), key=lambda value: (str(type(value)), value))
+    place = {level: at for at, level in enumerate(known)}
+    return used_levels(Column(name=name, values=np.array([place[value] for value in found.tolist()])[codes], levels=tuple(known)))
+
+
+def code_like(column: Column, values: np.ndarray) -> tuple[Column, np.ndarray]:
+    """Read further values of a covariate; also which of them are missing or levels that it does not know.
+
+    Examples
+    --------
+    >>> region = read_column("region", np.array(["W", "N"], dtype=object))
+    >>> code_like(region, np.array(["W", "S"], dtype=object))[1].tolist()
+    [False, True]
+    """
+    if not column.levels:
+        numbers = np.asarray(values, dtype=float)
+        return dataclasses.replace(column, values=np.nan_to_num(numbers)), ~np.isfinite(numbers)
+    place = {level: at for at, level in enumerate(column.levels)}
+    codes = np.array([place.get(value, -1) for value in np.asarray(values, dtype=object).tolist()], dtype=np.int64)
+    return dataclasses.replace(column, values=np.maximum(codes, 0)), codes < 0
+
+
+def move_column(column: Column) -> tuple[list[tuple[str, Column, Column]], float]:
+    """Make settings whose difference is the effect of each of a covariate's terms: a level against the reference, or a small step.
+
+    Returns
+    -------
+    pairs : list of (str, Column, Column)
+        Term, the covariate ahead, the covariate behind.
+    step : float
+        By which the difference is divided; 1 for levels and for 0/1.
+    """
+    if column.levels:
+        base = dataclasses.replace(column, values=np.zeros_like(column.values))
+        return [(term, dataclasses.replace(base, values=base.values + at), base) for at, term in enumerate(column.terms, start=1)], 1.0
+    low, high = (float(column.values.min()), float(column.values.max())) if len(column.values) else (0.0, 1.0)
+    values = np.asarray(column.values, dtype=float)
+    if low == 0.0 and high == 1.0 and ((values == 0) | (values == 1)).all():
+        return [(column.name, *(dataclasses.replace(column, values=np.full(len(values), at)) for at in (1.0, 0.0)))], 1.0
+    step = 1e-3 * (float(values.std()) or 1.0)
+    return [(column.name, *(dataclasses.replace(column, values=values + way * step / 2) for way in (1.0, -1.0)))], step
 
 
 def used_levels(column: Column) -> Column:

@@ -87,6 +87,17 @@ class Binomial:
         slope = design * self._mean(design @ beta)[3][:, None]
         return np.stack([-slope, slope], axis=1)
 
+    def mean_slopes(self, x: np.ndarray, beta: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Sum of weighted `slopes`, shape ``(2, P)``."""
+        design = with_intercept(x)
+        slope = (weight * self._mean(design @ beta)[3]) @ design
+        return np.stack([-slope, slope])
+
+    def working_weights(self, x: np.ndarray, beta: np.ndarray) -> np.ndarray:
+        """Information about the linear predictor in one trial of each row, shape ``(b,)``."""
+        _, _, pull, slope = self._mean(with_intercept(x) @ beta)
+        return slope * pull
+
     def to_raw(self, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Matrix that brings coefficients back from the standardised design."""
         return shift_intercept(centre, scale)

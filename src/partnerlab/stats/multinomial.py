@@ -72,6 +72,14 @@ class Multinomial:
         inner = chance[:, :, None] * (np.eye(self.outcomes)[None] - chance[:, None, :])
         return (inner[:, :, 1:, None] * design[:, None, None, :]).reshape(len(design), self.outcomes, -1)
 
+    def mean_slopes(self, x: np.ndarray, beta: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Sum of weighted `slopes`, shape ``(K, P)``."""
+        design = with_intercept(x)
+        chance = np.exp(self._shares(design, beta))
+        free = np.eye(self.outcomes)[:, 1:]
+        parts = [(weight[:, None] * chance[:, [k]] * (free[k] - chance[:, 1:])).T @ design for k in range(self.outcomes)]
+        return np.stack(parts).reshape(self.outcomes, -1)
+
     def to_raw(self, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Matrix that brings coefficients back from the standardised design."""
         return np.kron(np.eye(self.outcomes - 1), shift_intercept(centre, scale))

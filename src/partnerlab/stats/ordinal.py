@@ -118,6 +118,14 @@ class Cumulative:
         none = np.zeros((1, *steps.shape[1:]))
         return np.diff(np.concatenate([none, steps, none]), axis=0).transpose(1, 0, 2)
 
+    def mean_slopes(self, x: np.ndarray, beta: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Sum of weighted `slopes`, shape ``(K, P)``."""
+        layers = self._layers(x)
+        _, slope, _ = self._parts(layers, beta)
+        steps = np.einsum("kb,kbp->kp", slope * weight, layers)
+        none = np.zeros((1, steps.shape[1]))
+        return np.diff(np.concatenate([none, steps, none]), axis=0)
+
     def to_raw(self, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Matrix that brings coefficients back from the standardised design."""
         nominal, cuts = self._nominal(len(scale)), self.outcomes - 1

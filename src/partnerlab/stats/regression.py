@@ -29,6 +29,7 @@ class Family(Protocol):
     def scores(self, x: np.ndarray, outcome: np.ndarray, beta: np.ndarray) -> np.ndarray: ...  # noqa: D102
     def probabilities(self, x: np.ndarray, beta: np.ndarray) -> np.ndarray: ...  # noqa: D102
     def slopes(self, x: np.ndarray, beta: np.ndarray) -> np.ndarray: ...  # noqa: D102
+    def mean_slopes(self, x: np.ndarray, beta: np.ndarray, weight: np.ndarray) -> np.ndarray: ...  # noqa: D102
     def to_raw(self, centre: np.ndarray, scale: np.ndarray) -> np.ndarray: ...  # noqa: D102
 
 
@@ -241,5 +242,17 @@ def mean_effect(model: Model, beta: np.ndarray, ahead: Sequence[Column], behind:
         for place in design.blocks():
             x = design.lay_out(place)
             effect += sign * (weight[place] @ model.family.probabilities(x, beta))
-            slope += sign * np.tensordot(weight[place], model.family.slopes(x, beta), axes=1)
+            slope += sign * model.family.mean_slopes(x, beta, weight[place])
     return effect / total, slope / total
+
+
+def predict_chances(family: Family, design: Design, beta: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Chance of each outcome for each row of a design, and its delta-method standard error, both ``(b, K)``."""
+    chances, errors = [], []
+    for place in design.blocks():
+        x = design.lay_out(place)
+        slope = family.slopes(x, beta)
+        chances.append(family.probabilities(x, beta))
+        errors.append(np.sqrt(np.maximum(np.einsum("bkp,pq,bkq->bk", slope, covariance, slope, optimize=True), 0.0)))
+    none = np.zeros((0, family.outcomes))
+    return np.concatenate([none, *chances]), np.concatenate([none, *errors])
