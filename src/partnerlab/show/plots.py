@@ -20,6 +20,7 @@ DRAWN_IN = {
     "Scores": "indicators",
     "TierHistory": "histories",
     "TransitionEstimate": "flows",
+    "HiddenTransitions": "hidden",
     "Movers": "movers",
     "TierForecast": "forecasts",
     "ForecastComparison": "forecasts",

@@ -18,6 +18,7 @@ from partnerlab.show.tables import TableView, name_of, table_view, write
 #: Class of a result -> what its estimates are.
 ESTIMATES = {
     "TransitionEstimate": "share",
+    "HiddenTransitions": "share",
     "NoiseBaseline": "share",
     "SurvivalEstimate": "share",
     "HazardEstimate": "share",
