@@ -6,6 +6,7 @@ partner who was there before the panel began has ``entry`` > 0 (delayed entry) w
 """
 
 from partnerlab.spells.cut import CAUSES, build_spells
+from partnerlab.spells.observations import Observations
 from partnerlab.spells.table import CENSORED, Spells
 
-__all__ = ["CAUSES", "CENSORED", "Spells", "build_spells"]
+__all__ = ["CAUSES", "CENSORED", "Observations", "Spells", "build_spells"]

@@ -257,3 +257,19 @@ def _identified(information: np.ndarray) -> np.ndarray:
         # the direction of which nothing is known: its largest part goes
         held[at[np.argmax(np.abs(vectors[:, 0]))]] = False
     return held
+
+
+def cell_scores(parameters: np.ndarray, panel: PanelCounts, design: RateDesign) -> np.ndarray:
+    """Differentiate the log-likelihood of one interval of each kind, shape ``(p, u, s, e)``; 0 where none was seen."""
+
+    def logs(at: np.ndarray) -> np.ndarray:
+        generators = design.generators(at)
+        probability = Flows.of(generators, panel.time, panel.which).probabilities()
+        return np.log(np.maximum(probability @ _reach(generators, panel)[panel.which], _TINY))
+
+    found = np.zeros((len(parameters), *panel.counts.shape))
+    for place in range(len(parameters)):
+        step = np.zeros(len(parameters))
+        step[place] = 1e-5 * max(1.0, abs(parameters[place]))
+        found[place] = (logs(parameters + step) - logs(parameters - step)) / (2.0 * step[place])
+    return np.where(panel.counts > 0, found, 0.0)

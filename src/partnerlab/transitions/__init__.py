@@ -2,31 +2,47 @@
 
 from partnerlab.transitions.comparison import ForecastComparison, compare_forecast
 from partnerlab.transitions.estimates import TransitionEstimate, estimate_transitions
+from partnerlab.transitions.first_passage import FirstPassage, estimate_first_passage
 from partnerlab.transitions.forecasts import TierForecast, forecast_tiers
+from partnerlab.transitions.generator import GeneratorEstimate
+from partnerlab.transitions.generator_fits import compare_generators, estimate_generator
 from partnerlab.transitions.hidden import HiddenTransitions, estimate_hidden_transitions
 from partnerlab.transitions.movers import Movers, detect_movers
 from partnerlab.transitions.noise import NoiseBaseline, estimate_noise
+from partnerlab.transitions.occupancy import SojournEstimate, StateOccupancy, estimate_sojourn, estimate_state_occupancy
 from partnerlab.transitions.pair_building import build_transitions
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.probabilities import TierProbability, estimate_tier_probability
 from partnerlab.transitions.realness import RealMoves, estimate_real_moves
+from partnerlab.transitions.state_probabilities import StateProbabilities, estimate_state_probabilities
 
 __all__ = [
+    "FirstPassage",
     "ForecastComparison",
+    "GeneratorEstimate",
     "HiddenTransitions",
     "Movers",
     "NoiseBaseline",
     "RealMoves",
+    "SojournEstimate",
+    "StateOccupancy",
+    "StateProbabilities",
     "TierForecast",
     "TierProbability",
     "TransitionEstimate",
     "Transitions",
     "build_transitions",
     "compare_forecast",
+    "compare_generators",
     "detect_movers",
+    "estimate_first_passage",
+    "estimate_generator",
     "estimate_hidden_transitions",
     "estimate_noise",
     "estimate_real_moves",
+    "estimate_sojourn",
+    "estimate_state_occupancy",
+    "estimate_state_probabilities",
     "estimate_tier_probability",
     "estimate_transitions",
     "forecast_tiers",
