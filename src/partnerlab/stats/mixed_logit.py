@@ -18,7 +18,7 @@ FREE = 100.0
 #: Bounds of a block's variance.
 SMALLEST, LARGEST = 1e-4, 9.0
 #: What a block's variance is drawn towards, and by how many effects' worth.
-USUAL, TRUST = 0.05, 0.5
+USUAL, TRUST = 0.01, 0.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ def _variance(effects: np.ndarray, spread: np.ndarray, now: float) -> float:
     return float(np.clip((effects @ effects + TRUST * USUAL) / (told + TRUST), SMALLEST, LARGEST))
 
 
-def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Generator, usual: float = 0.3) -> np.ndarray:
+def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Generator, usual: float = 0.15) -> np.ndarray:
     """Draw the standard deviation of a block's effects from its posterior: shape ``(draws,)``.
 
     The counts say of each level's effect that it lies near a value, within an error; the posterior of the standard

@@ -131,8 +131,8 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     Returns
     -------
     TierForecast
-        Each draw takes effects from their distribution given the moves seen, widened by what a partner's quarters have in
-        common (sampling of partners), gives every coming quarter a shock drawn as widely as quarters were seen to differ
+        Each draw takes effects from their distribution given the moves seen (sampling of partners), gives every coming
+        quarter a shock drawn as widely as quarters were seen to differ
         (common shock), moves today's partners one quarter after the other (multinomial noise) and adds joiners as of late.
         Trends are not forecast.
 
@@ -233,7 +233,7 @@ def _came(course: Course) -> np.ndarray:
 
 
 def _forecast_table(course: Course, future: Future, quarters: tuple[str, ...], level: float) -> pd.DataFrame:
-    edges = np.quantile(future.counts, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf").astype(float)
+    edges = _edges(future.counts, level)
     now = np.bincount(course.codes[:, -1][course.codes[:, -1] >= 0], minlength=len(course.names))
     tables = [
         pd.DataFrame(
@@ -248,6 +248,15 @@ def _forecast_table(course: Course, future: Future, quarters: tuple[str, ...], l
     table = pd.concat(tables, ignore_index=True)
     shown = (now > 0) | (future.counts > 0).any(axis=(0, 1)) | (np.arange(len(now)) < course.tiers)
     return table[np.tile(shown, len(quarters))].astype({"tier": "str", "quarter": "str"}).reset_index(drop=True)
+
+
+def _edges(counts: np.ndarray, level: float) -> np.ndarray:
+    """Interval of whole numbers, shape ``(2, ahead, s)``, that holds ``level`` of the draws and no more.
+
+    A number at the edge counts by half (mid-p, Lancaster 1961): draws are spread over the unit around them.
+    """
+    spread = np.random.default_rng(0).uniform(-0.5, 0.5, counts.shape)
+    return np.maximum(np.rint(np.quantile(counts + spread, [(1 - level) / 2, (1 + level) / 2], axis=0)), 0.0)
 
 
 def _partner_table(course: Course, future: Future, quarters: tuple[str, ...]) -> pd.DataFrame:

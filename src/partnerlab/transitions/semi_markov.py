@@ -22,8 +22,6 @@ CLASS_OF_STAY = np.array([0, 1, 2, 3, 4, 4, 4, 4, 5, *[6] * BEFORE])
 CLASSES = 7
 #: The stay a quarter later, for those who stay.
 NEXT_STAY = np.array([*range(1, KNOWN), KNOWN - 1, *range(KNOWN + 1, STAYS), KNOWN - 1])
-#: Most that clustering by partner may widen what is not known of the effects.
-MOST_CLUSTERED = 25.0
 #: Variance of tiers' log-odds, given: tiers are few and really differ, so only a tier with hardly any moves is drawn to the others.
 TIERS_APART = 1.0
 TIER, STAY, BOTH, SEASON, QUARTER = range(5)
@@ -65,15 +63,12 @@ class Exit:
         Moves seen.
     fit : MixedLogit or None
         Log-odds of leaving this way rather than staying or leaving by a later one; None if nobody ever did.
-    clustered : float
-        How many times more is unknown of the effects because a partner's quarters hang together, 1 or more.
     """
 
     name: str
     reach: np.ndarray
     counts: np.ndarray
     fit: MixedLogit | None
-    clustered: float
 
     @property
     def origins(self) -> np.ndarray:
@@ -204,7 +199,7 @@ def _fit_exit(
     states, quarters, seasons = sizes
     counts = np.bincount(moves.origin[gone] * states + moves.target[gone], minlength=states * states).reshape(states, states)
     if not gone.any():
-        return Exit(name=name, reach=reach, counts=counts, fit=None, clustered=1.0)
+        return Exit(name=name, reach=reach, counts=counts, fit=None)
     origins = np.flatnonzero(reach.any(axis=1))
     state = np.searchsorted(origins, moves.origin[at_risk])
     key = (moves.step[at_risk] * len(origins) + state) * CLASSES + (moves.stay[at_risk] if memory else 0)
@@ -217,10 +212,7 @@ def _fit_exit(
     levels = _levels(state, stay, season_of[quarter], quarter, memory=memory)
     sizes = (len(origins), CLASSES, len(origins) * CLASSES, seasons, quarters)
     fit = fit_mixed_logit(events, trials, levels, sizes, fixed={TIER: TIERS_APART})
-    share = special.expit(indicator_rows(levels, sizes) @ fit.effects)[place]
-    apart = np.bincount(moves.partner[at_risk], weights=gone[at_risk] - share)
-    clustered = float(np.clip((apart**2).sum() / max((share * (1.0 - share)).sum(), 1e-9), 1.0, MOST_CLUSTERED))
-    return Exit(name=name, reach=reach, counts=counts, fit=fit, clustered=clustered)
+    return Exit(name=name, reach=reach, counts=counts, fit=fit)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -254,7 +246,11 @@ class DrawnFlows:
 
 
 def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> DrawnFlows:
-    """Draw effects, widened by what clustering hides, spreads of shocks, and shares of destinations."""
+    """Draw effects, spreads of shocks, and shares of destinations.
+
+    Effects are not widened by a design effect: the partners forecast are those whose quarters were read, so what sets
+    a partner apart stays with it and does not have to be guessed for another.
+    """
     effects, spreads, shares = [], [], []
     for way in model.exits:
         shares.append(_draw_shares(way, draws, rng))
@@ -262,7 +258,7 @@ def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> Dra
             effects.append(None)
             spreads.append(None)
             continue
-        values, vectors = np.linalg.eigh(way.fit.covariance * way.clustered)
+        values, vectors = np.linalg.eigh(way.fit.covariance)
         normal = rng.standard_normal((draws, len(values)))
         effects.append(way.fit.effects + normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
         spreads.append(draw_spread(way.fit, QUARTER, draws=draws, rng=rng))
