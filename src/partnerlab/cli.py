@@ -380,7 +380,7 @@ def _panel(request: Request, *others: TierScheme) -> Panel:
     files = dict.fromkeys(scheme.indicators for scheme in schemes if scheme.indicators != "standard")
     wanted = request.indicators
     if others and files:  # only what they ask for: tables that neither needs may be absent
-        needs = {name for scheme in schemes for name in scheme.needs()}
+        needs = {name for scheme in schemes for name in (*scheme.needs(), *scheme.needs_beside())}
         named = [load_indicators(name) for name in ("standard", *files)] + [request.indicators]
         merged = functools.reduce(operator.or_, [found for found in named if found is not None])
         wanted = merged.only(name for name in merged.names if name in needs)

@@ -79,6 +79,7 @@ BLOCKS = {
     "ever": {"movement": {"ever_within": 3}},
     "keep": {"movement": {"hold_unknown": 2}},
     "labels": {"labels": {"wide": {"when": "x >= 5 and y >= 2"}}},
+    "shares": {"labels": {"kind": {"shares": {"more": "x", "less": "y"}, "share_at_least": "$share", "min_n": 2}}, "params": {"full": 10, "share": 0.3}},
     "scale": {"classify": {"kind": "ladder", "levels": LEVELS, "scales": {"size": ["points >= 30", "points >= 60"]}}},
     "playbook": {"playbook": {"*": [{"tactic": "talk", "per_quarter": 1, "delivered_by": "y"}, {"autopilot_after": {"tactic_rounds": 2, "measured_by": "x"}}]}},
 }  # fmt: skip

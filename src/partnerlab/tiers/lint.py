@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from partnerlab.scoring.conditions import Compare, Words, leaves
+from partnerlab.scoring.conditions import Compare, Words, leaves, params_of
 from partnerlab.scoring.scorecard import Score
 from partnerlab.tiers.classify import Quadrant
 from partnerlab.tiers.lattice import lint_lattice
@@ -60,14 +60,14 @@ Finding = tuple[str, str, str, str]
 
 def _glossary(scheme: TierScheme) -> Iterator[Finding]:
     """Every tier, label and fact in plain words."""
-    for tier in (*scheme.tiers, *scheme.labels):
+    for tier in (*scheme.tiers, *scheme.label_names):
         if not scheme.glossary.get(tier):
             yield "glossary", "error", tier, f"{tier} is not explained; add it to the glossary"
     unspoken = _attributes(scheme) | {name for members in scheme.sets.values() for name in members}
-    for name in (*scheme.needs(), *scheme.scores, *scheme.params):
+    for name in (*scheme.needs(), *scheme.needs_beside(), *scheme.scores, *scheme.params):
         if not scheme.glossary.get(name) and name not in unspoken:
             yield "glossary", "warning", name, f"{name} is not explained; add it to the glossary, in words that a partner understands"
-    known = {*scheme.tiers, *scheme.labels, *scheme.needs(), *scheme.scores, *scheme.params}
+    known = {*scheme.tiers, *scheme.label_names, *scheme.labels, *scheme.needs(), *scheme.needs_beside(), *scheme.scores, *scheme.params}
     known |= {part.name for score in scheme.scores.values() for part in score.walk()}
     for word in scheme.glossary:
         if word not in known and scheme.kind != "recorded":
@@ -108,6 +108,8 @@ def _totals(score: Score) -> Iterator[tuple[str, Fraction | None]]:
 def _spare_parameters(scheme: TierScheme) -> Iterator[Finding]:
     """Parameters that nothing asks for."""
     used = {*scheme.classify.params(), *(name for score in scheme.scores.values() for name in score.asks())}
+    used |= {name for label in scheme.labels.values() if label.when is not None for name in params_of(label.when)}
+    used |= {str(label.share_at_least)[1:] for label in scheme.labels.values()}
     used |= {str(stop.at_least)[1:] for entries in scheme.playbook.values() if (stop := stop_of(entries)) is not None}
     for name in scheme.params:
         if name not in used:

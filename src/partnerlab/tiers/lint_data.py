@@ -32,6 +32,10 @@ def lint_on(scheme: TierScheme, panel: Panel) -> Iterator[Finding]:
     missing = [name for name in facts if not panel.known(name)]
     for name in missing:
         yield "data", "error", name, f"the data have no {name}{nearest(name, panel.indicators.names)}"
+    for name in scheme.needs_beside():
+        if name not in panel.attributes.columns and name not in known and not panel.known(name):
+            said = f"the data have no {name}{nearest(name, panel.indicators.names)}; labels or playbook ask for it, no tier does"
+            yield "data", "warning", name, said
     for name in facts:
         if name not in missing:
             yield from _recorded(panel, name)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import pydantic
 
 from partnerlab.errors import SpecError, nearest
-from partnerlab.scoring.conditions import RuleField, sets_of
+from partnerlab.scoring.conditions import Rule, RuleField, facts_of, params_of, sets_of
 from partnerlab.scoring.scorecard import Amount, Score, Scorecard
 from partnerlab.specs import Document, Spec, read_spec_file
 from partnerlab.tiers import schemes
@@ -62,10 +62,45 @@ class RegionalStandard(Spec):
 
 
 class Label(Spec):
-    """A word beside the tier, for everybody who meets a rule; labels may overlap."""
+    """A word beside the tier, for everybody who meets a rule, or several by what a partner's deals are; labels may overlap.
 
-    when: RuleField
+    Parameters
+    ----------
+    when : rule or None
+        Who gets the label.
+    shares : mapping of label to indicator
+        In place of a rule: labels of one kind, each with the indicator that counts its deals:
+        ``{reseller: deals_fulfilled_4q, referral: deals_sourced_4q}``. A deal may count for several.
+    share_at_least : number
+        Share of the counted deals from which a partner gets the label.
+    min_n : int
+        With fewer deals than this no label is given.
+    meaning : str
+        For people.
+    """
+
+    when: RuleField | None = None
+    shares: dict[str, str] = pydantic.Field(default_factory=dict)
+    share_at_least: Amount | None = None
+    min_n: int = pydantic.Field(default=5, ge=1, strict=True)
     meaning: str = ""
+
+    @pydantic.model_validator(mode="after")
+    def _rule_or_shares(self) -> Self:
+        if (self.when is None) == (not self.shares):
+            raise ValueError("a label has either when: rule, or shares: {reseller: deals_fulfilled_4q, referral: deals_sourced_4q}")
+        if (self.share_at_least is None) != (not self.shares):
+            raise ValueError("'shares' and 'share_at_least' go together: from which share of the deals on?")
+        if len(self.shares) == 1:
+            raise ValueError("shares of one kind of deal are always all; name two kinds or more, or write when: rule")
+        least = self.share_at_least
+        if least is not None and not isinstance(least, str) and not 0 < least <= 1:
+            raise ValueError(f"a share lies between 0 and 1, not {float(least):g}; write 0.1 or '10 %'")
+        return self
+
+    def names(self, key: str) -> list[str]:
+        """Give the labels that it can put beside a tier."""
+        return list(self.shares) or [key]
 
 
 #: Figures of a program for which a scheme can set a target, besides the share of each of its tiers.
@@ -207,6 +242,7 @@ class TierScheme(Spec):
         if isinstance(self.classify, Ladder):
             self.classify.check_scales()
         self._check_playbook()
+        self._check_labels()
         self._check_movement()
         self._check_scorecard()
         self._check_targets()
@@ -224,6 +260,16 @@ class TierScheme(Spec):
             at_least = asked.at_least if asked is not None else 0
             if isinstance(at_least, str) and at_least[1:] not in self.params:
                 raise ValueError(f"{at_least} is used but has no value under params{nearest(at_least[1:], self.params)}")
+
+    def _check_labels(self) -> None:
+        twice = next((name for name in self.label_names if self.label_names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"label {twice!r} stands twice; give each its own name")
+        for key, label in self.labels.items():
+            named = [label.share_at_least[1:]] if isinstance(label.share_at_least, str) else []
+            for name in [*named, *(params_of(label.when) if label.when is not None else ())]:
+                if name not in self.params:
+                    raise ValueError(f"labels.{key}: ${name} is used but has no value under params{nearest(name, self.params)}")
 
     def _check_targets(self) -> None:
         known = (*self.tiers, *FIGURES)
@@ -291,9 +337,15 @@ class TierScheme(Spec):
     @property
     def sets(self) -> dict[str, list[str]]:
         """Sets that rules ask for, and the indicators that say what each holds where it is no attribute of partners."""
-        rules = [rule for _, rule in self.classify.rules()]
-        rules += [part.requires for score in self.scores.values() for part in score.walk() if part.requires is not None]
-        rules += [label.when for label in self.labels.values()]
+        return self._sets([*self._rules(), *(label.when for label in self.labels.values() if label.when is not None)])
+
+    def _rules(self) -> list[Rule]:
+        """Rules that decide tiers and scores."""
+        gates = [part.requires for score in self.scores.values() for part in score.walk() if part.requires is not None]
+        return [*(rule for _, rule in self.classify.rules()), *gates]
+
+    @staticmethod
+    def _sets(rules: list[Rule]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for rule in rules:
             for fact, members in sets_of(rule).items():
@@ -305,22 +357,33 @@ class TierScheme(Spec):
         names = list(self.classify.names())
         for score in self.scores.values():
             names += score.needs()
-        names += [fact for label in self.labels.values() for fact in _facts(label)]
         names += [attribute for standard in self.overrides for attribute in standard.where]
+        names += [name for members in self._sets(self._rules()).values() for name in members]
+        return [name for name in dict.fromkeys(names) if name not in self._made]
+
+    def needs_beside(self) -> list[str]:
+        """Names of what labels and playbook ask of a panel and the tiers do not, each once."""
+        rules = [label.when for label in self.labels.values() if label.when is not None]
+        names = [fact for rule in rules for fact in facts_of(rule)]
+        names += [name for members in self._sets(rules).values() for name in members]
+        names += [fact for label in self.labels.values() for fact in label.shares.values()]
         names += [fact for entries in self.playbook.values() for fact in facts_asked(entries)]
-        names += [name for members in self.sets.values() for name in members]
-        made = {*self.scores, *(part.name for score in self.scores.values() for part in score.walk() if part.name != part.metric)}
-        return [name for name in dict.fromkeys(names) if name not in made]
+        known = {*self._made, *self.needs()}
+        return [name for name in dict.fromkeys(names) if name not in known]
+
+    @property
+    def _made(self) -> set[str]:
+        """Names that the scheme's own scores make."""
+        return {*self.scores, *(part.name for score in self.scores.values() for part in score.walk() if part.name != part.metric)}
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Labels that a partner can get beside its tier."""
+        return tuple(name for key, label in self.labels.items() for name in label.names(key))
 
 
 def _number(aim: float | Target) -> float:
     return aim.value if isinstance(aim, Target) else aim
-
-
-def _facts(label: Label) -> list[str]:
-    from partnerlab.scoring.conditions import facts_of
-
-    return facts_of(label.when)
 
 
 __all__ = ["Label", "Quadrant", "RegionalStandard", "TierScheme"]
