@@ -97,29 +97,58 @@ def count_risk_sets(
     >>> sets.at_risk.astype(int).tolist(), sets.ended.astype(int).tolist()
     ([[3, 3, 1]], [[1, 1, 1]])
     """
-    time, exit_at, entry_at = _grid(spans.entry, spans.duration)
-    k = len(time)
-    lane = np.zeros(len(exit_at), dtype=np.int64) if group is None else np.asarray(group, dtype=np.int64)
     width = causes + 1
-    cell = (lane * width + np.asarray(spans.cause, dtype=np.int64) + 1) * k + exit_at
-    exits = np.bincount(cell, weights=weights, minlength=groups * width * k).reshape(groups, width, k).astype(float)
-    entries = np.bincount(lane * (k + 1) + entry_at, weights=weights, minlength=groups * (k + 1)).reshape(groups, k + 1)[:, :k]
+    places = _whole_places(spans)
+    time, exit_at, entry_at, k = places if places is not None else _sorted_places(spans)
+    lane = np.asarray(spans.cause, dtype=np.int64) + 1
+    if group is not None:
+        lane += np.asarray(group, dtype=np.int64) * width
+    lane *= k
+    lane += exit_at
+    exits = np.bincount(lane, weights=weights, minlength=groups * width * k).reshape(groups, width, k).astype(float)
     gone = exits.sum(axis=1)
+    if entry_at is None:
+        entries = np.zeros((groups, k))
+        entries[:, 0] = gone.sum(axis=1)
+    else:
+        start = entry_at if group is None else np.asarray(group, dtype=np.int64) * (k + 1) + entry_at
+        entries = np.bincount(start, weights=weights, minlength=groups * (k + 1)).reshape(groups, k + 1)[:, :k]
     at_risk = np.cumsum(entries, axis=1) - np.cumsum(gone, axis=1) + gone
+    if places is not None:
+        # times at which nobody of any group left sight are no times; weights may be 0, rows are not
+        seen = gone.any(axis=0) if weights is None else np.bincount(exit_at, minlength=k) > 0
+        time, at_risk, exits = time[seen], at_risk[:, seen], exits[:, :, seen]
     return RiskSets(time=time, at_risk=at_risk, events=exits[:, 1:], censored=exits[:, 0])
 
 
-def _grid(entry: np.ndarray, duration: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct times, the place of each exit among them, and the first place at which each spell is at risk."""
-    if len(duration) and duration.max() < _WHOLE_LIMIT and duration.min() >= 0 and entry.min() >= 0:
-        whole_exit, whole_entry = duration.astype(np.int64), entry.astype(np.int64)
-        if np.array_equal(whole_exit, duration) and np.array_equal(whole_entry, entry):
-            seen = np.bincount(whole_exit) > 0
-            rank = np.cumsum(seen)
-            ceiling = np.minimum(whole_entry, len(rank) - 1)
-            return np.flatnonzero(seen).astype(float), rank[whole_exit] - 1, rank[ceiling]
-    time, exit_at = np.unique(duration, return_inverse=True)
-    return time.astype(float), exit_at.reshape(-1), np.searchsorted(time, entry, side="right")
+_Places = tuple[np.ndarray, np.ndarray, np.ndarray | None, int]
+
+
+def _whole_places(spans: Spans) -> _Places | None:
+    """Places of whole durations on the grid 0, 1, 2, ...; None where durations are long or no whole numbers.
+
+    Gives the grid, the place of each exit, the first place at which each spell is at risk (None: all from the start), and
+    the number of places.
+    """
+    entry, duration = spans.entry, spans.duration
+    if not len(duration) or not 0 <= duration.min() <= duration.max() < _WHOLE_LIMIT:
+        return None
+    k, late = int(duration.max()) + 1, bool(entry.any())
+    exit_at = duration if duration.dtype.kind in "iu" else duration.astype(np.int64)
+    if exit_at is not duration and not np.array_equal(exit_at, duration):
+        return None
+    if not late:
+        return np.arange(k, dtype=float), exit_at, None, k
+    entry_at = entry if entry.dtype.kind in "iu" else entry.astype(np.int64)
+    if entry.min() < 0 or (entry_at is not entry and not np.array_equal(entry_at, entry)):
+        return None
+    return np.arange(k, dtype=float), exit_at, np.minimum(entry_at + 1, k), k
+
+
+def _sorted_places(spans: Spans) -> _Places:
+    """Places on the distinct durations, found by sorting."""
+    time, exit_at = np.unique(spans.duration, return_inverse=True)
+    return time.astype(float), exit_at.reshape(-1), np.searchsorted(time, spans.entry, side="right"), len(time)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -201,7 +201,9 @@ def estimate_survival(  # noqa: PLR0913 - each a question of its own
     sample = sample.rows(sample.duration > origin) if origin > 0 else sample
     sets = _all_causes(sample)
     limit = limit_of_means(sets, tau, origin, min_at_risk)
-    curves = [_curve(sample, sets, index, z=z, scale=interval, origin=origin, clustered=clustered) for index in range(sample.groups)]
+    starts_of = np.bincount(sample.group, weights=sample.entry <= origin, minlength=sample.groups)
+    asked = _Asked(z, interval, origin, clustered)
+    curves = [_curve(sample, sets, index, start=int(starts_of[index]), asked=asked) for index in range(sample.groups)]
     table = _stack(sample, curves)
     comparison = _compare(sample, sets, clustered) if by is not None else None
     checks = (check_size(sample, minimum=1, unit=spells.unit), *starts, conditioned, check_clusters(sample), check_competing(sample))
@@ -257,23 +259,32 @@ def limit_of_means(sets: risksets.RiskSets, tau: float | None, origin: float, mi
     return float(min(lasts)) if lasts else float("nan")
 
 
-def _curve(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, scale: str, origin: float, clustered: bool) -> pd.DataFrame:
-    """Curve of one group with its intervals."""
+class _Asked(NamedTuple):
+    """How curves are drawn: two-sided quantile and scale of the interval, where they start, whether partners cluster."""
+
+    z: float
+    scale: str
+    origin: float
+    clustered: bool
+
+
+def _curve(sample: Sample, sets: risksets.RiskSets, index: int, *, start: int, asked: _Asked) -> pd.DataFrame:
+    """Curve of one group with its intervals; ``start`` spells are there where it begins."""
+    z, scale, origin, clustered = asked
     lived = np.flatnonzero(sets.at_risk[index] > 0)
     time, n, d = sets.time[lived], sets.at_risk[index][lived], sets.ended[index][lived]
-    mine = sample.rows(sample.group == index) if sample.groups > 1 else sample
-    if len(mine) == 0:
+    if len(time) == 0:
         return _empty_curve(origin)
     survival = risksets.kaplan_meier(n, d)
     variance = risksets.greenwood(n, d)
     hazard, hazard_error = risksets.nelson_aalen(n, d)
     if clustered:
+        mine = sample.rows(sample.group == index) if sample.groups > 1 else sample
         spans = mine.spans._replace(cause=np.minimum(mine.cause, 0))
         variance = clustered_curves.clustered_log_variance(time, n, d, spans, cluster=mine.partner)
         hazard_error = np.sqrt(clustered_curves.clustered_hazard_variance(time, n, d, spans, cluster=mine.partner))
     low, high = risksets.survival_interval(survival, variance, n, quantile=z, scale=scale)
     hazard_low, hazard_high = risksets.hazard_interval(hazard, hazard_error, quantile=z)
-    start = int((mine.entry <= origin).sum())
     lead = {"time": origin, "estimate": 1.0, "conf_low": 1.0, "conf_high": 1.0, "n": start, "at_risk": start}
     columns = {
         "time": time,
@@ -311,9 +322,9 @@ def _stack(sample: Sample, curves: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _quantiles(sample: Sample, curves: list[pd.DataFrame], shares: Sequence[float]) -> pd.DataFrame:
     """Find the times by which given shares have ended, with intervals that invert those of the curve."""
-    rows = []
+    rows, size = [], np.bincount(sample.group, minlength=sample.groups)
     for index, curve in enumerate(curves):
-        n = int((sample.group == index).sum())
+        n = int(size[index])
         for share in shares:
             at = {name: risksets.curve_quantile(curve["time"].to_numpy(), curve[name].to_numpy(), 1 - share) for name in _BOUNDED}
             rows.append({**name_group(sample, index), "share": share, **at, "n": n})
@@ -328,17 +339,17 @@ _BOUNDED = ("estimate", "conf_low", "conf_high")
 
 def _restricted_means(sample: Sample, sets: risksets.RiskSets, *, tau: float, origin: float, z: float, clustered: bool) -> pd.DataFrame:
     """Restricted mean of each group with its clustered standard error."""
-    rows = []
+    rows, size = [], np.bincount(sample.group, minlength=sample.groups)
     for index in range(sample.groups):
-        mine = sample.rows(sample.group == index)
         mean = error = np.nan
         lived = sets.at_risk[index] > 0
-        if len(mine) and np.isfinite(tau) and tau <= sets.time[lived][-1]:
+        if lived.any() and np.isfinite(tau) and tau <= sets.time[lived][-1]:
             counts = sets.time[lived], sets.at_risk[index][lived], sets.ended[index][lived]
+            mine = sample.rows(sample.group == index) if clustered and sample.groups > 1 else sample
             mean, error = restricted_mean_of(mine, *counts, tau=tau, origin=origin, clustered=clustered)
         low, high = np.clip([mean - z * error, mean + z * error], 0.0, tau - origin)
         bounds = {"estimate": mean, "std_error": error, "conf_low": low, "conf_high": high}
-        rows.append({**name_group(sample, index), **bounds, "n": len(mine), "tau": tau})
+        rows.append({**name_group(sample, index), **bounds, "n": int(size[index]), "tau": tau})
     return pd.DataFrame(rows)
 
 

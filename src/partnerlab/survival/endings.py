@@ -106,9 +106,12 @@ def _curves(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, or
     """Incidences of all endings in one group, led by a row at the origin."""
     lived = np.flatnonzero(sets.at_risk[index] > 0)
     time, n, d = sets.time[lived], sets.at_risk[index][lived], sets.events[index][:, lived]
-    mine = sample.rows(sample.group == index) if sample.groups > 1 else sample
+    size, began = np.count_nonzero(sample.group == index), np.count_nonzero((sample.group == index) & (sample.entry <= origin))
+        int(np.count_nonzero(rows)) for rows in (sample.group == index, (sample.group == index) & (sample.entry <= origin))
+    )
     share, variance = incidence.aalen_johansen(n, d), incidence.incidence_variance(n, d)
     if clustered:
+        mine = sample.rows(sample.group == index) if sample.groups > 1 else sample
         variance = incidence.clustered_incidence_variance(time, n, d, mine.spans, cluster=mine.partner)
     keys = name_group(sample, index)
     pieces = []
@@ -117,13 +120,13 @@ def _curves(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, or
         low, high = _interval(share[code], error, n, z=z)
         columns = {"estimate": share[code], "std_error": error, "conf_low": low, "conf_high": high, "n": n.astype(np.int64),
                    "events": d[code].astype(np.int64)}  # fmt: skip
-        start = 0.0 if len(mine) else np.nan
+        start = 0.0 if size else np.nan
         lead = {
             "estimate": start,
             "std_error": start,
             "conf_low": start,
             "conf_high": start,
-            "n": int((mine.entry <= origin).sum()),
+            "n": began,
             "events": 0,
         }
         curve = pd.DataFrame({name: np.concatenate([[lead[name]], values]) for name, values in columns.items()})

@@ -100,20 +100,20 @@ def draw_sample(spells: Spells, *, by: str | Sequence[str] | None = None, event:
     for name in names:
         if name not in spells.attributes:
             raise ParameterError(f"no attribute {name!r} in the spells{nearest(name, spells.attributes)}", by=name)
-    causes = _asked_causes(spells, event)
     event_codes, seen = pd.factorize(spells.frame["event"])
+    causes = _asked_causes(spells, event, seen=[name for name in map(str, seen) if name != CENSORED])
     place = np.array([causes.index(name) if name in causes else NO_CAUSE for name in map(str, seen)] + [NO_CAUSE])
     other = np.array([name not in (*causes, CENSORED) for name in map(str, seen)] + [False])
     group, labels = _groups(spells.frame, names)
-    partner, known = pd.factorize(spells.frame["partner"])
+    partner, known = _partner_codes(spells.frame["partner"])
     whole = Sample(
-        entry=spells.frame["entry"].to_numpy(dtype=float),
-        duration=spells.frame["duration"].to_numpy(dtype=float),
+        entry=_as_numbers(spells.frame["entry"]),
+        duration=_as_numbers(spells.frame["duration"]),
         cause=place[event_codes],
         group=group,
         partner=partner,
         spell=spells.frame["spell"].to_numpy(),
-        names=np.asarray(known),
+        names=known,
         start=spells.frame["start"].to_numpy(dtype=float, na_value=np.nan),
         causes=causes,
         labels=labels,
@@ -135,15 +135,30 @@ def _join_pieces(sample: Sample) -> Sample:
     return dataclasses.replace(sample.rows(last), entry=entry)
 
 
-def _asked_causes(spells: Spells, event: Event) -> tuple[str, ...]:
+def _as_numbers(times: pd.Series) -> np.ndarray:
+    """Give times as floats, or as the whole numbers that they are: those are counted faster."""
+    return times.to_numpy() if times.dtype == np.int64 else times.to_numpy(dtype=float)
+
+
+def _partner_codes(partner: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Code partners 0, 1, ... as they come; numbers that stand in order need no hash table."""
+    values = partner.to_numpy()
+    if values.dtype.kind in "iu" and len(values) and (values[1:] >= values[:-1]).all():
+        fresh = np.concatenate([[True], values[1:] != values[:-1]])
+        return np.cumsum(fresh) - 1, values[fresh]
+    code, names = pd.factorize(partner)
+    return code, np.asarray(names)
+
+
+def _asked_causes(spells: Spells, event: Event, *, seen: Sequence[str]) -> tuple[str, ...]:
     """List the endings that count, all that were seen by default."""
     if event is None:
-        return spells.causes
+        return tuple(sorted(seen))
     asked = (event,) if isinstance(event, str) else tuple(event)
     # an ending that could have happened but was not seen is no mistake
-    possible = set(map(str, getattr(spells.frame["event"].dtype, "categories", ()))) | set(spells.causes)
+    possible = set(map(str, getattr(spells.frame["event"].dtype, "categories", ()))) | set(seen)
     for name in asked:
-        if spells.causes and name not in possible:
+        if seen and name not in possible:
             raise ParameterError(f"no spell of {spells.of} ends by {name!r}{nearest(name, possible - {CENSORED})}", event=name)
     return asked
 
