@@ -1,5 +1,6 @@
 """How partners move between tiers: how often, how much of it is noise, and where it leads."""
 
+from partnerlab.transitions.backtest import ForecastBacktest, backtest_forecast
 from partnerlab.transitions.comparison import ForecastComparison, compare_forecast
 from partnerlab.transitions.estimates import TransitionEstimate, estimate_transitions
 from partnerlab.transitions.first_passage import FirstPassage, estimate_first_passage
@@ -12,17 +13,20 @@ from partnerlab.transitions.noise import NoiseBaseline, estimate_noise
 from partnerlab.transitions.occupancy import SojournEstimate, StateOccupancy, estimate_sojourn, estimate_state_occupancy
 from partnerlab.transitions.pair_building import build_transitions
 from partnerlab.transitions.pairs import Transitions
+from partnerlab.transitions.pooled import PooledTransitions, estimate_pooled_transitions
 from partnerlab.transitions.probabilities import TierProbability, estimate_tier_probability
 from partnerlab.transitions.realness import RealMoves, estimate_real_moves
 from partnerlab.transitions.state_probabilities import StateProbabilities, estimate_state_probabilities
 
 __all__ = [
     "FirstPassage",
+    "ForecastBacktest",
     "ForecastComparison",
     "GeneratorEstimate",
     "HiddenTransitions",
     "Movers",
     "NoiseBaseline",
+    "PooledTransitions",
     "RealMoves",
     "SojournEstimate",
     "StateOccupancy",
@@ -31,6 +35,7 @@ __all__ = [
     "TierProbability",
     "TransitionEstimate",
     "Transitions",
+    "backtest_forecast",
     "build_transitions",
     "compare_forecast",
     "compare_generators",
@@ -39,6 +44,7 @@ __all__ = [
     "estimate_generator",
     "estimate_hidden_transitions",
     "estimate_noise",
+    "estimate_pooled_transitions",
     "estimate_real_moves",
     "estimate_sojourn",
     "estimate_state_occupancy",

@@ -233,7 +233,7 @@ def _came(course: Course) -> np.ndarray:
 
 
 def _forecast_table(course: Course, future: Future, quarters: tuple[str, ...], level: float) -> pd.DataFrame:
-    edges = _edges(future.counts, level)
+    edges = interval_edges(future.counts, level)
     now = np.bincount(course.codes[:, -1][course.codes[:, -1] >= 0], minlength=len(course.names))
     tables = [
         pd.DataFrame(
@@ -250,7 +250,7 @@ def _forecast_table(course: Course, future: Future, quarters: tuple[str, ...], l
     return table[np.tile(shown, len(quarters))].astype({"tier": "str", "quarter": "str"}).reset_index(drop=True)
 
 
-def _edges(counts: np.ndarray, level: float) -> np.ndarray:
+def interval_edges(counts: np.ndarray, level: float) -> np.ndarray:
     """Interval of whole numbers, shape ``(2, ahead, s)``, that holds ``level`` of the draws and no more.
 
     A number at the edge counts by half (mid-p, Lancaster 1961): draws are spread over the unit around them.
