@@ -107,8 +107,6 @@ def _curves(sample: Sample, sets: risksets.RiskSets, index: int, *, z: float, or
     lived = np.flatnonzero(sets.at_risk[index] > 0)
     time, n, d = sets.time[lived], sets.at_risk[index][lived], sets.events[index][:, lived]
     size, began = np.count_nonzero(sample.group == index), np.count_nonzero((sample.group == index) & (sample.entry <= origin))
-        int(np.count_nonzero(rows)) for rows in (sample.group == index, (sample.group == index) & (sample.entry <= origin))
-    )
     share, variance = incidence.aalen_johansen(n, d), incidence.incidence_variance(n, d)
     if clustered:
         mine = sample.rows(sample.group == index) if sample.groups > 1 else sample
