@@ -1,6 +1,7 @@
 """How partners move between tiers: how often, how much of it is noise, and where it leads."""
 
 from partnerlab.transitions.backtest import ForecastBacktest, backtest_forecast
+from partnerlab.transitions.activity import Activity, build_activity
 from partnerlab.transitions.comparison import ForecastComparison, compare_forecast
 from partnerlab.transitions.estimates import TransitionEstimate, estimate_transitions
 from partnerlab.transitions.first_passage import FirstPassage, estimate_first_passage
@@ -8,6 +9,7 @@ from partnerlab.transitions.forecasts import TierForecast, forecast_tiers
 from partnerlab.transitions.generator import GeneratorEstimate
 from partnerlab.transitions.generator_fits import compare_generators, estimate_generator
 from partnerlab.transitions.hidden import HiddenTransitions, estimate_hidden_transitions
+from partnerlab.transitions.models import TransitionModel, estimate_transition_model
 from partnerlab.transitions.movers import Movers, detect_movers
 from partnerlab.transitions.noise import NoiseBaseline, estimate_noise
 from partnerlab.transitions.occupancy import SojournEstimate, StateOccupancy, estimate_sojourn, estimate_state_occupancy
@@ -15,10 +17,13 @@ from partnerlab.transitions.pair_building import build_transitions
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.pooled import PooledTransitions, estimate_pooled_transitions
 from partnerlab.transitions.probabilities import TierProbability, estimate_tier_probability
+from partnerlab.transitions.proportional_odds import OddsTests, check_proportional_odds
 from partnerlab.transitions.realness import RealMoves, estimate_real_moves
 from partnerlab.transitions.state_probabilities import StateProbabilities, estimate_state_probabilities
+from partnerlab.transitions.turns import Turns, detect_turns
 
 __all__ = [
+    "Activity",
     "FirstPassage",
     "ForecastBacktest",
     "ForecastComparison",
@@ -26,6 +31,7 @@ __all__ = [
     "HiddenTransitions",
     "Movers",
     "NoiseBaseline",
+    "OddsTests",
     "PooledTransitions",
     "RealMoves",
     "SojournEstimate",
@@ -34,12 +40,17 @@ __all__ = [
     "TierForecast",
     "TierProbability",
     "TransitionEstimate",
+    "TransitionModel",
     "Transitions",
+    "Turns",
     "backtest_forecast",
+    "build_activity",
     "build_transitions",
+    "check_proportional_odds",
     "compare_forecast",
     "compare_generators",
     "detect_movers",
+    "detect_turns",
     "estimate_first_passage",
     "estimate_generator",
     "estimate_hidden_transitions",
@@ -50,6 +61,7 @@ __all__ = [
     "estimate_state_occupancy",
     "estimate_state_probabilities",
     "estimate_tier_probability",
+    "estimate_transition_model",
     "estimate_transitions",
     "forecast_tiers",
 ]
