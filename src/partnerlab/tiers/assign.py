@@ -21,6 +21,7 @@ from partnerlab.tiers.overrides import apply_overrides, note_strangers, upheld_a
 from partnerlab.tiers.parameters import resolve_params
 from partnerlab.tiers.raw import LINES, Judged, judge_ladder, judge_quadrant
 from partnerlab.tiers.scheme import TierScheme
+from partnerlab.tiers.units import judge_units
 
 
 def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overrides: pd.DataFrame | None = None) -> TierHistory:
@@ -87,8 +88,11 @@ def _classify(panel: Panel, scheme: TierScheme) -> TierHistory:
         facts = PanelFacts(panel=panel)
         facts.params = resolve_params(scheme, facts)
         scores = scores_from(facts, scorecard=scheme.scorecard) if scheme.scorecard else Scores(panel=panel, values={})
-        judge = judge_quadrant if isinstance(scheme.classify, Quadrant) else judge_ladder
-        judged = judge(scheme.classify, facts, margin=scheme.movement.margin)
+        if scheme.over is not None:
+            judged = judge_units(scheme, facts, margin=scheme.movement.margin)
+        else:
+            judge = judge_quadrant if isinstance(scheme.classify, Quadrant) else judge_ladder
+            judged = judge(scheme.classify, facts, margin=scheme.movement.margin)
     except MissingTableError as error:
         raise MissingTableError(f"scheme {scheme.name_version}: {error}", **error.facts) from error
     height = heights(scheme.ranks)

@@ -19,9 +19,14 @@ from partnerlab.tiers.forward import earliest_held, look_ahead, with_moving_line
 from partnerlab.tiers.history import REASONS, Outside, TierHistory
 from partnerlab.tiers.parameters import facts_behind
 from partnerlab.tiers.requirements import COLUMNS, NOTED, tier_rows
+from partnerlab.tiers.units import explain_units, unit_sentences
 
 if TYPE_CHECKING:
     from partnerlab.intake.source import Source
+
+
+#: Whether the partner can change a value.
+YOURS, NOT_YOURS, MANAGERS = "yes", "no", "as its manager rates it"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +46,7 @@ class Explanation:
     table : DataFrame
         One row for each condition of the tier held and of each tier above: ``tier, condition,
         fact, value, operator, line, gap, to_move, status, needed, line_moves, line_low, line_high,
-        earliest, source, rows, latest, trust, meaning``.
+        earliest, opens, changeable, source, rows, latest, trust, meaning``.
         ``gap`` is how far the value is from the line (positive is missing), ``to_move`` the value
         that also clears the margin, ``needed`` marks the shortest way under "any". ``line_low`` and
         ``line_high`` are the interval of a line that moves with the others (`quantile_interval`; empty
@@ -56,10 +61,14 @@ class Explanation:
         What could lose the tier although nobody does anything: conditions of the tier held that are met
         now and fall when nothing new happens. ``tier, condition, fact, value, next, lost_in, why``: the
         value at the end of the next period, and the period in which the condition no longer holds.
+    units : DataFrame
+        Under a scheme over units: which of them carry each tier, and what the others are short of (`explain_units`).
     earliest : mapping of tier to period
         When each tier above can be held at the earliest, with confirmation, cadence and steps.
     data_until : date or None
         First day that the data no longer cover.
+    appeal : str
+        How to say that this is wrong, in the scheme's words.
     """
 
     partner: str
@@ -72,8 +81,10 @@ class Explanation:
     table: pd.DataFrame = dataclasses.field(repr=False)
     parts: pd.DataFrame = dataclasses.field(repr=False)
     outlook: pd.DataFrame = dataclasses.field(repr=False, default_factory=pd.DataFrame)
+    units: pd.DataFrame = dataclasses.field(repr=False, default_factory=pd.DataFrame)
     earliest: Mapping[str, str] = dataclasses.field(default_factory=dict)
     data_until: date | None = None
+    appeal: str = ""
 
     def missing(self, tier: str) -> pd.DataFrame:
         """Conditions that still have to be met for a tier, the shortest way."""
@@ -93,8 +104,13 @@ class Explanation:
         if self.reason != REASONS[0]:
             lines.append(f"By the data alone it would be {self.raw}: {self.reason}.")
         above = [tier for tier in dict.fromkeys(self.table["tier"]) if tier != self.held]
+        lines += [f"For {self.held}: {said}." for said in self._carried(self.held, only=True)]
         lines += [
-            f"For {tier}: " + "; ".join(map(_sentence, self.missing(tier).to_dict("records"))) + "." + self._when(tier) for tier in above
+            f"For {tier}: "
+            + "; ".join([*map(_sentence, self.missing(tier).to_dict("records")), *self._carried(tier)])
+            + "."
+            + self._when(tier)
+            for tier in above
         ]
         lost = self.outlook.loc[self.outlook["lost_in"] != ""] if len(self.outlook) else self.outlook
         lines += [
@@ -102,6 +118,16 @@ class Explanation:
             for row in lost.to_dict("records")
         ]
         return "\n".join(lines)
+
+    def _carried(self, tier: str, *, only: bool = False) -> list[str]:
+        """Say which units carry a tier and, unless asked for them only, what the nearest others lack."""
+        said = list(unit_sentences(self.units, tier, only_carrying=only)) if len(self.units) else []
+        return ["; ".join(said)] if said else []
+
+    def _helpful(self, tier: str) -> list[dict[str, object]]:
+        """List prerequisites that are not met and that a tier which is out of reach could do without."""
+        mine = self.table.loc[(self.table["tier"] == tier) & (self.table["opens"] != "") & ~self.table["needed"]]
+        return mine.loc[mine["status"] != "met"].to_dict("records") if len(self.missing(tier)) else []
 
     def _when(self, tier: str) -> str:
         """Name the earliest period where it is later than the next, or where nothing is missing but time."""
@@ -117,10 +143,11 @@ def _sentence(row: dict[str, object]) -> str:
     if row["status"] == "tell us":
         return f"tell us {row['fact']}"
     if pd.isna(row["gap"]):
-        return str(row["condition"])
+        return str(row["condition"]) + (" (not yours to change)" if row.get("changeable") == NOT_YOURS else "")
+    first = f" (first: it opens {row['opens']})" if row.get("opens") and row["needed"] else ""
     moving = _moving(row) if row["line_moves"] else ""
     margin = f" (the line {_short(row['line'])} and the margin)" if row["to_move"] != row["line"] else ""
-    return f"{row['fact']} is {_short(row['value'])}, needs {row['operator']} {_short(row['to_move'])}{margin}{moving}"
+    return f"{row['fact']} is {_short(row['value'])}, needs {row['operator']} {_short(row['to_move'])}{margin}{moving}{first}"
 
 
 def _short(value: float) -> str:
@@ -141,7 +168,9 @@ def _moving(row: dict[str, object]) -> str:
     return f" (this line moves with the other partners{between})"
 
 
-def explain_tier(history: TierHistory, *, partner: str, quarter: str, source: Source | None = None) -> Explanation:
+def explain_tier(
+    history: TierHistory, *, partner: str, quarter: str, source: Source | None = None, costs: Mapping[str, float] | None = None
+) -> Explanation:
     """Explain a partner's tier: the tier held, what could lose it, and each tier above it.
 
     Parameters
@@ -152,6 +181,9 @@ def explain_tier(history: TierHistory, *, partner: str, quarter: str, source: So
         Whom and when.
     source : Source or None
         Where the panel came from: it tells when certificates end. Without it they are taken to last.
+    costs : mapping of fact to number, or None
+        Cost of one unit more of a fact: with it the cheapest branch under "any" is the one that costs least; without,
+        the one with the fewest conditions to meet, then the smallest gaps. `plan_steps` finds the cheapest mix for scores.
 
     Raises
     ------
@@ -185,8 +217,9 @@ def explain_tier(history: TierHistory, *, partner: str, quarter: str, source: So
     held = str(history.names(history.held)[row, column])
     axes = {name: one.axis(name) for name in ("x", "y")} if isinstance(scheme.classify, Quadrant) else {}
     rows: list[dict[str, object]] = []
-    for tier in _of_interest(history, int(history.held[row, column])):
-        rows += tier_rows(scheme, tier, axes, facts, column)
+    shown = _of_interest(history, int(history.held[row, column]))
+    for tier in shown:
+        rows += tier_rows(scheme, tier, axes, facts, column, costs=costs)
     noted = with_moving_lines(pd.DataFrame(rows, columns=[*COLUMNS, *NOTED]), history, row, column)
     return Explanation(
         partner=str(partner),
@@ -199,8 +232,10 @@ def explain_tier(history: TierHistory, *, partner: str, quarter: str, source: So
         table=_described(noted, history, facts, column),
         parts=_parts(one, facts, column),
         outlook=look_ahead(one.until(quarter), tier=held, source=source),
+        units=pd.DataFrame() if scheme.over is None else explain_units(scheme, facts.panel, tiers=shown, column=column),
         earliest=earliest_held(one, noted, column),
         data_until=facts.panel.provenance.until,
+        appeal=scheme.appeal,
     )
 
 
@@ -223,6 +258,7 @@ def _described(table: pd.DataFrame, history: TierHistory, facts: PanelFacts, col
     table = table.assign(
         trust=trust,
         meaning=meaning,
+        changeable=[_changeable(name, facts, history.scheme) for name in table["fact"]],
         source=[known[name].table if name in known else "computed" for name in table["fact"]],
         rows=pd.array(rows, dtype="Int64"),
         latest=list(latest),
@@ -232,6 +268,19 @@ def _described(table: pd.DataFrame, history: TierHistory, facts: PanelFacts, col
     )
     numeric = dict.fromkeys(("value", "line", "gap", "to_move", "line_low", "line_high"), "float64")
     return table[list(COLUMNS)].astype(numeric).astype({"needed": bool, "line_moves": bool})
+
+
+def _changeable(name: str, facts: PanelFacts, scheme: TierScheme) -> str:
+    """Say whether the partner can change a value; of a score, whether any of its facts can."""
+    for score_name, score in scheme.scores.items():
+        inside = [part for part in score.walk() if part.name == name and part.name != part.metric]
+        if name == score_name or inside:
+            below = score.needs() if name == score_name else [part.metric for top in inside for part in top.walk() if part.metric]
+            words = [_changeable(each, facts, scheme) for each in below]
+            return YOURS if YOURS in words or not words else words[0]
+    if facts.panel.known(name):
+        return MANAGERS if facts.panel.indicator(name).trust == "manager_rated" else YOURS
+    return NOT_YOURS if name in facts.panel.attributes.columns else YOURS
 
 
 def _rows_behind(facts: PanelFacts, name: str, column: int) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from partnerlab.tiers.classify import Bands, Ladder, Quadrant
 from partnerlab.tiers.cuts import lines_of
 from partnerlab.tiers.parameters import facts_behind
 from partnerlab.tiers.raw import _cells, _highest, with_states
+from partnerlab.tiers.units import refuse_units
 
 if TYPE_CHECKING:
     from partnerlab.tiers.history import TierHistory
@@ -62,6 +63,7 @@ def scheme_lines(history: TierHistory) -> list[Line]:
         If the history came from a table of tiers.
     """
     facts, rule = facts_behind(history), history.scheme.classify
+    refuse_units(history.scheme, what="moving a line")
     found = []
     if isinstance(rule, Quadrant):
         for name in ("x", "y"):

@@ -15,6 +15,7 @@ from partnerlab.tiers.classify import Quadrant
 from partnerlab.tiers.lattice import lint_lattice
 from partnerlab.tiers.playbook import stop_of, tactics_of
 from partnerlab.tiers.scheme import TierScheme
+from partnerlab.tiers.units import lint_units
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel
@@ -45,7 +46,7 @@ def lint_scheme(scheme: TierScheme, *, on: date | None = None, panel: Panel | No
     >>> found.loc[found["rule"] == "gaps", "finding"].item()
     '77 % of the 2,048 answer combinations meet none of MVP, MGP, STP, BZ: UNRATED or TARGET'
     """
-    checks = (_glossary, _weights, _spare_parameters, lint_lattice, _cells, _goal_and_playbook)
+    checks = (_glossary, _weights, _spare_parameters, lint_lattice, lint_units, _cells, _goal_and_playbook)
     found = [row for check in checks for row in check(scheme)]
     found += [] if on is None else list(_expiry(scheme, on))
     if panel is not None and scheme.kind != "recorded":
@@ -107,7 +108,11 @@ def _totals(score: Score) -> Iterator[tuple[str, Fraction | None]]:
 
 def _spare_parameters(scheme: TierScheme) -> Iterator[Finding]:
     """Parameters that nothing asks for."""
-    used = {*scheme.classify.params(), *(name for score in scheme.scores.values() for name in score.asks())}
+    used = {
+        *scheme.classify.params(),
+        *(scheme.over.params if scheme.over else ()),
+        *(name for score in scheme.scores.values() for name in score.asks()),
+    }
     used |= {name for label in scheme.labels.values() if label.when is not None for name in params_of(label.when)}
     used |= {str(label.share_at_least)[1:] for label in scheme.labels.values()}
     used |= {str(stop.at_least)[1:] for entries in scheme.playbook.values() if (stop := stop_of(entries)) is not None}

@@ -15,6 +15,7 @@ from partnerlab.panel.queries import Cut, measure_query
 from partnerlab.scoring.scorecard import Score
 from partnerlab.scoring.scores import PanelFacts, scores_from
 from partnerlab.tiers.parameters import facts_behind, resolve_params
+from partnerlab.tiers.units import count_units
 
 if TYPE_CHECKING:
     from partnerlab.intake.source import Source
@@ -42,6 +43,7 @@ def facts_ahead(one: TierHistory, *, ahead: int, source: Source | None) -> Panel
         else:
             known = facts_behind(one).computed
             facts.computed.update({name: np.pad(array, ((0, 0), (0, ahead)), mode="edge") for name, array in known.items()})
+    facts.computed.update(count_units(scheme, facts))
     return facts
 
 
@@ -53,7 +55,7 @@ def _longer(panel: Panel, ahead: int, source: Source | None) -> Panel:
     """Add periods in which nothing new happens."""
     totals, counts = {}, {}
     for name, indicator in panel.indicators.indicators.items():
-        stays = indicator.statistic in ("last", "held") or (indicator.table == FRAME and indicator.window == 1)
+        stays = indicator.statistic in ("last", "held", "median") or (indicator.table == FRAME and indicator.window == 1)
         totals[name], counts[name] = (
             np.pad(array[name], ((0, 0), (0, ahead)), mode="edge" if stays else "constant") for array in (panel.totals, panel.counts)
         )
@@ -70,6 +72,7 @@ def _longer(panel: Panel, ahead: int, source: Source | None) -> Panel:
         exposure=np.pad(panel.exposure, ((0, 0), (0, ahead)), constant_values=1),
         partial=np.pad(panel.partial, (0, ahead)),
         recorded=None,
+        units=None if panel.units is None else dataclasses.replace(panel.units, panel=_longer(panel.units.panel, ahead, None)),
     )
 
 

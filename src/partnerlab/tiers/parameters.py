@@ -52,6 +52,10 @@ def facts_behind(history: TierHistory) -> PanelFacts:
     for points in history.scores.parts.values():
         facts.computed.update({name: array for name, array in points.items() if not facts.panel.known(name)})
     facts.computed.update(history.scores.values)
+    if history.scheme.over is not None:
+        from partnerlab.tiers.units import count_units
+
+        facts.computed.update(count_units(history.scheme, facts))
     return facts
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "tier", "condition", "fact", "value", "operator", "line", "gap", "to_move", "status", "needed", "line_moves",
-    "line_low", "line_high", "earliest", "source", "rows", "latest", "trust", "meaning",
+    "line_low", "line_high", "earliest", "opens", "changeable", "source", "rows", "latest", "trust", "meaning",
 )  # fmt: skip
 #: What is noted beside them while an explanation is made.
 NOTED = ("wait", "sustained", "axis")
@@ -34,21 +34,23 @@ def tier_rows(scheme: TierScheme, tier: str, axes: Mapping[str, AxisView], facts
     """Conditions of one tier in one period."""
     if isinstance(scheme.classify, Quadrant):
         return _corner(scheme.classify, tier, axes, facts, column)
-    rule = dict(scheme.classify.rules()).get(tier)
-    found = [] if rule is None else _walk(without_not(rule), facts, column, scheme.movement.margin)
+    rule = dict(scheme.standing.rules()).get(tier)
+    # a margin moves the lines of units, not how many of them are asked for
+    margin = 0.0 if scheme.over is not None else scheme.movement.margin
+    found = [] if rule is None else _walk(without_not(rule), facts, column, margin)
     return [{"tier": tier, **row} for row in found]
 
 
-def _corner(rule: Quadrant, tier: str, axes: Mapping[str, AxisView], facts: PanelFacts, column: int) -> list[dict[str, object]]:
+def _corner(rule: Quadrant, axes: Mapping[str, AxisView], facts: PanelFacts, column: int, tier: str) -> list[dict[str, object]]:
     """Both axes of a cell, and the gate."""
     rows: list[dict[str, object]] = []
     corner = next((corner for corner, name in rule.cells.items() if name == tier), None)
     if rule.gate is not None:
-        rows += _walk(without_not(rule.gate), facts, column, 0.0)
+        rows += _walk(without_not(rule.gate), facts, column, 0.0, {})
     if corner is not None:
         for name, axis, side in zip(("x", "y"), (rule.x, rule.y), corner.split("_"), strict=True):
             rows.append(_axis_row(axis, side, axes[name], column) | {"axis": name})
-    return [{"tier": tier, **row} for row in rows]
+    return rows
 
 
 def _axis_row(axis: Axis, side: str, view: AxisView, column: int) -> dict[str, object]:
@@ -64,16 +66,16 @@ def _row(condition: str, fact: str, value: float, operator: str, line: float, tr
     ordered = operator in (">=", ">", "<=", "<")
     gap = (line - value if operator in (">=", ">") else value - line) if ordered else np.nan
     return {"condition": condition, "fact": fact, "value": value, "operator": operator, "line": line, "gap": gap, "status": STATUS[truth],
-            "needed": True, "line_moves": False, "to_move": line, "wait": 1, "sustained": False}  # fmt: skip
+            "needed": True, "line_moves": False, "to_move": line, "wait": 1, "sustained": False, "opens": ""}  # fmt: skip
 
 
-def _walk(rule: Rule, facts: PanelFacts, column: int, margin: float) -> list[dict[str, object]]:
+def _walk(rule: Rule, facts: PanelFacts, column: int, margin: float, costs: Mapping[str, float]) -> list[dict[str, object]]:
     """Rows of all conditions of a rule; under "any" only those of the shortest branches are needed."""
     if isinstance(rule, AtLeast):
-        branches = [_walk(part, facts, column, margin) for part in rule.parts]
+        branches = [_walk(part, facts, column, margin, costs) for part in rule.parts]
         if rule.is_all:
             return [row for branch in branches for row in branch]
-        nearest = sorted(range(len(branches)), key=lambda index: _effort(branches[index]))[: rule.k]
+        nearest = sorted(range(len(branches)), key=lambda index: _effort(branches[index], costs))[: rule.k]
         for index, branch in enumerate(branches):
             for row in branch:
                 row["needed"] = row["needed"] and index in nearest
@@ -83,12 +85,23 @@ def _walk(rule: Rule, facts: PanelFacts, column: int, margin: float) -> list[dic
     return [_leaf_row(rule, facts, column, margin)]
 
 
-def _effort(branch: list[dict[str, object]]) -> tuple[int, int, float]:
-    """How far a branch is: conditions failed, conditions unknown, relative gaps."""
+def _effort(branch: list[dict[str, object]], costs: Mapping[str, float]) -> tuple[float, ...]:
+    """How dear a branch is: what nobody priced, the price of whole steps; then conditions failed, unknown, relative gaps."""
     todo = [row for row in branch if row["needed"] and row["status"] != "met"]
     unknown = sum(row["status"] == "tell us" for row in todo)
     gaps = [float(row["gap"]) / max(abs(float(row["line"])), 1.0) for row in todo if not pd.isna(row["gap"])]
-    return len(todo) - unknown, unknown, float(sum(gaps))
+    apart = (len(todo) - unknown, unknown, float(sum(gaps)))
+    if not costs:
+        return apart
+    priced = [row for row in todo if row["fact"] in costs and not pd.isna(row["gap"])]
+    dear = sum(costs[str(row["fact"])] * _steps(row) for row in priced)
+    return (len(todo) - len(priced), dear, *apart)
+
+
+def _steps(row: Mapping[str, object]) -> float:
+    """Whole steps from a value to its line; one more where the line itself is not enough."""
+    gap = float(row["gap"])  # type: ignore[arg-type]
+    return np.floor(gap + kleene.TOLERANCE) + 1 if row["operator"] in (">", "<") else np.ceil(gap - kleene.TOLERANCE)
 
 
 def _leaf_row(rule: Compare | Known, facts: PanelFacts, column: int, margin: float) -> dict[str, object]:
@@ -118,7 +131,7 @@ def _sustained_row(rule: Sustained, facts: PanelFacts, column: int) -> dict[str,
     """Periods in which the inner rule held, against those it must hold in."""
     inner = evaluate_rule(rule.part, facts)[0, max(column - rule.window + 1, 0) : column + 1]
     truth = int(evaluate_rule(rule, facts)[0, column])
-    inside = " and ".join(dict.fromkeys(leaf["fact"] for leaf in _walk(rule.part, facts, column, 0.0)))
+    inside = " and ".join(dict.fromkeys(leaf["fact"] for leaf in _walk(rule.part, facts, column, 0.0, {})))
     row = _row(str(rule), inside, float((inner == kleene.TRUE).sum()), ">=", float(rule.met), truth)
     return row | {"sustained": True, "wait": periods_to_sustain(inner == kleene.TRUE, met=rule.met, window=rule.window)}
 

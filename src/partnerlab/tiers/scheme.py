@@ -15,6 +15,7 @@ from partnerlab.specs import Document, Spec, read_spec_file
 from partnerlab.tiers import schemes
 from partnerlab.tiers.classify import Bands, Classify, Ladder, Quadrant, Recorded
 from partnerlab.tiers.movement import Movement
+from partnerlab.tiers.over import Over
 from partnerlab.tiers.playbook import Entry, facts_asked, stop_of, tactics_of
 
 Words = str | tuple[str, ...]
@@ -133,6 +134,9 @@ class TierScheme(Spec):
         Scores that the rules ask for; ``goal`` picks their weights.
     classify : Quadrant, Ladder, Bands or Recorded
         The rule.
+    over : Over or None
+        The rule classifies each unit of a partner (region, portfolio); a partner is where its best unit is, or in a
+        tier that asks for several units at a level.
     movement : Movement
         From the tier that the data say to the tier that is held.
     labels : mapping of name to Label
@@ -145,6 +149,8 @@ class TierScheme(Spec):
         ``{autopilot_after: {tactic_rounds: 3, response: none, measured_by: leads}}`` says when effort stops.
     glossary : mapping of word to meaning
         Every tier and every indicator, score and parameter in plain words.
+    appeal : str
+        How a partner says that its tier is wrong; the end of every explanation.
     audience : mapping of name to {"internal", "partner"}
         What partners are not shown; all else they are.
 
@@ -180,11 +186,13 @@ class TierScheme(Spec):
     overrides: tuple[RegionalStandard, ...] = ()
     scores: dict[str, Score] = pydantic.Field(default_factory=dict)
     classify: Classify
+    over: Over | None = None
     movement: Movement = Movement()
     labels: dict[str, Label] = pydantic.Field(default_factory=dict)
     targets: dict[str, float | Target] = pydantic.Field(default_factory=dict)
     playbook: dict[str, tuple[Entry, ...]] = pydantic.Field(default_factory=dict)
     glossary: dict[str, str] = pydantic.Field(default_factory=dict)
+    appeal: str = ""
     audience: dict[str, Literal["internal", "partner"]] = pydantic.Field(default_factory=dict)
 
     @classmethod
@@ -229,7 +237,7 @@ class TierScheme(Spec):
 
     @pydantic.model_validator(mode="after")
     def _names_hang_together(self) -> Self:
-        asked = list(self.classify.params())
+        asked = list(self.classify.params()) + (self.over.params if self.over else [])
         for score in self.scores.values():
             asked += score.asks()
         for name in asked:
@@ -241,12 +249,23 @@ class TierScheme(Spec):
                     raise ValueError(f"overrides change {name!r}, which is not a parameter{nearest(name, self.params)}")
         if isinstance(self.classify, Ladder):
             self.classify.check_scales()
+        self._check_over()
         self._check_playbook()
         self._check_labels()
         self._check_movement()
         self._check_scorecard()
         self._check_targets()
         return self
+
+    def _check_over(self) -> None:
+        if self.over is None:
+            return
+        if not isinstance(self.classify, Ladder | Bands):
+            raise ValueError(f"over counts levels of a ladder or bands; it does not go with kind: {self.kind}")  # noqa: TRY004 - pydantic reads it
+        ranked = next((part.name for score in self.scores.values() for part in score.walk() if "percentile" in (part.shape or {})), None)
+        if ranked is not None:
+            raise ValueError(f"over does not go with percentile ({ranked}): a rank is among partners, not among their {self.over.plural}")
+        self.over.check(self.classify)
 
     def _check_playbook(self) -> None:
         for tier, entries in self.playbook.items():
@@ -308,14 +327,28 @@ class TierScheme(Spec):
         return self.classify.kind
 
     @property
+    def standing(self) -> Quadrant | Ladder | Bands | Recorded:
+        """The rule about partners: the classification itself or, over units, how many units each tier asks for."""
+        return self.classify if self.over is None else self.over.standing(self.classify)  # type: ignore[arg-type]
+
+    def of_units(self) -> TierScheme:
+        """Give the scheme of single units, for a panel whose rows are units (`Panel.units`)."""
+        return self.model_copy(update={"over": None, "playbook": {}, "targets": {}, "labels": {}})
+
+    @property
+    def unit_column(self) -> str | None:
+        """What the panel must be built over, if it must: the ``unit`` of `build_panel`."""
+        return None if self.over is None else self.over.unit
+
+    @property
     def tiers(self) -> tuple[str, ...]:
         """Tiers, best first; empty for recorded tiers whose order the program gives."""
-        return self.classify.tiers
+        return self.standing.tiers
 
     @property
     def ranks(self) -> tuple[int | None, ...]:
         """Height of each tier; None stands outside the order."""
-        return self.classify.ranks if not isinstance(self.classify, Recorded) else ()
+        return self.standing.ranks if not isinstance(self.classify, Recorded) else ()
 
     @property
     def scorecard(self) -> Scorecard | None:
@@ -355,6 +388,7 @@ class TierScheme(Spec):
     def needs(self) -> list[str]:
         """Names of the indicators and attributes that the scheme asks of a panel, each once."""
         names = list(self.classify.names())
+        names += [fact for rule in (self.over.rules if self.over else ()) for fact in facts_of(rule)]
         for score in self.scores.values():
             names += score.needs()
         names += [attribute for standard in self.overrides for attribute in standard.where]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.scoring import kleene
-from partnerlab.scoring.conditions import ALWAYS, AtLeast, Compare, Number, Rule, all_of, parse_number
+from partnerlab.scoring.conditions import ALWAYS, AtLeast, Compare, Number, Rule, all_of, facts_of, parse_number
 from partnerlab.scoring.evaluate import evaluate_rule, line_of
 from partnerlab.scoring.normal import without_not
 from partnerlab.scoring.scorecard import Part, Score
@@ -20,6 +20,7 @@ from partnerlab.scoring.shapes import SHAPES
 from partnerlab.tiers.classify import Quadrant, Recorded
 from partnerlab.tiers.history import TierHistory
 from partnerlab.tiers.parameters import facts_behind
+from partnerlab.tiers.units import refuse_units
 
 #: A linear expression: coefficient of each variable, and a constant under ``None``.
 Linear = dict["int | None", float]
@@ -46,7 +47,7 @@ def plan_steps(history: TierHistory, *, partner: str, quarter: str, tier: str, c
     Returns
     -------
     DataFrame
-        ``fact, value, steps, target, cost``, one row for each fact to raise; empty if the rules are met.
+        ``fact, value, steps, target, cost``, one row for each fact to raise, prerequisites first; empty if the rules are met.
 
     Raises
     ------
@@ -69,6 +70,7 @@ def plan_steps(history: TierHistory, *, partner: str, quarter: str, tier: str, c
     column = history.column(quarter)
     if history.scheme is None or isinstance(history.scheme.classify, Recorded):
         raise MissingTableError("recorded tiers have no rule that steps could meet")
+    refuse_units(history.scheme, what="a plan")
     if tier not in history.tiers:
         raise ParameterError(f"no tier is called {tier!r}{nearest(tier, history.tiers)}", tier=tier)
     one = history.select([partner])
@@ -127,6 +129,8 @@ class _Model:
 
     def __init__(self, here: _Here, costs: Mapping[str, float], limit: int) -> None:
         self.here, self.costs, self.limit = here, costs, limit
+        requires = [part.requires for score in here.one.scheme.scores.values() for part in score.walk() if part.requires is not None]
+        self.gates = {fact for rule in requires for fact in facts_of(rule)}
         self.price: list[float] = []
         self.whole: list[int] = []
         self.top: list[float] = []
@@ -285,6 +289,7 @@ class _Model:
             step = int(np.argmax(found.x[variables]))
             if step:
                 rows.append((fact, self.here.value(fact), step, self.here.value(fact) + step, self.costs[fact] * step))
+        rows.sort(key=lambda row: row[0] not in self.gates)
         return pd.DataFrame(rows, columns=["fact", "value", "steps", "target", "cost"]).astype({"cost": float})
 
 
