@@ -39,7 +39,10 @@ def lint_on(scheme: TierScheme, panel: Panel) -> Iterator[Finding]:
     for name in facts:
         if name not in missing:
             yield from _recorded(panel, name)
-    if not missing:
+    unit = scheme.unit_column
+    if unit is not None and (panel.units is None or panel.units.name != unit):
+        yield "data", "error", "over", f"the panel is not over {unit}; build it with unit={unit!r}"
+    elif not missing:
         history = assign_tiers(panel, scheme)
         yield from _tiers(history, panel)
         yield from _scales(history, panel)
