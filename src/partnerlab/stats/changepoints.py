@@ -23,7 +23,7 @@ from scipy import special
 #: Multiples of the rate that are looked for, upwards; downwards their reciprocals.
 MULTIPLES = (1.5, 2.0, 3.0, 5.0, 10.0)
 #: Units drawn at a time.
-BLOCK = 200_000
+BLOCK = 20_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Baseline:
     Parameters
     ----------
     shape, rate : ndarray, shape (n,)
-        Gamma posterior of events for each unit of time.
+        Gamma posterior of events for each unit of time; what wild counts tell is divided by their dispersion before it enters.
     time : ndarray, shape (n, w)
         Time in each period of the window: exposure times the common index.
     wildness : float
@@ -121,7 +121,7 @@ def common_index(counts: np.ndarray, exposure: np.ndarray, *, wildness: float = 
     return index
 
 
-def turn_evidence(counts: np.ndarray, baseline: Baseline, *, multiples: np.ndarray) -> np.ndarray:
+def turn_evidence(counts: np.ndarray, baseline: Baseline, *, multiples: np.ndarray, look: int | None = None) -> np.ndarray:
     """Log likelihood ratio of a turn at the beginning of each period, at the end of each later one.
 
     Parameters
@@ -132,10 +132,12 @@ def turn_evidence(counts: np.ndarray, baseline: Baseline, *, multiples: np.ndarr
         Of the same units.
     multiples : ndarray, shape (r,)
         Of the rate; their likelihoods are averaged.
+    look : int or None
+        Last periods to look from; all if None.
 
     Returns
     -------
-    ndarray, shape (w, w, n)
+    ndarray, shape (w, look, n)
         By period of the turn, and period looked from; ``-inf`` where the turn would lie ahead.
 
     Examples
@@ -146,30 +148,32 @@ def turn_evidence(counts: np.ndarray, baseline: Baseline, *, multiples: np.ndarr
     [[-0.61, 0.85], [-inf, 1.47]]
     """
     size, width = counts.shape
+    look = width if look is None else look
     spread = baseline.dispersion
-    events = np.hstack([np.zeros((size, 1)), np.cumsum(counts, axis=1)]) / spread[:, None]
-    time = np.hstack([np.zeros((size, 1)), np.cumsum(baseline.time, axis=1)]) / spread[:, None]
-    found = np.full((width, width, size), -np.inf)
-    multiples = np.asarray(multiples, dtype=float)[:, None]
+    # periods first: a column is then one stretch of memory
+    events = np.vstack([np.zeros((1, size)), np.cumsum(counts.T, axis=0) / spread])
+    time = np.vstack([np.zeros((1, size)), np.cumsum(baseline.time.T, axis=0) / spread])
+    found = np.full((width, look, size), -np.inf)
     for start in range(width):
-        shape, rate = baseline.shape / spread + events[:, start], baseline.rate / spread + time[:, start]
-        for now in range(start, width):
-            more, longer = events[:, now + 1] - events[:, start], time[:, now + 1] - time[:, start]
-            each = more * np.log(multiples) + (shape + more) * (np.log(rate + longer) - np.log(rate + multiples * longer))
-            top = each.max(axis=0)
-            found[start, now] = top + np.log(np.exp(each - top).mean(axis=0))
+        shape, rate = baseline.shape + events[start], baseline.rate + time[start]
+        for now in range(max(start, width - look), width):
+            more, longer = events[now + 1] - events[start], time[now + 1] - time[start]
+            share, ratio = rate / (rate + longer), np.zeros(size)
+            for multiple in multiples:
+                ratio += np.exp(more * np.log(multiple) - (shape + more) * np.log(share + multiple * (1.0 - share)))
+            found[start, now - width + look] = np.log(ratio / len(multiples))
     return found
 
 
-def chart_heights(evidence: np.ndarray, *, look: int) -> np.ndarray:
-    """Highest evidence of a turn in any period of the window, seen from any of the last ``look`` periods: shape ``(n,)``."""
-    return evidence[:, -look:].max(axis=(0, 1))
+def chart_height(counts: np.ndarray, baseline: Baseline, *, upwards: bool, look: int) -> np.ndarray:
+    """Highest evidence of a turn up or down in any period of the window, seen from any of the last ``look``: shape ``(n,)``."""
+    multiples = np.array(MULTIPLES) if upwards else 1.0 / np.array(MULTIPLES)
+    return turn_evidence(counts, baseline, multiples=multiples, look=look).max(axis=(0, 1))
 
 
 def both_charts(counts: np.ndarray, baseline: Baseline, *, look: int) -> np.ndarray:
     """Heights of the chart upwards and of that downwards: shape ``(2, n)``."""
-    upwards = np.array(MULTIPLES)
-    return np.stack([chart_heights(turn_evidence(counts, baseline, multiples=some), look=look) for some in (upwards, 1.0 / upwards)])
+    return np.stack([chart_height(counts, baseline, upwards=upwards, look=look) for upwards in (True, False)])
 
 
 def unchanged_heights(baseline: Baseline, *, look: int, draws: int, rng: np.random.Generator) -> np.ndarray:

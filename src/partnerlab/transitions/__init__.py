@@ -1,7 +1,7 @@
 """How partners move between tiers: how often, how much of it is noise, and where it leads."""
 
-from partnerlab.transitions.backtest import ForecastBacktest, backtest_forecast
 from partnerlab.transitions.activity import Activity, build_activity
+from partnerlab.transitions.backtest import ForecastBacktest, backtest_forecast
 from partnerlab.transitions.comparison import ForecastComparison, compare_forecast
 from partnerlab.transitions.estimates import TransitionEstimate, estimate_transitions
 from partnerlab.transitions.first_passage import FirstPassage, estimate_first_passage

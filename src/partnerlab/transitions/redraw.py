@@ -161,7 +161,7 @@ def prior_groups(attributes: pd.DataFrame, within: str | None) -> tuple[np.ndarr
     return np.unique(np.where(small, 0, codes), return_inverse=True)[1].astype(np.int64), len(np.unique(np.where(small, 0, codes)))
 
 
-def _reach(panel: Panel, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def reach_back(panel: Panel, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Totals, counts and measured exposure of an indicator, run-in first."""
     totals, counts, time = panel.totals[name], panel.counts[name], panel.exposure.astype(np.float64) * ~panel.partial
     covered = panel.covered.get(name)
@@ -176,7 +176,7 @@ def _reach(panel: Panel, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return np.hstack([early.totals[name], totals]), np.hstack([early.counts[name], counts]), np.hstack([before, time])
 
 
-def _kind(indicator: Indicator) -> Kind:
+def indicator_kind(indicator: Indicator) -> Kind:
     """How an indicator's noise arises."""
     if indicator.statistic in ("count", "active", "distinct"):
         return "count"
@@ -192,15 +192,15 @@ def fit_noise(panel: Panel, names: tuple[str, ...], *, within: str | None) -> tu
     for name in names:
         indicator = panel.indicators[name]
         own = name if indicator.from_ == FRAME else ""
-        together.setdefault((*indicator.measure, _kind(indicator), own), []).append(name)
+        together.setdefault((*indicator.measure, indicator_kind(indicator), own), []).append(name)
     return tuple(_fit_one(panel, tuple(members), group, groups) for members in together.values())
 
 
 def _fit_one(panel: Panel, names: tuple[str, ...], group: np.ndarray, groups: int) -> IndicatorNoise:
-    kind = _kind(panel.indicators[names[0]])
+    kind = indicator_kind(panel.indicators[names[0]])
     # of indicators of one measure, the one with the longest run-in tells most
     name = max(names, key=lambda one: panel.indicators[one].window)
-    totals, counts, time = _reach(panel, name)
+    totals, counts, time = reach_back(panel, name)
     if panel.indicators[name].statistic == "distinct":
         counts = totals
     if kind == "held":
