@@ -144,7 +144,7 @@ def chance_interval(chance: np.ndarray, std_error: np.ndarray, *, level: float, 
     Examples
     --------
     >>> [round(float(edge), 3) for edge in chance_interval(0.1, 0.05, level=0.95)]
-    [0.036, 0.247]
+    [0.036, 0.248]
     """
     inside = np.clip(chance, 1e-12, 1 - 1e-12)
     reach = float(critical_value(level, df)) * std_error / (inside * (1.0 - inside))

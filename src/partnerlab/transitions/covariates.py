@@ -97,7 +97,7 @@ def _plain(values: pd.Series) -> np.ndarray:
     return values.to_numpy(dtype=object)
 
 
-def read_outcomes(pairs: Transitions, outcomes: Outcomes, *, from_tier: str | None, ordinal: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_outcomes(pairs: Transitions, outcomes: Outcomes, *, reference: str | None, ordinal: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read where each pair went: up, down, stay or lapsed, or the state reached.
 
     Raises
@@ -119,7 +119,7 @@ def read_outcomes(pairs: Transitions, outcomes: Outcomes, *, from_tier: str | No
         # lapsed stands last among the states: the lowest of all
         code, names = len(pairs.states) - 1 - target, tuple(reversed(pairs.states))
     else:
-        first = from_tier if from_tier in pairs.states else pairs.states[0]
+        first = reference if reference in pairs.states else pairs.states[0]
         names = (first, *(state for state in pairs.states if state != first))
         code = np.array([names.index(state) for state in pairs.states])[target]
     used = np.bincount(code, weights=pairs.weight, minlength=len(names)) > 0
@@ -130,12 +130,23 @@ def read_outcomes(pairs: Transitions, outcomes: Outcomes, *, from_tier: str | No
 
 
 def read_moves(
-    pairs: Transitions, *, covariates: Sequence[str], outcomes: Outcomes, from_tier: str | None = None, ordinal: bool = False
+    pairs: Transitions,
+    *,
+    covariates: Sequence[str],
+    outcomes: Outcomes,
+    from_tier: str | None = None,
+    ordinal: bool = False,
+    reference: str | None = None,
 ) -> MoveRows:
     """Put pairs, outcomes and covariates together; pairs that lack a covariate are left out and counted."""
     columns, whole, checks = read_covariates(pairs, covariates)
     kept = pairs.select(whole)
-    outcome, names = read_outcomes(kept, outcomes, from_tier=from_tier, ordinal=ordinal)
+    outcome, names = read_outcomes(kept, outcomes, reference=from_tier, ordinal=ordinal)
+    if reference is not None and not ordinal:
+        if reference not in names:
+            raise ParameterError(f"no outcome {reference!r} was seen{nearest(reference, names)}", reference=reference)
+        order = [names.index(reference), *(at for at, name in enumerate(names) if name != reference)]
+        outcome, names = np.argsort(order)[outcome], tuple(names[at] for at in order)
     cluster = None
     if pairs.knows_partners:
         cluster = pd.factorize(kept.partner)[0].astype(np.int64)
