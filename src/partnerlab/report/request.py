@@ -363,19 +363,19 @@ def parameters_of(request: Request, *, source: str, ledger: str = "", scheme: st
 
 
 def load_printed_forecast(request: Request) -> pd.DataFrame:
-    """Read back what was forecast for this quarter in the report of the quarter before.
+    """Read back what earlier reports forecast for this quarter, the latest first: ``tier, quarter, made_in`` and the numbers.
 
     Raises
     ------
     SampleError
-        If nothing was printed then.
+        If no report did.
     """
     words = "" if request.segment is None else request.segment_words
     if request.ledger is not None:
-        printed = request.ledger.forecasts(
-            program=request.program, quarter=request.quarter, made_in=request.before, scheme=request.scheme.scheme
-        )
-        printed = printed[printed["segment"].fillna("") == words]
+        printed = request.ledger.forecasts(program=request.program, quarter=request.quarter, scheme=request.scheme.scheme)
+        made = printed["made_in"].map(request.calendar.parse)
+        printed = printed[(printed["segment"].fillna("") == words) & (made < request.calendar.parse(request.quarter))]
         if len(printed):
-            return printed[["tier", "quarter", "estimate", "std_error", "conf_low", "conf_high", "n"]].reset_index(drop=True)
-    raise SampleError(f"no forecast of {request.quarter} was printed in {request.before}")
+            latest = printed.assign(made=made).sort_values("made", ascending=False, kind="stable")
+            return latest[["tier", "quarter", "made_in", "estimate", "std_error", "conf_low", "conf_high", "n"]].reset_index(drop=True)
+    raise SampleError(f"no forecast of {request.quarter} was printed in {request.before} or before")

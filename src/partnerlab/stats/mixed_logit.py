@@ -17,8 +17,8 @@ from scipy import special
 FREE = 100.0
 #: Bounds of a block's variance.
 SMALLEST, LARGEST = 1e-4, 9.0
-#: What a block's variance is drawn towards, and by how many effects' worth.
-USUAL, TRUST = 0.01, 0.5
+#: Added to the sum of a block's squared effects, so that no variance gets stuck at nothing.
+LITTLE = 0.005
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,9 +158,9 @@ def _penalised_fit(
 
 
 def _variance(effects: np.ndarray, spread: np.ndarray, now: float) -> float:
-    """Fellner-Schall update: what the effects' squares are per effect that the counts determine, held near the usual by a little."""
+    """Fellner-Schall update: what the effects' squares are for each effect that the counts determine."""
     told = max(len(effects) - spread.sum() / now, 1e-6)
-    return float(np.clip((effects @ effects + TRUST * USUAL) / (told + TRUST), SMALLEST, LARGEST))
+    return float(np.clip((effects @ effects + LITTLE) / told, SMALLEST, LARGEST))
 
 
 def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Generator, usual: float = 0.15) -> np.ndarray:

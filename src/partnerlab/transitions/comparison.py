@@ -1,4 +1,4 @@
-"""How last quarter's forecast turned out."""
+"""How printed forecasts turned out."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from partnerlab.transitions.states import LAPSED
 class ForecastComparison(Result):
     """A printed forecast against what happened.
 
-    The table has keys ``[tier, quarter]`` and the forecast as it was printed, then ``actual, error``
-    (actual less forecast), ``inside`` (the interval), ``persistence`` (what "as last quarter" said) and
-    ``persistence_error``.
+    The table has keys ``[tier, quarter, made_in]`` and the forecasts as they were printed, the latest first, then
+    ``actual, error`` (actual less forecast), ``inside`` (the interval), ``persistence`` (what "as when it was made" said),
+    ``persistence_error`` and ``ahead`` (quarters from printing to the quarter).
 
     Parameters
     ----------
     log_score, log_score_persistence : float
-        Mean of ``-log`` of the share that was forecast for the tier a partner is in; lower is better.
+        Of the latest of the forecasts, as are the others. Mean of ``-log`` of the share that was forecast for the tier a partner is in; lower is better.
     brier, brier_persistence : float
         Sum of squared differences between forecast and actual shares of the tiers; lower is better.
     """
@@ -48,7 +48,8 @@ def compare_forecast(
     Parameters
     ----------
     forecast : DataFrame or TierForecast
-        Table with ``tier, quarter`` and the tidy columns, as printed (the ledger keeps it).
+        Table with ``tier, quarter`` and the tidy columns, as printed (the ledger keeps it), and ``made_in`` where
+        several reports forecast the quarter; without it, the forecast was made in the quarter before.
     history : TierHistory
         Tiers as they came out.
     quarter : str or None
@@ -77,7 +78,25 @@ def compare_forecast(
     >>> compare_forecast(forecast_tiers(history, quarter="2026Q2", seed=1), history=history).tidy()["inside"].tolist()
     [True, True]
     """
-    printed = forecast.tidy() if isinstance(forecast, Result) else forecast.copy()
+    printed, label = _printed(forecast, quarter)
+    printed = _dated(printed, history, label)
+    codes, names = _happened(history, label, stage, printed["tier"])
+    table = _scored(printed, history, codes, names)
+    latest = table[table["ahead"] == table["ahead"].min()].reset_index(drop=True)
+    scores = _scores(latest, tiers=history.tiers)
+    level = forecast.level if isinstance(forecast, Result) else 0.95
+    return ForecastComparison(
+        estimand=f"Number of partners in each tier in {label}: as forecast, and as it came",
+        table=table,
+        checks=_score_checks(latest, scores, level),
+        level=level,
+        **scores,
+    )
+
+
+def _printed(forecast: pd.DataFrame | TierForecast, quarter: str | None) -> tuple[pd.DataFrame, str]:
+    """Rows that speak of the quarter, and its name."""
+    printed = forecast.tidy().assign(made_in=forecast.made_from) if isinstance(forecast, TierForecast) else forecast.copy()
     lacking = [column for column in ("tier", "quarter", *TIDY) if column not in printed.columns]
     if lacking:
         raise ParameterError(f"forecast table lacks {', '.join(lacking)}; give it as forecast_tiers printed it")
@@ -85,24 +104,25 @@ def compare_forecast(
     if quarter is None and len(named) != 1:
         raise ParameterError(f"the forecast speaks of {', '.join(named) or 'no quarter'}; say which quarter to score")
     label = named[0] if quarter is None else quarter
-    printed = printed[printed["quarter"].astype(str) == label].reset_index(drop=True)
-    if printed.empty:
+    rows = printed[printed["quarter"].astype(str) == label].reset_index(drop=True)
+    if rows.empty:
         raise ParameterError(f"the forecast does not speak of {label}; it has {', '.join(named)}")
-    actual, before = _happened(history, label, stage, printed["tier"].astype(str))
-    table = _scored(printed, actual, before)
-    scores = _scores(printed, actual, before, tiers=history.tiers)
-    level = forecast.level if isinstance(forecast, Result) else 0.95
-    return ForecastComparison(
-        estimand=f"Number of partners in each tier in {label}: as forecast, and as it came",
-        table=table,
-        checks=_score_checks(table, scores, level),
-        level=level,
-        **scores,
-    )
+    return rows.astype({"tier": "str", "quarter": "str"}), label
 
 
-def _happened(history: TierHistory, label: str, stage: str, tiers: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Partners in each of the tiers in a quarter and in the one before."""
+def _dated(printed: pd.DataFrame, history: TierHistory, label: str) -> pd.DataFrame:
+    """Add when each row was made, and how many quarters ahead; the latest first."""
+    period = history.calendar.parse(label)
+    made = [history.calendar.label(period - 1)] * len(printed) if "made_in" not in printed.columns else printed["made_in"].astype(str)
+    ahead = period - np.array([history.calendar.parse(one) for one in made])
+    if (ahead < 1).any():
+        raise ParameterError(f"a forecast of {label} says it was made in {max(made)}; that is no forecast")
+    dated = printed.assign(made_in=np.asarray(made, dtype=str), ahead=ahead)
+    return dated.sort_values("ahead", kind="stable", ignore_index=True)
+
+
+def _happened(history: TierHistory, label: str, stage: str, tiers: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Codes and names of the states, if the quarter has happened and the tiers are known."""
     column = history.calendar.parse(label) - history.first
     if not 1 <= column < history.shape[1] or history.partial[column]:
         raise SampleError(
@@ -112,27 +132,32 @@ def _happened(history: TierHistory, label: str, stage: str, tiers: pd.Series) ->
     strange = sorted(set(tiers) - set(names))
     if strange:
         raise ParameterError(f"the forecast speaks of tier {strange[0]!r}, which the history does not have: {', '.join(names)}")
-    place = [names.index(tier) for tier in tiers]
-    counts = [np.bincount(codes[:, at][codes[:, at] >= 0], minlength=len(names))[place] for at in (column, column - 1)]
-    return counts[0], counts[1]
+    return codes, names
 
 
-def _scored(printed: pd.DataFrame, actual: np.ndarray, before: np.ndarray) -> pd.DataFrame:
+def _scored(printed: pd.DataFrame, history: TierHistory, codes: np.ndarray, names: tuple[str, ...]) -> pd.DataFrame:
+    """Put what happened, and what persistence would have said, beside what was printed."""
+    state = np.array([names.index(tier) for tier in printed["tier"]])
+    at = history.calendar.parse(printed["quarter"].iloc[0]) - history.first
+    before = at - printed["ahead"].to_numpy()
+    counts = np.stack([(codes == one).sum(axis=0) for one in range(len(names))])
+    actual = counts[state, at]
+    persistence = np.where(before >= 0, counts[state, np.maximum(before, 0)], np.nan)
     estimate, low, high = (printed[name].to_numpy(dtype=float) for name in ("estimate", "conf_low", "conf_high"))
-    table = printed[["tier", "quarter", *TIDY]].assign(actual=actual, error=actual - estimate)
+    table = printed[["tier", "quarter", "made_in", *TIDY]].assign(actual=actual, error=actual - estimate)
     table["inside"] = pd.array(np.where(np.isnan(low), None, (low <= actual) & (actual <= high)), dtype="boolean")
-    return table.assign(persistence=before, persistence_error=actual - before)
+    return table.assign(persistence=persistence, persistence_error=actual - persistence, ahead=printed["ahead"].to_numpy())
 
 
-def _scores(printed: pd.DataFrame, actual: np.ndarray, before: np.ndarray, *, tiers: tuple[str, ...]) -> dict[str, float]:
+def _scores(latest: pd.DataFrame, *, tiers: tuple[str, ...]) -> dict[str, float]:
     """Log and Brier scores of the shares of tiers, for the forecast and for persistence."""
-    inside = printed["tier"].isin(tiers).to_numpy()
-    counts = actual[inside].astype(float)
+    rows = latest[latest["tier"].isin(tiers)]
+    counts = rows["actual"].to_numpy(dtype=float)
     if counts.sum() == 0:
         return {}
     shares = counts / counts.sum()
     found = {}
-    for name, said in (("", printed["estimate"].to_numpy(dtype=float)[inside]), ("_persistence", before[inside].astype(float))):
+    for name, said in (("", rows["estimate"].to_numpy(dtype=float)), ("_persistence", rows["persistence"].to_numpy(dtype=float))):
         smoothed = (said + 0.5) / (said + 0.5).sum()
         found["log_score" + name] = float(-(shares * np.log(smoothed)).sum())
         found["brier" + name] = float(((smoothed - shares) ** 2).sum())
