@@ -15,7 +15,7 @@ from partnerlab.results import Result
 from partnerlab.show.words import plural, say_count, say_estimate, say_interval, say_list, say_not_enough, say_number, say_share
 from partnerlab.survival import HazardEstimate, SurvivalEstimate
 from partnerlab.tiers import Explanation, Outside, TierHistory
-from partnerlab.transitions import ForecastComparison, Movers, NoiseBaseline, TierForecast, TransitionEstimate
+from partnerlab.transitions import ForecastBacktest, ForecastComparison, Movers, NoiseBaseline, TierForecast, TransitionEstimate
 
 #: Times, in periods, at which a survival curve is read out.
 READ_AT = (4, 8, 12)
@@ -157,27 +157,38 @@ def say_moves(result: Movers) -> str:
 
 @read_result.register(TierForecast)
 def _forecast(result: TierForecast) -> tuple[str, ...]:
-    parts = [
+    following = result.table[result.table["quarter"] == result.quarter]
+    said = [f"Expected in {result.quarter}, if partners go on moving as they did: {_numbers(following)}.", _changing(following)]
+    if len(result.quarters) > 1:
+        last = result.table[result.table["quarter"] == result.quarters[-1]]
+        said.append(f"In {result.quarters[-1]}, {plural(len(result.quarters), 'quarter')} from now: {_numbers(last)}. {_changing(last)}")
+    return (*said, *_lapsing(following))
+
+
+def _numbers(rows: pd.DataFrame) -> str:
+    """Numbers of each tier with their intervals."""
+    return "; ".join(
         f"{row['tier']} {say_count(row['estimate'])} "
         f"({say_interval(row['conf_low'], row['conf_high'], kind='count')}; {say_count(row['now'])} today)"
-        for _, row in result.table.iterrows()
-    ]
-    tiers = result.table[~result.table["tier"].isin(("lapsed", "unknown"))]
-    outside = [row["tier"] for _, row in tiers.iterrows() if not row["conf_low"] <= row["now"] <= row["conf_high"]]
-    change = (
-        f"Today's number lies outside the interval for {say_list(outside)}."
-        if outside
-        else "Today's number lies inside the interval of every tier: no tier is clearly growing or shrinking."
+        for _, row in rows.iterrows()
     )
-    return f"Expected in {result.quarter}, if partners go on moving as they did: {'; '.join(parts)}.", change, *_lapsing(result)
 
 
-def _lapsing(result: TierForecast) -> list[str]:
+def _changing(rows: pd.DataFrame) -> str:
+    """Which tiers are clearly expected to grow or shrink."""
+    tiers = rows[~rows["tier"].isin(("lapsed", "unknown"))]
+    outside = [row["tier"] for _, row in tiers.iterrows() if not row["conf_low"] <= row["now"] <= row["conf_high"]]
+    if outside:
+        return f"Today's number lies outside the interval for {say_list(outside)}."
+    return "Today's number lies inside the interval of every tier: no tier is clearly growing or shrinking."
+
+
+def _lapsing(rows: pd.DataFrame) -> list[str]:
     """Say by how much the number of lapsed partners is expected to grow."""
-    rows = result.table[result.table["tier"] == "lapsed"]
-    if rows.empty:
+    lapsed = rows[rows["tier"] == "lapsed"]
+    if lapsed.empty:
         return []
-    row = rows.iloc[0]
+    row = lapsed.iloc[0]
     more, low, high = (row[name] - row["now"] for name in ("estimate", "conf_low", "conf_high"))
     if low > 0:
         return [f"Lapsed partners are expected to grow by {say_count(more)} ({say_interval(low, high, kind='count')})."]
@@ -188,15 +199,62 @@ def _lapsing(result: TierForecast) -> list[str]:
 def _comparison(result: ForecastComparison) -> tuple[str, ...]:
     judged = result.table[~result.table["tier"].isin(("lapsed", "unknown"))]
     judged = judged.dropna(subset=["actual"]) if "actual" in judged else judged
-    inside = int(judged["inside"].sum())
-    first = f"Of {plural(len(judged), 'printed interval')}, {say_count(inside)} held what happened."
+    latest = judged[judged["ahead"] == judged["ahead"].min()] if "ahead" in judged else judged
+    first = f"Of {plural(len(latest), 'printed interval')}, {say_count(int(latest['inside'].sum()))} held what happened."
     if "persistence_error" not in judged:
         return (first,)
-    ours, plain = float(judged["error"].abs().sum()), float(judged["persistence_error"].abs().sum())
+    ours, plain = float(latest["error"].abs().sum()), float(latest["persistence_error"].abs().sum())
     # one quarter decides little: a tenth of the error is no difference worth a word
     close = abs(ours - plain) <= max(0.1 * max(ours, plain), 1.0)
     verdict = "about as close as" if close else "closer than" if ours < plain else "further off than"
-    return first, f"Over all tiers the forecast was off by {say_count(ours)} partners, {verdict} 'as last quarter' ({say_count(plain)})."
+    second = f"Over all tiers the forecast was off by {say_count(ours)} partners, {verdict} 'as last quarter' ({say_count(plain)})."
+    return first, second, *_earlier(judged)
+
+
+def _earlier(judged: pd.DataFrame) -> list[str]:
+    """How forecasts printed longer ago came out, one sentence for each report."""
+    if "ahead" not in judged:
+        return []
+    return [
+        f"Of those printed in {rows['made_in'].iloc[0]}, {plural(int(ahead), 'quarter')} ahead, "
+        f"{say_count(int(rows['inside'].sum()))} of {say_count(len(rows))} held."
+        for ahead, rows in judged.groupby("ahead")
+        if ahead > judged["ahead"].min()
+    ]
+
+
+@read_result.register(ForecastBacktest)
+def _backtest(result: ForecastBacktest) -> tuple[str, ...]:
+    scored = result.table[result.table["score"] == "log"]
+    said = []
+    for ahead, rows in scored.groupby("ahead"):
+        verdicts = "; ".join(_verdict(row) for _, row in rows.iterrows())
+        said.append(f"{plural(int(ahead), 'quarter')} ahead, {plural(int(rows['quarters'].max()), 'quarter')} forecast: {verdicts}.")
+    slopes = result.calibration[(result.calibration["term"] == "slope") & (result.calibration["ahead"] == 1)].dropna(subset=["estimate"])
+    said += [_slope(row) for _, row in slopes.iterrows()]
+    held = next((check.detail for check in result.checks if check.name == "Intervals hold"), "")
+    return (*said, held) if held else tuple(said)
+
+
+def _verdict(row: pd.Series) -> str:
+    """Whether one simple forecast was beaten; never beyond the interval of the difference."""
+    if np.isnan(row["conf_low"]):
+        return f"against {row['against']} not enough quarters for an interval"
+    word = "better than" if row["conf_low"] > 0 else "worse than" if row["conf_high"] < 0 else "not clearly different from"
+    return (
+        f"{word} {row['against']} (log score {say_number(row['ours'])} against {say_number(row['theirs'])}, "
+        f"difference {say_interval(row['conf_low'], row['conf_high'], kind='number')})"
+    )
+
+
+def _slope(row: pd.Series) -> str:
+    """What a calibration slope says of the probabilities of one transition."""
+    where = f"{row['transition']} ({row['quarters']} quarters)" if row["quarters"] == "all" else f"{row['transition']} ({row['quarters']})"
+    interval = say_interval(row["conf_low"], row["conf_high"], kind="number")
+    if row["conf_low"] <= 1 <= row["conf_high"]:
+        return f"{where}: probabilities are as far apart as they should be, as far as can be told (slope {interval} holds one)."
+    way = "too close together" if row["conf_low"] > 1 else "too far apart"
+    return f"{where}: probabilities lie {way} (slope {interval}; one is right)."
 
 
 @read_result.register(SurvivalEstimate)
