@@ -3,12 +3,14 @@
 from partnerlab.transitions.activity import Activity, build_activity
 from partnerlab.transitions.backtest import ForecastBacktest, backtest_forecast
 from partnerlab.transitions.comparison import ForecastComparison, compare_forecast
+from partnerlab.transitions.embedding import Embedding, check_embedding
 from partnerlab.transitions.estimates import TransitionEstimate, estimate_transitions
 from partnerlab.transitions.first_passage import FirstPassage, estimate_first_passage
 from partnerlab.transitions.forecasts import TierForecast, forecast_tiers
 from partnerlab.transitions.generator import GeneratorEstimate
 from partnerlab.transitions.generator_fits import compare_generators, estimate_generator
 from partnerlab.transitions.hidden import HiddenTransitions, estimate_hidden_transitions
+from partnerlab.transitions.mobility import MobilityEstimate, SteadyState, estimate_mobility, estimate_steady_state
 from partnerlab.transitions.models import TransitionModel, estimate_transition_model
 from partnerlab.transitions.movers import Movers, detect_movers
 from partnerlab.transitions.noise import NoiseBaseline, estimate_noise
@@ -24,11 +26,13 @@ from partnerlab.transitions.turns import Turns, detect_turns
 
 __all__ = [
     "Activity",
+    "Embedding",
     "FirstPassage",
     "ForecastBacktest",
     "ForecastComparison",
     "GeneratorEstimate",
     "HiddenTransitions",
+    "MobilityEstimate",
     "Movers",
     "NoiseBaseline",
     "OddsTests",
@@ -37,6 +41,7 @@ __all__ = [
     "SojournEstimate",
     "StateOccupancy",
     "StateProbabilities",
+    "SteadyState",
     "TierForecast",
     "TierProbability",
     "TransitionEstimate",
@@ -46,6 +51,7 @@ __all__ = [
     "backtest_forecast",
     "build_activity",
     "build_transitions",
+    "check_embedding",
     "check_proportional_odds",
     "compare_forecast",
     "compare_generators",
@@ -54,12 +60,14 @@ __all__ = [
     "estimate_first_passage",
     "estimate_generator",
     "estimate_hidden_transitions",
+    "estimate_mobility",
     "estimate_noise",
     "estimate_pooled_transitions",
     "estimate_real_moves",
     "estimate_sojourn",
     "estimate_state_occupancy",
     "estimate_state_probabilities",
+    "estimate_steady_state",
     "estimate_tier_probability",
     "estimate_transition_model",
     "estimate_transitions",
