@@ -8,7 +8,7 @@ import pytest
 
 import partnerlab as lab
 from partnerlab.panel.panel import Panel
-from partnerlab.tiers import TierScheme, assign_tiers, explain_tier, lint_scheme
+from partnerlab.tiers import TierScheme, assign_tiers, explain_tier, lint_scheme, plan_steps
 
 ADMIN, NETWORK, STACK = "azure-administrator", "azure-network-engineer", "azure-stack-hub-operator"
 ARCHITECT, DESKTOP = "azure-solutions-architect", "azure-virtual-desktop-specialty"
@@ -136,3 +136,25 @@ def test_an_explanation_states_points_short_and_headroom_of_each_part():
     assert explanation.parts.set_index("part")["headroom"].to_dict() == {
         "performance": 20.0, "intermediate": 0.0, "advanced": 0.0, "usage": 15.0, "deploy": 6.0,
     }  # fmt: skip
+
+
+def test_prerequisites_stand_before_what_they_open():
+    one_admin = dict.fromkeys(("step2_inter", "step1_arch", "step2_adv", "net_customer_adds", "usage_growth_pct", "deployments"), 5.0)
+    panel = Panel.from_frame(pd.DataFrame([{"partner": "p", "quarter": "2023-10", "step1_admin": 1.0, **one_admin}]))
+    explanation = explain_tier(assign_tiers(panel, SCHEME), partner="p", quarter="2023-10")
+    missing = explanation.missing("Qualified")
+
+    # 30 + 0 + 20 + 5 + 10 = 65 points; the second administrator opens 20 more
+    assert missing[["fact", "value", "to_move", "opens"]].to_numpy().tolist() == [
+        ["step1_admin", 1.0, 2.0, "intermediate"], ["pcs", 65.0, 70.0, ""], ["intermediate", 0.0, 0.0, ""],
+    ]  # fmt: skip
+    assert "step1_admin is 1, needs >= 2 (first: it opens intermediate)" in explanation.summary()
+
+
+def test_the_cheapest_mix_of_steps_names_prerequisites_first():
+    one_admin = dict.fromkeys(("step2_inter", "step1_arch", "step2_adv", "net_customer_adds", "usage_growth_pct", "deployments"), 5.0)
+    panel = Panel.from_frame(pd.DataFrame([{"partner": "p", "quarter": "2023-10", "step1_admin": 1.0, **one_admin}]))
+    costs = {"usage_growth_pct": 1.0, "step1_admin": 3.0}
+    plan = plan_steps(assign_tiers(panel, SCHEME), partner="p", quarter="2023-10", tier="Qualified", costs=costs)
+
+    assert plan[["fact", "steps"]].to_numpy().tolist() == [["step1_admin", 1]]

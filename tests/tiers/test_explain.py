@@ -153,3 +153,24 @@ def test_what_is_needed_beyond_a_line_is_told_as_its_margin():
     history = assign_tiers(panel, TierScheme(scheme="demo", classify=bands, movement={"margin": 0.10}))
 
     assert "leads is 33.8, needs >= 66 (the line 60 and the margin)" in explain_tier(history, partner="a", quarter="2026Q1").summary()
+
+
+def test_with_costs_the_cheapest_branch_is_the_one_that_costs_least():
+    history = history_of(x=2.0, y=7.0, z=9.0)
+    dear = explain_tier(history, partner="p", quarter="2026Q1", costs={"y": 60.0, "x": 1.0, "z": 9.0}).table.query("tier == 'B'")
+
+    # one step of y costs 60; three of x (above 4) and six of z cost 3 + 54
+    assert dict(zip(dear["condition"], dear["needed"], strict=True)) == {"y >= 8": False, "x > $some": True, "z <= 3": True}
+
+
+def test_each_line_says_whether_the_partner_can_change_it_and_the_summary_how_to_appeal():
+    ladder = {"kind": "ladder", "levels": [{"name": "A", "all": ["x >= 9", "region == 'north'"]}, {"name": "B", "all": []}]}
+    rows = pd.DataFrame([{"partner": "p", "quarter": "2026Q1", "x": 3.0, "region": "south"}])
+    scheme = TierScheme(scheme="demo", classify=ladder, appeal="tell your manager within 30 days")
+    explanation = explain(assign_tiers(Panel.from_frame(rows), scheme))
+
+    assert dict(zip(explanation.table["fact"], explanation.table["changeable"], strict=True)) == {"x": "yes", "region": "no"}
+    assert explanation.summary().splitlines()[-2:] == [
+        "For A: x is 3, needs >= 9; region == 'north' (not yours to change).",
+        "If this is wrong: tell your manager within 30 days",
+    ]

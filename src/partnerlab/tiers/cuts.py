@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.scoring import kleene
 from partnerlab.scoring.scores import PanelFacts
-from partnerlab.tiers.classify import Axis
+from partnerlab.tiers.axes import Axis
 
 if TYPE_CHECKING:
     from partnerlab.tiers.history import TierHistory

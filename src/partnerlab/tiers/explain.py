@@ -23,6 +23,7 @@ from partnerlab.tiers.units import explain_units, unit_sentences
 
 if TYPE_CHECKING:
     from partnerlab.intake.source import Source
+    from partnerlab.tiers.scheme import TierScheme
 
 
 #: Whether the partner can change a value.
@@ -105,18 +106,16 @@ class Explanation:
             lines.append(f"By the data alone it would be {self.raw}: {self.reason}.")
         above = [tier for tier in dict.fromkeys(self.table["tier"]) if tier != self.held]
         lines += [f"For {self.held}: {said}." for said in self._carried(self.held, only=True)]
-        lines += [
-            f"For {tier}: "
-            + "; ".join([*map(_sentence, self.missing(tier).to_dict("records")), *self._carried(tier)])
-            + "."
-            + self._when(tier)
-            for tier in above
-        ]
+        for tier in above:
+            said = [*map(_sentence, self.missing(tier).to_dict("records")), *self._carried(tier)]
+            lines.append(f"For {tier}: {'; '.join(said)}.{self._when(tier)}")
+            lines += [f"It would help to open {row['opens']}: {_sentence(row)}." for row in self._helpful(tier)]
         lost = self.outlook.loc[self.outlook["lost_in"] != ""] if len(self.outlook) else self.outlook
         lines += [
             f"If nothing new happens, {row['condition']} no longer holds in {row['lost_in']}: {row['why']}."
             for row in lost.to_dict("records")
         ]
+        lines += [f"If this is wrong: {self.appeal}"] if self.appeal else []
         return "\n".join(lines)
 
     def _carried(self, tier: str, *, only: bool = False) -> list[str]:

@@ -12,7 +12,8 @@ from partnerlab.scoring import kleene
 from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Rule, Sustained, Words
 from partnerlab.scoring.evaluate import evaluate_rule, line_of
 from partnerlab.scoring.normal import without_not
-from partnerlab.tiers.classify import Axis, Quadrant
+from partnerlab.tiers.axes import Axis
+from partnerlab.tiers.classify import Quadrant
 
 if TYPE_CHECKING:
     from partnerlab.scoring.scores import PanelFacts
@@ -30,15 +31,55 @@ NOTED = ("wait", "sustained", "axis")
 STATUS = {0: "not met", 1: "tell us", 2: "met"}
 
 
-def tier_rows(scheme: TierScheme, tier: str, axes: Mapping[str, AxisView], facts: PanelFacts, column: int) -> list[dict[str, object]]:
-    """Conditions of one tier in one period."""
+def tier_rows(
+    scheme: TierScheme,
+    tier: str,
+    axes: Mapping[str, AxisView],
+    facts: PanelFacts,
+    column: int,
+    *,
+    costs: Mapping[str, float] | None = None,
+) -> list[dict[str, object]]:
+    """Conditions of one tier in one period, each after the prerequisites that open it."""
     if isinstance(scheme.classify, Quadrant):
-        return _corner(scheme.classify, tier, axes, facts, column)
-    rule = dict(scheme.standing.rules()).get(tier)
-    # a margin moves the lines of units, not how many of them are asked for
-    margin = 0.0 if scheme.over is not None else scheme.movement.margin
-    found = [] if rule is None else _walk(without_not(rule), facts, column, margin)
-    return [{"tier": tier, **row} for row in found]
+        found = _corner(scheme.classify, axes, facts, column, tier)
+    else:
+        rule = dict(scheme.standing.rules()).get(tier)
+        # a margin moves the lines of units, not how many of them are asked for
+        margin = 0.0 if scheme.over is not None else scheme.movement.margin
+        found = [] if rule is None else _walk(without_not(rule), facts, column, margin, costs or {})
+    return [{"tier": tier, **row} for row in _with_prerequisites(found, scheme, facts, column)]
+
+
+def _with_prerequisites(rows: list[dict[str, object]], scheme: TierScheme, facts: PanelFacts, column: int) -> list[dict[str, object]]:
+    """Put before each condition on a score or part what opens its gated parts.
+
+    To have any points in a gated part its prerequisite is needed; a score may be reached without.
+    """
+    listed: dict[tuple[object, object], dict[str, object]] = {}
+    whole = []
+    for row in rows:
+        for part, gate in _gates(scheme, str(row["fact"])):
+            needed = bool(row["needed"]) and row["fact"] not in scheme.scores
+            for before in _walk(without_not(gate), facts, column, 0.0, {}):
+                key = (part, before["condition"])
+                if key not in listed:
+                    listed[key] = before | {"opens": part, "needed": False}
+                    whole.append(listed[key])
+                listed[key]["needed"] = listed[key]["needed"] or (needed and before["needed"])
+        whole.append(row)
+    return whole
+
+
+def _gates(scheme: TierScheme, fact: str) -> list[tuple[str, Rule]]:
+    """Gated parts of a score, or the gate of a part, by name."""
+    found = []
+    for name, score in scheme.scores.items():
+        for top in score.parts:
+            found += [
+                (part.name, part.requires) for part in top.walk() if part.requires is not None and fact in (name, top.name, part.name)
+            ]
+    return found
 
 
 def _corner(rule: Quadrant, axes: Mapping[str, AxisView], facts: PanelFacts, column: int, tier: str) -> list[dict[str, object]]:
