@@ -2,6 +2,9 @@
 
 from partnerlab.transitions.activity import Activity, build_activity
 from partnerlab.transitions.backtest import ForecastBacktest, backtest_forecast
+from partnerlab.transitions.chain_checks import check_duration, check_homogeneity, check_order
+from partnerlab.transitions.chain_entry import check_entry_time
+from partnerlab.transitions.chain_results import ChainCheck
 from partnerlab.transitions.comparison import ForecastComparison, compare_forecast
 from partnerlab.transitions.embedding import Embedding, check_embedding
 from partnerlab.transitions.estimates import TransitionEstimate, estimate_transitions
@@ -26,6 +29,7 @@ from partnerlab.transitions.turns import Turns, detect_turns
 
 __all__ = [
     "Activity",
+    "ChainCheck",
     "Embedding",
     "FirstPassage",
     "ForecastBacktest",
@@ -51,7 +55,11 @@ __all__ = [
     "backtest_forecast",
     "build_activity",
     "build_transitions",
+    "check_duration",
     "check_embedding",
+    "check_entry_time",
+    "check_homogeneity",
+    "check_order",
     "check_proportional_odds",
     "compare_forecast",
     "compare_generators",
