@@ -110,6 +110,8 @@ _ROOMS = {
     "estimate_auc": "survival",
     "estimate_brier": "survival",
     "estimate_concordance": "survival",
+    "estimate_cox": "survival",
+    "estimate_fine_gray": "survival",
     "estimate_hazard": "survival",
     "estimate_incidence": "survival",
     "estimate_life_table": "survival",

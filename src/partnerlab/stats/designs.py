@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from partnerlab.errors import ParameterError, nearest
 from partnerlab.stats.patterns import Patterns, code_values, find_patterns
 
 #: Rows laid out at a time.
@@ -163,14 +165,41 @@ def compress(columns: Sequence[Column], *, rows: int, extra: Sequence[tuple[np.n
     return find_patterns([*coded, *extra], rows=rows)
 
 
-def read_column(name: str, values: np.ndarray, *, levels: Sequence[object] | None = None) -> Column:
+def plain_array(values: Any) -> Any:
+    """Array of a column: categoricals keep their categories, nullable numbers become plain ones.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> plain_array(pd.Series([1, None], dtype="Int64")).tolist()
+    [1.0, nan]
+    """
+    import pandas as pd
+
+    if isinstance(values, np.ndarray) or hasattr(values, "categories"):
+        return values
+    series = pd.Series(values)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return series.array
+    if pd.api.types.is_bool_dtype(series) and not series.isna().any():
+        return series.to_numpy(dtype=bool)
+    if pd.api.types.is_numeric_dtype(series):
+        return (
+            series.to_numpy()
+            if isinstance(series.dtype, np.dtype) and series.dtype.kind != "b"
+            else series.to_numpy(dtype=float, na_value=np.nan)
+        )
+    return series.to_numpy(dtype=object)
+
+
+def read_column(name: str, told: Any, *, levels: Sequence[object] | None = None) -> Column:
     """Turn an array into a covariate: numbers and True/False as numbers, anything else as levels.
 
     Parameters
     ----------
     name : str
         What it is called.
-    values : ndarray or pandas array, shape (n,)
+    told : ndarray or pandas column, shape (n,)
         Without missing values; a categorical keeps the order of its categories.
     levels : sequence, optional
         Levels in order, the reference first; sorted if not given. Levels that no row has are left out.
@@ -180,6 +209,7 @@ def read_column(name: str, values: np.ndarray, *, levels: Sequence[object] | Non
     >>> read_column("age", np.array([1, 2])).terms, read_column("region", np.array(["W", "N"], dtype=object)).terms
     (('age',), ('region=W',))
     """
+    values = plain_array(told)
     if levels is None and hasattr(values, "categories"):
         codes, known = np.asarray(values.codes, dtype=np.int64), tuple(values.categories)
         return used_levels(Column(name=name, values=codes, levels=known))
@@ -193,6 +223,25 @@ def read_column(name: str, values: np.ndarray, *, levels: Sequence[object] | Non
     known = list(levels) if levels is not None else sorted(found.tolist(), key=lambda value: (str(type(value)), value))
     place = {level: at for at, level in enumerate(known)}
     return used_levels(Column(name=name, values=np.array([place[value] for value in found.tolist()])[codes], levels=tuple(known)))
+
+
+def read_again(columns: Sequence[Column], table: Any, *, of: str) -> tuple[tuple[Column, ...], np.ndarray]:
+    """Read a model's covariates from another table of columns; also which rows cannot be read.
+
+    Raises
+    ------
+    ParameterError
+        If a column is not there; ``of`` says where it was looked for.
+    """
+    unknown = np.zeros(len(table), dtype=bool)
+    found = []
+    for column in columns:
+        if column.name not in table:
+            raise ParameterError(f"{of}: no column {column.name!r}{nearest(column.name, table)}", column=column.name)
+        again, bad = code_like(column, plain_array(table[column.name]))
+        found.append(again)
+        unknown |= bad
+    return tuple(found), unknown
 
 
 def code_like(column: Column, values: np.ndarray) -> tuple[Column, np.ndarray]:

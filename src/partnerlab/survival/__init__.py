@@ -2,6 +2,7 @@
 
 from partnerlab.survival.calibrations import Calibration, check_calibration
 from partnerlab.survival.comparisons import SurvivalComparison, compare_survival
+from partnerlab.survival.cox_models import CoxModel, estimate_cox, estimate_fine_gray
 from partnerlab.survival.curves import SurvivalEstimate, estimate_survival
 from partnerlab.survival.endings import IncidenceEstimate, estimate_incidence
 from partnerlab.survival.hazards import HazardEstimate, estimate_hazard
@@ -11,6 +12,7 @@ from partnerlab.survival.prediction_scores import PredictionScores, estimate_auc
 
 __all__ = [
     "Calibration",
+    "CoxModel",
     "HazardEstimate",
     "IncidenceComparison",
     "IncidenceEstimate",
@@ -24,6 +26,8 @@ __all__ = [
     "estimate_auc",
     "estimate_brier",
     "estimate_concordance",
+    "estimate_cox",
+    "estimate_fine_gray",
     "estimate_hazard",
     "estimate_incidence",
     "estimate_life_table",

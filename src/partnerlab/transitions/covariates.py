@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check
-from partnerlab.stats.designs import Column, code_like, read_column
+from partnerlab.stats.designs import Column, read_column
 from partnerlab.stats.regression import OutcomeRows
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import LAPSED
@@ -82,19 +82,8 @@ def read_covariates(pairs: Transitions, names: Sequence[str]) -> tuple[tuple[Col
     lacking = [f"{name} of {int(bad.sum()):,}" for name, bad in missing.items() if bad.any()]
     detail = f"{int((~whole).sum()):,} of {len(pairs):,} pairs lack a covariate and are left out: {', '.join(lacking)}."
     checks = (Check("Covariates known", False, detail),) if lacking else ()
-    columns = tuple(read_column(name, _plain(values[whole])) for name, values in found.items())
+    columns = tuple(read_column(name, values[whole]) for name, values in found.items())
     return columns, whole, checks
-
-
-def _plain(values: pd.Series) -> np.ndarray:
-    """Array of a column: categoricals keep their categories, nullable numbers become plain ones."""
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        return values.array
-    if pd.api.types.is_bool_dtype(values):
-        return values.to_numpy(dtype=bool)
-    if pd.api.types.is_numeric_dtype(values):
-        return values.to_numpy() if values.dtype.kind in "iuf" else values.to_numpy(dtype=float)
-    return values.to_numpy(dtype=object)
 
 
 def read_outcomes(pairs: Transitions, outcomes: Outcomes, *, reference: str | None, ordinal: bool) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -152,22 +141,3 @@ def read_moves(
         cluster = pd.factorize(kept.partner)[0].astype(np.int64)
     weight = None if len(kept) == 0 or (kept.weight == 1).all() else kept.weight.astype(float)
     return MoveRows(rows=OutcomeRows(columns=columns, outcome=outcome, weight=weight, cluster=cluster), outcomes=names, checks=checks)
-
-
-def read_again(columns: Sequence[Column], frame: pd.DataFrame, *, table: str) -> tuple[tuple[Column, ...], np.ndarray]:
-    """Read a model's covariates from another table; also which rows cannot be read.
-
-    Raises
-    ------
-    ParameterError
-        If a column is not there.
-    """
-    unknown = np.zeros(len(frame), dtype=bool)
-    found = []
-    for column in columns:
-        if column.name not in frame.columns:
-            raise ParameterError(f"{table}: no column {column.name!r}{nearest(column.name, frame.columns)}", column=column.name)
-        again, bad = code_like(column, _plain(frame[column.name]))
-        found.append(again)
-        unknown |= bad
-    return tuple(found), unknown

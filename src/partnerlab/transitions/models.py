@@ -13,11 +13,11 @@ from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats import coefficients
 from partnerlab.stats.coefficients import Correction, Covariance
-from partnerlab.stats.designs import Design
+from partnerlab.stats.designs import Design, read_again
 from partnerlab.stats.glm import Link
 from partnerlab.stats.intervals import check_level
 from partnerlab.stats.regression import Family, predict_chances
-from partnerlab.transitions.covariates import MoveRows, Outcomes, read_again, read_moves
+from partnerlab.transitions.covariates import MoveRows, Outcomes, read_moves
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import LAPSED
 from partnerlab.transitions.tier_fits import FitSpec, TierFit, fit_moves
@@ -131,7 +131,7 @@ class TransitionModel(Result):
 
 
 def _predicted(fitted: FittedTier, table: pd.DataFrame, *, place: np.ndarray, level: float) -> pd.DataFrame:
-    columns, unknown = read_again(fitted.design.columns, table, table="predict")
+    columns, unknown = read_again(fitted.design.columns, table, of="predict")
     design = dataclasses.replace(fitted.design, columns=columns, rows=len(table))
     chance, error = predict_chances(fitted.family, design, fitted.beta, fitted.covariance)
     low, high = coefficients.chance_interval(chance, error, level=level, df=fitted.df)
