@@ -73,7 +73,7 @@ def forecast_rows(now):
 
 
 def test_expected_lapses_are_said_beside_the_tiers():
-    said = read_result(TierForecast(estimand="Partners", table=forecast_rows(219), level=0.95, checks=(), quarter="2026Q4"))
+    said = read_result(TierForecast(estimand="Partners", table=forecast_rows(219), level=0.95, checks=(), quarters=("2026Q4",)))
 
     assert said[1] == "Today's number lies inside the interval of every tier: no tier is clearly growing or shrinking."
     assert said[2] == "Lapsed partners are expected to grow by 12 (3 to 22)."

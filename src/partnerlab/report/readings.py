@@ -248,8 +248,8 @@ def _verdict(row: pd.Series) -> str:
 
 
 def _slope(row: pd.Series) -> str:
-    """What a calibration slope says of the probabilities of one transition."""
-    where = f"{row['transition']} ({row['quarters']} quarters)" if row["quarters"] == "all" else f"{row['transition']} ({row['quarters']})"
+    """Say what a calibration slope tells of the probabilities of one transition."""
+    where = f"{row['transition'].capitalize()} ({'all quarters' if row['quarters'] == 'all' else row['quarters']})"
     interval = say_interval(row["conf_low"], row["conf_high"], kind="number")
     if row["conf_low"] <= 1 <= row["conf_high"]:
         return f"{where}: probabilities are as far apart as they should be, as far as can be told (slope {interval} holds one)."

@@ -11,6 +11,7 @@ from partnerlab.show.canvas import Canvas, text_width
 from partnerlab.show.marks import interval_mark, reach_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
+from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions import ForecastComparison, TierForecast
 
 #: States that are forecast beside the tiers, and not drawn with them.
@@ -18,7 +19,19 @@ OUTSIDE = ("lapsed", "unknown")
 
 
 @plot.register(TierForecast)
-def _forecast(result: TierForecast, *, last: pd.DataFrame | None = None, now: pd.DataFrame | None = None, period: str = "") -> Picture:
+def _forecast(
+    result: TierForecast,
+    *,
+    history: TierHistory | None = None,
+    last: pd.DataFrame | None = None,
+    now: pd.DataFrame | None = None,
+    period: str = "",
+) -> Picture:
+    """One quarter ahead as intervals beside today; several, or with the past, as a fan."""
+    if len(result.quarters) > 1 or history is not None:
+        from partnerlab.show.fans import plot_fan
+
+        return plot_fan(result, history=history if history is not None else now, last=last, period=period)
     if now is None and "now" in result.table.columns:
         now = result.table[["tier"]].assign(quarter=result.made_from, partners=result.table["now"])
     return plot_forecast(result.table, last=last, now=now, level=result.level, period=period or f"up to {result.made_from}")
@@ -26,7 +39,8 @@ def _forecast(result: TierForecast, *, last: pd.DataFrame | None = None, now: pd
 
 @plot.register(ForecastComparison)
 def _comparison(result: ForecastComparison) -> Picture:
-    return plot_comparison(result.table, level=result.level, brier=(result.brier, result.brier_persistence))
+    latest = result.table[result.table["ahead"] == result.table["ahead"].min()].reset_index(drop=True)
+    return plot_comparison(latest, level=result.level, brier=(result.brier, result.brier_persistence))
 
 
 def plot_forecast(

@@ -24,6 +24,7 @@ DRAWN_IN = {
     "Movers": "movers",
     "TierForecast": "forecasts",
     "ForecastComparison": "forecasts",
+    "ForecastBacktest": "backtests",
     "SurvivalEstimate": "curves",
     "HazardEstimate": "hazards",
     "IncidenceEstimate": "endings",

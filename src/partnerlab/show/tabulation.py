@@ -23,6 +23,7 @@ ESTIMATES = {
     "SurvivalEstimate": "share",
     "HazardEstimate": "share",
     "IncidenceEstimate": "share",
+    "ForecastBacktest": "number",
     "ForecastComparison": "count",
     "Movers": "share",
     "TierForecast": "count",
