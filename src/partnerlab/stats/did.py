@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from partnerlab.stats.propensity import fit_propensity
+
 Score = Literal["reg", "dr", "ipw"]
 Control = Literal["never", "not_yet"]
 Base = Literal["varying", "universal"]
@@ -182,14 +184,14 @@ def two_period_effect(
     if not treated.any() or treated.all():
         return np.nan, none
     own = weight * treated
-    if score == "reg":
-        share, odds_influence = own, None
-    else:
-        propensity, odds_influence = _propensity(treated, design, weight)
-        if propensity is None:
+    share, odds_influence = own, None
+    if score != "reg":
+        logit = fit_propensity(treated, design, weight)
+        if logit is None:
             return np.nan, none
-        share = np.where(treated, 0.0, weight * propensity / np.maximum(1.0 - propensity, 1e-12))
-        share[propensity >= HIGHEST_PROPENSITY] = 0.0
+        chance, odds_influence = logit.predict(design), logit.influence
+        share = np.where(treated, 0.0, weight * chance / np.maximum(1.0 - chance, 1e-12))
+        share[chance >= HIGHEST_PROPENSITY] = 0.0
         if share.sum() <= 0:
             return np.nan, none
     fitted, line_influence = np.zeros(n), None
@@ -230,21 +232,3 @@ def _line(change: np.ndarray, weight: np.ndarray, design: np.ndarray) -> tuple[n
     beta = inverse @ ((design * weight[:, None]).T @ change / n)
     fitted = design @ beta
     return fitted, (weight * (change - fitted))[:, None] * design @ inverse
-
-
-def _propensity(treated: np.ndarray, design: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Logit of treatment by Newton: fitted probabilities, and the influence of each unit on the coefficients."""
-    n, beta = len(treated), np.zeros(design.shape[1])
-    for _ in range(50):
-        probability = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -35, 35)))
-        gradient = design.T @ (weight * (treated - probability)) / n
-        hessian = (design * (weight * probability * (1 - probability))[:, None]).T @ design / n
-        if np.linalg.cond(hessian) > 1e12:
-            return None, None
-        step = np.linalg.solve(hessian, gradient)
-        beta += step
-        if np.abs(step).max() < 1e-12:
-            break
-    else:
-        return None, None
-    return probability, (weight * (treated - probability))[:, None] * design @ np.linalg.inv(hessian)
