@@ -29,6 +29,8 @@ def resolve_params(scheme: TierScheme, facts: PanelFacts) -> dict[str, float | n
     """
     values: dict[str, float | np.ndarray] = {name: float(value) for name, value in scheme.params.items()}
     for standard in scheme.overrides:
+        if facts.panel.units is not None and scheme.unit_column in standard.where:
+            continue  # a standard of one region is for what partners do there, not for partners as a whole
         where = _whom(standard, facts)[:, None] & _when(standard, period_ends(facts))[None, :]
         for name, new in standard.set.items():
             values[name] = np.where(where, float(new), values[name])
