@@ -31,6 +31,7 @@ def test_the_road_has_its_notebooks():
         "40_tiers",
         "45_tier_design",
         "50_transitions",
+        "55_forecast",
         "60_survival",
         "90_quarterly_review",
     ]
@@ -109,7 +110,7 @@ def _before(path):
 
 def test_every_notebook_runs(run):
     assert {outcome.page.slug: outcome.error for outcome in run.outcomes} == dict.fromkeys(
-        ["program", "data-quality", "scores", "tiers", "tier-design", "transitions", "survival"], ""
+        ["program", "data-quality", "scores", "tiers", "tier-design", "transitions", "forecast", "survival"], ""
     )
 
 
@@ -175,14 +176,14 @@ def test_this_quarters_forecast_goes_to_the_ledger(run):
     order, manifest = run.manifest["order"], run.manifest
     printed = Ledger.open(order["ledger"]).forecasts(program=manifest["program"], made_in=manifest["quarter"])
 
-    assert set(printed["quarter"]) == {_after(manifest["quarter"])}
+    assert sorted(set(printed["quarter"])) == [_after(manifest["quarter"], ahead) for ahead in (1, 2, 3, 4)]
     assert {"estimate", "conf_low", "conf_high"} <= set(printed.columns)
 
 
-def _after(label):
+def _after(label, ahead):
     from partnerlab.periods import Calendar
 
-    return Calendar().label(Calendar().parse(label) + 1)
+    return Calendar().label(Calendar().parse(label) + ahead)
 
 
 def test_identifiers_on_a_page_are_unique(run):

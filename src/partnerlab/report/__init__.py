@@ -23,6 +23,7 @@ _FILES = {
     "choose_attribute": "tables",
     "find_borderline": "tables",
     "first_indicator": "tables",
+    "list_likely": "people",
     "list_partners": "tables",
     "load_printed_forecast": "request",
     "load_request": "request",

@@ -13,7 +13,7 @@ from partnerlab.report.causes import name_causes, write_amount
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
     from partnerlab.tiers import TierHistory
-    from partnerlab.transitions import Movers, NoiseBaseline
+    from partnerlab.transitions import Movers, NoiseBaseline, TierForecast
 
 #: Column with the probability of such a move, or such numbers, of a partner about whom nothing changed.
 CHANCE = "chance_with_nothing_changed"
@@ -129,3 +129,30 @@ def find_cooling(history: TierHistory, panel: Panel, *, noise: NoiseBaseline, qu
         }
     )[fell].sort_values([CHANCE, "partner"], ignore_index=True)
     return pd.concat([found[["partner"]], _names(history, found["partner"]), found.drop(columns="partner")], axis=1)
+
+
+def list_likely(forecast: TierForecast, *, history: TierHistory, rows: int = 25) -> pd.DataFrame:
+    """List the partners who are most likely to leave their tier, next quarter and by the last quarter forecast.
+
+    Returns
+    -------
+    DataFrame
+        ``partner, (name, region), tier, share_away_in_..., most_likely_to, share_away_in_...``, the likeliest first;
+        nobody who has lapsed.
+    """
+    following = forecast.likely_moves(quarter=forecast.quarters[0])
+    last = forecast.likely_moves(quarter=forecast.quarters[-1]).set_index("partner")["stays"]
+    found = following.head(rows).rename(columns={"now": "tier", "goes_to": "most_likely_to"})
+    found = found.assign(**{f"share_away_in_{forecast.quarters[0]}": 1.0 - found["stays"]})
+    if len(forecast.quarters) > 1:
+        found[f"share_away_in_{forecast.quarters[-1]}"] = 1.0 - last.reindex(found["partner"]).to_numpy()
+    shown = found.drop(columns=["stays", "probability"])[
+        [
+            "tier",
+            f"share_away_in_{forecast.quarters[0]}",
+            "most_likely_to",
+            *(column for column in found if column.startswith("share_away")),
+        ]
+    ]
+    shown = shown.loc[:, ~shown.columns.duplicated()]
+    return pd.concat([found[["partner"]], _names(history, found["partner"]), shown], axis=1)

@@ -23,11 +23,12 @@ def _forecast(
     result: TierForecast,
     *,
     history: TierHistory | None = None,
-    last: pd.DataFrame | None = None,
+    last: ForecastComparison | pd.DataFrame | None = None,
     now: pd.DataFrame | None = None,
     period: str = "",
 ) -> Picture:
     """One quarter ahead as intervals beside today; several, or with the past, as a fan."""
+    last = last.table if isinstance(last, ForecastComparison) else last
     if len(result.quarters) > 1 or history is not None:
         from partnerlab.show.fans import plot_fan
 

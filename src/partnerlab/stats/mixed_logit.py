@@ -18,7 +18,7 @@ FREE = 100.0
 #: Bounds of a block's variance.
 SMALLEST, LARGEST = 1e-4, 9.0
 #: Added to the sum of a block's squared effects, so that no variance gets stuck at nothing.
-LITTLE = 0.005
+LITTLE = 0.001
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,11 +163,12 @@ def _variance(effects: np.ndarray, spread: np.ndarray, now: float) -> float:
     return float(np.clip((effects @ effects + LITTLE) / told, SMALLEST, LARGEST))
 
 
-def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Generator, usual: float = 0.15) -> np.ndarray:
-    """Draw the standard deviation of a block's effects from its posterior: shape ``(draws,)``.
+def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Generator, usual: float = 0.3) -> np.ndarray:
+    """Draw the standard deviation of a block's effects from its posterior: shape ``(draws,)``, 0 among it.
 
     The counts say of each level's effect that it lies near a value, within an error; the posterior of the standard
-    deviation that such values have is laid out on a grid, under a half-Cauchy prior (Gelman 2006).
+    deviation that such values have is laid out on a grid. Before the data, the levels are as likely to be all alike
+    (a standard deviation of 0) as not; if not, the prior is half-Cauchy (Gelman 2006).
 
     Parameters
     ----------
@@ -195,8 +196,10 @@ def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Gener
     precision = 1.0 / spread - 1.0 / prior
     told = precision > 1e-3
     value, error = (fit.effects[where] / spread)[told] / precision[told], 1.0 / precision[told]
-    grid = np.geomspace(0.005, 3.0, 160)
+    grid = np.concatenate([[0.0], np.geomspace(0.01, 3.0, 120)])
     total = grid[:, None] ** 2 + error
-    log = -0.5 * (np.log(total) + value**2 / total).sum(axis=1) - np.log1p((grid / usual) ** 2) + np.log(grid)  # spaced by logarithm
-    weight = np.exp(log - log.max())
+    log = -0.5 * (np.log(total) + value**2 / total).sum(axis=1)
+    slab = np.gradient(grid[1:]) / (1.0 + (grid[1:] / usual) ** 2)
+    before = np.concatenate([[0.5], 0.5 * slab / slab.sum()])
+    weight = before * np.exp(log - log.max())
     return rng.choice(grid, size=draws, p=weight / weight.sum())

@@ -165,15 +165,16 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     if isinstance(ahead, bool) or not isinstance(ahead, int) or not 1 <= ahead <= FARTHEST:
         raise ParameterError(f"ahead is {ahead!r}; give a number of quarters, 1 to {FARTHEST}")
     course = _enough(read_course(history, stage=stage), history, quarter)
-    if method == "markov" and ahead > 1 and not despite:
-        _refuse_powers(course)
+    powers = ()
+    if method == "markov" and ahead > 1:
+        powers = (_judge_powers(history, course, stage=stage, level=level, seed=seed, despite=despite),)
     future = future_of(course, method=method, ahead=ahead, draws=draws, seed=seed)
     quarters = tuple(course.label(course.last + step) for step in range(1, ahead + 1))
     return TierForecast(
         estimand=f"Number of partners in each tier in {quarters[0]}{f' to {quarters[-1]}' if ahead > 1 else ''}, "
         f"as seen from {course.label(course.last)} ({stage} tiers)",
         table=_forecast_table(course, future, quarters, level),
-        checks=_forecast_checks(course, future),
+        checks=(*_forecast_checks(course, future), *powers),
         level=level,
         made_from=course.label(course.last),
         quarters=quarters,
@@ -218,8 +219,29 @@ def _origin(course: Course, given: TierHistory | Transitions, quarter: str | Non
     return last
 
 
-def _refuse_powers(course: Course) -> None:
-    """Powers of the one-quarter matrix are no forecast where a move depends on more than the tier."""
+def _judge_powers(given: TierHistory | Transitions, course: Course, *, stage: str, level: float, seed: int, despite: bool) -> Check:
+    """Ask the tests whether powers of the one-quarter matrix may be taken, and refuse them where one rejects.
+
+    Partners stay whole in all of them; each has its share of one chance in ``1 - level`` of a false alarm.
+    """
+    from partnerlab.transitions.chain_checks import check_duration, check_homogeneity, check_order
+
+    known = given.until(course.label(course.last)) if isinstance(given, TierHistory) else given.select(given.period <= course.last)
+    found = {}
+    for name, verb in (("order", check_order), ("duration", check_duration), ("homogeneity", check_homogeneity)):
+        try:
+            found[name] = verb(known, stage=stage, level=level, draws=399, seed=seed).p("p_clustered")
+        except SampleError:
+            found[name] = np.nan
+    said = ", ".join(f"{name} p = {value:.3f}" for name, value in found.items() if np.isfinite(value)) or "no test had enough data"
+    rejected = [name for name, value in found.items() if value < (1.0 - level) / len(found)]
+    if rejected and not despite:
+        raise SampleError(
+            f"powers of the one-quarter matrix are no forecast here: the tests of {' and '.join(rejected)} reject it ({said}); "
+            "use method='semi_markov' or 'direct', or despite=True"
+        )
+    tested = any(np.isfinite(value) for value in found.values())
+    return Check("One matrix, again and again", not rejected if tested else None, f"Tests with partners whole: {said}.")
 
 
 def _came(course: Course) -> np.ndarray:

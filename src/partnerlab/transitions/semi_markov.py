@@ -241,8 +241,11 @@ class DrawnFlows:
         way, effects = self.model.exits[place], self.effects[place]
         origins = way.origins
         rows = indicator_rows(self.model.places(origins, season), way.fit.sizes)
+        # a rate is as likely above its estimate as below, its log-odds are not: without this, doubt alone would speed all up
+        doubt = np.einsum("mp,pq,mq->m", rows, way.fit.covariance, rows)
+        slower = (0.5 - special.expit(rows @ way.fit.effects)) * doubt
         shock = self.spreads[place] * rng.standard_normal(len(effects))
-        return special.expit(effects @ rows.T + shock[:, None]).reshape(len(effects), len(origins), CLASSES)
+        return special.expit(effects @ rows.T - slower + shock[:, None]).reshape(len(effects), len(origins), CLASSES)
 
 
 def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> DrawnFlows:
