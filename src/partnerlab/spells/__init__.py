@@ -6,7 +6,8 @@ partner who was there before the panel began has ``entry`` > 0 (delayed entry) w
 """
 
 from partnerlab.spells.cut import CAUSES, build_spells
+from partnerlab.spells.first_events import build_first_events
 from partnerlab.spells.observations import Observations
 from partnerlab.spells.table import CENSORED, Spells
 
-__all__ = ["CAUSES", "CENSORED", "Observations", "Spells", "build_spells"]
+__all__ = ["CAUSES", "CENSORED", "Observations", "Spells", "build_first_events", "build_spells"]

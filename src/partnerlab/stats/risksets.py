@@ -100,12 +100,7 @@ def count_risk_sets(
     width = causes + 1
     places = _whole_places(spans)
     time, exit_at, entry_at, k = places if places is not None else _sorted_places(spans)
-    lane = np.asarray(spans.cause, dtype=np.int64) + 1
-    if group is not None:
-        lane += np.asarray(group, dtype=np.int64) * width
-    lane *= k
-    lane += exit_at
-    exits = np.bincount(lane, weights=weights, minlength=groups * width * k).reshape(groups, width, k).astype(float)
+    exits = _count_exits(np.asarray(spans.cause), exit_at, group, weights, shape=(groups, width, k))
     gone = exits.sum(axis=1)
     if entry_at is None:
         entries = np.zeros((groups, k))
@@ -119,6 +114,30 @@ def count_risk_sets(
         seen = gone.any(axis=0) if weights is None else np.bincount(exit_at, minlength=k) > 0
         time, at_risk, exits = time[seen], at_risk[:, seen], exits[:, :, seen]
     return RiskSets(time=time, at_risk=at_risk, events=exits[:, 1:], censored=exits[:, 0])
+
+
+#: Rows counted at once: their cells stay in the cache, and memory stays flat.
+_ROWS = 32_768
+
+
+def _count_exits(
+    cause: np.ndarray, exit_at: np.ndarray, group: np.ndarray | None, weights: np.ndarray | None, *, shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Count spells by group, cause (censored first) and place of their exit, block by block."""
+    groups, width, k = shape
+    cells = groups * width * k
+    total = np.zeros(cells)
+    # with many cells the counts themselves are what costs
+    step = _ROWS if cells <= _ROWS else max(len(cause), 1)
+    for begin in range(0, len(cause), step):
+        rows = slice(begin, begin + step)
+        cell = np.add(cause[rows], 1, dtype=np.int64)
+        if group is not None:
+            cell += group[rows] * np.int64(width)
+        cell *= k
+        cell += exit_at[rows]
+        total += np.bincount(cell, weights=None if weights is None else weights[rows], minlength=cells)
+    return total.reshape(shape)
 
 
 _Places = tuple[np.ndarray, np.ndarray, np.ndarray | None, int]

@@ -13,7 +13,7 @@ from partnerlab.errors import ContractError, ParameterError
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
 from partnerlab.stats.clustered_curves import repeat_clusters, sum_by_cluster
-from partnerlab.stats.intervals import check_level, critical_value, wilson_interval
+from partnerlab.stats.intervals import check_level, critical_value, share_interval
 from partnerlab.stats.risksets import CENSORED
 from partnerlab.survival.sample import Event, Sample, check_clusters, check_competing, check_size, draw_sample, key_columns, known_starts
 
@@ -57,8 +57,8 @@ def estimate_hazard(spells: Spells, *, by: str | Sequence[str] = "quarter", even
     """Estimate the share of those at risk in a period who left in it.
 
     Each period that a spell is at risk is one trial. Where a partner gives several trials to a cell (a
-    season, an attribute, a tenure reached twice) the variance is clustered by partner and Wilson's interval
-    takes the effective number of trials and a t quantile.
+    season, an attribute, a tenure reached twice) the variance is clustered by partner and the interval
+    (`partnerlab.stats.intervals.share_interval`) takes the effective number of trials and a t quantile.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def _hazard_table(sample: Sample, cells: _Cells, *, axis: str | None, names: tup
     ratio = np.divide(clustered, plain, out=np.ones(len(plain)), where=plain > 0)
     # with nothing (or everything) seen, clustering cannot be measured: a partner then counts once
     deff = np.where(independent, 1.0, np.where(plain > 0, np.maximum(ratio, 1.0), at_risk / np.maximum(partners, 1)))
-    low, high = wilson_interval(hazard, at_risk / deff, level=level, df=np.where(independent, np.inf, partners - 1))
+    low, high = share_interval(hazard, at_risk / deff, level=level, df=np.where(independent, np.inf, partners - 1))
     group, place = np.divmod(np.flatnonzero(seen), len(cells.places)) if cells.places else (np.empty(0, int), np.empty(0, int))
     keys = key_columns(sample, group)
     if axis is not None:
