@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.spells import Spells
-from partnerlab.survival import estimate_cox, estimate_fine_gray
+from partnerlab.survival import check_proportional_hazards, estimate_cox, estimate_fine_gray, estimate_hazard_model
 from partnerlab.transitions import Transitions, check_proportional_odds, estimate_transition_model
 
 pytestmark = pytest.mark.external
@@ -239,11 +239,12 @@ def test_c4_cause_specific_hazards(cases, mgus2, cause):
 def ebmt3(folder):
     """One row for each transition that a patient is at risk of, with covariates by transition."""
     table = pd.read_csv(folder / "data" / "ebmt3.csv")
+    table["left"] = table["prtime"].where(table["prstat"] == 1, table["rfstime"])
     recovered = table[table["prstat"] == 1]
     rows = pd.concat(
         [
-            table.assign(trans=1, entry=0, duration=table["prtime"], event=table["prstat"]),
-            table.assign(trans=2, entry=0, duration=table["prtime"], event=(1 - table["prstat"]) * table["rfsstat"]),
+            table.assign(trans=1, entry=0, duration=table["left"], event=table["prstat"]),
+            table.assign(trans=2, entry=0, duration=table["left"], event=(1 - table["prstat"]) * table["rfsstat"]),
             recovered.assign(trans=3, entry=recovered["prtime"], duration=recovered["rfstime"], event=recovered["rfsstat"]),
         ]
     )
@@ -270,3 +271,37 @@ def test_d3_illness_death_cox(cases, ebmt3, which, strata):
 
     assert _says(fitted, theirs["coef"], theirs["se"], case["tol"])
     assert _close([fitted.null_loglik, fitted.loglik], theirs["loglik"], case["tol"])
+
+
+def test_b1_proportional_hazards(cases, lung):
+    case = cases["B1_cox_lung_ties"]
+    theirs = np.array(case["values"]["zph_identity_free"]["values"], dtype=float)
+
+    tests = check_proportional_hazards(lung, covariates=["age", "sex", "ph.ecog"]).table
+
+    assert _close(tests[["estimate", "df", "p_value"]], theirs, case["tol"])
+
+
+@pytest.fixture(scope="module")
+def four_weeks(folder):
+    table = pd.read_csv(folder / "data" / "rossi.csv").reset_index(names="partner")
+    table["period"] = np.ceil(table["week"] / 4).astype(int)
+    return Spells.from_frame(table, duration="period", event="arrest", unit="four weeks")
+
+
+@pytest.mark.parametrize("link", ["cloglog", "logit"])
+@pytest.mark.parametrize(
+    ("asked", "errors"), [({"covariance": "model"}, "se"), ({}, "cluster_HC0"), ({"correction": "HC1"}, "cluster_HC1")]
+)
+def test_g1_discrete_hazard(cases, four_weeks, link, asked, errors):
+    case = cases["G1_discrete_hazard_rossi"]
+    theirs = case["values"][link]
+
+    fitted = estimate_hazard_model(four_weeks, covariates=["fin", "age", "prio"], link=link, **asked)
+
+    assert fitted.table["n"].unique().tolist() == [case["values"]["rows"]]
+    assert fitted.table["events"].unique().tolist() == [case["values"]["events"]]
+    assert _close(fitted.table["estimate"], list(theirs["coef"].values()), case["tol"])
+    # the case has no HC1 for the logit
+    assert errors not in theirs or _close(fitted.table["std_error"], list(theirs[errors].values()), case["tol"])
+    assert _close(-2 * fitted.loglik, theirs["deviance"], case["tol"])

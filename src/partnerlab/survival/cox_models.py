@@ -17,7 +17,8 @@ from partnerlab.stats.coefficients import Correction, Covariance
 from partnerlab.stats.cox_fit import Baseline, CoxData, CoxFit, TiesAsked, fit_cox_data, make_baseline
 from partnerlab.stats.designs import Design, read_again
 from partnerlab.stats.intervals import check_level, critical_value
-from partnerlab.survival.regressors import SpellRows, coefficient_checks, read_spells
+from partnerlab.stats.patterns import find_patterns
+from partnerlab.survival.regressors import SpellRows, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event
 
 
@@ -189,7 +190,7 @@ def estimate_cox(  # noqa: PLR0913 - each a question of its own
     layered = () if strata is None else (strata,) if isinstance(strata, str) else tuple(strata)
     also = [*layered, *([weights] if weights else [])]
     rows = read_spells(spells, covariates=covariates, event=event, cluster=cluster, also=also)
-    data, layers = _cox_data(spells, rows, layered, weights)
+    data, layers = cox_data(rows, layered, weights)
     fitted = fit_cox_data(data, ties=ties)
     exact = covariance if ties != "exact" else "model"
     what = " or ".join(rows.causes) if event is not None else "any ending"
@@ -199,13 +200,15 @@ def estimate_cox(  # noqa: PLR0913 - each a question of its own
     )  # fmt: skip
 
 
-def _cox_data(spells: Spells, rows: SpellRows, strata: tuple[str, ...], weights: str | None) -> tuple[CoxData, tuple[tuple, ...]]:
+def cox_data(rows: SpellRows, strata: tuple[str, ...], weights: str | None) -> tuple[CoxData, tuple[tuple, ...]]:
+    """Rows of spells as a Cox model takes them, and the values of its strata."""
     frame = rows.frame
     stratum, layers = None, ((),)
     if strata:
-        groups = frame.groupby(list(strata), sort=True, observed=True)
-        stratum = groups.ngroup().to_numpy(dtype=np.int64)
-        layers = tuple(key if isinstance(key, tuple) else (key,) for key in groups.groups)
+        codes = [pd.factorize(frame[name], sort=True) for name in strata]
+        found = find_patterns([(code, len(values)) for code, values in codes], rows=len(frame), worth=1.0)
+        stratum = found.code
+        layers = tuple(frame[list(strata)].iloc[found.first].itertuples(index=False, name=None))
     weight = None
     if weights is not None:
         weight = frame[weights].to_numpy(dtype=float)
@@ -241,6 +244,7 @@ def _finish(  # noqa: PLR0913 - a fit and all that is said of it
     partners = rows.frame["partner"].nunique()
     said = coefficients.say_covariance(kind, rows.clusters, correction=asked[1])
     checks = [
+        *([] if fitted.data.competing is not None else check_other_endings(rows.cause)),
         Check("Standard errors", None if kind == "model" else True, said),
         *coefficient_checks(fitted.design, fitted.terms, fitted.ran_off, events=events, converged=best.converged),
     ]
@@ -314,7 +318,7 @@ def estimate_fine_gray(  # noqa: PLR0913 - each a question of its own
     pieces = int(rows.frame.duplicated(["partner", "spell"]).sum())
     if pieces:
         raise SampleError(f"{pieces} rows are further pieces of a spell; Fine and Gray's model takes one row for each spell")
-    data, layers = _cox_data(spells, rows, (), None)
+    data, layers = cox_data(rows, (), None)
     data = dataclasses.replace(data, competing=rows.cause == -2, after=convention == "survival")
     fitted = fit_cox_data(data, ties="breslow" if convention == "cmprsk" else "efron")
     return _finish(

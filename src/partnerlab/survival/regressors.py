@@ -162,3 +162,11 @@ def coefficient_checks(design: Design, terms: Sequence[str], ran_off: np.ndarray
         said = f"{events} endings for {design.width} terms; at least {wanted} would be comfortable."
         found.append(Check("Endings behind each coefficient", False, said))
     return found
+
+
+def check_other_endings(cause: np.ndarray) -> list[Check]:
+    """Say that other endings count as censored."""
+    others = int((cause == -2).sum())
+    if not others:
+        return []
+    return [Check("Other endings", None, f"{others} spells ended in another way and count as censored: these are cause-specific hazards.")]

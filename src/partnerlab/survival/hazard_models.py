@@ -1,0 +1,278 @@
+"""Regressions of the hazard in discrete time: who leaves in a quarter, given what is known when it begins."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.results import Check, Evidence, Result
+from partnerlab.spells import Spells
+from partnerlab.stats import coefficients
+from partnerlab.stats.coefficients import Correction, Covariance
+from partnerlab.stats.designs import Design, read_again
+from partnerlab.stats.frailty import frailty_test
+from partnerlab.stats.glm import Binomial
+from partnerlab.stats.intervals import check_level
+from partnerlab.stats.multinomial import Multinomial
+from partnerlab.stats.newton import Optimum
+from partnerlab.stats.regression import Family, Model, make_model, predict_chances
+from partnerlab.survival.period_rows import Baseline, PeriodRows, cut_periods
+from partnerlab.survival.regressors import SpellRows, check_other_endings, coefficient_checks, read_spells
+from partnerlab.survival.sample import Event
+
+#: What the baseline's columns are called.
+TENURE = "tenure"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FittedHazard:
+    """What a prediction needs; no rows."""
+
+    family: Family
+    design: Design
+    beta: np.ndarray
+    covariance: np.ndarray
+    outcomes: tuple[str, ...]
+    baseline: Baseline
+    df: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HazardModel(Result):
+    """A regression of the discrete hazard.
+
+    The table has the keys ``[outcome, term]``, log hazard ratios (cloglog) or log odds ratios with intervals, ``n``
+    (spell-periods), ``ratio, ratio_low, ratio_high``, ``p_value``, ``events`` and ``partners``.
+
+    Parameters
+    ----------
+    marginal : DataFrame
+        Average marginal effects on the chance of ending in a period: ``outcome, term, estimate, std_error, conf_low,
+        conf_high, n, p_value``; 0.01 is a point.
+    loglik : float
+        Log-likelihood.
+    link : str
+        Link.
+    fitted : FittedHazard
+        What `predict` reads.
+    unit : str
+        Name of one period.
+    """
+
+    marginal: pd.DataFrame = dataclasses.field(repr=False, default_factory=pd.DataFrame)
+    loglik: float = float("nan")
+    link: str = "cloglog"
+    fitted: FittedHazard | None = dataclasses.field(repr=False, default=None)
+    unit: str = "quarter"
+
+    title: ClassVar[str] = "Who leaves"
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Give each row's chance of ending in the period, with an interval of the chance.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The covariates, ``tenure`` (the period lived through: 1 is the first) where the baseline needs it, and
+            ``partner`` if it is to be named.
+
+        Returns
+        -------
+        DataFrame
+            ``partner | row, outcome, estimate, std_error, conf_low, conf_high, n, risk``; NaN where a covariate is missing
+            or not seen by the model.
+
+        Raises
+        ------
+        ParameterError
+            If a column is not there.
+        """
+        fitted, table = self.fitted, frame.reset_index(drop=True)
+        columns, unknown = read_again(fitted.design.columns, _with_clock(table, fitted.baseline), of="predict")
+        design = dataclasses.replace(fitted.design, columns=columns, rows=len(table))
+        chance, error = predict_chances(fitted.family, design, fitted.beta, fitted.covariance)
+        low, high = coefficients.chance_interval(chance, error, level=self.level, df=fitted.df)
+        kinds = len(fitted.outcomes)
+        key = "partner" if "partner" in table.columns else "row"
+        who = table["partner"].to_numpy() if key == "partner" else np.arange(len(table))
+        body = {"estimate": chance, "std_error": error, "conf_low": low, "conf_high": high}
+        found = {name: np.where(unknown[:, None], np.nan, values)[:, 1:].ravel() for name, values in body.items()}
+        outcome = np.tile(np.array(fitted.outcomes[1:], dtype=object), len(table))
+        n = int(self.table["n"].max())
+        return pd.DataFrame({key: np.repeat(who, kinds - 1), "outcome": outcome} | found | {"n": n, "risk": found["estimate"]})
+
+
+def _with_clock(table: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
+    if baseline != "log" or TENURE not in table.columns:
+        return table
+    return table.assign(**{"log tenure": np.log(table[TENURE].to_numpy(dtype=float))})
+
+
+def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
+    spells: Spells,
+    *,
+    covariates: Sequence[str] = (),
+    event: Event = None,
+    link: Literal["cloglog", "logit", "multinomial"] = "cloglog",
+    baseline: Baseline = "period",
+    cluster: str | None = "partner",
+    covariance: Covariance = "auto",
+    correction: Correction = "HC0",
+    level: float = 0.95,
+) -> HazardModel:
+    """Regress the chance of ending in a period, given that one was there when it began.
+
+    With the complementary log-log link coefficients are log hazard ratios of the grouped proportional hazards model
+    (Prentice and Gloeckler 1978); with the logit log odds ratios; ``"multinomial"`` models several ways of ending at once
+    (discrete competing risks). Spells may enter late and come in pieces whose covariates change. Whether partners differ
+    beyond their covariates is tested (frailty) and said.
+
+    Parameters
+    ----------
+    spells : Spells
+        Durations in whole periods. Those without a known start are left out, and counted.
+    covariates : sequence of str
+        Attributes; also ``tenure``, and with a calendar ``season`` and ``quarter`` of the period lived through.
+    event : str or sequence of str, optional
+        Endings that count; other endings are censored, except with ``"multinomial"``. All by default.
+    link : {"cloglog", "logit", "multinomial"}
+        Scale.
+    baseline : {"period", "log", "linear", "none"}
+        Shape of the hazard over tenure: a level for each period, its logarithm, the period, or constant. Periods in which
+        nobody (or everybody) ended say nothing about covariates: they leave the likelihood, and a check counts them.
+    cluster, covariance, correction, level
+        As in `estimate_cox`.
+
+    Returns
+    -------
+    HazardModel
+        Association, not effect.
+
+    Raises
+    ------
+    ParameterError
+        If an attribute, ending, link or baseline does not exist.
+    ContractError
+        If durations are not whole periods.
+    SampleError
+        If nothing ended.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"partner": range(8), "duration": [1, 2, 2, 3, 3, 3, 1, 3], "late": [1, 1, 1, 0, 0, 0, 0, 1]})
+    >>> spells = Spells.from_frame(frame.assign(event=[1, 1, 1, 0, 0, 1, 0, 0]))
+    >>> found = estimate_hazard_model(spells, covariates=["late"], baseline="none", covariance="model")
+    >>> found.table[["term", "ratio"]].round(2).to_numpy().tolist()
+    [['(intercept)', 0.11], ['late', 4.46]]
+    """
+    check_level(level)
+    links = ("cloglog", "logit", "multinomial")
+    if link not in links:
+        raise ParameterError(f"link is {link!r}{nearest(str(link), links)}")
+    made = ("tenure", "season", "quarter")
+    later = [name for name in covariates if name in made and name not in spells.attributes]
+    rows = read_spells(spells, covariates=covariates, event=event, cluster=cluster, later=later)
+    if not (rows.cause >= 0).any():
+        raise SampleError(f"none of {len(rows.frame)} spells ended in the way asked for; there is nothing to explain")
+    periods = cut_periods(spells, rows, later=later, baseline=baseline, several=link == "multinomial")
+    family: Family = Multinomial(outcomes=len(rows.causes) + 1) if link == "multinomial" else Binomial(link=link)
+    model = make_model(periods.rows, family)
+    best, ran_off = model.fit()
+    kind = coefficients.choose_covariance(covariance, rows.clusters, correction=correction)
+    spread = model.covariance(best, kind=kind, correction=correction)
+    what = " or ".join(rows.causes) if event is not None or link == "multinomial" else "any ending"
+    outcomes = ("stay", *rows.causes) if link == "multinomial" else ("stay", what)
+    df = coefficients.freedom(kind, rows.clusters)
+    scale = "hazard" if link == "cloglog" else "odds"
+    return HazardModel(
+        estimand=f"Log {scale} ratios of {what} within a {spells.unit}" + (f", by {', '.join(covariates)}" if covariates else ""),
+        table=_table(rows, periods, model, best, spread, outcomes=outcomes, level=level, df=df),
+        checks=(
+            *spells.checks,
+            *rows.checks,
+            *periods.checks,
+            *check_other_endings(rows.cause),
+            Check("Standard errors", None if kind == "model" else True, _say(kind, rows, correction)),
+            *_fit_checks(model, best, ran_off, rows),
+        ),
+        evidence=Evidence.C,
+        level=level,
+        marginal=_marginal(model, best, spread, outcomes=outcomes, level=level, df=df),
+        loglik=best.loglik,
+        link=link,
+        fitted=FittedHazard(
+            family=family, design=_bare(model.design), beta=best.beta, covariance=spread, outcomes=outcomes, baseline=baseline, df=df
+        ),
+        unit=spells.unit,
+    )
+
+
+def _bare(design: Design) -> Design:
+    """Keep a design without its rows."""
+    return dataclasses.replace(
+        design, columns=tuple(dataclasses.replace(column, values=column.values[:0]) for column in design.columns), rows=0
+    )
+
+
+def _say(kind: str, rows: SpellRows, correction: str) -> str:
+    return coefficients.say_covariance(kind, rows.clusters, correction=correction)
+
+
+def _terms(model: Model) -> list[str]:
+    return ["(intercept)", *(term for term, keep in zip(model.design.terms, model.design.keep, strict=True) if keep)]
+
+
+def _table(  # noqa: PLR0913 - a fit and how to show it
+    rows: SpellRows,
+    periods: PeriodRows,
+    model: Model,
+    best: Optimum,
+    spread: np.ndarray,
+    *,
+    outcomes: tuple[str, ...],
+    level: float,
+    df: float | None,
+) -> pd.DataFrame:
+    back = model.back
+    estimate, error = back @ best.beta, coefficients.root_diagonal(back @ spread @ back.T)
+    kept = np.concatenate([[True], model.design.keep])
+    every = ["(intercept)", *model.design.terms]
+    keep = np.tile(kept, len(outcomes) - 1)
+    counts = np.bincount(periods.rows.outcome, minlength=len(outcomes))[1:]
+    n = len(periods.rows)
+    body = coefficients.wald_columns(*(coefficients.spread_out(values, keep) for values in (estimate, error)), n, level=level, df=df)
+    keys = {"outcome": np.repeat(np.array(outcomes[1:], dtype=object), len(every)), "term": every * (len(outcomes) - 1)}
+    extra = {"events": np.repeat(counts, len(every)), "partners": rows.frame["partner"].nunique()}
+    return pd.DataFrame(keys | body | extra)
+
+
+def _marginal(
+    model: Model, best: Optimum, spread: np.ndarray, *, outcomes: tuple[str, ...], level: float, df: float | None
+) -> pd.DataFrame:
+    terms, effect, error = coefficients.marginal_effects(model, best.beta, spread)
+    body = coefficients.wald_columns(effect.T.ravel(), error.T.ravel(), len(model.rows), level=level, df=df, ratio=False)
+    outcome = np.repeat(np.array(outcomes, dtype=object), len(terms))
+    found = pd.DataFrame({"outcome": outcome, "term": terms * len(outcomes)} | body)
+    return found[found["outcome"] != "stay"].reset_index(drop=True) if len(outcomes) == 2 else found
+
+
+def _fit_checks(model: Model, best: Optimum, ran_off: np.ndarray, rows: SpellRows) -> list[Check]:
+    terms = _terms(model)
+    kinds = model.family.outcomes - 1
+    events = int(model.counts[:, 1:].sum(axis=0).min())
+    found = coefficient_checks(model.design, terms * kinds, ran_off, events=events, converged=best.converged)
+    if kinds > 1 or rows.cluster is None or rows.clusters == len(model.rows):
+        return found
+    test = frailty_test(model, best)
+    seen = test.p_value < 0.05
+    more = (
+        f"partners differ beyond their covariates (variance of the log scale about {test.variance:.2g})" if seen else "no more than chance"
+    )
+    advice = "; ratios are averages over partners, and a falling hazard may be selection." if seen else "."
+    said = f"Score test of a frailty shared by a partner's periods: z = {test.statistic:.2f}, p = {test.p_value:.3g}: {more}{advice}"
+    return [*found, Check("No frailty left", not seen, said)]
