@@ -2,9 +2,11 @@
 
 Each seed simulates a small program, opens it in memory, builds its panel, assigns tiers
 and estimates; the truth comes from the simulator's exact answers. Results go to
-``benchmarks/coverage.csv``, one row for each cell.
+``benchmarks/coverage.csv``, one row for each cell. Heterogeneous programs (`frailty.py`) begin at their tiers, so that many
+can be drawn at a time; the sizes of the tests of one matrix on them go to ``benchmarks/test_sizes.csv``.
 
     python benchmarks/coverage.py --seeds 2000 --jobs 2
+    python benchmarks/coverage.py --seeds 0 --still 0 --heterogeneous 2000 --tests 400
 """
 
 from __future__ import annotations
@@ -32,6 +34,10 @@ from partnerlab.tiers import TierScheme, assign_tiers
 from partnerlab.transitions import detect_movers, estimate_noise, estimate_transitions
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import frailty  # noqa: E402 - beside this file
+
 #: Seeds start here, so that no seed used while building is used again.
 FIRST_SEED = 1_000_000
 #: A cell is common if so many moves or endings (and spells at risk) are expected behind it in one program.
@@ -178,6 +184,17 @@ def walk_all(walk: Callable[[int], pd.DataFrame], seeds: int, *, jobs: int, chun
             print(f"{done}/{len(ranges)} chunks of {chunk} seeds, {gone:.0f} s gone, about {left:.0f} s left", file=sys.stderr, flush=True)
 
 
+def walk_frailty(partners: int, programs: int, *, studies: Sequence[str]) -> pd.DataFrame:
+    """Draw heterogeneous programs of one size and estimate what is asked for; each row brings its truth."""
+    rng, parts = np.random.default_rng([FIRST_SEED, partners]), []
+    for world in range(frailty.WORLDS):
+        size = programs // frailty.WORLDS
+        codes, segment = frailty.draw_programs(size, partners, rng=rng, world=world)
+        parts += [frailty.STUDIES[study](codes, segment, size, frailty.true_cells(world)) for study in studies]
+        print(f"{partners} partners: {(world + 1) * size} of {programs} programs", file=sys.stderr, flush=True)
+    return pd.concat(parts, ignore_index=True)
+
+
 def score(walked: pd.DataFrame, answers: dict[str, pd.DataFrame] | None = None) -> pd.DataFrame:
     """Share of intervals that hold the truth, for each cell; without answers each row brings its own."""
     if answers is None:
@@ -206,6 +223,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2000)
     parser.add_argument("--still", type=int, default=500, help="seeds of the program in which nobody changes")
     parser.add_argument("--only", nargs="*", choices=list(ESTIMATES), default=list(ESTIMATES), help="studies to do again; others stay")
+    parser.add_argument("--heterogeneous", type=int, default=0, help="programs of each size whose partners differ, such as 2000")
+    parser.add_argument("--partners", type=int, nargs="*", default=[60, 150, 1000], help="their sizes")
+    parser.add_argument("--studies", nargs="*", choices=list(frailty.STUDIES), default=list(frailty.STUDIES), help="what is estimated")
+    parser.add_argument("--tests", type=int, default=0, help="programs of each size on which the tests of one matrix are tried")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "coverage.csv")
     asked = parser.parse_args()
@@ -216,6 +237,13 @@ def main() -> None:
         parts.append(score(pd.concat(list(walk_all(walk, asked.seeds, jobs=asked.jobs)), ignore_index=True), true_answers()))
     if asked.still:
         parts.append(score(pd.concat(list(walk_all(walk_still, asked.still, jobs=asked.jobs)), ignore_index=True)))
+    if asked.heterogeneous:
+        parts += [score(walk_frailty(partners, asked.heterogeneous, studies=asked.studies)) for partners in asked.partners]
+    if asked.tests:
+        sizes = [frailty.size_of_tests(partners, asked.tests, spread=spread, draws=199) for partners in (60, 150) for spread in (0.0, 1.0)]
+        pd.concat(sizes, ignore_index=True).round(4).to_csv(HERE / "test_sizes.csv", index=False, lineterminator="\n")
+    if not parts:
+        return
     scored = pd.concat(parts, ignore_index=True)
     if asked.out.exists():
         before = pd.read_csv(asked.out)

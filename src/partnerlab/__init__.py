@@ -91,6 +91,7 @@ _ROOMS = {
     "estimate_generator": "transitions",
     "estimate_mobility": "transitions",
     "estimate_noise": "transitions",
+    "estimate_drift": "transitions",
     "estimate_pooled_transitions": "transitions",
     "estimate_real_moves": "transitions",
     "estimate_sojourn": "transitions",

@@ -6,6 +6,7 @@ from partnerlab.transitions.chain_checks import check_duration, check_homogeneit
 from partnerlab.transitions.chain_entry import check_entry_time
 from partnerlab.transitions.chain_results import ChainCheck
 from partnerlab.transitions.comparison import ForecastComparison, compare_forecast
+from partnerlab.transitions.drift import DriftEstimate, estimate_drift
 from partnerlab.transitions.embedding import Embedding, check_embedding
 from partnerlab.transitions.estimates import TransitionEstimate, estimate_transitions
 from partnerlab.transitions.first_passage import FirstPassage, estimate_first_passage
@@ -30,6 +31,7 @@ from partnerlab.transitions.turns import Turns, detect_turns
 __all__ = [
     "Activity",
     "ChainCheck",
+    "DriftEstimate",
     "Embedding",
     "FirstPassage",
     "ForecastBacktest",
@@ -65,6 +67,7 @@ __all__ = [
     "compare_generators",
     "detect_movers",
     "detect_turns",
+    "estimate_drift",
     "estimate_first_passage",
     "estimate_generator",
     "estimate_hidden_transitions",
