@@ -145,7 +145,7 @@ def test_two_schemes_are_compared(run, program, tmp_path):
 
     assert code == 0
     assert out.startswith("quadrant@1 -> rating@1 in ")
-    assert (tmp_path / "moved.csv").read_text().startswith("partner,before,after,change\n")
+    assert (tmp_path / "moved.csv").read_text().startswith("partner,before,after,change,previous,cause,rank_before")
 
 
 def test_schemes_with_indicators_of_their_own_are_compared(run, program, tmp_path):
@@ -267,3 +267,20 @@ def test_a_check_of_clean_data_says_that_all_is_well(run, tmp_path):
 
     assert code == 0
     assert out.splitlines()[-1].startswith("1 table, 2 rows: nothing to reject")
+
+
+def test_two_goals_are_compared_over_past_quarters_with_a_chart(run, program, tmp_path):
+    (tmp_path / "goals.yaml").write_text(
+        "scheme: goals\ngoal: leads\nscores:\n  points:\n    parts:\n"
+        "      - {metric: leads, shape: {ratio: 5}}\n      - {metric: deals_won, shape: {ratio: 2}}\n"
+        "    weights_by_goal: {leads: {leads: 1, deals_won: 0}, deals: {leads: 0, deals_won: 1}}\n"
+        "classify: {kind: bands, value: points, bands: [{name: A, from: 50}, {name: B}]}\n"
+    )
+    chart = tmp_path / "moved.svg"
+
+    code, out, _ = run("tiers", "compare", program, "--before", "goals.yaml", "--goal", "deals", "--past", 2, "--picture", chart)
+
+    assert code == 0
+    assert out.startswith("goals@1 (leads) -> goals@1 (deals) in ")
+    assert "Over 3 quarters" in out
+    assert "stand higher" in chart.read_text()

@@ -17,7 +17,8 @@ from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView, table_view
 from partnerlab.show.tabulation import estimates_view, left_out, tabulate
-from partnerlab.tiers import Agreement, Bunching, Leading, Misclassification, Overrides, Sensitivity
+from partnerlab.tiers import Agreement, AnchorCheck, Bunching, Leading, Misclassification, Overrides, PlaybookCoverage, Sensitivity
+from partnerlab.tiers.coverage import ALL
 from partnerlab.transitions import RealMoves, TierProbability
 
 #: What the estimates of a result are, in what units, and the value that says nothing.
@@ -28,6 +29,8 @@ SAID: dict[type, tuple[str, str, float | None]] = {
     Misclassification: ("share", "share of partners with a wrong tier", None),
     Overrides: ("share", "share of partner-quarters, or of overrides", None),
     Leading: ("number", "rank correlation", 0.0),
+    PlaybookCoverage: ("share", "share of the partners due who got all that was owed", None),
+    AnchorCheck: ("share", "share of the anchors that land on the side where they belong", None),
 }
 
 
@@ -55,11 +58,28 @@ def finding(result: Result) -> str:
         )
     if isinstance(result, Leading):
         return _leading(result, table.iloc[0])
+    if isinstance(result, PlaybookCoverage):
+        return _owed(result)
+    if isinstance(result, AnchorCheck):
+        wrong = result.wrong()["name"].tolist()
+        well = "Every anchor that can be placed lands where it belongs"
+        return f"On the wrong side of their axis: {words.say_list(wrong)}" if wrong else well
     first = table.iloc[0] if not isinstance(result, Misclassification) else table.iloc[-1]
     if np.isnan(first["estimate"]):
         return f"At least {words.say_share(first['conf_low'])} of the tiers are wrong" if isinstance(result, Misclassification) else ""
     subject = {Agreement: "Agreement beyond chance is", Misclassification: "Wrong tiers:", Overrides: "Overridden tiers:"}[type(result)]
     return f"{subject} {_told(first, kind)}"
+
+
+def _owed(result: PlaybookCoverage) -> str:
+    """Name the tactic that lacks most, and how many partners have hit the stop rule."""
+    known = result.table.loc[result.table["n"] > 0]
+    owed, delivered = known.loc[known["tactic"] != ALL, ["owed", "delivered"]].sum()
+    least = known.loc[known["tactic"] != ALL].nsmallest(1, "estimate").iloc[0]
+    hit = len(result.stopped())
+    stops = f"; {words.plural(hit, 'partner') if hit else 'nobody'} hit the stop rule" if len(result.stops) else ""
+    said = f"{words.say_count(delivered)} of {words.say_count(owed)} tactics owed were delivered"
+    return f"{said}; least to {least['tier']}: {least['tactic'].replace('_', ' ')} to {_told(least, 'share')} of the partners due{stops}"
 
 
 def _leading(result: Leading, forward: pd.Series) -> str:

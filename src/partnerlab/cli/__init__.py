@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import math
 import operator
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from partnerlab.cli.printing import print_table, say, watching, working, write_csv
 from partnerlab.errors import PartnerlabError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from partnerlab.panel import Panel
-    from partnerlab.report.execution import Progress, Watcher
     from partnerlab.report.request import Request
     from partnerlab.tiers import TierScheme
 
@@ -80,10 +75,10 @@ def _root(ctx: typer.Context, version: Annotated[bool, typer.Option("--version",
     if version:
         from partnerlab import __version__
 
-        _say(f"partnerlab {__version__}")
+        say(f"partnerlab {__version__}")
         raise typer.Exit
     if ctx.invoked_subcommand is None:
-        _say(ctx.get_help())
+        say(ctx.get_help())
 
 
 @app.command()
@@ -95,9 +90,9 @@ def demo(
     """Write the demo program: simulated partners, leads, deals, tiers and tactics whose true effects are known."""
     from partnerlab.report.sources import write_demo
 
-    with _working(f"Simulating the demo program into {path}"):
+    with working(f"Simulating the demo program into {path}"):
         written = write_demo(path, seed=seed, force=force)
-    _say(f"{written}")
+    say(f"{written}")
 
 
 @app.command()
@@ -112,20 +107,20 @@ def check(
     from partnerlab.report.sources import locate_source
 
     with connect(locate_source(source)) as opened:
-        with _working(f"Checking {opened.url}"):
+        with working(f"Checking {opened.url}"):
             quality = validate(opened, as_of=read_as_of(as_of or None, opened.program.calendar))
         findings = quality.table
         if len(findings):
-            _print_table(
+            print_table(
                 findings,
                 title=f"Data quality of {opened.program.name}",
                 columns=("table", "column", "rule", "grade", "rows", "share", "action", "examples"),
             )
         else:
-            _say("No rule of the contract is broken.")
-        _say(quality.summary())
+            say("No rule of the contract is broken.")
+        say(quality.summary())
         if csv is not None:
-            _write_csv(findings, csv)
+            write_csv(findings, csv)
         quality.raise_if_rejected()
 
 
@@ -173,11 +168,11 @@ def report_build(  # noqa: PLR0913, PLR0917 - one argument for each option
         out=out,
         jobs=jobs,
     )
-    with _watching() as watch:
+    with watching() as watch:
         run = render_reports(order, watch=watch)
     for outcome in run.failed:
         sys.stderr.write(f"partnerlab: {outcome.page.title}: incomplete: {outcome.error}\n")
-    _say(str(run.index))
+    say(str(run.index))
     if run.failed:
         raise typer.Exit(code=1)
 
@@ -202,9 +197,9 @@ def report_list(out: Out = Path("reports")) -> None:
         for run in runs
     ]
     if not rows:
-        _say(f"No reports in {out} yet; make some with: partnerlab report build")
+        say(f"No reports in {out} yet; make some with: partnerlab report build")
         return
-    _print_table(pd.DataFrame(rows), title="Reports")
+    print_table(pd.DataFrame(rows), title="Reports")
 
 
 Program = Annotated[str, typer.Option(help="Program, where the folder holds several.", show_default=False)]
@@ -222,7 +217,7 @@ def report_open(
     from partnerlab.report.archive import find_run
 
     index = Path(find_run(out, quarter=quarter, program=program)["folder"]) / "index.html"
-    _say(str(index))
+    say(str(index))
     if sys.stdout.isatty():
         webbrowser.open(index.as_uri())
 
@@ -240,14 +235,14 @@ def report_verify(
     from partnerlab.report.verification import check_run
 
     folder = find_run(out, quarter=quarter, program=program)["folder"]
-    with _watching() as watch:
+    with watching() as watch:
         found = check_run(folder, source=source, jobs=jobs, watch=watch)
     for line in found.differences:
-        _say(line)
+        say(line)
     if found.same:
-        _say(f"{found.files} files of {folder} came out the same.")
+        say(f"{found.files} files of {folder} came out the same.")
         return
-    _say(
+    say(
         f"{len(found.differences)} of {found.files} files differ. "
         + ("; ".join(found.reasons) or "Data, scheme, code and packages are as they were.")
     )
@@ -268,14 +263,14 @@ def tiers_assign(
     request = _request(source=source, quarter=quarter, first=first, scheme=scheme, indicators=indicators, as_of=as_of)
     history = _history(request)
     counts = history.counts()
-    _print_table(
+    print_table(
         counts[counts["quarter"] == request.quarter],
         title=f"{request.program}, {request.quarter}, {request.scheme.name_version}",
         columns=("tier", "partners"),
     )
     if csv is not None:
         frame = history.to_frame()
-        _write_csv(frame[frame["quarter"] == request.quarter], csv)
+        write_csv(frame[frame["quarter"] == request.quarter], csv)
 
 
 @tiers_app.command("explain")
@@ -293,9 +288,9 @@ def tiers_explain(
 
     request = _request(source=source, quarter=quarter, first=first, scheme=scheme, indicators=indicators, as_of=as_of)
     explained = explain_tier(_history(request), partner=partner, quarter=request.quarter, source=request.source)
-    _say(explained.summary())
+    say(explained.summary())
     columns = ("tier", "condition", "value", "line", "gap", "status", "earliest", "source", "latest", "trust")
-    _print_table(explained.table, title=f"{partner}, {request.quarter}, {request.scheme.name_version}", columns=columns)
+    print_table(explained.table, title=f"{partner}, {request.quarter}, {request.scheme.name_version}", columns=columns)
 
 
 @tiers_app.command("lint")
@@ -320,11 +315,11 @@ def tiers_lint(
         panel, day = _panel(request), request.as_of.date() if request.as_of else day
     found = lint_scheme(rules, on=day, panel=panel)
     if found.empty:
-        _say(f"Nothing to mend in {rules.name_version}.")
+        say(f"Nothing to mend in {rules.name_version}.")
         return
-    _print_table(found, title=f"Findings about {rules.name_version}")
+    print_table(found, title=f"Findings about {rules.name_version}")
     if csv is not None:
-        _write_csv(found, csv)
+        write_csv(found, csv)
     if (found["grade"] == "error").any():
         raise typer.Exit(code=1)
 
@@ -333,26 +328,40 @@ def tiers_lint(
 def tiers_compare(  # noqa: PLR0913, PLR0917 - one argument for each option
     source: Source,
     before: Annotated[str, typer.Option(help="Scheme to compare with: a shipped name, or a YAML file.", show_default=False)],
-    after: Annotated[str, typer.Option(help="Scheme that would take its place.", show_default=False)],
+    after: Annotated[str, typer.Option(help="Scheme that would take its place. Default: the same, under --goal.", show_default=False)] = "",
+    goal: Annotated[str, typer.Option(help="Goal that picks the weights of the second scheme.", show_default=False)] = "",
     quarter: Quarter = "",
     first: First = "",
+    past: Annotated[int, typer.Option(min=0, help="Past quarters that are compared as well.")] = 0,
     indicators: Indicators = "",
     as_of: AsOf = "",
     csv: Annotated[Path | None, typer.Option(help="Write one row for each partner as CSV.", show_default=False)] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write the chart of changed places as SVG.", show_default=False)] = None,
 ) -> None:
-    """Compare two tier schemes on the same data: who would win, who would lose, only because the rule is another."""
+    """Compare two tier schemes, or two goals of one, on the same data: who would win, who would lose, only because the rule is another."""
     from partnerlab.report.request import load_scheme
     from partnerlab.tiers import compare_schemes
 
     request = _request(source=source, quarter=quarter, first=first, scheme=before, indicators=indicators, as_of=as_of)
-    other = load_scheme(after)
-    compared = compare_schemes(_panel(request, other), before=request.scheme, after=other, quarter=request.quarter)
-    _say(compared.summary())
-    names = {"before": f"under {request.scheme.name_version}", "after": f"under {other.name_version}"}
+    other = load_scheme(after) if after else request.scheme
+    panel = _panel(request, other)
+    since = panel.labels[max(panel.column(request.quarter) - past, 0)] if past else None
+    compared = compare_schemes(panel, before=request.scheme, after=other, goal=goal, quarter=request.quarter, first=since)
+    say(compared.summary())
+    heads = dict(zip(("before", "after"), (f"under {name}" for name in compared.names), strict=True))
     counts = compared.table.groupby(["before", "after", "change"], sort=False).size().rename("partners").reset_index()
-    _print_table(counts.sort_values("partners", ascending=False).rename(columns=names), title=f"{request.program}, {request.quarter}")
+    print_table(counts.sort_values("partners", ascending=False).rename(columns=heads), title=f"{request.program}, {request.quarter}")
+    if past:
+        shares = compared.shares.pivot(index="quarter", columns="change", values="partners").reset_index()
+        print_table(shares[["quarter", "up", "down", "sideways", "same", "unknown"]], title="Members by quarter")
     if csv is not None:
-        _write_csv(compared.table, csv)
+        write_csv(compared.table, csv)
+    if picture is not None:
+        from partnerlab.show import plot
+
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_text(plot(compared).svg(framed=True), encoding="utf-8")
+        say(str(picture))
 
 
 @tiers_app.command("schema")
@@ -364,11 +373,11 @@ def tiers_schema(
 
     text = render_scheme_schema()
     if path is None:
-        _say(text)
+        say(text)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{text}\n", encoding="utf-8")
-    _say(str(path))
+    say(str(path))
 
 
 def _panel(request: Request, *others: TierScheme) -> Panel:
@@ -384,7 +393,7 @@ def _panel(request: Request, *others: TierScheme) -> Panel:
         named = [load_indicators(name) for name in ("standard", *files)] + [request.indicators]
         merged = functools.reduce(operator.or_, [found for found in named if found is not None])
         wanted = merged.only(name for name in merged.names if name in needs)
-    with _working("Building the panel"):
+    with working("Building the panel"):
         return build_panel(request.source, first=request.first, last=request.quarter, indicators=wanted, as_of=request.as_of)
 
 
@@ -397,7 +406,7 @@ def _request(**asked: str) -> Request:
 def _history(request: Request) -> Any:
     from partnerlab.report.publication import walk
 
-    with _working("Building the panel and assigning tiers"):
+    with working("Building the panel and assigning tiers"):
         return walk(request).history
 
 
@@ -412,89 +421,3 @@ def _pairs(texts: list[str]) -> dict[str, str]:
             raise ParameterError(f"--parameter {text!r} is not of the form name=value")
         pairs[name.strip()] = value
     return pairs
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path, index=False)
-    _say(str(path))
-
-
-def _print_table(frame: pd.DataFrame, *, title: str, columns: tuple[str, ...] = ()) -> None:
-    """Print a table: ruled on a terminal, tab-separated lines elsewhere."""
-    shown = frame[[column for column in columns if column in frame.columns]] if columns else frame
-    if not sys.stdout.isatty():
-        _say("\t".join(map(str, shown.columns)))
-        for row in shown.itertuples(index=False):
-            _say("\t".join(_cell(value) for value in row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for name in shown.columns:
-        table.add_column(str(name), justify="right" if shown[name].dtype.kind in "if" else "left")
-    for row in shown.itertuples(index=False):
-        table.add_row(*(_cell(value) for value in row))
-    Console().print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-@contextlib.contextmanager
-def _working(text: str) -> Iterator[None]:
-    """Say on stderr that something is being done; a spinner on a terminal."""
-    if not sys.stderr.isatty():
-        sys.stderr.write(f"{text}\n")
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(text):
-        yield
-
-
-@contextlib.contextmanager
-def _watching() -> Iterator[Watcher]:
-    """Show progress on stderr: a bar for each report on a terminal, one plain line for each elsewhere."""
-    if not sys.stderr.isatty():
-        yield _plain_line
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        whole = bars.add_task("Reports", total=None)
-        tasks: dict[str, Any] = {}
-
-        def watch(progress: Progress) -> None:
-            page = progress.page
-            bars.update(whole, total=progress.total)
-            if progress.state == "started":
-                tasks[page.slug] = bars.add_task(page.title, total=1)
-            else:
-                mark = "" if progress.state == "done" else " [red]incomplete[/red]"
-                bars.update(tasks[page.slug], completed=1, description=page.title + mark)
-                bars.advance(whole)
-
-        yield watch
-
-
-def _plain_line(progress: Progress) -> None:
-    page = progress.page
-    if progress.state == "started":
-        sys.stderr.write(f"started   {page.slug}: {page.title}\n")
-    else:
-        state = "done     " if progress.state == "done" else "INCOMPLETE"
-        why = f": {progress.error}" if progress.error else ""
-        sys.stderr.write(f"{state} {page.slug} ({progress.done} of {progress.total}, {progress.seconds:.0f} s){why}\n")
-    sys.stderr.flush()
