@@ -22,6 +22,8 @@ from scipy import special
 
 #: Multiples of the rate that are looked for, upwards; downwards their reciprocals.
 MULTIPLES = (1.5, 2.0, 3.0, 5.0, 10.0)
+#: Standard deviations beyond which a count says no more of what all share.
+CLIP = 2.0
 #: Units drawn at a time.
 BLOCK = 20_000
 
@@ -97,11 +99,12 @@ def count_wildness(counts: np.ndarray, time: np.ndarray) -> float:
     return max(float((extra * weight).sum()) / bottom, 0.0) if bottom > 0 else 0.0
 
 
-def common_index(counts: np.ndarray, exposure: np.ndarray, *, wildness: float = 0.0, rounds: int = 4) -> np.ndarray:
+def common_index(counts: np.ndarray, exposure: np.ndarray, *, wildness: float = 0.0, rounds: int = 12) -> np.ndarray:
     """How busy each period was for everybody, 1 on average: seasons and shocks that all units share.
 
-    Poisson main effects of unit and period, fitted in turn; units are weighted as their counts scatter
-    (``1 / (1 + wildness mean)``), so that the largest do not rule.
+    Main effects of unit and period, fitted in turn. Units are weighted by ``1 / (1 + wildness mean + mean / median)``: as their
+    counts scatter, and so that the few largest are not taken for everybody; counts further than `CLIP` standard deviations from
+    what is expected count as that far (Huber 1964), so that those who turn do not move what all share.
 
     Examples
     --------
@@ -114,9 +117,14 @@ def common_index(counts: np.ndarray, exposure: np.ndarray, *, wildness: float = 
     for _ in range(rounds):
         time = (exposure * index).sum(axis=1)
         level = np.divide(counts.sum(axis=1), time, out=np.zeros(len(counts)), where=time > 0)
-        weight = 1.0 / (1.0 + wildness * level)
-        expected = (weight * level) @ exposure
-        index = np.divide(weight @ counts, expected, out=np.ones(len(index)), where=expected > 0)
+        active = level[level > 0]
+        weight = 1.0 / (1.0 + wildness * level + level / (np.median(active) if len(active) else 1.0))
+        mean = level[:, None] * exposure
+        centre = mean * index
+        reach = CLIP * np.sqrt(centre + wildness * centre**2)
+        expected = weight @ mean
+        usual = np.clip(counts, centre - reach, centre + reach)
+        index = np.divide(weight @ usual, expected, out=np.ones(len(index)), where=expected > 0)
         index = np.maximum(index, 1e-6) / max(index.mean(), 1e-6)
     return index
 

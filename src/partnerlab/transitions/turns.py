@@ -34,13 +34,13 @@ from partnerlab.transitions.evidence import adjusted_probabilities
 ENOUGH_FOR_INDEX = 30
 #: Draws without a turn that a probability rests on at least.
 LEAST_DRAWS = 2000
-#: Units times draws at most.
-MOST_DRAWS = 1_000_000
+#: Units times draws, and draws for each unit at least: neighbours in activity lend the others.
+ALL_DRAWS, OWN_DRAWS = 60_000, 100
 #: Multiples of the rate whose detection is foretold, and shares of partners by activity for whom.
 FORETOLD = (0.0, 0.25, 0.5, 2.0, 3.0, 5.0)
 QUANTILES = (0.25, 0.5, 0.75, 0.95)
 #: Periods after a turn for which its detection is foretold, and programs drawn for each.
-AGES, AGAIN = (1, 2, 3, 4, 6, 9, 12, 18, 26, 39, 52), 250
+AGES, AGAIN = (1, 2, 3, 4, 6, 9, 12, 18, 26, 39, 52), 150
 DIRECTIONS = ("up", "down", "both")
 
 
@@ -247,9 +247,11 @@ def _baseline(counts: np.ndarray, time: np.ndarray, width: int, wildness: float)
 def _probabilities(counts: np.ndarray, baseline: Baseline, way: np.ndarray, false_alarms: float, look: int, seed: int) -> np.ndarray:
     """How often a partner like each reaches as high without a turn, upwards and downwards: shape ``(2, n)``."""
     size = len(counts)
-    draws = int(np.clip(MOST_DRAWS // size, 50, LEAST_DRAWS))
+    draws = int(np.clip(ALL_DRAWS // size, OWN_DRAWS, LEAST_DRAWS))
     unchanged = unchanged_heights(baseline, look=look, draws=draws, rng=np.random.default_rng(seed))
-    heights, order = both_charts(counts, baseline, look=look), np.argsort(baseline.mean, kind="stable")
+    # neighbours are alike in activity, and in how long they have been known
+    known = np.digitize(baseline.rate, np.quantile(baseline.rate, [1 / 3, 2 / 3]))
+    heights, order = both_charts(counts, baseline, look=look), np.lexsort((baseline.mean, known))
     least = max(LEAST_DRAWS, int(20 * 100 / false_alarms))
     found = np.stack([tail_probability(*pair, order=order, least=least) for pair in zip(heights, unchanged, strict=True)])
     # who is looked at both ways shares the alarms between them
@@ -329,7 +331,7 @@ def _checks(
     )  # fmt: skip
     left = int((way != "").sum()) - len(rows)
     young = Check(
-        "Everybody asked for is watched", left == 0,
+        "Everybody asked for is watched", None if left else True,
         f"{left} of {int((way != '').sum())} have less than a quarter before the last {width} periods, or were not members in the last.",
     )  # fmt: skip
     shared = activity.shape[0] >= ENOUGH_FOR_INDEX
