@@ -10,7 +10,17 @@ import pytest
 
 from partnerlab.spells import Spells
 from partnerlab.stats import logrank, risksets
-from partnerlab.survival import estimate_hazard, estimate_incidence, estimate_survival
+from partnerlab.survival import (
+    compare_incidence,
+    compare_survival,
+    estimate_brier,
+    estimate_concordance,
+    estimate_cox,
+    estimate_hazard,
+    estimate_incidence,
+    estimate_life_table,
+    estimate_survival,
+)
 from partnerlab.survival.sample import draw_sample
 
 pytestmark = pytest.mark.external
@@ -66,6 +76,19 @@ def test_a1_median_and_its_interval(cases, lung):
     assert estimate_survival(lung).median[["estimate", "conf_low", "conf_high"]].iloc[0].tolist() == list(median.values())
 
 
+@pytest.mark.parametrize(("column", "name"), [("conf_low", "lower"), ("conf_high", "upper")])
+def test_a1_interval_on_the_log_scale(cases, lung, column, name):
+    case = cases["A1_km_lung"]
+
+    assert _close(estimate_survival(lung, interval="log").at(case["values"]["at"])[column], case["values"]["log"][name], case["tol"])
+
+
+def test_a1_median_on_the_log_scale(cases, lung):
+    median = cases["A1_km_lung"]["values"]["median_log"]
+
+    assert estimate_survival(lung, interval="log").median[["estimate", "conf_low", "conf_high"]].iloc[0].tolist() == list(median.values())
+
+
 @pytest.mark.parametrize(("column", "name"), [("estimate", "surv"), ("std_error", "se"), ("conf_low", "lower"), ("conf_high", "upper")])
 def test_a2_delayed_entry(cases, folder, column, name):
     case = cases["A2_km_left_truncated"]
@@ -101,6 +124,18 @@ def test_a3_stratified_log_rank(cases, lung):
 
     assert len(known) == case["values"]["stratified"]["n"]
     assert _close([test.statistic], [case["values"]["stratified"]["chisq"]], case["tol"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [({}, "logrank"), ({"weights": "peto"}, "peto"), ({"weights": (1, 0)}, "peto"), ({"strata": "ph.ecog"}, "stratified")],
+)
+def test_a3_by_the_public_verb(cases, lung, asked, name):
+    case = cases["A3_logrank_lung"]
+
+    test = compare_survival(lung.select(lung.frame["ph.ecog"].notna()) if "strata" in asked else lung, by="sex", **asked).test
+
+    assert _close(test["statistic"], [case["values"][name]["chisq"]], case["tol"])
 
 
 def test_a4_cumulative_hazard(cases, lung):
@@ -147,3 +182,48 @@ def test_g2_life_table(cases, folder):
     assert _close(hazard["estimate"], case["values"]["hazard"], case["tol"])
     assert _close(curve["estimate"], case["values"]["surv"], case["tol"])
     assert _close(curve["std_error"], case["values"]["se"], case["tol"])
+
+
+def test_g2_as_a_life_table(cases, folder):
+    case = cases["G2_life_table_rossi"]
+    table = pd.read_csv(folder / "data" / "rossi.csv").reset_index(names="partner")
+
+    life = estimate_life_table(Spells.from_frame(table, duration="week", event="arrest", unit="week"), width=4).table
+
+    assert life[["n", "events"]].to_numpy().T.tolist() == [case["values"]["n"], case["values"]["d"]]
+    for column, name in (("probability", "hazard"), ("estimate", "surv"), ("std_error", "se")):
+        assert _close(life[column], case["values"][name], case["tol"])
+
+
+def test_c2_grays_test(cases, mgus2):
+    case = cases["C2_gray_mgus2"]
+
+    tests = compare_incidence(mgus2, by="sex").tests.set_index("cause").loc[["pcm", "death"]]
+
+    assert _close(tests[["statistic", "p_value", "df"]].to_numpy().ravel(), _matrix(case["values"]).ravel(), case["tol"])
+
+
+@pytest.fixture(scope="module")
+def veteran(folder):
+    table = pd.read_csv(folder / "data" / "veteran.csv").reset_index(names="partner")
+    spells = Spells.from_frame(table, duration="time", event="status", unit="day")
+    return table, spells, estimate_cox(spells, covariates=["karno", "celltype"])
+
+
+@pytest.mark.parametrize(("column", "name"), [("estimate", "brier_cox"), ("reference", "brier_ref")])
+def test_h1_brier_score_weighted_for_censoring(cases, veteran, column, name):
+    case, (table, spells, cox) = cases["H1_ipcw_brier_veteran"], veteran
+
+    scores = estimate_brier(spells, predictions=cox.predict(table, times=case["values"]["at"])).table
+
+    assert _close(scores[column], case["values"][name], case["tol"])
+
+
+@pytest.mark.parametrize(("weights", "name"), [("harrell", "harrell_c"), ("uno", "uno_c")])
+def test_h1_concordance(cases, veteran, weights, name):
+    case, (table, spells, cox) = cases["H1_ipcw_brier_veteran"], veteran
+
+    # the risk by any one time stands in the order of the linear predictor
+    found = estimate_concordance(spells, predictions=cox.predict(table, times=[90.0]), score="risk", weights=weights).table.iloc[0]
+
+    assert _close(found[["estimate", "std_error"]], list(case["values"][name].values()), case["tol"])
