@@ -8,6 +8,7 @@ import pytest
 
 from partnerlab.stats.counts import FlowRows
 from partnerlab.stats.intervals import exact_interval, goodman_intervals, wilson_interval
+from partnerlab.transitions import Transitions, check_homogeneity, check_order
 from partnerlab.transitions.cells import cell_table
 
 FOLDER = Path(__file__).parents[1] / "reference" / "transitions"
@@ -54,3 +55,13 @@ def test_plain_intervals_are_those_of_r(reference):
     assert np.allclose(wilson_interval(share, n), reference[["wilson_low", "wilson_high"]].T, **TOLERANCE)
     assert np.allclose(exact_interval(reference["count"], n), reference[["exact_low", "exact_high"]].T, rtol=1e-8, atol=1e-12)
     assert np.allclose(goodman_intervals(share, n, cells=4), reference[["goodman_low", "goodman_high"]].T, **TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["homogeneity", "order"])
+def test_statistics_of_one_matrix_are_those_of_rs_chi_square_tests(name):
+    pairs = pd.read_csv(FOLDER / "pairs.csv").rename(columns={"origin": "from_tier", "target": "to_tier"})
+    reference = pd.read_csv(FOLDER / "chain_tests.csv", skipinitialspace=True).set_index("test").loc[name]
+    check = {"homogeneity": check_homogeneity, "order": check_order}[name]
+    row = check(Transitions.from_frame(pairs), draws=9).table.iloc[0]
+
+    assert np.allclose(row[["statistic", "likelihood", "df", "p_value"]].to_numpy(dtype=float), reference.to_numpy(), rtol=1e-9)
