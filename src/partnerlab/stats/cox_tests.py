@@ -24,21 +24,33 @@ class HazardTest(NamedTuple):
     p_value: float
 
 
-def slot_clock(partial: Partial, time: np.ndarray, clock: Clock) -> np.ndarray:
+def slot_clock(time: np.ndarray, clock: Clock, *, exits: np.ndarray, event: np.ndarray, entry: np.ndarray | None = None) -> np.ndarray:
     """Read each slot's time on a clock: one less the Kaplan-Meier curve before it, the time itself, or its logarithm.
 
-    Slots of several strata at one time share their reading.
+    Parameters
+    ----------
+    time : ndarray, shape (J,)
+        Slots; those of several strata at one time share their reading.
+    clock : {"km", "identity", "log"}
+        Which clock.
+    exits, event, entry : ndarray, shape (n,)
+        Rows of all strata, for the curve.
+
+    Examples
+    --------
+    >>> slot_clock(np.array([1, 2]), "km", exits=np.array([1, 2, 3, 4]), event=np.array([True, True, False, False])).tolist()
+    [0.0, 0.25]
     """
     if clock == "identity":
         return np.asarray(time, dtype=float)
     if clock == "log":
         return np.log(np.asarray(time, dtype=float))
-    at_risk = partial.sums.risk(np.ones((len(partial.design), 1)))[:, 0]
-    events = partial.steps.total(partial.steps.weight)
-    levels, place = np.unique(time, return_inverse=True)
-    n, d = (np.bincount(place.reshape(-1), weights=values, minlength=len(levels)) for values in (at_risk, events))
-    curve = np.cumprod(1.0 - d / n)
-    return (1.0 - np.concatenate([[1.0], curve[:-1]]))[place.reshape(-1)]
+    levels, d = np.unique(exits[event], return_counts=True)
+    n = len(exits) - np.searchsorted(np.sort(exits), levels, side="left")
+    if entry is not None:
+        n = n - (len(entry) - np.searchsorted(np.sort(entry), levels, side="left"))
+    curve = np.concatenate([[1.0], np.cumprod(1.0 - d / n)])
+    return 1.0 - curve[np.searchsorted(levels, time)]
 
 
 def _moment(partial: Partial, found: SlotTerms, per_slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +67,7 @@ def hazard_tests(
     beta: np.ndarray,
     *,
     groups: Sequence[np.ndarray],
-    clock: Clock = "km",
+    reading: np.ndarray,
     cluster: np.ndarray | None = None,
     tail: RowSums | None = None,
 ) -> list[HazardTest]:
@@ -67,15 +79,14 @@ def hazard_tests(
         A fitted model.
     groups : sequence of ndarray of int
         Columns of each term.
-    clock : {"km", "identity", "log"}
-        How time is read (Grambsch and Therneau 1994; the score test of R's ``cox.zph`` since survival 3.0).
+    reading : ndarray, shape (J,)
+        How the time of each slot is read (Grambsch and Therneau 1994; the score test of R's ``cox.zph`` since survival 3.0).
     cluster : ndarray of int64, shape (n,), or None
         Partner of each row: the variance of the score is then summed over partners.
     tail : RowSums or None
         As in `score_rows`.
     """
     found = partial.terms(beta)
-    reading = slot_clock(partial, rows.slots.time, clock)
     weight = partial.steps.total(partial.steps.weight)
     # a shift of the clock changes nothing, but keeps the numbers small
     reading = reading - (reading @ weight) / weight.sum()

@@ -13,7 +13,7 @@ from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
 from partnerlab.stats.cox_fit import CoxFit, fit_cox_data
-from partnerlab.stats.cox_tests import Clock, hazard_tests
+from partnerlab.stats.cox_tests import Clock, hazard_tests, slot_clock
 from partnerlab.survival.cox_models import cox_data
 from partnerlab.survival.regressors import read_spells
 from partnerlab.survival.sample import Event
@@ -78,9 +78,9 @@ def check_proportional_hazards(
     fitted = fit_cox_data(data)
     names, groups = _groups(fitted)
     by_partner = clustered if clustered is not None else rows.clusters < len(rows.frame)
-    tests = hazard_tests(
-        fitted.partial, fitted.rows, fitted.best.beta, groups=groups, clock=clock, cluster=data.cluster if by_partner else None
-    )
+    reading = slot_clock(fitted.rows.slots.time, clock, exits=data.exits, event=data.event, entry=data.entry)
+    owner = data.cluster if by_partner else None
+    tests = hazard_tests(fitted.partial, fitted.rows, fitted.best.beta, groups=groups, reading=reading, cluster=owner)
     table = pd.DataFrame(
         {
             "term": [*names, "all"],
