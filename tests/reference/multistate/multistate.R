@@ -1,0 +1,107 @@
+# Reference numbers for multi-state estimates: Rscript multistate.R (in this folder); writes values.csv and session.txt.
+suppressMessages({library(survival); library(etm); library(msm)})
+out <- list()
+keep <- function(case, key, quantity, value) {
+  out[[length(out) + 1]] <<- data.frame(case = case, key = key, quantity = quantity, value = value)
+}
+
+# six states: occupancy with the infinitesimal jackknife (survfit), probabilities with Greenwood (etm)
+six <- read.csv("six_states.csv", stringsAsFactors = FALSE)
+names6 <- paste0("s", 0:5)
+six$event <- factor(six$to, c("cens", names6))
+six$istate <- factor(six$from, names6)
+# influence = TRUE: survival 3.5-3 leaves the estimation of the starting shares out of the standard errors otherwise
+fit <- survfit(Surv(entry, exit, event) ~ 1, data = six, id = partner, istate = istate, influence = TRUE)
+at <- c(2, 5, 9)
+s <- summary(fit, times = at)
+for (i in seq_along(at)) for (j in seq_along(fit$states)) {
+  key <- paste(fit$states[j], at[i])
+  keep("six_occupancy", key, "estimate", s$pstate[i, j])
+  keep("six_occupancy", key, "std_error", s$std.err[i, j])
+}
+given <- survfit(Surv(entry, exit, event) ~ 1, data = six, id = partner, istate = istate)
+s <- summary(given, times = at)
+for (i in seq_along(at)) for (j in seq_along(given$states)) keep("six_given", paste(given$states[j], at[i]), "std_error", s$std.err[i, j])
+from0 <- survfit(Surv(entry, exit, event) ~ 1, data = six, id = partner, istate = istate, p0 = c(1, 0, 0, 0, 0, 0))
+s <- summary(from0, times = at)
+for (i in seq_along(at)) for (j in seq_along(from0$states)) {
+  key <- paste(from0$states[j], at[i])
+  keep("six_from_s0", key, "estimate", s$pstate[i, j])
+  keep("six_from_s0", key, "std_error", s$std.err[i, j])
+}
+tra <- matrix(FALSE, 6, 6, dimnames = list(names6, names6))
+for (k in which(six$to != "cens")) tra[six$from[k], six$to[k]] <- TRUE
+e <- etm(data.frame(id = six$partner, from = six$from, to = six$to, entry = six$entry, exit = six$exit), names6, tra, "cens", s = 1)
+for (t in at) {
+  place <- max(which(e$time <= t))
+  for (i in 1:4) for (j in 1:6) {
+    key <- paste(names6[i], names6[j], t)
+    cell <- paste(names6[i], names6[j])
+    keep("six_probabilities", key, "estimate", e$est[i, j, place])
+    keep("six_probabilities", key, "std_error", sqrt(e$cov[cell, cell, place]))
+  }
+}
+
+# reversible, late entry, by group; and the landmark estimator: the same on those who are in the state at time 4
+rev <- read.csv("reversible.csv", colClasses = c(from = "character", to = "character"))
+tra <- matrix(c(FALSE, TRUE, TRUE, TRUE, FALSE, TRUE, FALSE, FALSE, FALSE), 3, 3, byrow = TRUE, dimnames = list(0:2, 0:2))
+cells <- c("0 0", "0 1", "0 2", "1 0", "1 1", "1 2")
+for (g in c("with", "without")) {
+  own <- rev[rev$group == g, ]
+  e <- etm(data.frame(id = own$partner, from = own$from, to = own$to, entry = own$entry, exit = own$exit), c("0", "1", "2"), tra, "cens", s = 0)
+  for (t in c(3, 6, 10)) {
+    place <- max(which(e$time <= t))
+    for (cell in cells) {
+      i <- strsplit(cell, " ")[[1]]
+      keep(paste0("reversible_", g), paste(cell, t), "estimate", e$est[i[1], i[2], place])
+      keep(paste0("reversible_", g), paste(cell, t), "std_error", sqrt(e$cov[cell, cell, place]))
+    }
+  }
+  for (state in c("0", "1")) {
+    there <- unique(own$partner[own$from == state & own$entry <= 4 & own$exit > 4])
+    later <- own[own$partner %in% there & own$exit > 4, ]
+    later$entry <- pmax(later$entry, 4)
+    e <- etm(data.frame(id = later$partner, from = later$from, to = later$to, entry = later$entry, exit = later$exit),
+             c("0", "1", "2"), tra, "cens", s = 4)
+    for (t in c(6, 10)) {
+      place <- max(which(e$time <= t))
+      for (to in c("0", "1", "2")) {
+        cell <- paste(state, to)
+        keep(paste0("landmark_", g), paste(cell, t), "estimate", e$est[state, to, place])
+        keep(paste0("landmark_", g), paste(cell, t), "std_error", sqrt(e$cov[cell, cell, place]))
+      }
+    }
+  }
+}
+
+# panel data: free, constrained (equal intensities, shared covariate), fixed intensity
+v <- read.csv("visits.csv")
+Q <- rbind(c(0, .25, 0, .1), c(.2, 0, .2, .1), c(0, .2, 0, .2), c(0, 0, 0, 0))
+fit_one <- function(case, ...) {
+  m <- msm(state ~ time, subject = partner, data = v, qmatrix = Q, deathexact = 4, method = "BFGS",
+           control = list(fnscale = 500, reltol = 1e-13, maxit = 5000), ...)
+  keep(case, "", "minus2loglik", m$minus2loglik)
+  q <- qmatrix.msm(m)
+  for (i in 1:3) for (j in 1:4) if (q$estimates[i, j] != 0) for (what in c("estimates", "SE", "L", "U"))
+    keep(case, paste(i, j), paste0("q_", what), q[[what]][i, j])
+  p <- pmatrix.msm(m, t = 2)
+  for (i in 1:3) for (j in 1:4) keep(case, paste(i, j), "p_estimates", p[i, j])
+  so <- sojourn.msm(m)
+  for (i in 1:3) for (what in c("estimates", "SE", "L", "U")) keep(case, i, paste0("sojourn_", what), so[i, what])
+  if (case %in% c("covariate", "shared")) {
+    h <- hazard.msm(m)[["big"]]
+    for (r in rownames(h)) for (what in c("HR", "L", "U")) keep(case, r, paste0("ratio_", what), h[r, what])
+  }
+  m
+}
+free <- fit_one("free")
+equal <- fit_one("equal", qconstraint = c(1, 2, 3, 4, 2, 5, 6))
+cov <- fit_one("covariate", covariates = ~big)
+shared <- fit_one("shared", covariates = ~big, constraint = list(big = rep(1, 7)))
+l <- lrtest.msm(shared, cov)
+keep("lrt", "", "statistic", l[1, 1]); keep("lrt", "", "df", l[1, 2]); keep("lrt", "", "p_value", l[1, 3])
+
+values <- do.call(rbind, out)
+values$value <- formatC(values$value, digits = 15, format = "g")
+write.csv(values, "values.csv", row.names = FALSE, quote = TRUE)
+writeLines(c(R.version.string, sapply(c("survival", "etm", "msm"), function(p) paste(p, packageVersion(p)))), "session.txt")
