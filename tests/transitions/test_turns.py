@@ -9,6 +9,7 @@ from partnerlab.intake import Truth, simulate_program
 from partnerlab.panel import build_panel
 from partnerlab.periods import Calendar
 from partnerlab.transitions import Activity, build_activity, detect_turns
+from partnerlab.transitions.activity import _month
 
 
 def _activity(*, partners=120, months=24, mean=3.0, seed=0, turned=0, times=1.0, age=3, season=1.0):
@@ -174,10 +175,13 @@ def test_tables_that_cannot_be_read_are_refused(frame, said):
 
 def test_activity_comes_from_a_program_by_the_month():
     source = simulate_program(Truth(n_partners=40, n_quarters=8, first="2024Q1"), seed=3).source()
-    panel = build_panel(source, first="2024-01", last="2025-12", only=["leads"], calendar=Calendar(cadence="month"))
-    quarterly = build_panel(source, first="2024Q1", last="2025Q4", only=["leads"])
-    months, quarters = build_activity(panel, indicator="leads"), build_activity(quarterly, indicator="leads")
+    months = build_activity(source, indicator="leads", first="2024Q2")
+    quarters = build_activity(build_panel(source, first="2024Q2", last="2025Q4", only=["leads"]), indicator="leads")
 
     assert (months.per_quarter, quarters.per_quarter) == (3, 1)
-    assert np.array_equal(months.counts.reshape(40, 8, 3).sum(axis=2), quarters.counts)
-    assert detect_turns(months, seed=1).period == "2025-12"
+    assert (months.labels[0], months.labels[-1]) == ("2024-04", "2025-12")
+    assert np.array_equal(months.counts.reshape(40, 7, 3).sum(axis=2), quarters.counts)
+
+
+def test_a_fiscal_quarter_is_counted_by_its_own_months():
+    assert [_month("FY2027Q1", Calendar(start_month=4), ends=ends) for ends in (False, True)] == ["2026-04", "2026-06"]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import date
+import re
+from datetime import date, datetime
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.intake.source import Source
+from partnerlab.intake.span import data_span
+from partnerlab.panel.build import build_panel
+from partnerlab.panel.indicators import Indicators
 from partnerlab.panel.panel import Panel
+from partnerlab.periods import Calendar
 from partnerlab.results import read_only
 from partnerlab.transitions.redraw import Kind, indicator_kind, reach_back
 
@@ -130,15 +136,29 @@ class Activity:
         )  # fmt: skip
 
 
-def build_activity(panel: Panel, *, indicator: str) -> Activity:
-    """Take the counts of one indicator from a panel of months or quarters.
+def build_activity(
+    source: Source | Panel,
+    *,
+    indicator: str,
+    first: str | None = None,
+    last: str | None = None,
+    indicators: Indicators | None = None,
+    as_of: datetime | date | str | None = None,
+) -> Activity:
+    """Count one indicator month by month.
 
     Parameters
     ----------
-    panel : Panel
-        Such as ``build_panel(source, first="2024-01", last="2026-09", only=["leads"], calendar=Calendar(cadence="month"))``.
+    source : Source or Panel
+        A source is counted by the month; a panel gives the counts of its own periods, months or quarters.
     indicator : str
         One that counts; its window is not applied.
+    first, last : str or None
+        First and last period, a month (``2026-07``) or a quarter of the program's; all that the source covers if None.
+    indicators : Indicators or None
+        Definitions; the standard ones if None.
+    as_of : datetime, date, str or None
+        Only what was known then; of a source.
 
     Returns
     -------
@@ -148,7 +168,7 @@ def build_activity(panel: Panel, *, indicator: str) -> Activity:
     Raises
     ------
     ParameterError
-        If the panel has no such indicator, or it is no count.
+        If there is no such indicator, it is no count, or the periods lie outside the data.
 
     Examples
     --------
@@ -156,6 +176,28 @@ def build_activity(panel: Panel, *, indicator: str) -> Activity:
     >>> build_activity(Panel.from_frame(frame), indicator="leads").counts.tolist()
     [[2, 0, 4]]
     """
+    if isinstance(source, Panel):
+        return _of_panel(source, indicator)
+    months = dataclasses.replace(source.program.calendar, cadence="month")
+    span = data_span(source, calendar=months, as_of=as_of)
+    begin, end = _month(first, source.program.calendar, ends=False), _month(last, source.program.calendar, ends=True)
+    panel = build_panel(
+        source, first=begin or span.first, last=end or span.last, indicators=indicators, only=[indicator], as_of=as_of, calendar=months
+    )
+    return _of_panel(panel, indicator)
+
+
+def _month(label: str | None, calendar: Calendar, *, ends: bool) -> str | None:
+    """Name the first or last month of a period of the program's calendar; a month is itself."""
+    if label is None or re.fullmatch(r"\d{4}-\d{2}", label):
+        return label
+    period = calendar.parse(label)
+    edge = calendar.bounds_date(period, period)[1 if ends else 0].astype("datetime64[M]")
+    return str(edge - 1 if ends else edge)
+
+
+def _of_panel(panel: Panel, indicator: str) -> Activity:
+    """Take the counts of single periods out of a panel."""
     if not panel.known(indicator):
         raise ParameterError(f"the panel has no indicator {indicator!r}{nearest(indicator, panel.indicators.names)}", indicator=indicator)
     kind: Kind = indicator_kind(panel.indicators[indicator])
