@@ -96,6 +96,62 @@ def test_the_public_verb_gives_the_same_from_a_table(case, folder):
     assert np.allclose(matrix.div(matrix.sum(axis=1), axis=0), _matrix(case, "P"), atol=case["tol"])
 
 
+@pytest.fixture(scope="module")
+def pairs(folder):
+    from partnerlab.transitions import Transitions
+
+    table = pd.read_csv(folder / "data" / "cav_pairs.csv")
+    return Transitions.from_frame(table, partner="id", quarter=None, from_tier="from", to_tier="to", absorbing=["4"])
+
+
+def test_the_public_verb_takes_the_pairs_as_they_are(case, pairs):
+    from partnerlab.transitions import estimate_transitions
+
+    flows = estimate_transitions(pairs)
+
+    assert np.array_equal(flows.matrix("count"), _matrix(case, "counts"))
+    assert np.allclose(flows.matrix(), _matrix(case, "P"), atol=case["tol"])
+    # the reference leaves out all 622 patients, ours those at risk at least once: the same factor to a thousandth
+    assert np.allclose(flows.matrix("std_error"), _matrix(case, "se_jackknife"), atol=1e-5)
+
+
+def test_counts_alone_have_wilsons_and_goodmans_intervals(case):
+    from partnerlab.transitions import Transitions, estimate_transitions
+
+    counts = pd.DataFrame(_matrix(case, "counts"), index=["1", "2", "3"], columns=["1", "2", "3", "4"])
+    flows = estimate_transitions(Transitions.from_matrix(counts, absorbing=["4"]))
+    together = flows.simultaneous_intervals()
+
+    assert np.allclose(flows.matrix("std_error"), _matrix(case, "se_iid"), atol=case["tol"])
+    for table, name in ((flows.table, "wilson"), (together, "goodman")):
+        assert np.allclose(table[["conf_low", "conf_high"]].to_numpy().reshape(3, 4, 2), _intervals(case, name), atol=case["tol"])
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 8])
+def test_powers_of_the_matrix_and_their_errors(folder, pairs, steps):
+    from partnerlab.stats.powers import matrix_power_errors
+
+    case = json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"]["F2_kstep_cav"]
+    shares, errors = matrix_power_errors(pairs.counts().to_numpy(), steps)
+    wanted = case["values"][f"k{steps}"]
+
+    assert np.allclose(shares, np.array(wanted["P"]["values"], dtype=float), atol=case["tol"])
+    assert np.allclose(errors, np.array(wanted["se"]["values"], dtype=float), atol=case["tol"])
+
+
+def test_equality_of_two_matrices(folder):
+    """Kullback, Kupperman and Ku (1962). The case's note: markovchain's statistic is of another null and is not tested."""
+    from partnerlab.transitions import Transitions, check_homogeneity
+
+    case = json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"]["F5_two_sample_kullback"]
+    matrices = {str(k): pd.read_csv(folder / "data" / f"kullback{k}.csv", index_col=0) for k in (1, 2)}
+    row = check_homogeneity(Transitions.from_matrix(matrices, by="sample"), by="sample").table.iloc[0]
+
+    assert row["statistic"] == pytest.approx(case["values"]["X2"], abs=case["tol"])
+    assert row["likelihood"] == pytest.approx(case["values"]["G2"], abs=case["tol"])
+    assert row["df"] == case["values"]["df"]
+
+
 def test_the_counts_of_a_real_program_are_those_of_its_facts(folder):
     """Members' rows of the facts; its ``out`` row mixes first joins with returns."""
     from partnerlab.tiers import TierHistory

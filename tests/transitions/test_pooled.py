@@ -122,8 +122,8 @@ def test_shrunken_rows_predict_better_than_any_of_the_usual():
             "raw": np.maximum(counts / n, 1e-3), "laplace": (counts + 1) / (n + k), "jeffreys": (counts + 0.5) / (n + k / 2),
             "pooled": np.tile(counts.sum(axis=0) / n.sum(), (12, 1)), "shrunken": pooled_rows(counts).share,
         }  # fmt: skip
-        for name, given in shares.items():
-            share = np.maximum(given, 1e-4)
+        for name, row in shares.items():
+            share = np.maximum(row, 1e-4)
             loss[name].append((truth * np.log(np.maximum(truth, 1e-12) / (share / share.sum(axis=1, keepdims=True)))).sum(axis=1).mean())
     mean = {name: np.mean(values) for name, values in loss.items()}
 
