@@ -71,7 +71,7 @@ def run_round(course: Course, origin: int, how: Forecasting, *, known: Course | 
     future = future_of(then, method=how.method, ahead=max(steps), draws=how.draws, seed=how.seed)
     rows, now = _same(then.partners, course.partners), then.codes[:, -1]
     members = np.flatnonzero((now >= 0) & (now < course.tiers) & (rows >= 0))
-    chance = future.chances(now[members], future.stays[members])
+    chance = future.chances(members)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("partner", "origin", "ahead", "period", "target", "ours", *BASELINES)}
     for step in steps:
         target = course.codes[rows[members], origin + step]

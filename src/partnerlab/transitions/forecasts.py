@@ -285,7 +285,7 @@ def _partner_table(course: Course, future: Future, quarters: tuple[str, ...]) ->
     """One row for each partner of today, quarter and tier."""
     today = np.flatnonzero(course.codes[:, -1] >= 0)
     states, ahead = len(course.names), len(quarters)
-    chance = future.chances(course.codes[today, -1], future.stays[today])
+    chance = future.chances(today)
     size = (len(today), ahead, states)
     place, step, state = (np.broadcast_to(at, size).ravel() for at in np.ogrid[: size[0], :ahead, :states])
     return pd.DataFrame(

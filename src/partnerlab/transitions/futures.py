@@ -8,11 +8,23 @@ import numpy as np
 
 from partnerlab.transitions.courses import Course
 from partnerlab.transitions.direct import draw_direct, pooled_shares
-from partnerlab.transitions.semi_markov import CLASS_OF_STAY, NEXT_STAY, STAYS, DrawnFlows, draw_flows, fit_flows, read_stays
+from partnerlab.transitions.semi_markov import (
+    CLASS_OF_STAY,
+    CLASSES,
+    KINDS,
+    NEXT_STAY,
+    STAYS,
+    USUAL,
+    DrawnFlows,
+    draw_flows,
+    fit_flows,
+    read_kinds,
+    read_stays,
+)
 
 
-def step_matrix(drawn: DrawnFlows, chances: list[np.ndarray | None]) -> np.ndarray:
-    """Mean matrix of one coming quarter on states and stays: shape ``(s * STAYS, s * STAYS)``.
+def step_matrices(drawn: DrawnFlows, chances: list[np.ndarray | None]) -> np.ndarray:
+    """Mean matrices of one coming quarter on states and stays, one for each kind of partner: ``(KINDS, s * STAYS, s * STAYS)``.
 
     Parameters
     ----------
@@ -21,20 +33,22 @@ def step_matrix(drawn: DrawnFlows, chances: list[np.ndarray | None]) -> np.ndarr
     chances : list of (ndarray or None), one for each exit
         As `DrawnFlows.leaving` gives them, for the quarter.
     """
-    states = drawn.model.states
-    matrix, cells = np.zeros((states, STAYS, states, STAYS)), np.arange(STAYS)
+    states, cells = drawn.model.states, np.arange(STAYS)
+    matrices = np.zeros((KINDS, states, STAYS, states, STAYS))
     draws = len(drawn.shares[0])
-    rest = np.ones((draws, states, STAYS))
+    rest = np.ones((draws, states, KINDS, CLASSES))
     for way, shares, chance in zip(drawn.model.exits, drawn.shares, chances, strict=True):
         if chance is None:
             continue
-        gone = rest[:, way.origins] * chance[:, :, CLASS_OF_STAY]
-        matrix[way.origins, :, :, 0] += np.einsum("dos,dot->ost", gone, shares[:, way.origins]) / draws
+        gone = rest[:, way.origins] * chance
+        reached = np.einsum("dokc,dot->kotc", gone, shares[:, way.origins]) / draws
+        entered = matrices[..., 0]
+        entered[:, way.origins] += reached[:, :, :, CLASS_OF_STAY].transpose(0, 1, 3, 2)
         rest[:, way.origins] -= gone
-    stay = rest.mean(axis=0)
+    stay = rest.mean(axis=0)[:, :, CLASS_OF_STAY].transpose(1, 0, 2)
     for state in range(states):
-        matrix[state, cells, state, NEXT_STAY] += stay[state]
-    return matrix.reshape(states * STAYS, states * STAYS)
+        matrices[:, state, cells, state, NEXT_STAY] += stay[:, state]
+    return matrices.reshape(KINDS, states * STAYS, states * STAYS)
 
 
 def simulate_counts(drawn: DrawnFlows, chances: list[np.ndarray | None], counts: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
@@ -46,28 +60,31 @@ def simulate_counts(drawn: DrawnFlows, chances: list[np.ndarray | None], counts:
         Draws of the flows.
     chances : list of (ndarray or None), one for each exit
         Of this quarter.
-    counts : ndarray of int, shape (draws, s, STAYS)
-        Partners in each state, by time in it.
+    counts : ndarray of int, shape (draws, s, KINDS, STAYS)
+        Partners in each state, by kind and time in it.
     rng : Generator
         Source of chance.
 
     Returns
     -------
-    ndarray of int, shape (draws, s, STAYS)
+    ndarray of int, shape (draws, s, KINDS, STAYS)
     """
-    rest, fresh = counts.copy(), np.zeros(counts.shape[:2], dtype=np.int64)
+    rest, fresh = counts.copy(), np.zeros(counts.shape[:3], dtype=np.int64)
+    busy = counts.any(axis=(0, 1, 3))
     for way, shares, chance in zip(drawn.model.exits, drawn.shares, chances, strict=True):
         if chance is None:
             continue
-        gone = rng.binomial(rest[:, way.origins], chance[:, :, CLASS_OF_STAY])
-        rest[:, way.origins] -= gone
-        for place, origin in enumerate(way.origins):
-            left = gone[:, place].sum(axis=1)
-            if left.any():
-                fresh += rng.multinomial(left, shares[:, origin])
+        for kind in np.flatnonzero(busy):
+            crowd = rest[:, way.origins, kind]
+            gone = rng.binomial(crowd, chance[:, :, kind][:, :, CLASS_OF_STAY])
+            rest[:, way.origins, kind] -= gone
+            left = gone.sum(axis=2)
+            for place in np.flatnonzero(left.any(axis=0)):
+                fresh[:, :, kind] += rng.multinomial(left[:, place], shares[:, way.origins[place]])
     after = np.zeros_like(rest)
-    np.add.at(after, (slice(None), slice(None), NEXT_STAY), rest)
-    after[:, :, 0] += fresh
+    for stay in range(STAYS):
+        after[..., NEXT_STAY[stay]] += rest[..., stay]
+    after[..., 0] += fresh
     return after
 
 
@@ -106,21 +123,21 @@ class Future:
         Mean of those among them who had yet to join.
     joining : ndarray, shape (s,)
         Mean joiners of a quarter.
-    stays : ndarray of int8, shape (n,)
-        How long each partner has been in its state today.
-    table : ndarray, shape (ahead, s, STAYS, s)
-        Chance of each state, by state and time in it today.
+    cells : ndarray of int, shape (n,)
+        Where each partner stands today: row of ``table``, -1 where it is not observed.
+    table : ndarray, shape (ahead, cells, s)
+        Chance of each state, by where a partner stands.
     """
 
     counts: np.ndarray
     joins: np.ndarray
     joining: np.ndarray
-    stays: np.ndarray
+    cells: np.ndarray
     table: np.ndarray
 
-    def chances(self, states: np.ndarray, stays: np.ndarray) -> np.ndarray:
-        """Chances of partners that stand so: shape ``(m, ahead, s)``."""
-        return self.table[:, states, stays].transpose(1, 0, 2)
+    def chances(self, rows: np.ndarray) -> np.ndarray:
+        """Chances of some of the partners: shape ``(m, ahead, s)``."""
+        return self.table[:, self.cells[rows]].transpose(1, 0, 2)
 
 
 def semi_markov_future(course: Course, *, ahead: int, draws: int, rng: np.random.Generator, came: np.ndarray, memory: bool) -> Future:
@@ -128,24 +145,27 @@ def semi_markov_future(course: Course, *, ahead: int, draws: int, rng: np.random
     states, steps = len(course.names), np.arange(1, course.codes.shape[1])
     model = fit_flows(course.codes, rank=course.rank, use=course.use, season=course.season(steps), seasons=course.seasons, memory=memory)
     drawn = draw_flows(model, draws=draws, rng=rng)
-    stays, now = read_stays(course.codes)[:, -1], course.codes[:, -1]
-    here = now >= 0
-    start = np.bincount(now[here].astype(np.int64) * STAYS + stays[here], minlength=states * STAYS).reshape(states, STAYS)
-    olds, news = np.broadcast_to(start, (draws, states, STAYS)).copy(), np.zeros((draws, states, STAYS), dtype=np.int64)
+    now, kind, stay = course.codes[:, -1].astype(np.int64), read_kinds(course.codes, course.tiers)[:, -1], read_stays(course.codes)[:, -1]
+    if not memory:
+        kind = np.full_like(kind, USUAL)
+    shape = (states, KINDS, STAYS)
+    cells = np.where(now >= 0, np.ravel_multi_index((np.maximum(now, 0), kind, stay), shape), -1)
+    start = np.bincount(cells[cells >= 0], minlength=states * KINDS * STAYS).reshape(shape)
+    olds, news = np.broadcast_to(start, (draws, *shape)).copy(), np.zeros((draws, *shape), dtype=np.int64)
     reach, counts, joins, table = np.eye(states * STAYS), [], [], []
     for step in range(1, ahead + 1):
         season = int(course.season(course.codes.shape[1] - 1 + step))
         chances = [None if way.fit is None else drawn.leaving(place, season, rng) for place, way in enumerate(model.exits)]
-        reach = reach @ step_matrix(drawn, chances)
+        reach = reach @ step_matrices(drawn, chances)
         olds, news = (simulate_counts(drawn, chances, crowd, rng=rng) for crowd in (olds, news))
-        news[:, :, 0] += draw_joiners(came, draws=draws, rng=rng)
-        counts.append(olds.sum(axis=2) + news.sum(axis=2))
-        joins.append(news.sum(axis=2).mean(axis=0))
-        table.append(reach.reshape(states, STAYS, states, STAYS).sum(axis=3))
+        news[:, :, USUAL, 0] += draw_joiners(came, draws=draws, rng=rng)
+        counts.append((olds + news).sum(axis=(2, 3)))
+        joins.append(news.sum(axis=(2, 3)).mean(axis=0))
+        table.append(reach.reshape(KINDS, states, STAYS, states, STAYS).sum(axis=4).swapaxes(0, 1).reshape(-1, states))
     if not memory:  # exactly the powers of the matrix
         shares = pooled_shares(course)
-        table = [np.repeat(np.linalg.matrix_power(shares, step)[:, None], STAYS, axis=1) for step in range(1, ahead + 1)]
-    return Future(counts=np.stack(counts, axis=1), joins=np.stack(joins), joining=_mean(came), stays=stays, table=np.stack(table))
+        table = [np.repeat(np.linalg.matrix_power(shares, step), KINDS * STAYS, axis=0) for step in range(1, ahead + 1)]
+    return Future(counts=np.stack(counts, axis=1), joins=np.stack(joins), joining=_mean(came), cells=cells, table=np.stack(table))
 
 
 def direct_future(course: Course, *, ahead: int, draws: int, rng: np.random.Generator, came: np.ndarray, memory: bool) -> Future:
@@ -161,11 +181,9 @@ def direct_future(course: Course, *, ahead: int, draws: int, rng: np.random.Gene
         late = sum(_moved(joiners[at], matrices[step - 1 - at], rng) for at in range(step))
         counts.append(_moved(np.broadcast_to(today, (draws, states)), matrices[step], rng) + late)
         joins.append(late.mean(axis=0))
-    table = [np.repeat(pooled_shares(course, step)[:, None], STAYS, axis=1) for step in range(1, ahead + 1)]
-    return Future(
-        counts=np.stack(counts, axis=1), joins=np.stack(joins), joining=_mean(came), stays=read_stays(course.codes)[:, -1],
-        table=np.stack(table),
-    )  # fmt: skip
+    table = np.stack([pooled_shares(course, step) for step in range(1, ahead + 1)])
+    cells = now.astype(np.int64)
+    return Future(counts=np.stack(counts, axis=1), joins=np.stack(joins), joining=_mean(came), cells=cells, table=table)
 
 
 def _moved(counts: np.ndarray, matrices: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""How partners move on from where they stand: by tier, time in it, season, and what one quarter does to all.
+"""How partners move on from where they stand: by tier, time in it, how restless they are, season, and shocks common to all.
 
 Ways out of a tier come one after the other (lapse; else down; else up; else elsewhere), each with log-odds that are
-sums of shrunken effects: tier, time in it, the two together, season, and the quarter itself, whose effects are the
-common shocks. What no block can tell apart stays near the average of its block.
+sums of shrunken effects: tier, time in it, the two together, season, how often the partner has moved so far, and the
+quarter itself, whose effects are the common shocks. What no block can tell apart stays near the average of its block.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from scipy import special
 
 from partnerlab.stats.mixed_logit import MixedLogit, draw_spread, fit_mixed_logit, indicator_rows
+from partnerlab.stats.pooling import gamma_poisson_prior
 
 #: Times in a tier that are told apart: 1, 2, ..., 8, 9 and more; then those that began before the record, 1 to 8 quarters into it.
 KNOWN, BEFORE = 9, 8
@@ -24,7 +25,10 @@ CLASSES = 7
 NEXT_STAY = np.array([*range(1, KNOWN), KNOWN - 1, *range(KNOWN + 1, STAYS), KNOWN - 1])
 #: Variance of tiers' log-odds, given: tiers are few and really differ, so only a tier with hardly any moves is drawn to the others.
 TIERS_APART = 1.0
-TIER, STAY, BOTH, SEASON, QUARTER = range(5)
+TIER, STAY, BOTH, SEASON, RESTLESS, QUARTER = range(6)
+#: Partners that move less often than others in their places, about as often, more often: edges of the shrunken ratio.
+CALM_BELOW, LIVELY_ABOVE = 0.7, 1.4
+KINDS, USUAL = 3, 1
 
 
 def read_stays(codes: np.ndarray) -> np.ndarray:
@@ -47,6 +51,45 @@ def read_stays(codes: np.ndarray) -> np.ndarray:
         same = codes[:, column] == codes[:, column - 1]
         stays[:, column] = np.where(same, NEXT_STAY[stays[:, column - 1]], 0)
     return stays
+
+
+def read_kinds(codes: np.ndarray, tiers: int) -> np.ndarray:
+    """How often each partner has moved so far, beside others in its places: 0 calm, 1 as usual, 2 lively; int8, ``(n, t)``.
+
+    Moves between tiers over those expected at the pooled rates of the tiers held, shrunk by a gamma prior fitted to all
+    partners (empirical Bayes); where partners do not differ beyond chance, all are as usual.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n, t)
+        States, tiers first.
+    tiers : int
+        Number of tiers.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> restless = np.where(np.arange(60)[:, None] < 30, rng.integers(0, 2, (60, 12)), np.arange(60)[:, None] % 2)
+    >>> kinds = read_kinds(restless, 2)[:, -1]
+    >>> bool(kinds[:30].mean() > 1.2), bool(kinds[30:].mean() < 0.2)
+    (True, True)
+    """
+    codes = np.asarray(codes)
+    before, after = codes[:, :-1], codes[:, 1:]
+    pair = (before >= 0) & (before < tiers) & (after >= 0) & (after < tiers)
+    moved = pair & (before != after)
+    place = np.where(pair, before, tiers)
+    at_risk = np.bincount(place.ravel(), minlength=tiers + 1)
+    rate = np.bincount(place.ravel(), weights=moved.ravel(), minlength=tiers + 1) / np.maximum(at_risk, 1)
+    rate[tiers] = 0.0
+    moves, expected = moved.cumsum(axis=1), rate[place].cumsum(axis=1)
+    kinds = np.full(codes.shape, USUAL, dtype=np.int8)
+    if not moved.any():
+        return kinds
+    shape, size = gamma_poisson_prior(moves[:, -1], expected[:, -1])
+    ratio = (shape + moves) / (size + expected)
+    kinds[:, 1:] += (ratio > LIVELY_ABOVE).astype(np.int8) - (ratio < CALM_BELOW).astype(np.int8)
+    return kinds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,16 +144,16 @@ class FlowModel:
     quarters: int
 
     def places(self, origins: np.ndarray, season: int) -> np.ndarray:
-        """Levels of each state and stay class in the coming quarter: shape ``(len(origins) * CLASSES, blocks)``."""
-        state, stay = np.repeat(np.arange(len(origins)), CLASSES), np.tile(np.arange(CLASSES), len(origins))
-        return _levels(state, stay, np.full(len(state), season), np.full(len(state), -1), memory=self.memory)
+        """Levels of each state, kind and stay class in the coming quarter: shape ``(len(origins) * KINDS * CLASSES, blocks)``."""
+        state, kind, stay = (np.ravel(at) for at in np.broadcast_arrays(*np.ogrid[: len(origins), :KINDS, :CLASSES]))
+        return _levels(state, stay, kind, np.full(len(state), season), np.full(len(state), -1), memory=self.memory)
 
 
-def _levels(state: np.ndarray, stay: np.ndarray, season: np.ndarray, quarter: np.ndarray, *, memory: bool) -> np.ndarray:
+def _levels(state: np.ndarray, stay: np.ndarray, kind: np.ndarray, season: np.ndarray, quarter: np.ndarray, *, memory: bool) -> np.ndarray:
     if not memory:
         nothing = np.full(len(state), -1)
-        return np.stack([state, nothing, nothing, nothing, quarter], axis=1)
-    return np.stack([state, stay, state * CLASSES + stay, season, quarter], axis=1)
+        return np.stack([state, nothing, nothing, nothing, nothing, quarter], axis=1)
+    return np.stack([state, stay, state * CLASSES + stay, season, kind, quarter], axis=1)
 
 
 def exits_of(rank: tuple[int | None, ...]) -> list[tuple[str, np.ndarray]]:
@@ -168,9 +211,11 @@ def fit_flows(
     steps = np.flatnonzero(use)
     origin, target = codes[:, :-1][:, steps], codes[:, 1:][:, steps]
     partner, step = np.nonzero((origin >= 0) & (target >= 0))
+    before = (slice(None), slice(None, -1))
     moves = _Moves(
         partner=partner, step=step, origin=origin[partner, step].astype(np.int64), target=target[partner, step].astype(np.int64),
-        stay=CLASS_OF_STAY[read_stays(codes)[:, :-1][:, steps][partner, step]], season=np.asarray(season)[steps][step],
+        stay=CLASS_OF_STAY[read_stays(codes)[before][:, steps][partner, step]], season=np.asarray(season)[steps][step],
+        kind=read_kinds(codes, len(rank))[before][:, steps][partner, step].astype(np.int64),
     )  # fmt: skip
     states, left, exits = len(rank) + 2, np.zeros(len(partner), dtype=bool), []
     for name, reach in exits_of(rank):
@@ -191,6 +236,7 @@ class _Moves:
     target: np.ndarray
     stay: np.ndarray
     season: np.ndarray
+    kind: np.ndarray
 
 
 def _fit_exit(
@@ -202,15 +248,16 @@ def _fit_exit(
         return Exit(name=name, reach=reach, counts=counts, fit=None)
     origins = np.flatnonzero(reach.any(axis=1))
     state = np.searchsorted(origins, moves.origin[at_risk])
-    key = (moves.step[at_risk] * len(origins) + state) * CLASSES + (moves.stay[at_risk] if memory else 0)
+    shape = (quarters, len(origins), KINDS, CLASSES)
+    past = (moves.kind[at_risk], moves.stay[at_risk]) if memory else (0, 0)
+    key = np.ravel_multi_index((moves.step[at_risk], state, *np.broadcast_arrays(*past, state)[:2]), shape)
     cells, place, trials = np.unique(key, return_inverse=True, return_counts=True)
     events = np.bincount(place, weights=gone[at_risk].astype(float), minlength=len(cells))
-    rest, stay = np.divmod(cells, CLASSES)
-    quarter, state = np.divmod(rest, len(origins))
+    quarter, state, kind, stay = np.unravel_index(cells, shape)
     season_of = np.zeros(quarters, dtype=np.int64)
     season_of[moves.step] = moves.season
-    levels = _levels(state, stay, season_of[quarter], quarter, memory=memory)
-    sizes = (len(origins), CLASSES, len(origins) * CLASSES, seasons, quarters)
+    levels = _levels(state, stay, kind, season_of[quarter], quarter, memory=memory)
+    sizes = (len(origins), CLASSES, len(origins) * CLASSES, seasons, KINDS, quarters)
     fit = fit_mixed_logit(events, trials, levels, sizes, fixed={TIER: TIERS_APART})
     return Exit(name=name, reach=reach, counts=counts, fit=fit)
 
@@ -237,7 +284,7 @@ class DrawnFlows:
     shares: tuple[np.ndarray, ...]
 
     def leaving(self, place: int, season: int, rng: np.random.Generator) -> np.ndarray:
-        """Probability of an exit in a coming quarter, its own shock drawn: shape ``(draws, origins, CLASSES)``."""
+        """Probability of an exit in a coming quarter, its own shock drawn: shape ``(draws, origins, KINDS, CLASSES)``."""
         way, effects = self.model.exits[place], self.effects[place]
         origins = way.origins
         rows = indicator_rows(self.model.places(origins, season), way.fit.sizes)
@@ -245,7 +292,7 @@ class DrawnFlows:
         doubt = np.einsum("mp,pq,mq->m", rows, way.fit.covariance, rows)
         slower = (0.5 - special.expit(rows @ way.fit.effects)) * doubt
         shock = self.spreads[place] * rng.standard_normal(len(effects))
-        return special.expit(effects @ rows.T - slower + shock[:, None]).reshape(len(effects), len(origins), CLASSES)
+        return special.expit(effects @ rows.T - slower + shock[:, None]).reshape(len(effects), len(origins), KINDS, CLASSES)
 
 
 def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> DrawnFlows:
