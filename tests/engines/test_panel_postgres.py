@@ -23,7 +23,24 @@ EVERY = Indicators(indicators={
     "open_cases": {"from": "cases", "statistic": "held", "ends": ["closed_at"]},
     "papers": {"from": "certifications", "statistic": "held"},
     "relevance": {"from": "partner_profile", "where": "field = 'market_relevance'", "statistic": "last", "value": "number"},
+    "typical": {"from": "deals", "role": "any", "statistic": "median", "value": "amount", "window": 4, "min_n": 2},
+    "usual_fit": {"from": "leads", "statistic": "median", "value": "relevance"},
+    "urgent": {"from": "cases", "statistic": "median", "value": "escalated", "window": 2},
+    "experts": {"from": "certifications", "statistic": "held", "any_of": ["Architect", "Solution Engineer"],
+                "retired": {"Architect": "2025-01-15"}},
+    "months": {"from": "transactions", "statistic": "months", "value": "amount_base", "at_least": 1000, "window": 4},
+    "in_a_row": {"from": "leads", "statistic": "months", "window": 3, "consecutive": True},
+    "points": {"from": "transactions", "where": "kind <> 'reward'", "statistic": "sum", "value": "amount", "window": 4, "points": {
+        "rates": [{"rate": 1, "until": "2024-11-15"}, {"rate": "1.25", "from": "2024-11-15"}],
+        "multipliers": [{"times": 3, "where": "customer_market = 'growth'"}, {"times": "0.5", "where": "amount < 0"}],
+        "currency": {"USD": "0.9137", "BRL": "0.17"},
+    }},
+    "registered": {"from": "deals", "role": "sourced", "statistic": "sum", "points": {"rates": [{"rate": "2.5"}]}},
+    "units_sold": {"from": "transactions", "statistic": "sum", "value": "quantity", "points": {"rates": [{"rate": "0.333333"}]}},
 })  # fmt: skip
+
+#: What the units of partners are told apart by.
+BY_UNIT = ("fit", "large", "influenced", "products", "units", "papers", "relevance", "typical", "experts", "months", "in_a_row", "points")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +70,17 @@ def test_every_statistic_is_the_same(server, laptop, calendar, first, last, as_o
         build_panel(source, first=first, last=last, indicators=EVERY, calendar=calendar, as_of=as_of) for source in (laptop, server)
     )
 
+    assert theirs.digest == ours.digest
+    assert theirs.provenance.notes == ours.provenance.notes
+
+
+@pytest.mark.parametrize("as_of", [None, "2025-05-20"])
+@pytest.mark.parametrize("unit", ["region", "portfolio"])
+def test_every_unit_is_the_same(server, laptop, unit, as_of):
+    span = {"first": "2024Q1", "last": "2025Q2", "indicators": EVERY.only(BY_UNIT), "unit": unit, "as_of": as_of}
+    ours, theirs = (build_panel(source, **span) for source in (laptop, server))
+
+    assert len(ours.units.of) >= len(ours.partners)
     assert theirs.digest == ours.digest
     assert theirs.provenance.notes == ours.provenance.notes
 

@@ -103,7 +103,7 @@ def build_panel(  # noqa: PLR0913 - what a panel is asked
         raise ParameterError(f"build_panel takes a Source, not a {type(source).__name__}; open one: connect({meant})")
     calendar = calendar or source.program.calendar
     moment = read_as_of(as_of, calendar)
-    wanted, notes = _wanted(source, indicators, only)
+    wanted, notes = _wanted(source, indicators, only, unit)
     if not checked:
         check_rejects(source, tables=_tables(source, wanted), as_of=moment)
     span = data_span(source, calendar=calendar, as_of=moment)
@@ -196,7 +196,9 @@ def _provenance(source: Source, moment: datetime | None, span: DataSpan, notes: 
     )  # fmt: skip
 
 
-def _wanted(source: Source, indicators: Indicators | str | Path | None, only: Sequence[str] | None) -> tuple[Indicators, list[str]]:
+def _wanted(
+    source: Source, indicators: Indicators | str | Path | None, only: Sequence[str] | None, unit: str | None = None
+) -> tuple[Indicators, list[str]]:
     """Choose the indicators to compute, and say why others are not."""
     if "partners" not in source.columns():
         raise MissingTableError(f"{source.url}: needs table partners, one row for each partner", table="partners")
@@ -212,7 +214,7 @@ def _wanted(source: Source, indicators: Indicators | str | Path | None, only: Se
         if indicator.table == FRAME:
             raise ParameterError(f"{name}: its values come with a frame; build it by Panel.from_frame", indicator=name)
         try:
-            check_available(source, indicator)
+            check_available(source, indicator, unit=unit)
         except MissingTableError as error:
             if not shipped or only is not None:
                 raise

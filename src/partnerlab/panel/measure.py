@@ -100,7 +100,6 @@ def measure_units(
     said: dict[str, list[str]] = {}
     pairs: dict[tuple[str, str], None] = {}
     for name, indicator in own.items():
-        check_available(source, indicator, unit=cut.unit)
         if indicator.measure not in found:
             asked, clock = _by_month(indicator, cut) if indicator.statistic == "months" else (indicator, cut)
             answer = source.run(measure_query(source, asked, cut=clock))

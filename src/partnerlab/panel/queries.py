@@ -207,7 +207,8 @@ def check_available(source: Source, indicator: Indicator, *, unit: str | None = 
         needed.append("program")
     for name in needed:
         if name not in present:
-            raise _lacks(indicator, name)
+            hint = f"; fill it, or say 'per: partner' to give each {unit} the partner's own number" if name == unit else ""
+            raise _lacks(indicator, name, hint)
     for text in (*indicator.conditions, *indicator.multiplied):
         absent = {name: name not in present for name in indicator.columns}
         tree = parse_condition(text, columns=indicator.columns)
@@ -216,8 +217,8 @@ def check_available(source: Source, indicator: Indicator, *, unit: str | None = 
             raise _lacks(indicator, gone)
 
 
-def _lacks(indicator: Indicator, column: str) -> MissingTableError:
-    said = f"{indicator.name}: needs column {indicator.table}.{column}, which this program does not have"
+def _lacks(indicator: Indicator, column: str, hint: str = "") -> MissingTableError:
+    said = f"{indicator.name}: needs column {indicator.table}.{column}, which this program does not have{hint}"
     return MissingTableError(said, table=indicator.table, column=column)
 
 

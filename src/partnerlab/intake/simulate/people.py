@@ -214,6 +214,8 @@ def build_certifications(realized: Realized) -> pa.Table:
         program=pick(_CERTIFICATES, rng.choice(3, size=len(partner), p=(0.5, 0.35, 0.15))),
         level=pick(("base", "advanced"), (rng.random(len(partner)) < 0.3).astype(np.int8)),
         product=pick(("platform", "analytics", "security"), rng.integers(0, 3, len(partner))),
+        region=pick(list(latents.truth.regions), latents.region[partner]),
+        portfolio=pick(("software", "services"), (person % 3 == 0).astype(np.int8)),
         issued_at=dates(day),
         expires_at=dates(day + 730),
         revoked_at=blank(dates(day + rng.integers(30, 600, len(partner))), revoked & (day + 600 < realized.edges[-1])),

@@ -166,6 +166,7 @@ def build_leads(realized: Realized, leads: Leads) -> pa.Table:
         disposition_at=instants(leads.decided_at),
         relevance=np.round(fit, 3),
         customer_id=hash_ids("K", leads.customer),
+        region=pick(list(realized.latents.truth.regions), realized.latents.region[leads.partner]),
         converted_deal_id=name_ids("D", leads.deal, known=leads.deal >= 0),
     )
 
