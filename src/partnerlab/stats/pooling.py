@@ -135,7 +135,7 @@ def shrunken_rates(
     return prior_shape[member] + events, prior_rate[member] + exposure
 
 
-def dirichlet_prior(counts: np.ndarray, *, possible: np.ndarray | None = None, steps: int = 500, tol: float = 1e-9) -> np.ndarray:
+def dirichlet_prior(counts: np.ndarray, *, possible: np.ndarray | None = None, steps: int = 200, tol: float = 1e-10) -> np.ndarray:
     """Fit the Dirichlet prior of multinomial rows by marginal likelihood.
 
     Parameters
@@ -145,7 +145,8 @@ def dirichlet_prior(counts: np.ndarray, *, possible: np.ndarray | None = None, s
     possible : ndarray of bool, shape (k,), or None
         Cells that can be reached; structural zeros get 0.
     steps, tol : int, float
-        Of Minka's (2000) fixed-point iteration, sped up by squared extrapolation (Varadhan and Roland 2008).
+        Newton steps of Minka (2000, section 3), whose Hessian is diagonal plus a constant; where one would not climb,
+        a step of his fixed-point iteration. The relative change of ``alpha`` at which they stop.
 
     Returns
     -------
@@ -166,34 +167,45 @@ def dirichlet_prior(counts: np.ndarray, *, possible: np.ndarray | None = None, s
         return np.where(open_cells, 0.5, 0.0)
     # cells never reached but possible: half an event spread over the whole sample
     alpha[open_cells & ~seen] = 0.5 / max(float(rows.sum()), 1.0)
-    alpha[seen] = np.exp(_accelerate(np.log(rows.sum(axis=0) / rows.sum()) + np.log(max(rows.shape[1], 1)), rows, steps, tol))
+    alpha[seen] = _climb(rows.sum(axis=0) / rows.sum() * rows.shape[1], rows, steps, tol)
     return alpha
 
 
-def _minka_step(log_alpha: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    alpha = np.exp(log_alpha)
-    top = special.digamma(rows + alpha).sum(axis=0) - len(rows) * special.digamma(alpha)
-    bottom = special.digamma(rows.sum(axis=1) + alpha.sum()).sum() - len(rows) * special.digamma(alpha.sum())
-    new = log_alpha + np.log(np.maximum(top, 1e-300)) - np.log(max(float(bottom), 1e-300))
-    return new - max(0.0, float(np.log(np.exp(new).sum() / LARGEST)))
-
-
-def _accelerate(log_alpha: np.ndarray, rows: np.ndarray, steps: int, tol: float) -> np.ndarray:
-    """Iterate the fixed point; three steps are joined into one leap, which is kept while it stays sane."""
+def _climb(alpha: np.ndarray, rows: np.ndarray, steps: int, tol: float) -> np.ndarray:
+    """Climb to the top of the marginal likelihood, no further than the largest size."""
+    height = marginal_likelihood(np.log(alpha), rows)
     for _ in range(steps):
-        one = _minka_step(log_alpha, rows)
-        two = _minka_step(one, rows)
-        first, change = one - log_alpha, (two - one) - (one - log_alpha)
-        length = float(np.sqrt((change**2).sum()))
-        stride = -max(1.0, float(np.sqrt((first**2).sum())) / length) if length > 0 else -1.0
-        leap = log_alpha - 2.0 * stride * first + stride**2 * change
-        sane = np.isfinite(leap).all() and np.abs(leap).max() < np.log(LARGEST)
-        sane = sane and marginal_likelihood(leap, rows) >= marginal_likelihood(two, rows)
-        leap = leap if sane else two
-        if np.abs(two - one).max() < tol:
-            return two
-        log_alpha = leap
-    return log_alpha
+        new = _newton_step(alpha, rows)
+        sane = (new > 0).all() and new.sum() < 4 * alpha.sum()
+        reached = marginal_likelihood(np.log(new), rows) if sane else -np.inf
+        if not reached >= height:
+            new = _fixed_point_step(alpha, rows)
+            reached = marginal_likelihood(np.log(new), rows)
+        if new.sum() >= LARGEST:
+            return new * (LARGEST / new.sum())
+        done = np.abs(new - alpha).max() <= tol * alpha.max()
+        alpha, height = new, reached
+        if done:
+            break
+    return alpha
+
+
+def _newton_step(alpha: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    size, n = alpha.sum(), rows.sum(axis=1)
+    slope = (special.digamma(rows + alpha) - special.digamma(alpha)).sum(axis=0)
+    slope += (special.digamma(size) - special.digamma(n + size)).sum()
+    bend = (special.polygamma(1, rows + alpha) - special.polygamma(1, alpha)).sum(axis=0)
+    shared = (special.polygamma(1, size) - special.polygamma(1, n + size)).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = (slope / bend).sum() / (1.0 / shared + (1.0 / bend).sum())
+        new = alpha - (slope - level) / bend
+    return np.where(np.isfinite(new), new, -1.0)
+
+
+def _fixed_point_step(alpha: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    top = (special.digamma(rows + alpha) - special.digamma(alpha)).sum(axis=0)
+    bottom = (special.digamma(rows.sum(axis=1) + alpha.sum()) - special.digamma(alpha.sum())).sum()
+    return alpha * np.maximum(top, 1e-300) / max(float(bottom), 1e-300)
 
 
 def marginal_likelihood(log_alpha: np.ndarray, rows: np.ndarray) -> float:
