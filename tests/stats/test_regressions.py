@@ -188,11 +188,6 @@ FAMILIES = [
     Cumulative(outcomes=3, link="cloglog"),
     Cumulative(outcomes=3, nominal=(True, False, False)),
 ]
-    Multinomial(outcomes=3),
-    Cumulative(outcomes=3),
-    Cumulative(outcomes=3, link="cloglog"),
-    Cumulative(outcomes=3, nominal=(True, False, False)),
-]
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=["multinomial", "ordinal", "ordinal cloglog", "partial"])
