@@ -87,3 +87,12 @@ def test_a_rubric_with_many_questions_is_sampled_and_still_linted():
 
     assert isinstance(table, pd.DataFrame)
     assert len(table.query("rule == 'gaps'")) == 1
+
+
+def test_a_share_that_is_capped_as_if_it_were_points_is_named():
+    part = {"metric": "x", "shape": {"ratio": 2000}, "max": 50}
+    classify = {"kind": "bands", "value": "s", "bands": [{"name": "A"}]}
+
+    assert found("maxima", scores={"s": {"combine": "sum", "parts": [part]}}, classify=classify) == [
+        "ratio gives 1 at most, so max 50 never binds; for 50 points in full at 2000 write shape: {per: 50/2000, max: 50}"
+    ]

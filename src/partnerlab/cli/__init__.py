@@ -394,7 +394,8 @@ def _panel(request: Request, *others: TierScheme) -> Panel:
         merged = functools.reduce(operator.or_, [found for found in named if found is not None])
         wanted = merged.only(name for name in merged.names if name in needs)
     with working("Building the panel"):
-        return build_panel(request.source, first=request.first, last=request.quarter, indicators=wanted, as_of=request.as_of)
+        unit = next((scheme.unit_column for scheme in schemes if scheme.unit_column), None)
+        return build_panel(request.source, first=request.first, last=request.quarter, indicators=wanted, as_of=request.as_of, unit=unit)
 
 
 def _request(**asked: str) -> Request:

@@ -41,7 +41,14 @@ def walk(request: Request) -> Road:
     from partnerlab.panel import build_panel
     from partnerlab.tiers import assign_tiers
 
-    panel = build_panel(request.source, first=request.first, last=request.quarter, indicators=request.indicators, as_of=request.as_of)
+    panel = build_panel(
+        request.source,
+        first=request.first,
+        last=request.quarter,
+        indicators=request.indicators,
+        as_of=request.as_of,
+        unit=request.scheme.unit_column,
+    )
     history = assign_tiers(panel, request.scheme, ledger=request.ledger, overrides=request.overrides)
     request.select(history)
     return Road(panel=panel, history=history)

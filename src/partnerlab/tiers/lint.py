@@ -46,7 +46,7 @@ def lint_scheme(scheme: TierScheme, *, on: date | None = None, panel: Panel | No
     >>> found.loc[found["rule"] == "gaps", "finding"].item()
     '77 % of the 2,048 answer combinations meet none of MVP, MGP, STP, BZ: UNRATED or TARGET'
     """
-    checks = (_glossary, _weights, _spare_parameters, lint_lattice, lint_units, _cells, _goal_and_playbook)
+    checks = (_glossary, _weights, _shares_with_points, _spare_parameters, lint_lattice, lint_units, _cells, _goal_and_playbook)
     found = [row for check in checks for row in check(scheme)]
     found += [] if on is None else list(_expiry(scheme, on))
     if panel is not None and scheme.kind != "recorded":
@@ -96,6 +96,17 @@ def _weights(scheme: TierScheme) -> Iterator[Finding]:
             reach = None if any(cap is None or isinstance(cap, str) for cap in caps) else sum(Fraction(cap) for cap in caps)
             if reach is not None and reach != score.max:
                 yield "maxima", "warning", name, f"the parts can give {float(reach):g} points, the score says {float(score.max):g}"
+
+
+def _shares_with_points(scheme: TierScheme) -> Iterator[Finding]:
+    """Find parts that give a share of 1 and are capped as if they gave points."""
+    for score in scheme.scores.values():
+        for part in score.walk():
+            shape = next((key for key in part.shape or {} if key in ("ratio", "percentile")), None)
+            cap = part.cap
+            if shape is not None and cap is not None and not isinstance(cap, str) and cap > 1:
+                points = f"for {float(cap):g} points in full at 2000 write shape: {{per: {float(cap):g}/2000, max: {float(cap):g}}}"
+                yield "maxima", "warning", part.name, f"{shape} gives 1 at most, so max {float(cap):g} never binds; {points}"
 
 
 def _totals(score: Score) -> Iterator[tuple[str, Fraction | None]]:
