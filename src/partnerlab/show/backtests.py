@@ -9,6 +9,7 @@ from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.show import claims, style, words
 from partnerlab.show.canvas import Canvas
 from partnerlab.show.intervals import plot_intervals
+from partnerlab.show.marks import square_axes
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView
@@ -101,7 +102,7 @@ def plot_reliability(result: ForecastBacktest, *, ahead: int = 1, transition: st
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.axes(44, 10, canvas.width - 60, 240)
-        _square(axes, most)
+        square_axes(axes, most)
         axes.plot([0, most], [0, most], color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
         axes.vlines(rows["forecast"], rows["conf_low"], rows["conf_high"], color=style.ACCENT, linewidth=2.5)
         axes.plot(rows["forecast"], rows["estimate"], "o", color=style.ACCENT, markersize=7)
@@ -125,18 +126,6 @@ def plot_reliability(result: ForecastBacktest, *, ahead: int = 1, transition: st
         f"clustered by partner{slope}",
         table=rows,
     )
-
-
-def _square(axes: object, most: float) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    places = [place for place in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0, most) if 0 <= place <= most]
-    axes.set_xlim(-0.02 * most, most)
-    axes.set_ylim(-0.02 * most, most)
-    axes.set_xticks(places, words.say_ticks(places, kind="share"))
-    axes.set_yticks(places, words.say_ticks(places, kind="share"))
-    axes.set_axisbelow(True)
-    axes.grid(color=style.GRID, linewidth=0.8)
 
 
 def _slope(result: ForecastBacktest, transition: str, ahead: int) -> str:

@@ -16,7 +16,7 @@ from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView
 from partnerlab.show.tabulation import estimates_view, tabulate
-from partnerlab.survival import SurvivalEstimate
+from partnerlab.survival import LifeTableEstimate, SurvivalEstimate
 
 #: More curves than this in one picture cannot be told apart.
 MOST_CURVES = 6
@@ -30,6 +30,23 @@ def _survival(result: SurvivalEstimate, *, period: str = "") -> Picture:
         result.table, by=result.by or "", median=result.median, level=result.level, period=period or "all spells on record",
         time_unit=f"{result.unit}s", estimand=result.estimand,
     )  # fmt: skip
+
+
+@plot.register(LifeTableEstimate)
+def _life_table(result: LifeTableEstimate, *, period: str = "") -> Picture:
+    by = result.keys[0] if len(result.keys) > 2 else ""
+    return plot_survival(
+        result.table.rename(columns={"end": "time"}), by=by, level=result.level, period=period or "all spells on record",
+        time_unit=f"{result.unit}s", estimand=result.estimand,
+    )  # fmt: skip
+
+
+@tabulate.register(LifeTableEstimate)
+def _life_rows(result: LifeTableEstimate, *, caption: str = "", rows: int | None = None) -> TableView:
+    shown = result.table.drop(columns=["hazard", "hazard_se", "density", "density_se", "exposed"])
+    table = shown.rename(columns={"probability": "share ended in it"})
+    found = estimates_view(table, keys=result.keys, kind="share", level=result.level, caption=caption or result.estimand, rows=rows)
+    return dataclasses.replace(found, frame=result.tidy())
 
 
 @tabulate.register(SurvivalEstimate)

@@ -18,7 +18,7 @@ from partnerlab.show.tabulation import ESTIMATES
 from partnerlab.tiers import TierShares
 
 #: Results whose estimates are differences: none is 0.
-DIFFERENCES = {"SurvivalComparison": 0.0}
+DIFFERENCES = {"SurvivalComparison": 0.0, "IncidenceComparison": 0.0}
 
 
 @plot.register(Result)
@@ -32,11 +32,15 @@ def _result(
         kind=kind or ESTIMATES.get(name, "number"),
         nothing=nothing if nothing is not None else DIFFERENCES.get(name),
         estimand=result.estimand,
-        units=units or (f"difference in {result.unit}s" if name in DIFFERENCES else result.title.lower()),
+        units=units or (_difference(name, result) if name in DIFFERENCES else result.title.lower()),
         period=period or "all data of the result",
         level=result.level,
         rows=rows,
     )
+
+
+def _difference(name: str, result: Result) -> str:
+    return "difference of shares" if ESTIMATES.get(name) == "share" else f"difference in {result.unit}s"
 
 
 @plot.register(TierShares)

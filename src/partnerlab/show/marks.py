@@ -148,3 +148,16 @@ def spread_labels(places: Sequence[float], *, gap: float | Sequence[float], low:
     result = np.empty(len(places))
     result[order] = np.clip(pushed, low, max(low, high - reach[-1])) + reach
     return [float(place) for place in result]
+
+
+def square_axes(axes: object, most: float) -> None:
+    """Give both axes the same shares, from 0 to ``most``."""
+    from matplotlib.ticker import MaxNLocator
+
+    places = [place for place in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(0, most) if 0 <= place <= most]
+    axes.set_xlim(-0.02 * most, most)
+    axes.set_ylim(-0.02 * most, most)
+    axes.set_xticks(places, words.say_ticks(places, kind="share"))
+    axes.set_yticks(places, words.say_ticks(places, kind="share"))
+    axes.set_axisbelow(True)
+    axes.grid(color=style.GRID, linewidth=0.8)

@@ -18,15 +18,22 @@ from partnerlab.show.tables import TableView, name_of, table_view, write
 #: Class of a result -> what its estimates are.
 ESTIMATES = {
     "TransitionEstimate": "share",
+    "DriftEstimate": "share",
     "HiddenTransitions": "share",
     "NoiseBaseline": "share",
     "SurvivalEstimate": "share",
     "HazardEstimate": "share",
     "IncidenceEstimate": "share",
+    "IncidenceComparison": "share",
+    "LifeTableEstimate": "share",
     "ForecastBacktest": "number",
     "ForecastComparison": "count",
     "Movers": "share",
     "TierForecast": "count",
+    "StateOccupancy": "share",
+    "StateProbabilities": "share",
+    "FirstPassage": "share",
+    "SteadyState": "share",
 }
 
 

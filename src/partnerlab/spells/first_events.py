@@ -43,7 +43,7 @@ def build_first_events(
     """Cut the time from joining until something first happens, with leaving as the ending that competes.
 
     Partners who were there before the data begin may have had it already: they are left out, and counted. Where it is
-    not known whether it happened (a gap in the data, an unknown tier) the spell is censored before.
+    not known whether it happened (a gap in the data) the spell is censored before; who has no tier yet has reached none.
 
     Parameters
     ----------
@@ -133,7 +133,9 @@ def _look(stop: Panel | TierHistory, until: str, or_higher: bool) -> _Seen:
     height = [-np.inf if rank is None else rank for rank in stop.rank]
     counts = [place == wanted or (or_higher and height[place] > height[wanted] > -np.inf) for place in range(len(stop.tiers))]
     hit = np.append(counts, False)[np.where(codes >= 0, codes, len(counts))]
-    return _Seen(member, lapsed, codes == Outside.UNKNOWN, hit)
+    # who has no tier yet has not reached one; where nobody has one the record is silent
+    silent = np.broadcast_to((codes == Outside.UNKNOWN).any(axis=0) & ~(codes >= 0).any(axis=0), codes.shape)
+    return _Seen(member, lapsed, silent, hit)
 
 
 def _from_joining(stop: Panel | TierHistory, seen: _Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
