@@ -50,6 +50,7 @@ DRAWN_IN = {
     "Leading": "uncertainty",
     "PlaybookCoverage": "uncertainty",
     "AnchorCheck": "uncertainty",
+    "IndicatorAudit": "uncertainty",
     "SchemeComparison": "comparisons",
     "LineDesign": "lines",
     "TierShares": "intervals",
@@ -104,7 +105,7 @@ def plot(result: Any, **options: Any) -> Picture:
     --------
     >>> plot(42)
     Traceback (most recent call last):
-    partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes Agreement, Bunching, ...
+    partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes Agreement, ...
     """
     load_drawings(type(result))
     _check_options(result, options)

@@ -88,6 +88,15 @@ class StatePaths:
         left = np.concatenate([[0], np.cumsum(self.weights[np.argsort(self.paths.exit, kind="stable")])])
         return came[np.searchsorted(entry, times, side="left")] - left[np.searchsorted(exit_, times, side="left")]
 
+    def known(self, times: np.ndarray) -> np.ndarray:
+        """Partners whose state is known just before each time: in sight, or gone into a state that nobody was seen to leave."""
+        left = np.bincount(self.paths.origin, minlength=len(self.states)) > 0
+        ended = (self.paths.target != STAYS) & ~left[np.maximum(self.paths.target, 0)]
+        own = np.ones(len(ended)) if self.weights is None else self.weights
+        order = np.argsort(self.paths.exit[ended], kind="stable")
+        gone = np.concatenate([[0.0], np.cumsum(own[ended][order])])
+        return self.in_sight(times) + gone[np.searchsorted(self.paths.exit[ended][order], times, side="left")]
+
     def code(self, name: str, *, argument: str) -> int:
         """Code of a state asked for.
 

@@ -106,7 +106,7 @@ def estimate_state_probabilities(  # noqa: PLR0913 - each a question of its own
         ``jackknife``: infinitesimal jackknife by partner, right under re-entry and without the Markov property.
         ``greenwood``: moves at each time independent.
     interval : {"logit", "plain", "log"}
-        Scale of the intervals. Where nothing, or all, was seen the exact limit on the partners there at the start is given.
+        Scale of the intervals. Where nothing, or all, was seen the exact limit on the partners whose state is known then is given.
     level : float
         Coverage.
 
@@ -191,7 +191,7 @@ def lay_out(
     known, s = at >= 0, len(sample.states)
     share = np.where(known[:, None], curves.share[at, row], np.nan)
     error = np.where(known[:, None], curves.error[at, row], np.nan)
-    low, high = share_bounds(share, error, level=level, interval=interval, trials=_behind(curves, row, sample))
+    low, high = share_bounds(share, error, level=level, interval=interval, trials=_behind(sample, times))
     first = known & (times <= curves.time[0])
     # what was put in at the start is no estimate
     put_in = (first[:, None] & (curves.error[0, row] == 0.0)) | _fixed(sample, curves, row)[None]
@@ -211,11 +211,9 @@ def lay_out(
     return pd.DataFrame({**{name: [value] * rows for name, value in lead.items()}, **columns})
 
 
-def _behind(curves: StateCurves, row: int, sample: StatePaths) -> float:
-    """Partners behind a share of 0 or 1: the most that were ever at risk in the states it starts from."""
-    begun = curves.share[0, row] > 0
-    most = float(curves.at_risk[:, begun].max(initial=0.0))
-    return most if sample.partners > 1 else np.nan
+def _behind(sample: StatePaths, times: np.ndarray) -> np.ndarray:
+    """Partners behind a share of 0 or 1, shape ``(times, 1)``: those whose state is known then."""
+    return np.where(sample.partners > 1, sample.known(times), np.nan)[:, None]
 
 
 def _fixed(sample: StatePaths, curves: StateCurves, row: int) -> np.ndarray:
