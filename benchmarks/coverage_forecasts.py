@@ -1,0 +1,156 @@
+"""How often forecasts of 1, 2, 4 and 8 quarters hold what happens: programs whose partners differ, with and without common shocks.
+
+Partners are those of `frailty.py`: three tiers and lapsing, every partner with odds of moving and of lapsing of its own
+(standard deviation 1 on their logarithm). The programs have long been running, as many join as lapse, and
+twelve quarters are there to learn from. With shocks, each quarter adds a normal number to everybody's log-odds
+of leaving. Results go to ``benchmarks/coverage_forecasts.csv``, one row for each number of partners, method, tier and
+quarters ahead.
+
+    python benchmarks/coverage_forecasts.py --programs 2000 --jobs 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import itertools
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.stats.intervals import wilson_interval
+from partnerlab.transitions.courses import Course
+from partnerlab.transitions.forecasts import future_of, interval_edges
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import frailty  # noqa: E402 - beside this file
+
+#: Seeds start here, so that no seed used while building is used again.
+FIRST_SEED = 2_000_000
+AHEAD = (1, 2, 4, 8)
+SIZES = (60, 150, 1000)
+SHOCKS = (0.0, 0.3)
+LEARN = frailty.QUARTERS
+#: Quarters that a program has been running before the first that is known.
+BURN = 24
+
+
+def draw_program(partners: int, *, rng: np.random.Generator, shock: float, quarters: int) -> np.ndarray:
+    """Draw a program that has long been running: as many join as lapse, give or take chance, so that the mix of partners stays.
+
+    Returns
+    -------
+    ndarray of int8, shape (n, quarters)
+        Tiers, lapsed, and -1 before a partner joins; only partners who were members in one of the quarters.
+    """
+    matrix, lapsed, born = frailty.BASE, frailty.TIERS, partners
+    place, odds, life, rows = rng.choice(lapsed, partners, p=frailty.START), _odds(rng, partners), np.arange(partners), []
+    for quarter in range(BURN + quarters):
+        common = np.exp(shock * rng.standard_normal())
+        own = matrix[place] * np.where(np.eye(len(matrix), dtype=bool)[place], 1.0, odds[0][:, None] * common)
+        own[:, lapsed] *= odds[1]
+        own /= own.sum(axis=1, keepdims=True)
+        joins = rng.poisson(own[:, lapsed].sum())
+        place = (rng.random(len(place))[:, None] > own.cumsum(axis=1)[:, :-1]).sum(axis=1)
+        stays = place != lapsed
+        fresh = np.arange(born, born + joins)
+        born, start = born + joins, rng.choice(lapsed, joins, p=frailty.START)
+        if quarter >= BURN:
+            rows.append((np.concatenate([life, fresh]), np.concatenate([place, start])))
+        place, life = np.concatenate([place[stays], start]), np.concatenate([life[stays], fresh])
+        odds = np.concatenate([odds[:, stays], _odds(rng, joins)], axis=1)
+    return _laid_out(rows, lapsed)
+
+
+def _odds(rng: np.random.Generator, size: int) -> np.ndarray:
+    return np.exp(rng.standard_normal((2, size)))
+
+
+def _laid_out(rows: list[tuple[np.ndarray, np.ndarray]], lapsed: int) -> np.ndarray:
+    """Put each life in a row of its own; who has lapsed stays lapsed."""
+    everyone = np.unique(np.concatenate([life for life, _ in rows]))
+    codes = np.full((len(everyone), len(rows)), -1, dtype=np.int8)
+    for column, (life, place) in enumerate(rows):
+        codes[np.searchsorted(everyone, life), column] = place
+    left = np.cumsum(codes == lapsed, axis=1) > 0
+    return np.where(left, lapsed, codes).astype(np.int8)
+
+
+def course_of(codes: np.ndarray) -> Course:
+    """Read the first quarters of a program, all that a forecast knows of it."""
+    seen = codes[(codes[:, :LEARN] >= 0).any(axis=1), :LEARN]
+    return Course(
+        codes=seen, names=(*frailty.STATES, "unknown"), rank=(3, 2, 1),
+        partners=np.array([f"p{place:05d}" for place in range(len(seen))]), first=8096, calendar=frailty.Calendar(),
+        use=np.ones(LEARN - 1, dtype=bool),
+    )  # fmt: skip
+
+
+def walk(seed: int, *, partners: int, shock: float, methods: tuple[str, ...], draws: int) -> pd.DataFrame:
+    """Forecast one program and see what happens: ``partners, shock, method, tier, ahead, covered, width, error, spread``."""
+    rng = np.random.default_rng([seed, partners, round(100 * shock)])
+    codes = draw_program(partners, rng=rng, shock=shock, quarters=LEARN + max(AHEAD))
+    there = codes[:, [LEARN - 1 + step for step in AHEAD]]
+    happened = np.stack([(there == state).sum(axis=0) for state in range(len(frailty.STATES))], axis=1)
+    tables = []
+    for method in methods:
+        counts = future_of(course_of(codes), method=method, ahead=max(AHEAD), draws=draws, seed=seed).counts
+        shown = counts[:, [step - 1 for step in AHEAD], : len(frailty.STATES)]
+        low, high = interval_edges(shown, 0.95)
+        values = {"covered": (low <= happened) & (happened <= high), "width": high - low, "error": happened - shown.mean(axis=0)}
+        values["spread"] = shown.std(axis=0)
+        keys = {"ahead": np.repeat(AHEAD, len(frailty.STATES)), "tier": np.tile(frailty.STATES, len(AHEAD))}
+        tables.append(pd.DataFrame({**keys, **{name: value.ravel() for name, value in values.items()}}).assign(method=method))
+    return pd.concat(tables, ignore_index=True).assign(partners=partners, shock=shock)
+
+
+def _walk_many(seeds: range, options: dict) -> pd.DataFrame:
+    return pd.concat([walk(seed, **options) for seed in seeds], ignore_index=True)
+
+
+def score(walked: pd.DataFrame) -> pd.DataFrame:
+    """Share of intervals that held what happened, with its own interval, and how wide they were."""
+    keys = ["partners", "shock", "method", "tier", "ahead"]
+    scored = walked.groupby(keys, sort=False).agg(
+        programs=("covered", "size"), coverage=("covered", "mean"), mean_width=("width", "mean"), mean_error=("error", "mean"),
+        error_sd=("error", "std"), forecast_sd=("spread", "mean"),
+    )  # fmt: skip
+    low, high = wilson_interval(scored["coverage"].to_numpy(), scored["programs"].to_numpy(), level=0.95)
+    scored.insert(2, "coverage_low", low)
+    scored.insert(3, "coverage_high", high)
+    return scored.reset_index().sort_values(keys, ignore_index=True)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--programs", type=int, default=2000)
+    parser.add_argument("--methods", nargs="*", default=["semi_markov", "direct"])
+    parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES))
+    parser.add_argument("--shocks", nargs="*", type=float, default=list(SHOCKS))
+    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=HERE / "coverage_forecasts.csv")
+    asked = parser.parse_args()
+    started, parts = time.monotonic(), []
+    with concurrent.futures.ProcessPoolExecutor(asked.jobs) as pool:
+        for partners, shock in itertools.product(asked.sizes, asked.shocks):
+            options = {"partners": partners, "shock": shock, "methods": tuple(asked.methods), "draws": asked.draws}
+            ranges = [range(FIRST_SEED + at, FIRST_SEED + min(at + 20, asked.programs)) for at in range(0, asked.programs, 20)]
+            walked = pd.concat(list(pool.map(_walk_many, ranges, itertools.repeat(options))), ignore_index=True)
+            parts.append(score(walked))
+            print(parts[-1].round(3).to_string(index=False), f"{time.monotonic() - started:.0f} s", flush=True)
+            pd.concat(parts, ignore_index=True).round(5).to_csv(asked.out, index=False, lineterminator="\n")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}"
+    print(f"{asked.programs} programs from seed {FIRST_SEED}, {time.monotonic() - started:.0f} s, {machine}")
+
+
+if __name__ == "__main__":
+    main()
