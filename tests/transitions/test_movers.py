@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.tiers import assign_tiers
+from partnerlab.tiers import TierScheme, assign_tiers
 from partnerlab.transitions import detect_movers, estimate_noise
 from partnerlab.transitions.evidence import adjusted_probabilities, amount_tails, count_tails
 from partnerlab.transitions.movers import direction_names, move_probabilities
@@ -63,18 +63,46 @@ def test_a_move_that_a_changed_statement_made_is_marked_and_not_judged_by_counts
     assert (said["indicator"] == "relevance").all()
 
 
-def test_a_move_by_statement_is_never_beyond_noise_however_far_the_counts_moved(counting_panel, quadrant):
-    panel = counting_panel(partners=100, changed=5, factor=20.0)
+def _restated(panel, partners):
+    """Turn the relevance of the first partners over in the last quarter."""
     relevance = panel.totals["relevance"].copy()
-    relevance[:5, -1] = 100 - relevance[:5, -1]
-    panel = panel.replace(totals={"relevance": relevance}, counts={"relevance": panel.counts["relevance"]})
-    movers = _movers(panel, quadrant, "2024Q4")
+    relevance[:partners, -1] = 100 - relevance[:partners, -1]
+    return panel.replace(totals={"relevance": relevance}, counts={"relevance": panel.counts["relevance"]})
+
+
+def test_a_move_by_statement_is_never_beyond_noise_however_far_the_counts_moved(counting_panel, quadrant):
+    movers = _movers(_restated(counting_panel(partners=100, changed=10, factor=20.0), 10), quadrant, "2024Q4")
     said = movers.table[movers.table["stated"]]
 
     assert len(said) >= 3
     assert not said["beyond_noise"].any()
     assert said[["estimate", "adjusted"]].isna().all(axis=None)
     assert not set(said["partner"]) & set(movers.judged["partner"])
+
+
+def test_who_would_have_moved_without_the_new_statement_is_judged_by_counts(counting_panel, quadrant):
+    panel = counting_panel(partners=100, changed=10, factor=20.0)
+    restated = _restated(panel, 10)
+    before, plain, after = (assign_tiers(some, quadrant).held[:10, place] for some, place in ((panel, -2), (panel, -1), (restated, -1)))
+    anyway = panel.partners[:10][(plain != before) & (after != before)]
+    movers = _movers(restated, quadrant, "2024Q4")
+
+    assert len(anyway) >= 3
+    assert set(anyway) <= set(movers.judged["partner"])
+
+
+def test_a_changed_answer_is_by_statement_even_where_counts_alone_make_that_move_now_and_then(counting_panel):
+    rule = {"all": ["leads >= 3", "relevance >= 50"]}
+    ladder = TierScheme(scheme="rating", classify={"kind": "ladder", "levels": [{"name": "MVP", **rule}, {"name": "Base", "all": []}]})
+    panel = counting_panel(partners=120, mean=3.0)
+    yes = np.where(np.arange(120)[:, None] < 100, 80.0, 20.0) * np.ones(panel.shape)
+    yes[:30, -1] = 20.0  # these no longer answer yes; with three leads a quarter they lose the tier without it too, now and then
+    panel = panel.replace(totals={"relevance": yes}, counts={"relevance": panel.counts["relevance"]})
+    leads, movers = panel.values("leads"), _movers(panel, ladder, "2024Q4")
+    lost = panel.partners[:30][(leads[:30, -2] >= 3) & (leads[:30, -1] >= 3)]
+
+    assert len(lost) >= 5
+    assert set(lost) == set(movers.table.loc[movers.table["stated"], "partner"])
 
 
 def test_an_override_that_ends_is_told_as_such_and_not_judged_by_noise(counting_panel, quadrant):

@@ -11,10 +11,10 @@ from scipy import special
 from partnerlab.transitions.redraw import IndicatorNoise
 
 if TYPE_CHECKING:
+    from partnerlab.panel.panel import Panel
+    from partnerlab.tiers.history import TierHistory
+    from partnerlab.tiers.scheme import TierScheme
     from partnerlab.transitions.noise import NoiseBaseline
-
-#: Periods within which a changed statement can still be what moves a partner: a scheme may ask for confirmation.
-LATELY = 3
 
 
 def count_tails(now: np.ndarray, time: np.ndarray, shape: np.ndarray, rate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,8 +147,13 @@ def partner_evidence(noise: NoiseBaseline, place: np.ndarray, period: int) -> di
     }
 
 
+def waiting_periods(scheme: TierScheme | None) -> int:
+    """Count the periods within which a changed statement can still be what moves a partner: a scheme may ask for confirmation."""
+    return 1 if scheme is None else max(scheme.movement.confirm.up, scheme.movement.confirm.down, 1)
+
+
 def stated_changes(noise: NoiseBaseline, place: np.ndarray, period: int) -> dict[str, np.ndarray]:
-    """Find for each partner a stated value that changed of late: within `LATELY` periods, the last change first.
+    """Find for each partner a stated value that changed while a move can have waited for it, the last change first.
 
     Returns
     -------
@@ -158,10 +163,49 @@ def stated_changes(noise: NoiseBaseline, place: np.ndarray, period: int) -> dict
     column, size = period - noise.first, len(place)
     found = {"changed": np.zeros(size, dtype=bool), "indicator": np.full(size, "", dtype=object), "before": np.full(size, np.nan)}
     found["now"] = found["before"].copy()
-    for back, one in itertools.product(range(1, min(LATELY, column) + 1), noise.stated):
+    for back, one in itertools.product(range(1, min(waiting_periods(noise.scheme), column) + 1), noise.stated):
         before, now = (one.totals[place, at].astype(np.float64) for at in (column - back, column))
         fresh = ~found["changed"] & (before != now) & ~(np.isnan(before) & np.isnan(now))
         found["indicator"][fresh] = one.names[0]
         found["before"][fresh], found["now"][fresh] = before[fresh], now[fresh]
         found["changed"] |= fresh
     return found
+
+
+def with_statements_of(panel: Panel, names: tuple[str, ...], *, column: int, back: int) -> Panel:
+    """Put stated values back to what they were ``back`` periods before a column, from then up to it.
+
+    Examples
+    --------
+    >>> from partnerlab.panel.panel import Panel
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"partner": ["a"] * 3, "quarter": ["2026Q1", "2026Q2", "2026Q3"], "rating": [1.0, 2.0, 5.0]})
+    >>> with_statements_of(Panel.from_frame(frame), ("rating",), column=2, back=1).totals["rating"].tolist()
+    [[1.0, 2.0, 2.0]]
+    """
+    start = max(column - back, 0)
+    put = {}
+    for kind in ("totals", "counts"):
+        put[kind] = {name: getattr(panel, kind)[name].copy() for name in names}
+        for array in put[kind].values():
+            array[:, start + 1 : column + 1] = array[:, [start]]
+    return panel.replace(**put)
+
+
+def moved_by_statement(history: TierHistory, noise: NoiseBaseline, *, rows: np.ndarray, column: int) -> np.ndarray | None:
+    """Mark partners who would not have moved into a period had nothing been stated anew; None where that cannot be asked.
+
+    Stated values are put back to where they stood before a move can have waited for them, and tiers are assigned again. Where
+    even the values as they are do not give back the history's tiers (lines cut among partners who are not here), nobody is marked.
+    """
+    from partnerlab.tiers import assign_tiers
+
+    names = tuple(name for one in noise.stated for name in one.names)
+    if history.scores is None or history.scheme is None or not names:
+        return None
+    panel, scheme = history.scores.panel.until(history.labels[column]), history.scheme
+    back = waiting_periods(scheme)
+    held = [assign_tiers(some, scheme).held for some in (panel, with_statements_of(panel, names, column=column, back=back))]
+    before, now = history.held[rows, column - 1], history.held[rows, column]
+    same = (held[0][rows, column - 1] == before) & (held[0][rows, column] == now)
+    return same & (held[1][rows, column] == held[1][rows, column - 1])

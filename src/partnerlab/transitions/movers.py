@@ -13,7 +13,7 @@ from partnerlab.results import Check, Result
 from partnerlab.stats.intervals import check_level, wilson_interval
 from partnerlab.tiers.history import Reason, TierHistory
 from partnerlab.transitions.belonging import check_baseline
-from partnerlab.transitions.evidence import adjusted_probabilities, partner_evidence, stated_changes
+from partnerlab.transitions.evidence import adjusted_probabilities, moved_by_statement, partner_evidence, stated_changes
 from partnerlab.transitions.noise import CHANCE_COUNTS, NoiseBaseline, stray_interval
 from partnerlab.transitions.states import read_states
 
@@ -34,8 +34,8 @@ class Movers(Result):
     exactly), ``n`` the whole quarters before the window that it rests on; then ``indicator, before, now``
     (the number that changed most, per quarter before the window and in it), ``usual`` (how often the partner
     redrawn without change makes this move out of this tier), ``adjusted`` (for testing all partners), ``stated``
-    (a stated value changed, such as a manager's rating, and noise of counts never made this move: it cannot be judged
-    by them), ``decided`` (whose decision moved it: an override, an appeal, or the end of one; else empty) and
+    (a stated value changed, such as a manager's rating, and had it not the partner would not have moved: counts cannot judge
+    it), ``decided`` (whose decision moved it: an override, an appeal, or the end of one; else empty) and
     ``beyond_noise``. Moves by word or decision have no ``estimate`` and are never beyond noise.
 
     Parameters
@@ -167,8 +167,9 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
     size = max(int(free.sum()), 1)
     evidence = partner_evidence(noise, place, history.first + column)
     stated = stated_changes(noise, place, history.first + column)
-    # a stated value changed, and redrawn numbers never made this move: a new opinion, of which counts say nothing
-    by_word = moved & free & stated["changed"] & (draws["made"] == 0)
+    # a stated value changed, and without that the partner would not have moved: a new opinion, of which counts say nothing
+    unmoved = moved_by_statement(history, noise, rows=at_risk, column=column)
+    by_word = moved & free & stated["changed"] & ((draws["made"] == 0) if unmoved is None else unmoved)
     counted = moved & free & ~by_word
     p_value = np.where(counted, np.minimum(evidence["surprise"], np.maximum(any_move, 1.0 / (draws["behind"] + 1.0))), np.nan)
     adjusted = np.full(len(moved), np.nan)
