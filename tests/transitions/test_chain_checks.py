@@ -80,7 +80,7 @@ def test_partners_that_differ_look_like_memory_but_not_within_partners(history_o
 
     assert result.p("p_clustered") < 0.01
     assert result.p("p_within") > 0.05
-    assert "but no evidence of it within partners: partners differ from one another" in result.verdict
+    assert "Within partners there is no evidence of it: partners who differ from one another" in result.verdict
 
 
 def test_duration_finds_that_those_who_just_came_leave(history_of):

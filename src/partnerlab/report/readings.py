@@ -15,7 +15,17 @@ from partnerlab.results import Result
 from partnerlab.show.words import plural, say_count, say_estimate, say_interval, say_list, say_not_enough, say_number, say_share
 from partnerlab.survival import HazardEstimate, SurvivalEstimate
 from partnerlab.tiers import Explanation, Outside, TierHistory
-from partnerlab.transitions import ForecastBacktest, ForecastComparison, Movers, NoiseBaseline, TierForecast, TransitionEstimate
+from partnerlab.transitions import (
+    ChainCheck,
+    DriftEstimate,
+    ForecastBacktest,
+    ForecastComparison,
+    Movers,
+    NoiseBaseline,
+    PooledTransitions,
+    TierForecast,
+    TransitionEstimate,
+)
 
 #: Times, in periods, at which a survival curve is read out.
 READ_AT = (4, 8, 12)
@@ -72,6 +82,31 @@ def _moved(row: pd.Series, result: TransitionEstimate) -> str:
             "were the same in all quarters, and these data may not be so."
         )
     return f"{said} Noise alone would move {noise}: the two cannot be told apart."
+
+
+@read_result.register(ChainCheck)
+def _chain(result: ChainCheck) -> tuple[str, ...]:
+    return (f"{result.verdict}.", *_failed(result))
+
+
+@read_result.register(DriftEstimate)
+def _drift(result: DriftEstimate) -> tuple[str, ...]:
+    from partnerlab.show.chains import drift_headline
+
+    return (f"{drift_headline(result)}.", *_failed(result))
+
+
+@read_result.register(PooledTransitions)
+def _pooled(result: PooledTransitions) -> tuple[str, ...]:
+    rows = result.table[result.table["n"] > 0].drop_duplicates([result.by, "from_tier"])
+    if rows.empty:
+        return ("Nobody was seen in a tier in two quarters in a row.",)
+    least, most = (say_share(rows["weight"].agg(how)) for how in ("min", "max"))
+    segment = result.by.replace("_", " ")
+    borrowed = (
+        f"Each {segment} borrows {least} to {most} of its rows from the others: the more, the sparser it is and the more alike all are."
+    )
+    return (borrowed, *_failed(result))
 
 
 @read_result.register(NoiseBaseline)
@@ -397,3 +432,7 @@ def _explanation(result: Explanation) -> tuple[str, ...]:
 
 def _failed(result: Result) -> list[str]:
     return [f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}" for check in result.checks if check.passed is False]
+
+
+# registers the readings of its results; at the end because it registers with the verb above
+import partnerlab.report.survival_words  # noqa: E402, F401

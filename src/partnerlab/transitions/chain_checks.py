@@ -87,7 +87,7 @@ def check_homogeneity(
         what=f"Are transition probabilities the same in every {by}?",
         yes=f"Transition probabilities differ between {_plural(by)}",
         no=f"No evidence against one matrix for all {_plural(by)}",
-        within="the mix of partners may have changed rather than what each partner does",
+        within="another mix of partners",
     )
     return _check(pairs, grouping, names, question, within=dated and pairs.step == 1, level=level, draws=draws, seed=seed)
 
@@ -138,7 +138,7 @@ def check_order(
         what="Does the tier before tell where a partner goes next?",
         yes="The tier before tells where a partner goes next: the process is not of order 1",
         no="No evidence against order 1: the tier before adds nothing that can be seen",
-        within="partners differ from one another, which their past betrays; no partner need remember anything",
+        within="partners who differ from one another and remember nothing",
     )
     return _check(pairs, by_previous(runs), list(pairs.states), question, within=True, level=level, draws=draws, seed=seed)
 
@@ -192,7 +192,7 @@ def check_duration(
         what="Does the time in the tier tell where a partner goes next?",
         yes="The time in the tier tells where a partner goes next: the process depends on duration",
         no="No evidence against the time in the tier making no difference",
-        within="partners differ from one another: those who stay long are those who move little",
+        within="partners who differ from one another, of whom those who move little stay long,",
     )
     runs = read_runs(pairs, "the time in the tier")
     return _check(pairs, by_duration(runs, longest), names, question, within=True, level=level, draws=draws, seed=seed)

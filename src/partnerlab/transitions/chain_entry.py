@@ -96,7 +96,7 @@ def check_entry_time(
         what="In one and the same quarter, does it matter when a partner entered its tier?",
         yes="When a partner entered its tier matters, the calendar allowed for: the process does not forget",
         no="No evidence against the time of entry making no difference",
-        within="partners differ from one another: those who entered long ago are those who move little",
+        within="partners who differ from one another, of whom those who move little came long ago,",
     )
     return chain_result(pairs, columns, ("time since entry",), question, level=level)
 

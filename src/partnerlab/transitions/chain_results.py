@@ -15,6 +15,7 @@ from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.chain_groups import Runs
 from partnerlab.transitions.pair_building import build_transitions
 from partnerlab.transitions.pairs import Transitions
+from partnerlab.transitions.states import LAPSED
 
 ALL = "all tiers"
 #: Expected moves below which the chi-square law is doubtful; a check says how many cells have fewer.
@@ -69,12 +70,16 @@ class Question:
 
 
 def read_pairs(history: TierHistory | Transitions, *, stage: str, include_partial: bool) -> Transitions:
-    """Give the pairs of a history, or the pairs that were given."""
-    if isinstance(history, Transitions):
-        if not len(history):
-            raise SampleError("transitions need pairs that were observed at both ends; there is none")
-        return history
-    return build_transitions(history, stage=stage, include_partial=include_partial)
+    """Give the pairs of a history, or the pairs that were given; lapsed is no origin where nobody returned."""
+    given = isinstance(history, Transitions)
+    pairs = history if given else build_transitions(history, stage=stage, include_partial=include_partial)
+    if not len(pairs):
+        raise SampleError("transitions need pairs that were observed at both ends; there is none")
+    if LAPSED not in pairs.states:
+        return pairs
+    away = pairs.origin == pairs.states.index(LAPSED)
+    returned = (pairs.target[away] != pairs.states.index(LAPSED)).any()
+    return pairs if returned else pairs.select(~away)
 
 
 def read_runs(pairs: Transitions, what: str) -> Runs:
@@ -156,7 +161,7 @@ def _verdict(row: pd.Series, question: Question, level: float) -> str:
     if pooled > alpha and (np.isnan(row["p_within"]) or row["p_within"] > alpha):
         return f"{question.no} ({said})"
     if pooled <= alpha and not np.isnan(row["p_within"]) and row["p_within"] > alpha:
-        return f"{question.yes}, but no evidence of it within partners: {question.within} ({said})"
+        return f"{question.yes}. Within partners there is no evidence of it: {question.within} would look the same ({said})"
     return f"{question.yes} ({said})"
 
 
