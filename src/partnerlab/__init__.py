@@ -60,6 +60,7 @@ _ROOMS = {
     "assign_tiers": "tiers",
     "check_anchors": "tiers",
     "check_bunching": "tiers",
+    "check_indicators": "tiers",
     "check_leading": "tiers",
     "compare_schemes": "tiers",
     "estimate_agreement": "tiers",

@@ -11,6 +11,14 @@ from typing import Any
 
 #: Public name -> the file it lives in; loaded when first used.
 _FILES = {
+    "list_findings": "tier_tables",
+    "last_day": "tier_tables",
+    "tabulate_stops": "tier_tables",
+    "tabulate_outlook": "tier_tables",
+    "tabulate_labels": "tier_tables",
+    "load_appeals": "tier_tables",
+    "list_labels": "tier_tables",
+    "compare_goals": "tier_tables",
     "Metric": "metrics",
     "Order": "runner",
     "Request": "request",
@@ -41,6 +49,10 @@ _FILES = {
     "render_reports": "runner",
     "render_table": "page",
     "known": "attempts",
+    "choose_attributes": "survival_words",
+    "choose_first": "survival_words",
+    "predict_risks": "survival_words",
+    "split_spells": "survival_words",
     "tabulate_explanation": "tables",
     "tabulate_findings": "tables",
     "tabulate_indicators": "tables",

@@ -17,7 +17,17 @@ from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView, table_view
 from partnerlab.show.tabulation import estimates_view, left_out, tabulate
-from partnerlab.tiers import Agreement, AnchorCheck, Bunching, Leading, Misclassification, Overrides, PlaybookCoverage, Sensitivity
+from partnerlab.tiers import (
+    Agreement,
+    AnchorCheck,
+    Bunching,
+    IndicatorAudit,
+    Leading,
+    Misclassification,
+    Overrides,
+    PlaybookCoverage,
+    Sensitivity,
+)
 from partnerlab.tiers.coverage import ALL
 from partnerlab.transitions import RealMoves, TierProbability
 
@@ -30,6 +40,7 @@ SAID: dict[type, tuple[str, str, float | None]] = {
     Overrides: ("share", "share of partner-quarters, or of overrides", None),
     Leading: ("number", "rank correlation", 0.0),
     PlaybookCoverage: ("share", "share of the partners due who got all that was owed", None),
+    IndicatorAudit: ("number", "rank correlation with later results, given results now", 0.0),
     AnchorCheck: ("share", "share of the anchors that land on the side where they belong", None),
 }
 
@@ -58,6 +69,10 @@ def finding(result: Result) -> str:
         )
     if isinstance(result, Leading):
         return _leading(result, table.iloc[0])
+    if isinstance(result, IndicatorAudit):
+        pairs = [f"{row.leading} goes before {row.lagging}" for row in table.itertuples() if row.leads == row.out_of_time == "yes"]
+        said = words.say_list([pair.replace("_", " ") for pair in pairs[:3]]) + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")
+        return f"{said[:1].upper()}{said[1:]}, out of time too" if pairs else f"None of {len(table)} pairs clearly leads, out of time too"
     if isinstance(result, PlaybookCoverage):
         return _owed(result)
     if isinstance(result, AnchorCheck):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from partnerlab.tiers.agreement import Agreement, estimate_agreement
 from partnerlab.tiers.anchors import AnchorCheck, check_anchors
 from partnerlab.tiers.assign import assign_tiers
+from partnerlab.tiers.audit import IndicatorAudit, check_indicators
 from partnerlab.tiers.bunching import Bunching, check_bunching
 from partnerlab.tiers.compare import SchemeComparison, compare_schemes
 from partnerlab.tiers.coverage import PlaybookCoverage, estimate_coverage
@@ -28,6 +29,7 @@ __all__ = [
     "AnchorCheck",
     "Bunching",
     "Explanation",
+    "IndicatorAudit",
     "Leading",
     "LineDesign",
     "Misclassification",
@@ -44,6 +46,7 @@ __all__ = [
     "assign_tiers",
     "check_anchors",
     "check_bunching",
+    "check_indicators",
     "check_leading",
     "compare_schemes",
     "design_line",

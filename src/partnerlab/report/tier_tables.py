@@ -1,0 +1,132 @@
+"""Small tables and choices for the page about tiers: labels, what a partner could lose, another goal, appeals."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from partnerlab.errors import MissingTableError, SampleError
+from partnerlab.tiers import Outside, TierHistory, assign_labels, compare_schemes, lint_scheme
+
+if TYPE_CHECKING:
+    from partnerlab.panel import Panel
+    from partnerlab.report.request import Request
+    from partnerlab.tiers import Explanation, PlaybookCoverage, SchemeComparison, TierScheme
+
+
+def list_labels(history: TierHistory, *, quarter: str) -> pd.DataFrame:
+    """List the labels of every member.
+
+    Raises
+    ------
+    SampleError
+        If the scheme has none.
+    """
+    if history.scheme is None or not history.scheme.labels:
+        raise SampleError("the scheme has no labels beside its tiers")
+    return assign_labels(history, quarter=quarter)
+
+
+def tabulate_labels(labels: pd.DataFrame, *, history: TierHistory, quarter: str) -> pd.DataFrame:
+    """Count labels: ``label, partners, share, sure, too_few, tell_us, meaning``; ``sure``: their interval lies beyond the line."""
+    members = int((history.published[:, history.column(quarter)] > Outside.NOT_YET).sum())
+    rows = []
+    for name in history.scheme.label_names:
+        mine = labels[labels["label"] == name]
+        status = mine["status"].value_counts()
+        rows.append(
+            {
+                "label": name,
+                "partners": int(status.get("met", 0)),
+                "sure": int(mine["sure"].sum()),
+                "too_few": int(status.get("too few", 0)),
+                "tell_us": int(status.get("tell us", 0)),
+                "meaning": history.scheme.glossary.get(name, ""),
+            }
+        )
+    several = labels[labels["status"] == "met"].groupby("partner").size()
+    rows.append({"label": "(more than one)", "partners": int((several > 1).sum()), "meaning": "labels overlap"})
+    table = pd.DataFrame(rows).astype(dict.fromkeys(("sure", "too_few", "tell_us"), "Int64")).fillna({"meaning": ""})
+    table.insert(2, "share", table["partners"] / members if members else float("nan"))
+    return table
+
+
+def tabulate_outlook(explanation: Explanation) -> pd.DataFrame:
+    """List what could lose the tier: ``condition, now, next_quarter, lost_in, why``.
+
+    Raises
+    ------
+    SampleError
+        If nothing falls by itself.
+    """
+    lost = explanation.outlook
+    if not len(lost):
+        raise SampleError(f"nothing that {explanation.partner} holds its tier by falls by itself")
+    table = lost.rename(columns={"value": "now", "next": "next_quarter"})[["condition", "now", "next_quarter", "lost_in", "why"]]
+    return table.assign(lost_in=table["lost_in"].where(table["lost_in"] != "", "holds"))
+
+
+def tabulate_stops(coverage: PlaybookCoverage) -> pd.DataFrame:
+    """List partners at or near the stop rule of their tier: ``partner, tier, rounds, allowed, last_response, stop``.
+
+    Raises
+    ------
+    SampleError
+        If no tier has a stop rule that can be counted, or nobody had a round without response.
+    """
+    table = coverage.stops.loc[coverage.stops["rounds"] > 0] if len(coverage.stops) else coverage.stops
+    if table.empty:
+        raise SampleError("no partner has had a round of tactics without a response, or no tier has a stop rule")
+    last = table["last_response"].replace("", "none seen")
+    return table.assign(stop=table["stop"].map({True: "autopilot", False: "go on"}), last_response=last)
+
+
+def compare_goals(panel: Panel, *, scheme: TierScheme, quarter: str, past: int = 4) -> SchemeComparison:
+    """Compare the scheme with itself under its next goal, over some past quarters too.
+
+    Raises
+    ------
+    SampleError
+        If its weights know one goal only.
+    """
+    goals = list(dict.fromkeys(name for score in scheme.scores.values() for name in score.weights_by_goal))
+    others = [goal for goal in goals if goal != scheme.goal]
+    if not others:
+        raise SampleError("the scheme has weights for one goal only; compare it with another version by compare_schemes")
+    column = panel.column(quarter)
+    return compare_schemes(panel, before=scheme, goal=others[0], quarter=quarter, first=panel.labels[max(column - past, 0)])
+
+
+def load_appeals(request: Request) -> pd.DataFrame:
+    """Load the appeals that the ledger or the source holds.
+
+    Raises
+    ------
+    MissingTableError
+        If there are none.
+    """
+    from partnerlab.report.sources import load_decisions
+
+    rows = None if request.ledger is None else request.ledger.appeals(program=request.program)
+    if rows is None or not len(rows):
+        rows = load_decisions(request.source, "appeals", as_of=request.as_of)
+    if rows is None or not len(rows):
+        raise MissingTableError("nobody's appeals are on record in these data", table="appeals")
+    return rows
+
+
+def last_day(request: Request) -> date:
+    """Last day of the quarter that the page is about."""
+    period = request.calendar.parse(request.quarter)
+    return pd.Timestamp(request.calendar.bounds_date(period, period)[1]).date() - timedelta(days=1)
+
+
+def list_findings(scheme: TierScheme, *, panel: Panel) -> pd.DataFrame:
+    """List what lint finds in a scheme on these data, the worst first; one row that says so where it finds nothing."""
+    found = lint_scheme(scheme, panel=panel)
+    if found.empty:
+        return pd.DataFrame([{"grade": "none", "where": scheme.name_version, "finding": "nothing to mend"}])
+    order = found["grade"].map({"error": 0, "warning": 1, "note": 2}).sort_values(kind="stable").index
+    return found.loc[order, ["grade", "where", "finding"]].reset_index(drop=True)
