@@ -190,3 +190,47 @@ def test_wild_counts_put_the_alarm_rate_in_doubt(counting_panel, quadrant):
     doubts = [{check.name: check.passed for check in _movers(one, quadrant, "2023Q2").checks} for one in (panel, wild)]
 
     assert [doubt["False alarms are limited"] for doubt in doubts] == [True, None]
+
+
+def _wild(counting_panel, seed, *, wildness=0.6):
+    """A program in which nobody changes, but counts are wilder than chance counts."""
+    panel, rng = counting_panel(partners=150, seed=seed, mean=8.0), np.random.default_rng(seed)
+    rate = rng.gamma(1.5, 8.0 / 1.5, (150, 1)) * rng.gamma(1.0 / wildness, wildness, panel.shape)
+    leads = rng.poisson(rate).astype(panel.totals["leads"].dtype)
+    return panel.replace(totals={"leads": leads}, counts={"leads": leads.astype(panel.counts["leads"].dtype)})
+
+
+def test_wild_counts_drawn_as_wild_as_they_are_raise_few_false_alarms(counting_panel, quadrant):
+    called = {"poisson": 0, "fitted": 0}
+    for seed in range(6):
+        panel = _wild(counting_panel, seed)
+        for dispersion in called:
+            noise = estimate_noise(panel, scheme=quadrant, draws=20, seed=1, dispersion=dispersion)
+            called[dispersion] += detect_movers(assign_tiers(panel, quadrant), noise=noise, quarter="2024Q4").beyond
+
+    assert called["poisson"] >= 10
+    assert called["fitted"] <= 2
+
+
+def test_the_result_is_sure_of_its_false_alarms_once_counts_are_drawn_as_wild_as_they_are(counting_panel, quadrant):
+    panel = _wild(counting_panel, 0)
+    noise = {kind: estimate_noise(panel, scheme=quadrant, draws=20, seed=1, dispersion=kind) for kind in ("poisson", "fitted")}
+    sure = {kind: detect_movers(assign_tiers(panel, quadrant), noise=one, quarter="2024Q4").sure for kind, one in noise.items()}
+
+    assert sure == {"poisson": False, "fitted": True}
+    assert noise["fitted"].moved["estimate"].iloc[0] > 1.1 * noise["poisson"].moved["estimate"].iloc[0]
+
+
+def test_chance_counts_are_drawn_alike_either_way(counting_panel, quadrant):
+    panel = counting_panel(partners=200, seed=3)
+    moved = [
+        estimate_noise(panel, scheme=quadrant, draws=40, seed=1, dispersion=kind).moved["estimate"].iloc[0]
+        for kind in ("poisson", "fitted")
+    ]
+
+    assert moved[0] == pytest.approx(moved[1], abs=0.02)
+
+
+def test_a_dispersion_that_does_not_exist_is_refused(counting_panel, quadrant):
+    with pytest.raises(ParameterError, match="dispersion is 'normal'; give 'poisson' or 'fitted'"):
+        estimate_noise(counting_panel(partners=20), scheme=quadrant, draws=20, seed=1, dispersion="normal")

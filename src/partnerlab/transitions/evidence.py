@@ -89,13 +89,14 @@ def _window(one: IndicatorNoise, place: np.ndarray, column: int, window: int) ->
 def _tails(one: IndicatorNoise, place: np.ndarray, column: int, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two-sided surprise of one measure, and its rate per period before and in the window."""
     past, past_time, past_total, now, time, now_total = _window(one, place, column, window)
-    shape, rate = one.shape[place] + past, one.rate[place] + past_time
+    told = one.dispersion if one.wildness is None else one.dispersion[place]
+    shape, rate = one.shape[place] + past / told, one.rate[place] + past_time / told
     with np.errstate(divide="ignore", invalid="ignore"):
         if one.kind == "count":
-            low, high = count_tails(now, time, shape, rate)
+            low, high = count_tails(now / told, time / told, shape, rate)
             earlier, later = past / past_time, now / time
         else:
-            events, unsure = shape / rate * time, shape / rate**2 * time**2
+            events, unsure = shape / rate * time, shape / rate**2 * time**2 + (told - 1.0) * shape / rate * time
             mean = np.where(past > 0, past_total / np.where(past > 0, past, 1.0), one.mean[place])
             single = (one.spread * mean) ** 2
             variance = events * (single + mean**2) + unsure * mean**2 + events**2 * single / np.maximum(past, 1.0)

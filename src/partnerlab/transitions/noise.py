@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -221,7 +221,7 @@ def _moments(sums: list[np.ndarray], count: int) -> MoveMoments:
     return MoveMoments(hits=hits, hits_squared=squared, hits_trials=crossed, trials=trials, trials_squared=trials_squared)
 
 
-def estimate_noise(
+def estimate_noise(  # noqa: PLR0913 - what a baseline is asked
     panel: Panel,
     *,
     scheme: TierScheme,
@@ -230,6 +230,7 @@ def estimate_noise(
     level: float = 0.95,
     stage: str = "published",
     within: str | None = "region",
+    dispersion: Literal["poisson", "fitted"] = "poisson",
 ) -> NoiseBaseline:
     """Estimate how much would move between tiers if no partner changed.
 
@@ -249,6 +250,10 @@ def estimate_noise(
         Which of the four tiers to read; overrides and appeals are not drawn again.
     within : str or None
         Attribute within which partners' rates are shrunk; everybody together where there is none.
+    dispersion : {"poisson", "fitted"}
+        Poisson counts, or counts as wild as those of a partner's group are from one period to the next (negative binomial),
+        beside what the group shares in a period. Fitted is for programs whose counts vary more than chance counts do: it
+        takes real changes that last one period for noise, so that fewer moves are called real.
 
     Returns
     -------
@@ -285,7 +290,9 @@ def estimate_noise(
     if stage not in STAGES or draws < 2:
         raise ParameterError(f"noise: stage {stage!r}, draws {draws}; give a stage of {', '.join(STAGES)} and at least 2 draws")
     names = noisy_indicators(panel, scheme)
-    noise = fit_noise(panel, names, within=within)
+    if dispersion not in ("poisson", "fitted"):
+        raise ParameterError(f"noise: dispersion is {dispersion!r}; give 'poisson' or 'fitted'")
+    noise = fit_noise(panel, names, within=within, wild=dispersion == "fitted")
     if not any(one.kind != "held" for one in noise):
         raise SampleError(f"scheme {scheme.name_version} reads nothing that is counted; read its flows without a noise baseline")
     rng = np.random.default_rng(seed)
@@ -368,6 +375,28 @@ def successive_dispersion(counts: np.ndarray, exposure: np.ndarray) -> float:
     return float(((now - before) ** 2)[pairs].sum()) / total if total > 0 else np.nan
 
 
+def _chance_counts(noise: tuple[IndicatorNoise, ...]) -> Check:
+    """Say whether counts are as noisy as drawn."""
+    drawn = [one for one in noise if one.kind != "held"]
+    ratios = {one.names[0]: successive_dispersion(one.counts, one.exposure) for one in drawn}
+    said = ", ".join(f"{ratio:.2f} ({name})" for name, ratio in ratios.items())
+    wild = any(ratio > MOST_DISPERSION for ratio in ratios.values())
+    if any(one.wildness is not None for one in drawn):
+        return Check(
+            CHANCE_COUNTS, True,
+            f"Neighbouring quarters differ, relative to Poisson, by a factor of {said}; they are drawn again as wild as that, beside "
+            "what all partners share in a quarter. Real changes that last a single quarter are taken for noise.",
+        )  # fmt: skip
+    return Check(
+        CHANCE_COUNTS, not wild,
+        f"Neighbouring quarters differ, relative to Poisson, by a factor of {said}"
+        + (
+            ". Above 1.5 the baseline understates the noise, or much really changes from one quarter to the next; "
+            "dispersion='fitted' draws counts as wild as they are." if wild else "."
+        ),
+    )  # fmt: skip
+
+
 def _checks(panel: Panel, noise: tuple[IndicatorNoise, ...]) -> tuple[Check, ...]:
     """Say what was drawn, what was held, and whether counts are as noisy as drawn."""
     drawn = [f"{' and '.join(one.names)} ({one.kind}s)" for one in noise if one.kind != "held"]
@@ -378,15 +407,7 @@ def _checks(panel: Panel, noise: tuple[IndicatorNoise, ...]) -> tuple[Check, ...
         f"Drawn: {', '.join(drawn)}. "
         + (f"Held where each partner mostly stood, as nothing says how it would vary: {', '.join(held)}." if held else "Nothing was held."),
     )
-    ratios = {one.names[0]: successive_dispersion(one.counts, one.exposure) for one in noise if one.kind != "held"}
-    wild = {name: ratio for name, ratio in ratios.items() if ratio > MOST_DISPERSION}
-    poisson = Check(
-        CHANCE_COUNTS,
-        not wild,
-        "Neighbouring quarters differ, relative to Poisson, by a factor of "
-        + ", ".join(f"{ratio:.2f} ({name})" for name, ratio in ratios.items())
-        + (". Above 1.5 the baseline understates the noise, or much really changes from one quarter to the next." if wild else "."),
-    )
+    poisson = _chance_counts(noise)
     squares = [one.names[0] for one in noise if one.kind == "amount" and not any(name in panel.squares for name in one.names)]
     spread = Check(
         "Spread of single amounts is known",

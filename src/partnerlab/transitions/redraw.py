@@ -16,6 +16,7 @@ import pandas as pd
 
 from partnerlab.panel.indicators import FRAME, Indicator
 from partnerlab.panel.panel import Panel
+from partnerlab.stats.changepoints import common_index, count_wildness
 from partnerlab.stats.pooling import dirichlet_prior, gamma_poisson_prior
 
 Kind = Literal["count", "share", "amount", "held"]
@@ -47,6 +48,8 @@ class IndicatorNoise:
         The partner's own mean value, the group's where it has none.
     spread : float
         Standard deviation of single values over the partner's mean.
+    wildness : ndarray, shape (n,), or None
+        Variance of a count beyond Poisson, relative to its squared mean, of the partner's group; None draws Poisson counts.
     level, share : ndarray, shape (n,), or None
         Rate and share that every draw is to be at; None draws them anew each time from the posterior.
     """
@@ -61,16 +64,28 @@ class IndicatorNoise:
     shares: tuple[float, float] = (0.5, 0.5)
     mean: np.ndarray = dataclasses.field(repr=False, default_factory=lambda: np.zeros(0))
     spread: float = 0.0
+    wildness: np.ndarray | None = dataclasses.field(repr=False, default=None)
     level: np.ndarray | None = dataclasses.field(repr=False, default=None)
     share: np.ndarray | None = dataclasses.field(repr=False, default=None)
+
+    @property
+    def dispersion(self) -> np.ndarray | float:
+        """How much wilder than Poisson a partner's counts are, shape ``(n,)``; what they tell is divided by it."""
+        if self.wildness is None:
+            return 1.0
+        return count_dispersion(self.counts, self.exposure, self.wildness)
 
     def draw(self, rng: np.random.Generator, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Draw totals and counts anew, both ``(n, c)``; ``exposure`` is membership time in every column."""
         if self.kind == "held":
             return hold(self.totals, self.exposure), hold(self.counts, self.exposure)
         events, time = np.where(self.exposure > 0, self.counts, 0).sum(axis=1), self.exposure.sum(axis=1)
-        rate = rng.standard_gamma(self.shape + events) / (self.rate + time) if self.level is None else self.level
-        counts = rng.poisson(rate[:, None] * exposure).astype(np.int32)
+        told = self.dispersion
+        rate = rng.standard_gamma(self.shape + events / told) / (self.rate + time / told) if self.level is None else self.level
+        mean = rate[:, None] * exposure
+        if self.wildness is not None:
+            mean = mean * draw_wildness(rng, self.wildness, mean.shape)
+        counts = rng.poisson(mean).astype(np.int32)
         if self.kind == "count":
             return counts, counts
         if self.kind == "share":
@@ -79,6 +94,20 @@ class IndicatorNoise:
             return rng.binomial(counts, share[:, None]).astype(self.totals.dtype), counts
         amounts = draw_amounts(rng, counts, self.mean, self.spread)
         return (amounts if self.totals.dtype.kind == "f" else np.rint(amounts)).astype(self.totals.dtype), counts
+
+
+def count_dispersion(counts: np.ndarray, exposure: np.ndarray, wildness: np.ndarray) -> np.ndarray:
+    """How much wilder than Poisson each partner's counts are, at its own mean: ``1 + wildness mean``, shape ``(n,)``."""
+    measured = exposure > 0
+    events, time = np.where(measured, counts, 0).sum(axis=1), exposure.sum(axis=1)
+    usual = events.sum() / max(float(time.sum()), 1e-9)
+    return 1.0 + wildness * (events + usual) / (time + 1.0)
+
+
+def draw_wildness(rng: np.random.Generator, wildness: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Draw factors of mean 1 whose variance is each partner's wildness, shape ``(n, c)``."""
+    some = np.maximum(wildness, 1e-6)[:, None]
+    return rng.standard_gamma(np.broadcast_to(1.0 / some, shape)) * some
 
 
 def hold(values: np.ndarray, exposure: np.ndarray) -> np.ndarray:
@@ -185,18 +214,38 @@ def indicator_kind(indicator: Indicator) -> Kind:
     return "amount" if indicator.statistic in ("sum", "mean") else "held"
 
 
-def fit_noise(panel: Panel, names: tuple[str, ...], *, within: str | None) -> tuple[IndicatorNoise, ...]:
-    """Fit how each measure behind the named indicators would vary if nothing changed."""
+def fit_noise(panel: Panel, names: tuple[str, ...], *, within: str | None, wild: bool = False) -> tuple[IndicatorNoise, ...]:
+    """Fit how each measure behind the named indicators would vary if nothing changed.
+
+    With ``wild`` counts are as wild as those of the partner's group are from period to period, beside what all of the group
+    share in a period (negative binomial); else Poisson.
+    """
     group, groups = prior_groups(panel.attributes, within)
     together: dict[tuple[object, ...], list[str]] = {}
     for name in names:
         indicator = panel.indicators[name]
         own = name if indicator.from_ == FRAME else ""
         together.setdefault((*indicator.measure, indicator_kind(indicator), own), []).append(name)
-    return tuple(_fit_one(panel, tuple(members), group, groups) for members in together.values())
+    return tuple(_fit_one(panel, tuple(members), group, groups, wild=wild) for members in together.values())
 
 
-def _fit_one(panel: Panel, names: tuple[str, ...], group: np.ndarray, groups: int) -> IndicatorNoise:
+def group_wildness(counts: np.ndarray, exposure: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """Wildness of each partner's group, what its partners share in a period taken out: shape ``(n,)``.
+
+    Examples
+    --------
+    >>> counts = np.random.default_rng(0).poisson(np.random.default_rng(1).gamma(2.0, 2.0, (400, 12)))
+    >>> group_wildness(counts, np.ones(counts.shape), np.zeros(400, dtype=int), 1)[:2].round(1)
+    array([0.5, 0.5])
+    """
+    found = np.zeros(groups)
+    for one in range(groups):
+        mine, time = counts[group == one], exposure[group == one]
+        found[one] = count_wildness(mine, time * common_index(mine, time, wildness=count_wildness(mine, time)))
+    return found[group]
+
+
+def _fit_one(panel: Panel, names: tuple[str, ...], group: np.ndarray, groups: int, *, wild: bool) -> IndicatorNoise:
     kind = indicator_kind(panel.indicators[names[0]])
     # of indicators of one measure, the one with the longest run-in tells most
     name = max(names, key=lambda one: panel.indicators[one].window)
@@ -207,8 +256,12 @@ def _fit_one(panel: Panel, names: tuple[str, ...], group: np.ndarray, groups: in
         return IndicatorNoise(names=names, kind=kind, totals=totals, counts=counts, exposure=time)
     measured = time > 0
     events = np.where(measured, counts, 0)
-    shape, rate = gamma_poisson_prior(events.sum(axis=1), time.sum(axis=1), group=group, groups=groups)
     extras: dict[str, object] = {}
+    told: np.ndarray | float = 1.0
+    if wild:
+        extras["wildness"] = group_wildness(events, time, group, groups)
+        told = count_dispersion(events, time, extras["wildness"])
+    shape, rate = gamma_poisson_prior(np.round(events.sum(axis=1) / told), time.sum(axis=1) / told, group=group, groups=groups)
     if kind == "share":
         yes = np.where(measured, totals, 0).sum(axis=1)
         prior = dirichlet_prior(np.stack([yes, np.maximum(events.sum(axis=1) - yes, 0)], axis=1))
