@@ -71,7 +71,7 @@ def _direction(information: np.ndarray, score: np.ndarray) -> np.ndarray:
         return invert(information) @ score
 
 
-def maximize(evaluate: Evaluate, start: np.ndarray, *, tol: float = 1e-9, most: int = 60) -> Optimum:
+def maximize(evaluate: Evaluate, start: np.ndarray, *, tol: float = 1e-9, most: int = 60, stride: float = np.inf) -> Optimum:
     """Climb to the maximum.
 
     Parameters
@@ -84,6 +84,8 @@ def maximize(evaluate: Evaluate, start: np.ndarray, *, tol: float = 1e-9, most: 
         Newton decrement, in units of log-likelihood, below which the last step is taken.
     most : int
         Steps at most.
+    stride : float
+        No coefficient moves further than this in one step.
 
     Examples
     --------
@@ -101,7 +103,7 @@ def maximize(evaluate: Evaluate, start: np.ndarray, *, tol: float = 1e-9, most: 
         if not np.isfinite(decrement) or decrement < 0:
             step = invert(information + np.eye(len(beta)) * np.trace(np.abs(information)) / len(beta)) @ score
             decrement = float(step @ score)
-        found = _halved(evaluate, beta, step, loglik)
+        found = _halved(evaluate, beta, step * min(1.0, stride / max(float(np.abs(step).max()), 1e-300)), loglik)
         if found is None:
             converged = decrement < 1e-6 * (1.0 + abs(loglik))
             break
@@ -179,6 +181,6 @@ def fit(evaluate: Evaluate, start: np.ndarray) -> tuple[Optimum, np.ndarray]:
     ran_off = runs_off(plain)
     if not ran_off.any():
         return plain, ran_off
-    best = maximize(penalized(evaluate), np.asarray(start, dtype=float), tol=1e-16, most=200)
+    best = maximize(penalized(evaluate), np.asarray(start, dtype=float), tol=1e-16, most=200, stride=1.0)
     loglik, _, information = evaluate(best.beta)
     return dataclasses.replace(best, loglik=loglik, information=information, start_loglik=plain.start_loglik, penalised=True), ran_off

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,13 @@ from partnerlab.stats.glm import Link
 from partnerlab.stats.intervals import check_level
 from partnerlab.stats.regression import Family, predict_chances
 from partnerlab.transitions.covariates import MoveRows, Outcomes, read_moves
+from partnerlab.transitions.pair_building import build_transitions
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import LAPSED
 from partnerlab.transitions.tier_fits import FitSpec, TierFit, fit_moves
+
+if TYPE_CHECKING:
+    from partnerlab.tiers.history import TierHistory
 
 #: Pairs out of a tier below which nothing is fitted.
 FEWEST_PAIRS = 20
@@ -145,7 +149,7 @@ def _predicted(fitted: FittedTier, table: pd.DataFrame, *, place: np.ndarray, le
 
 
 def estimate_transition_model(  # noqa: PLR0913 - each a question of its own
-    transitions: Transitions,
+    transitions: Transitions | TierHistory,
     *,
     covariates: Sequence[str] = (),
     from_tier: str | None = None,
@@ -168,8 +172,8 @@ def estimate_transition_model(  # noqa: PLR0913 - each a question of its own
 
     Parameters
     ----------
-    transitions : Transitions
-        Pairs, or counts.
+    transitions : Transitions or TierHistory
+        Pairs, or counts; of a history its one-step pairs are built, with covariates from its panel.
     covariates : sequence of str
         Columns.
     from_tier : str, optional
@@ -211,6 +215,7 @@ def estimate_transition_model(  # noqa: PLR0913 - each a question of its own
     [['down', '(intercept)', 0.25], ['down', 'late', 4.0]]
     """
     check_level(level)
+    transitions = as_pairs(transitions, covariates)
     kinds = ("multinomial", "ordinal")
     if model not in kinds:
         raise ParameterError(f"model is {model!r}{nearest(str(model), kinds)}")
@@ -237,6 +242,16 @@ def estimate_transition_model(  # noqa: PLR0913 - each a question of its own
         fits={tier: _fitted(moves, fitted) for tier, moves, fitted in parts if fitted is not None},
         loglik={tier: fitted.best.loglik for tier, _, fitted in parts if fitted is not None},
     )
+
+
+def as_pairs(given: Transitions | TierHistory, covariates: Sequence[str]) -> Transitions:
+    """Pairs as they are; of a history its one-step pairs, with the covariates that its panel must give."""
+    from partnerlab.tiers.history import TierHistory
+
+    if not isinstance(given, TierHistory):
+        return given
+    made = ("from_tier", "quarter", "season", "time_in_tier", "time_at_least")
+    return build_transitions(given, covariates=[name for name in covariates if name not in made])
 
 
 def tiers_to_fit(transitions: Transitions, from_tier: str | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,12 @@ import pandas as pd
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.glm import Link
 from partnerlab.transitions.covariates import read_moves
-from partnerlab.transitions.models import FEWEST_PAIRS, tiers_to_fit
+from partnerlab.transitions.models import FEWEST_PAIRS, as_pairs, tiers_to_fit
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.tier_fits import OddsTest, odds_tests, reject
+
+if TYPE_CHECKING:
+    from partnerlab.tiers.history import TierHistory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,7 @@ class OddsTests(Result):
 
 
 def check_proportional_odds(
-    transitions: Transitions,
+    transitions: Transitions | TierHistory,
     *,
     covariates: Sequence[str],
     from_tier: str | None = None,
@@ -40,7 +43,7 @@ def check_proportional_odds(
 
     Parameters
     ----------
-    transitions : Transitions
+    transitions : Transitions or TierHistory
         Tiers must have an order.
     covariates, from_tier, link
         As in `estimate_transition_model`.
@@ -66,6 +69,7 @@ def check_proportional_odds(
     >>> check_proportional_odds(pairs, covariates=["late"]).table[["term", "df"]].to_numpy().tolist()
     [['late', 1]]
     """
+    transitions = as_pairs(transitions, covariates)
     tables, checks = [], []
     for tier in tiers_to_fit(transitions, from_tier):
         pairs = transitions if tier == "all" else transitions.select(transitions.origin == transitions.states.index(tier))
