@@ -18,12 +18,10 @@ SCHEME = TierScheme.load("azure_infrastructure")
 def history_from(people: dict[str, list[str]], *, month: str = "2023-10", **profile: float):
     """Walk from certificates (person to programs) to tiers in one month."""
     rows = [
-        {
-            "cert_id": f"{person}-{program}", "partner_id": "p", "program": program, "person_id": person, "issued_at": "2023-01-01",
-            "expires_at": "2024-08-01" if program == STACK else None,
-        }
-        for person, programs in people.items() for program in programs
-    ]  # fmt: skip
+        {"cert_id": f"{person}-{program}", "partner_id": "p", "program": program, "person_id": person, "issued_at": "2023-01-01"}
+        for person, programs in people.items()
+        for program in programs
+    ]
     facts = [
         {"partner_id": "p", "field": field, "number": number, "source": "measured", "valid_from": "2023-01-01"}
         for field, number in profile.items()

@@ -212,6 +212,12 @@ def test_a_unit_that_nobody_knows_of_is_asked_for():
     assert "R1: tell us wins" in explain_tier(history, partner="acme", quarter="2026Q1").summary()
 
 
+def test_a_partner_that_is_nowhere_else_is_told_so():
+    found = explain_tier(assign_tiers(_panel({"acme": {"AMER": (900, 12)}}), _scheme()), partner="acme", quarter="2026Q1")
+
+    assert "is 1, needs >= 3; AMER reaches Summit; nothing is recorded elsewhere." in found.summary()
+
+
 def test_what_could_be_lost_is_seen_through_the_units():
     four = Indicators(indicators={**{name: INDICATORS[name] for name in ("revenue", "wins")}, "certified": {"from": "frame", "window": 2}})
     panel = _panel({"acme": {"AMER": [(900, 12), (900, 0)]}}, quarters=("2026Q1", "2026Q2"), indicators=four)
@@ -219,6 +225,7 @@ def test_what_could_be_lost_is_seen_through_the_units():
 
     assert found.tier == "Summit"
     assert found.outlook[["condition", "lost_in"]].to_numpy().tolist() == [["regions at Summit >= 1", "2026Q3"]]
+    assert "what is counted in each region runs out" in found.summary()
 
 
 # from a source
@@ -316,6 +323,15 @@ def test_questions_about_lines_are_asked_of_units():
         plan_steps(history, partner="acme", quarter="2026Q1", tier="Global Strategic", costs={"certified": 1})
     with pytest.raises(ParameterError, match=r"scheme\.of_units\(\)"):
         design_line(history, fact="certified", quarter="2026Q1")
+
+
+def test_months_in_a_row_are_promised_no_earlier_than_they_can_be():
+    wanted = Indicators(indicators={"kept": {"from": "frame", "statistic": "months", "consecutive": True, "window": 4}})
+    panel = Panel.from_frame(pd.DataFrame({"partner": ["a"], "quarter": ["2026Q1"], "kept": [1]}), indicators=wanted)
+    bands = {"kind": "bands", "value": "kept", "bands": [{"name": "Steady", "from": 8}, {"name": "Other"}]}
+    history = assign_tiers(panel, TierScheme(scheme="s", classify=bands))
+
+    assert explain_tier(history, partner="a", quarter="2026Q1").table["earliest"].tolist()[-1] == "2026Q4"
 
 
 def test_lint_sees_a_level_that_nobody_can_hold():

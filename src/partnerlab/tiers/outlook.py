@@ -98,6 +98,8 @@ def why_lost(facts: PanelFacts, fact: str, *, sustained: bool) -> str:
     """Say why a value falls when nothing new happens."""
     if sustained:
         return WINDOW
+    if facts.panel.units is not None and not fact.isidentifier():  # a number of units
+        return f"what is counted in each {facts.panel.units.name} runs out"
     if not facts.panel.known(fact):
         return "parts of it run out"
     indicator = facts.panel.indicator(fact)

@@ -159,13 +159,33 @@ def _leaf_row(rule: Compare | Known, facts: PanelFacts, column: int, margin: flo
 
 
 def _periods_to_count(rule: Compare, facts: PanelFacts, column: int, line: float) -> int:
-    """Periods until an indicator that counts active periods can reach a line; all others can in the next one."""
+    """Periods until an indicator that counts active periods, or months, can reach a line; all others can in the next one."""
     indicator = facts.panel.indicator(rule.fact) if facts.panel.known(rule.fact) else None
-    if indicator is None or indicator.statistic != "active" or rule.operator not in (">=", ">"):
+    if indicator is None or indicator.statistic not in ("active", "months") or rule.operator not in (">=", ">"):
         return 1
-    active = facts.panel.totals[rule.fact][0, : column + 1] >= indicator.at_least
+    totals = facts.panel.totals[rule.fact][0, : column + 1]
     met = int(np.floor(line)) + 1 if rule.operator == ">" else int(np.ceil(line))
-    return periods_to_sustain(active, met=met, window=indicator.window)
+    if indicator.statistic == "active":
+        return periods_to_sustain(totals >= indicator.at_least, met=met, window=indicator.window)
+    row = int(totals[-1]) if indicator.consecutive else None
+    return _periods_of_months(totals, met=met, window=indicator.window, months=facts.panel.calendar.months, row=row)
+
+
+def _periods_of_months(totals: np.ndarray, *, met: int, window: int, months: int, row: int | None) -> int:
+    """Count the periods until so many months of a window can be met, if all to come are; ``row`` are those in a row already.
+
+    Examples
+    --------
+    >>> _periods_of_months(np.array([3, 0, 1]), met=9, window=4, months=3, row=None)
+    3
+    >>> _periods_of_months(np.array([3, 0, 1]), met=7, window=4, months=3, row=1)
+    2
+    """
+    for ahead in range(1, window):
+        kept = row if row is not None else int(totals[max(len(totals) - (window - ahead), 0) :].sum())
+        if kept + months * ahead >= met:
+            return ahead
+    return window
 
 
 def _sustained_row(rule: Sustained, facts: PanelFacts, column: int) -> dict[str, object]:

@@ -39,7 +39,8 @@ def units_of(panel: Panel, scheme: TierScheme) -> Units:
     if units is None or units.name != unit:
         has = "has no units" if units is None else f"is over {units.name}"
         build = f"build_panel(..., unit={unit!r}) or Panel.from_frame(..., unit={unit!r})"
-        raise MissingTableError(f"it works over {unit}, but this panel {has}; build it with {build}", unit=unit)
+        drawn = "noise and probabilities, which draw numbers anew, take panel.units.panel and scheme.of_units()"
+        raise MissingTableError(f"it works over {unit}, but this panel {has}; build it with {build} ({drawn})", unit=unit)
     return units
 
 
@@ -174,6 +175,8 @@ def unit_sentences(table: pd.DataFrame, tier: str, *, only_carrying: bool = Fals
     short = {word: rows.loc[rows["needed"]] for word, rows in by_unit.items() if word not in carry and not only_carrying}
     for word, rows in sorted(short.items(), key=lambda item: (len(item[1]), float(_effort(item[1]))))[:2]:
         yield f"{word}: " + ", ".join(map(_short_of, rows.to_dict("records")))
+    if carry and len(carry) == len(by_unit) and not only_carrying:
+        yield "nothing is recorded elsewhere"
 
 
 def _effort(rows: pd.DataFrame) -> float:
