@@ -35,10 +35,18 @@ def _survival(result: SurvivalEstimate, *, period: str = "") -> Picture:
 @plot.register(LifeTableEstimate)
 def _life_table(result: LifeTableEstimate, *, period: str = "") -> Picture:
     by = result.keys[0] if len(result.keys) > 2 else ""
+    pieces = [_from_start(rows) for _, rows in (result.table.groupby(by, sort=False) if by else [("", result.table)])]
     return plot_survival(
-        result.table.rename(columns={"end": "time"}), by=by, level=result.level, period=period or "all spells on record",
+        pd.concat(pieces, ignore_index=True), by=by, level=result.level, period=period or "all spells on record",
         time_unit=f"{result.unit}s", estimand=result.estimand,
     )  # fmt: skip
+
+
+def _from_start(rows: pd.DataFrame) -> pd.DataFrame:
+    """Read a life table as a curve: it begins at 1, and those at risk at an edge begin the interval that follows."""
+    begins = rows.iloc[:1].assign(end=rows["start"].iloc[0], estimate=1.0, std_error=0.0, conf_low=1.0, conf_high=1.0)
+    curve = pd.concat([begins, rows], ignore_index=True).rename(columns={"end": "time"})
+    return curve.assign(at_risk=[*rows["n"], 0])
 
 
 @tabulate.register(LifeTableEstimate)

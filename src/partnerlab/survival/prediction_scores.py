@@ -166,12 +166,13 @@ def estimate_auc(
     )
 
 
-def estimate_concordance(
+def estimate_concordance(  # noqa: PLR0913 - each a question of its own
     spells: Spells,
     *,
     predictions: pd.DataFrame,
     weights: Literal["harrell", "uno"] = "uno",
     event: Event = None,
+    at: float | None = None,
     tau: float | None = None,
     score: str = "score",
     level: float = 0.95,
@@ -190,6 +191,8 @@ def estimate_concordance(
         Harrell's counts comparable pairs alike and moves with the censoring; Uno's does not.
     event : str or sequence of str, optional
         Endings that count; others are treated as censoring. All by default.
+    at : float, optional
+        Where the table holds scores of several horizons in a column ``time``, the one to use.
     tau : float, optional
         Only endings up to this time; Uno's weights grow large beyond the bulk of the censorings.
     score : str
@@ -217,7 +220,8 @@ def estimate_concordance(
     sample, checks = draw_holdout(spells, event=event, late_entry=weights == "harrell")
     spans = sample.spans._replace(cause=np.minimum(sample.cause, 0))
     rows = []
-    for one in match_predictions(sample, predictions, column=score, timed=False):
+    told = predictions if at is None else predictions[predictions["time"] == at]
+    for one in match_predictions(sample, told, column=score, timed=False):
         share, influence, pairs = concordance(spans, one.values, weighted=weights == "uno", tau=np.inf if tau is None else tau)
         extra = {"events": int((spans.cause != risksets.CENSORED).sum()), "pairs": pairs}
         rows.append(_Scored(model=one.model, time=np.nan, score=share, influence=_by_partner(sample, influence), extra=extra))
