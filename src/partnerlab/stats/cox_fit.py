@@ -12,7 +12,7 @@ import numpy as np
 from partnerlab.errors import SampleError
 from partnerlab.stats.cox import CoxRows, Partial, make_partial, score_rows
 from partnerlab.stats.cox_exact import MOST_STEPS, exact_likelihood, recursion_steps
-from partnerlab.stats.designs import Column, Design, compress, make_design
+from partnerlab.stats.designs import Column, Design, compress, independent_columns, make_design
 from partnerlab.stats.fine_gray import Censoring, censoring_scores, make_tail
 from partnerlab.stats.newton import Optimum, fit
 from partnerlab.stats.risk_slots import RowSums, find_slots, tabulate_sums
@@ -193,7 +193,19 @@ def fit_cox_data(data: CoxData, *, ties: TiesAsked = "efron", like: CoxFit | Non
     if like is not None:
         design = dataclasses.replace(design, centre=like.design.centre, scale=like.design.scale, keep=like.design.keep)
     partial = make_partial(rows, design, sums, ties="efron" if ties == "efron" else "breslow")
-    best, ran_off = fit(_likelihood(partial, rows, ties), np.zeros(design.width) if like is None else like.best.beta)
+    if like is not None:
+        best, ran_off = fit(_likelihood(partial, rows, ties), like.best.beta)
+        return CoxFit(data=data, rows=rows, design=design, partial=partial, best=best, ran_off=ran_off, ties=ties)
+    first = partial.evaluate(np.zeros(design.width))
+    # a covariate that is constant within strata, or among those at risk, says nothing of hazards
+    telling = independent_columns(first[2], np.diag(first[2]) > 1e-10 * partial.steps.weight.sum())
+    if not telling.all():
+        keep = design.keep.copy()
+        keep[keep] = telling
+        design = dataclasses.replace(design, keep=keep)
+        partial, first = dataclasses.replace(partial, design=design.lay_out()), None
+    evaluate = _likelihood(partial, rows, ties)
+    best, ran_off = fit(evaluate, np.zeros(design.width), first=None if ties == "exact" else first)
     return CoxFit(data=data, rows=rows, design=design, partial=partial, best=best, ran_off=ran_off, ties=ties)
 
 

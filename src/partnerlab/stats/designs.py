@@ -135,11 +135,17 @@ def make_design(columns: Sequence[Column], *, rows: int, weight: np.ndarray | No
     number = np.array([not column.levels for column in columns for _ in column.terms], dtype=bool)
     known = spread > 1e-12 * (1.0 + np.abs(centre))
     scale = np.where(number & known, spread, 1.0)
-    return dataclasses.replace(bare, centre=centre, scale=scale, keep=known & _independent(gram, known))
+    return dataclasses.replace(bare, centre=centre, scale=scale, keep=independent_columns(gram, known))
 
 
-def _independent(gram: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Columns that are no combination of those before them: a pivotless Cholesky of the correlations."""
+def independent_columns(gram: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Find the columns that are no combination of those before them: a pivotless Cholesky of the correlations.
+
+    Examples
+    --------
+    >>> independent_columns(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([True, True])).tolist()
+    [True, False]
+    """
     unit = np.sqrt(np.where(known, np.diag(gram), 1.0))
     left = gram / np.outer(unit, unit)
     keep = known.copy()

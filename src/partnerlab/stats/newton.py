@@ -58,7 +58,7 @@ def invert(information: np.ndarray) -> np.ndarray:
     """
     if information.size == 0:
         return information.copy()
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-100))
     values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
     values = np.maximum(values, 1e-13)
     return (vectors / values) @ vectors.T / np.outer(scale, scale)
@@ -71,7 +71,15 @@ def _direction(information: np.ndarray, score: np.ndarray) -> np.ndarray:
         return invert(information) @ score
 
 
-def maximize(evaluate: Evaluate, start: np.ndarray, *, tol: float = 1e-9, most: int = 60, stride: float = np.inf) -> Optimum:
+def maximize(
+    evaluate: Evaluate,
+    start: np.ndarray,
+    *,
+    tol: float = 1e-9,
+    most: int = 60,
+    stride: float = np.inf,
+    first: tuple[float, np.ndarray, np.ndarray] | None = None,
+) -> Optimum:
     """Climb to the maximum.
 
     Parameters
@@ -86,6 +94,8 @@ def maximize(evaluate: Evaluate, start: np.ndarray, *, tol: float = 1e-9, most: 
         Steps at most.
     stride : float
         No coefficient moves further than this in one step.
+    first : tuple or None
+        What ``evaluate`` gives at the start, where that is known already.
 
     Examples
     --------
@@ -94,7 +104,7 @@ def maximize(evaluate: Evaluate, start: np.ndarray, *, tol: float = 1e-9, most: 
     ([3.0], True)
     """
     beta = np.array(start, dtype=float)
-    loglik, score, information = evaluate(beta)
+    loglik, score, information = evaluate(beta) if first is None else first
     began, converged, count = loglik, beta.size == 0, 0
     while not converged and count < most:
         count += 1
@@ -167,7 +177,7 @@ def penalized(evaluate: Evaluate, *, step: float = 1e-4) -> Evaluate:
     return with_prior
 
 
-def fit(evaluate: Evaluate, start: np.ndarray) -> tuple[Optimum, np.ndarray]:
+def fit(evaluate: Evaluate, start: np.ndarray, *, first: tuple[float, np.ndarray, np.ndarray] | None = None) -> tuple[Optimum, np.ndarray]:
     """Maximise; where coefficients run off, maximise the penalised likelihood instead.
 
     Returns
@@ -177,7 +187,7 @@ def fit(evaluate: Evaluate, start: np.ndarray) -> tuple[Optimum, np.ndarray]:
     ran_off : ndarray of bool, shape (p,)
         Coefficients that had no finite estimate before the prior was added.
     """
-    plain = maximize(evaluate, start)
+    plain = maximize(evaluate, start, first=first)
     ran_off = runs_off(plain)
     if not ran_off.any():
         return plain, ran_off
