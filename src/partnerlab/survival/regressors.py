@@ -114,14 +114,13 @@ def read_spells(
     frame = used.frame if whole.all() else used.frame.loc[whole].reset_index(drop=True)
     if len(frame) == 0:
         raise SampleError("no spell is left to model: none has a known start and all covariates")
-    ended = frame["event"].astype("str")
-    codes, found = pd.factorize(ended)
+    codes, found = pd.factorize(frame["event"])
     place = {CENSORED: -1} | {name: at for at, name in enumerate(causes)}
     owner = None if cluster is None else frame["partner"] if cluster == "partner" else spell_column(used.select(whole), cluster)
     return SpellRows(
         frame=frame,
         columns=tuple(read_column(name, series[name] if whole.all() else series[name][whole]) for name in names),
-        cause=np.array([place.get(name, -2) for name in found], dtype=np.int64)[codes],
+        cause=np.array([place.get(str(name), -2) for name in found], dtype=np.int64)[codes],
         causes=causes,
         cluster=None if owner is None else pd.factorize(owner)[0].astype(np.int64),
         checks=(*starts, *told),
