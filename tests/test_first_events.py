@@ -33,7 +33,7 @@ def waits(spells):
 def test_the_quarter_of_joining_is_the_first_of_the_clock():
     found = build_first_events(panel([[0, 0, 3, 0], [0, 2, 0, 1]], ["naaa", "naaa"]), until="deals")
 
-    assert waits(found) == [["p0", 2, "deals"], ["p1", 1, "deals"]]
+    assert waits(found) == [["p0", 2, "first deals"], ["p1", 1, "first deals"]]
 
 
 def test_leaving_first_competes_and_the_end_of_the_data_censors():
@@ -45,13 +45,13 @@ def test_leaving_first_competes_and_the_end_of_the_data_censors():
 def test_a_deal_in_the_quarter_of_leaving_came_first():
     found = build_first_events(panel([[0, 0, 0, 5]], ["naal"]), until="deals")
 
-    assert waits(found) == [["p0", 3, "deals"]]
+    assert waits(found) == [["p0", 3, "first deals"]]
 
 
 def test_who_was_there_before_the_data_begin_is_left_out_and_counted():
     found = build_first_events(panel([[1, 0, 0], [0, 1, 0]], ["aaa", "naa"]), until="deals")
 
-    assert waits(found) == [["p1", 1, "deals"]]
+    assert waits(found) == [["p1", 1, "first deals"]]
     assert found.checks[0].passed is False
     assert found.checks[0].detail.startswith("1 of 2")
 
@@ -117,7 +117,7 @@ def test_each_wait_ends_where_a_walk_through_the_quarters_ends_it(seed):
             assert f"p{index}" not in found
             continue
         ended = next(
-            ((q, "deals" if deals[index, q] else "lapsed") for q in range(j, t) if deals[index, q] or state[index][q] == "l"), None
+            ((q, "first deals" if deals[index, q] else "lapsed") for q in range(j, t) if deals[index, q] or state[index][q] == "l"), None
         )
         expected = [ended[0] - j + 1, ended[1]] if ended else [t - j, ""]
         assert found[f"p{index}"] == expected
@@ -128,4 +128,4 @@ def test_an_incidence_of_waits_can_be_read():
 
     ways = estimate_incidence(found).at([3.0]).set_index("cause")["estimate"]
 
-    assert ways.loc["deals"] == pytest.approx(2 / 3)
+    assert ways.loc["first deals"] == pytest.approx(2 / 3)

@@ -91,6 +91,10 @@ def _incidence(result: IncidenceEstimate) -> tuple[str, ...]:
     groups = [key for key in result.keys if key != "time"]
     last = float(result.table["time"].max())
     times = [time for time in READ_AT if time <= last] or [last]
+    if set(result.table["cause"]) == {"any"}:
+        row = result.at(times[:1]).iloc[0]
+        high = say_share(row["conf_high"]) if np.isfinite(row["conf_high"]) else "any share"
+        return (f"No spell of {say_number(row['n'])} was seen ending: at most {high} do within {plural(row['time'], result.unit)}.",)
     said = []
     for name, curve in result.at(times).dropna(subset=["estimate"]).groupby(groups, sort=False, observed=True):
         who = ", ".join(str(part) for part in (name if isinstance(name, tuple) else (name,)))

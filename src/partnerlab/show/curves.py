@@ -137,7 +137,7 @@ def plot_survival(
             _step(axes, frame, colour=colours[name])
         curve_names(axes, curves, colours, right=right)
         places = time_axis(canvas, axes, top=14 + 190 + 16, end=end, time_unit=time_unit)
-        _risk_table(canvas, axes, whole, colours, top=14 + 190 + 16, end=end, places=places)
+        risk_table(canvas, axes, whole, colours, top=14 + 190 + 16, end=end, places=places)
 
     facts = [_curve_words(name, frame, _median_of(median, by, name), time_unit) for name, frame in curves.items()]
     n = int(sum(frame["n"].max() for frame in whole.values() if len(frame)))
@@ -210,7 +210,7 @@ def time_axis(canvas: Canvas, axes: object, *, top: float, end: float, time_unit
     return places
 
 
-def _risk_table(
+def risk_table(
     canvas: Canvas, axes: object, curves: dict[str, pd.DataFrame], colours: dict[str, str], *, top: float, end: float, places: np.ndarray
 ) -> None:
     """Write below each place on the axis how many are at risk, a line for each curve."""

@@ -8,7 +8,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.show import claims, style, words
 from partnerlab.show.canvas import Canvas, text_width
-from partnerlab.show.curves import curve_names, rising_step, time_axis
+from partnerlab.show.curves import curve_names, rising_step, risk_table, time_axis
 from partnerlab.show.marks import value_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
@@ -58,28 +58,33 @@ def plot_incidence(
     end = float(known["time"].max())
     top = min(style.nice_ceiling(float(known["conf_high"].fillna(known["estimate"]).max()) * 1.02), 1.0)
 
+    # ways of ending share one risk set; groups have one each
+    at_risk = {"": next(iter(curves.values()))} if by == "cause" else curves
+
     def paint(canvas: Canvas) -> None:
+        left = 42.0 if by == "cause" else min(max(42.0, *(text_width(name, size=10, weight="bold") + 30 for name in curves)), 104.0)
         right = min(max(text_width(name, size=style.SMALL, weight="bold") for name in curves) + 12, 104.0)
-        axes = canvas.axes(42, 14, canvas.width - 42 - right, 190)
+        axes = canvas.axes(left, 14, canvas.width - left - right, 190)
         value_axis(axes, top=top, kind="share", ticks=5)
         axes.set_xlim(0, end)
         for name, frame in curves.items():
             rising_step(axes, frame, colour=colours[name])
         curve_names(axes, curves, colours, right=right, top=top)
-        time_axis(canvas, axes, top=14 + 190 + 16, end=end, time_unit=time_unit)
+        places = time_axis(canvas, axes, top=14 + 190 + 16, end=end, time_unit=time_unit)
+        risk_table(canvas, axes, at_risk, colours, top=14 + 190 + 16, end=end, places=places)
 
     last = {name: frame.iloc[-1] for name, frame in curves.items()}
     said = "; ".join(f"{name} {_share(row)} after {words.say_number(row['time'])} {time_unit}" for name, row in last.items())
     rows = pd.DataFrame(last.values()).assign(**{by: list(last)}).astype({"estimate": float, "conf_low": float, "conf_high": float})
     return picture(
         paint,
-        height=14 + 190 + 40,
+        height=14 + 190 + 34 + 14 * len(at_risk) + (0 if by == "cause" else 10),
         headline=_headline(rows, by, time_unit) + (f" ({among})" if among else ""),
         alt=f"Rising step curves: {estimand.rstrip('.')}{f', {among}' if among else ''}. {said}.",
         units=f"share of spells ended in this way, by {time_unit} since the start; n counts spells at risk at the most",
         n=int(curve["n"].max()),
         period=period,
-        note=f"Bands are {100 * level:g}{words.NBSP}% intervals",
+        note=f"Bands are {100 * level:g}{words.NBSP}% intervals; below: spells at risk",
         table=curve.reset_index(drop=True),
     )
 

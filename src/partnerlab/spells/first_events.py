@@ -62,7 +62,7 @@ def build_first_events(
     Returns
     -------
     Spells
-        With the endings ``until`` (``"reached ..."`` for a tier) and ``"lapsed"``.
+        With the endings ``"first ..."`` (an indicator), ``"reached ..."`` (a tier), ``"return"``, and ``"lapsed"``.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def build_first_events(
     >>> rows = pd.DataFrame({"partner": list("aaabbc"), "quarter": ["2025Q2", "2025Q3", "2025Q4", "2025Q2", "2025Q3", "2025Q1"]})
     >>> panel = Panel.from_frame(rows.assign(deals=[0, 2, 0, 0, 0, 1]))
     >>> build_first_events(panel, until="deals").frame[["partner", "duration", "event"]].to_numpy().tolist()
-    [['a', 2, 'deals'], ['b', 3, '']]
+    [['a', 2, 'first deals'], ['b', 3, '']]
     """
     kept = _whole(stop, include_partial)
     seen = _Seen(*(values[:, :kept] for values in _look(stop, until, or_higher)))
@@ -86,7 +86,9 @@ def build_first_events(
         row, begin, end, code, known = _from_joining(stop, seen)
         # the clock stands at 0 at the end of the period before joining
         start = begin - 1
-    name = f"reached {until}" if isinstance(stop, TierHistory) and until not in (LAPSE, RETURN) else until
+    name = (
+        until if until in (LAPSE, RETURN) else f"reached {until}" if isinstance(stop, TierHistory) else f"first {until.replace('_', ' ')}"
+    )
     names = [CENSORED, *dict.fromkeys((name, LAPSE))]
     code = np.minimum(code, len(names) - 1)
     frame = pd.DataFrame(
