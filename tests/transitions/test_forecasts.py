@@ -1,12 +1,16 @@
 """Forecasts: by hand, honest, and calibrated."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.transitions import compare_forecast, estimate_transitions, forecast_tiers
-from partnerlab.transitions.forecasts import quarter_ratio
+from partnerlab.transitions import Transitions, build_transitions, compare_forecast, estimate_transitions, forecast_tiers
+from partnerlab.transitions.forecasts import METHODS, quarter_ratio
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +34,133 @@ def test_without_memory_the_mean_is_todays_partners_times_the_matrix(history):
     assert found == pytest.approx(today @ flows, abs=1.0)
 
 
-def test_everybody_is_somewhere(history):
-    assert forecast_tiers(history, seed=1).table["estimate"].sum() == pytest.approx(300)
+@pytest.mark.parametrize("method", METHODS)
+def test_everybody_is_somewhere(history, method):
+    forecast = forecast_tiers(history, ahead=4, method=method, draws=200, despite=True, seed=1)
+
+    assert forecast.table.groupby("quarter")["estimate"].sum().to_numpy() == pytest.approx(300)
+    sums = forecast.partners.groupby(["partner", "ahead"], observed=True)["probability"].sum()
+    assert len(sums) == 300 * 4
+    assert sums.to_numpy() == pytest.approx(1)
+
+
+def test_one_quarter_ahead_without_memory_is_the_row_of_the_matrix(history):
+    flows = estimate_transitions(history).matrix()
+    rows = forecast_tiers(history, method="markov", draws=50, seed=1).partners
+    wide = rows.pivot_table(index=["partner", "now"], columns="tier", values="probability", observed=True).reset_index("now")
+
+    assert wide[list("ABC")].to_numpy() == pytest.approx(flows.loc[wide["now"].astype("str")].to_numpy())
+
+
+def test_four_quarters_ahead_without_memory_is_the_fourth_power_by_hand():
+    """Of four steps out of A one goes to B, which nobody leaves: after k quarters .75^k are still in A."""
+    frame = pd.DataFrame({"id": list("aabbc"), "from_tier": list("AAABA"), "to_tier": list("AABBA"), "quarter": [1, 2, 1, 2, 2]})
+    pairs = Transitions.from_frame(frame, partner="id", order=["A", "B"])
+    found = forecast_tiers(pairs, method="markov", ahead=4, draws=50, despite=True, seed=1).partners
+    share = found.query("partner == 'a' and tier == 'A'").set_index("ahead")["probability"]
+
+    assert share.to_list() == pytest.approx([0.75**step for step in range(1, 5)])
+
+
+def test_direct_shares_four_quarters_apart_by_hand(history_of):
+    codes = np.array([[0, 1, 0, 1, 0, 1]] * 2 + [[0, 0, 0, 0, 1, 1]] * 2)
+    found = forecast_tiers(history_of(codes, tiers=("A", "B")), method="direct", ahead=4, draws=50, seed=1).partners
+    row = found.query("ahead == 4 and partner == 'p000000'").set_index("tier")["probability"]
+
+    # four quarters apart, from B: the first two partners stay in B once each; nobody else starts in B
+    assert row[["A", "B"]].to_list() == pytest.approx([0, 1])
+
+
+def test_without_duration_dependence_memory_changes_little(history_of):
+    rng = np.random.default_rng(8)
+    codes = np.zeros((1500, 12), dtype=np.int8)
+    codes[:, 0] = rng.random(1500) < 0.5
+    for column in range(1, 12):
+        moves = rng.random(1500) < np.where(codes[:, column - 1] == 0, 0.2, 0.1)
+        codes[:, column] = np.where(moves, 1 - codes[:, column - 1], codes[:, column - 1])
+    history = history_of(codes, tiers=("A", "B"))
+    with_memory, without = (forecast_tiers(history, ahead=4, method=one, draws=200, seed=1).partners for one in ("semi_markov", "markov"))
+
+    assert np.abs(with_memory["probability"] - without["probability"]).mean() < 0.015
+    assert np.abs(with_memory["probability"] - without["probability"]).max() < 0.06
+
+
+def test_time_in_the_tier_is_told_apart(history_of):
+    """Whoever has just entered B goes back at once, whoever stayed a quarter stays: semi-Markov sees it, a matrix cannot."""
+    rng = np.random.default_rng(9)
+    codes = np.zeros((400, 16), dtype=np.int8)
+    for column in range(1, 16):
+        fresh = (codes[:, column - 1] == 1) & (codes[:, max(column - 2, 0)] == 0)
+        chance = np.where(codes[:, column - 1] == 0, 0.2, np.where(fresh, 0.7, 0.05))
+        codes[:, column] = np.where(rng.random(400) < chance, 1 - codes[:, column - 1], codes[:, column - 1])
+    found = forecast_tiers(history_of(codes, tiers=("A", "B")), draws=300, seed=1).partners
+    stays = found[(found["now"] == "B") & (found["tier"] == "B")].set_index("partner")["probability"]
+    names = np.array([f"p{i:06d}" for i in range(400)])
+    fresh = names[(codes[:, -1] == 1) & (codes[:, -2] == 0)]
+    old = names[(codes[:, -3:] == 1).all(axis=1)]
+
+    assert stays[fresh].mean() == pytest.approx(0.3, abs=0.07)
+    assert stays[old].mean() == pytest.approx(0.95, abs=0.03)
+
+
+def test_powers_are_refused_where_the_tests_reject_them(history_of):
+    codes = np.tile(np.array([[0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0]]).repeat(60, axis=0), (1, 4))
+    history = history_of(codes, tiers=("A", "B"))
+
+    with pytest.raises(SampleError, match="powers of the one-quarter matrix are no forecast here"):
+        forecast_tiers(history, ahead=2, method="markov", seed=1)
+    checks = {check.name: check.passed for check in forecast_tiers(history, ahead=2, method="markov", despite=True, seed=1).checks}
+    assert checks["One matrix, again and again"] is False
+
+
+def test_pairs_say_the_same_as_the_history_they_come_from(history):
+    first = forecast_tiers(history, ahead=2, draws=200, seed=1)
+    second = forecast_tiers(build_transitions(history), ahead=2, draws=200, seed=1)
+
+    pd.testing.assert_frame_equal(first.table, second.table)
+
+
+def test_counts_without_partners_cannot_be_forecast():
+    counts = Transitions.from_matrix(pd.DataFrame([[9, 1], [2, 8]], index=list("AB"), columns=list("AB")))
+
+    with pytest.raises(SampleError, match="counts alone have no partners"):
+        forecast_tiers(counts, seed=1)
+
+
+@pytest.mark.parametrize(("options", "message"), [({"ahead": 9}, "ahead is 9; give"), ({"method": "arima"}, "method 'arima' does not")])
+def test_what_cannot_be_asked_is_refused(history, options, message):
+    with pytest.raises(ParameterError, match=message):
+        forecast_tiers(history, seed=1, **options)
+
+
+def test_likely_moves_are_listed_the_likeliest_first(history):
+    listed = forecast_tiers(history, draws=200, seed=1).likely_moves()
+
+    assert len(listed) == 300
+    assert listed["stays"].is_monotonic_increasing
+    assert (listed["now"] != listed["goes_to"]).all()
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=5, deadline=None)
+def test_later_data_change_no_earlier_forecast(history_of, frail_codes, seed):
+    """Everything after the origin is thrown away and drawn anew: the forecast stays the same."""
+    rng = np.random.default_rng(seed)
+    codes = frail_codes(partners=60, quarters=9, rng=rng)[0]
+    other = codes.copy()
+    other[:, 7:] = rng.integers(0, 3, (60, 2))
+    early, late = (forecast_tiers(history_of(one), quarter="2023Q4", ahead=2, draws=50, seed=1) for one in (codes, other))
+
+    pd.testing.assert_frame_equal(early.table, late.table)
+    pd.testing.assert_frame_equal(early.partners, late.partners)
+
+
+def test_order_of_partners_does_not_matter(history):
+    mixed = np.random.default_rng(3).permutation(300)
+    other = dataclasses.replace(
+        history, **{stage: getattr(history, stage)[mixed] for stage in ("raw", "eligible", "held", "published", "reasons")}
+    )
+    pd.testing.assert_frame_equal(forecast_tiers(history, draws=100, seed=1).table, forecast_tiers(other, draws=100, seed=1).table)
 
 
 def test_the_same_seed_gives_the_same_forecast(history):
