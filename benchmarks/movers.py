@@ -2,13 +2,15 @@
 
 Programs of partners with gamma distributed lead rates, counted by quarter, under a quadrant (leads cut at the upper
 quartile of the region, stated relevance at 50). In the last quarters the rates of some partners are multiplied.
-Run ``python benchmarks/movers.py``; it writes its table into ``benchmarks/movers.md``.
+Run ``python benchmarks/movers.py``; it writes its table into ``benchmarks/movers.md``
+and draws it as ``benchmarks/movers.svg``.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -133,6 +135,52 @@ def measure(runs: int, jobs: int, partners: int) -> str:
     return "\n".join(lines)
 
 
+def read_curves(page: str) -> pd.DataFrame:
+    """Read the true moves found by either way, by activity and size of the change, off the page's table."""
+    rows = [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in page.split(MARK)[1].splitlines() if line.startswith("| ")]
+    heads, rows = rows[0], [row for row in rows[1:] if row[2] != "1" and row[3] == "1"]
+    found = [place for place, head in enumerate(heads) if head == "true found"]
+    numbers = [(float(row[0]), float(row[2]), way, *map(_share, re.findall(r"\d+", row[place])[:3])) for row in rows
+               for way, place in zip(("beyond noise", "real"), found, strict=True)]  # fmt: skip
+    return pd.DataFrame(numbers, columns=["mean", "times", "way", "estimate", "conf_low", "conf_high"])
+
+
+def _share(percent: str) -> float:
+    return int(percent) / 100.0
+
+
+def draw_curves(curves: pd.DataFrame) -> str:
+    """Draw how many true moves are found against the size of the change, as SVG."""
+    from partnerlab.show import style
+    from partnerlab.show.canvas import Canvas, draw
+
+    means, colours = sorted(curves["mean"].unique()), {"beyond noise": style.ACCENT, "real": style.SIGNAL}
+
+    def paint(canvas: Canvas) -> None:
+        for panel, mean in enumerate(means):
+            axes = canvas.axes(44 + 172 * panel, 30, 140, 150)
+            axes.set_xscale("log")
+            axes.set_xlim(0.09, 11)
+            axes.set_ylim(0, 1)
+            axes.set_xticks([0.1, 0.25, 0.5, 1, 2, 4, 10], ["0.1", "", "0.5", "1", "2", "4", "10"])
+            axes.minorticks_off()
+            axes.set_yticks([0, 0.5, 1], ["0", "50", "100 %"] if panel == 0 else ["", "", ""])
+            axes.grid(axis="y", color=style.GRID, linewidth=0.8)
+            axes.spines["bottom"].set_visible(True)
+            canvas.words(44 + 172 * panel, 20, f"{mean:g} leads a quarter", size=style.SMALL, weight="bold")
+            for way, colour in colours.items():
+                mine = curves[(curves["mean"] == mean) & (curves["way"] == way)].sort_values("times")
+                for part in (mine[mine["times"] < 1], mine[mine["times"] > 1]):
+                    axes.plot(part["times"], part["estimate"], "o-", color=colour, markersize=4, linewidth=1.5)
+                    axes.vlines(part["times"], part["conf_low"], part["conf_high"], color=colour, linewidth=1.2, alpha=0.5)
+        canvas.words(44, 212, "times the rate before", size=style.SMALL)
+        for place, (way, colour) in enumerate(colours.items()):
+            canvas.words(200 + 100 * place, 212, way, size=style.SMALL, weight="bold", colour=colour)
+
+    said = "; ".join(f"{row.mean:g} leads, {row.times:g} times: {row.way} {row.estimate:.0%}" for row in curves.itertuples())
+    return draw(paint, height=220, title="Share of the true moves that are found, by size of the change", alt=f"Curves. {said}.")
+
+
 #: Mean leads, share of partners that change, quarters ago, factors.
 CASES = (
     (3.0, 0.0, 1, (1.0,)),
@@ -156,6 +204,7 @@ def main() -> None:
     said = f"Seed {SEED}, {asked.runs} programs of {asked.partners} partners for each row, numpy {np.__version__}, "
     said += f"Python {sys.version.split()[0]}, {platform.machine()}."
     page.write_text(page.read_text(encoding="utf-8").split(MARK)[0] + f"{MARK}\n\n{said}\n\n{table}\n", encoding="utf-8")
+    page.with_suffix(".svg").write_text(draw_curves(read_curves(page.read_text(encoding="utf-8"))), encoding="utf-8")
 
 
 if __name__ == "__main__":
