@@ -174,3 +174,22 @@ def test_each_line_says_whether_the_partner_can_change_it_and_the_summary_how_to
         "For A: x is 3, needs >= 9; region == 'north' (not yours to change).",
         "If this is wrong: tell your manager within 30 days",
     ]
+
+
+def test_what_is_met_but_not_by_the_margin_still_holds_a_partner_where_it_is():
+    rows = pd.DataFrame({"partner": "p", "quarter": ["2025Q4", "2026Q1"], "x": [3.0, 6.0], "y": [9.0, 9.0]})
+    quadrant = QUADRANT | {"y": {"value": "y", "cut": {"absolute": 5}}}
+    explanation = explain(assign_tiers(Panel.from_frame(rows), TierScheme(scheme="demo", classify=quadrant, movement={"margin": 0.1})))
+
+    assert explanation.tier == "DIAMOND"
+    assert explanation.missing("KEY")[["fact", "status", "to_move"]].to_numpy().tolist() == [["x", "within the margin", pytest.approx(6.6)]]
+    assert "For KEY: x is 6, needs >= 6.6 (the line 6 and the margin)." in explanation.summary()
+
+
+def test_a_ladder_asks_the_margin_of_every_line_of_a_higher_level():
+    rows = pd.DataFrame({"partner": "p", "quarter": ["2025Q4", "2026Q1"], "x": [3.0, 10.0], "y": [4.0, 4.0]})
+    ladder = {"kind": "ladder", "levels": [{"name": "A", "all": ["x >= 5", "y >= 4"]}, {"name": "B", "all": []}]}
+    explanation = explain(assign_tiers(Panel.from_frame(rows), TierScheme(scheme="demo", classify=ladder, movement={"margin": 0.1})))
+
+    assert explanation.tier == "B"
+    assert explanation.missing("A")[["fact", "to_move"]].to_numpy().tolist() == [["y", pytest.approx(4.4)]]

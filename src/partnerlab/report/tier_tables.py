@@ -30,7 +30,7 @@ def list_labels(history: TierHistory, *, quarter: str) -> pd.DataFrame:
 
 
 def tabulate_labels(labels: pd.DataFrame, *, history: TierHistory, quarter: str) -> pd.DataFrame:
-    """Count labels: ``label, partners, share, sure, too_few, tell_us, meaning``; ``sure``: their interval lies beyond the line."""
+    """Count labels, which may overlap: ``label, partners, share, sure, too_few, tell_us, meaning``; sure lie beyond the line wholly."""
     members = int((history.published[:, history.column(quarter)] > Outside.NOT_YET).sum())
     rows = []
     for name in history.scheme.label_names:
@@ -46,9 +46,7 @@ def tabulate_labels(labels: pd.DataFrame, *, history: TierHistory, quarter: str)
                 "meaning": history.scheme.glossary.get(name, ""),
             }
         )
-    several = labels[labels["status"] == "met"].groupby("partner").size()
-    rows.append({"label": "(more than one)", "partners": int((several > 1).sum()), "meaning": "labels overlap"})
-    table = pd.DataFrame(rows).astype(dict.fromkeys(("sure", "too_few", "tell_us"), "Int64")).fillna({"meaning": ""})
+    table = pd.DataFrame(rows)
     table.insert(2, "share", table["partners"] / members if members else float("nan"))
     return table
 

@@ -15,7 +15,12 @@ from partnerlab.show.tabulation import left_out, tabulate
 from partnerlab.tiers import Explanation
 
 #: Status of a condition -> sign, colour.
-SIGNS = {"met": ("●", style.ACCENT), "not met": ("○", style.SIGNAL), "tell us": ("?", style.MUTED)}
+SIGNS = {
+    "met": ("●", style.ACCENT),
+    "not met": ("○", style.SIGNAL),
+    "within the margin": ("◐", style.SIGNAL),
+    "tell us": ("?", style.MUTED),
+}
 
 
 @plot.register(Explanation)
@@ -75,7 +80,7 @@ def plot_conditions(conditions: pd.DataFrame, *, partner: str, tier: str, reason
         units="value of each condition's number against its line",
         n=len(conditions),
         period=quarter,
-        note=f"{words.sentence(reason)} The upright stroke is the line; ● met, ○ not met, ? unknown; n counts conditions",
+        note=f"{words.sentence(reason)} Upright stroke: the line; ● met, ◐ within the margin, ○ not met, ? unknown; n counts conditions",
         table=conditions.reset_index(drop=True),
     )
 

@@ -48,6 +48,7 @@ class Explanation:
         One row for each condition of the tier held and of each tier above: ``tier, condition,
         fact, value, operator, line, gap, to_move, status, needed, line_moves, line_low, line_high,
         earliest, opens, changeable, source, rows, latest, trust, meaning``.
+        ``status`` is met, not met, tell us (unknown), or within the margin (met, but not by what moves a partner).
         ``gap`` is how far the value is from the line (positive is missing), ``to_move`` the value
         that also clears the margin, ``needed`` marks the shortest way under "any". ``line_low`` and
         ``line_high`` are the interval of a line that moves with the others (`quantile_interval`; empty
@@ -108,7 +109,7 @@ class Explanation:
         lines += [f"For {self.held}: {said}." for said in self._carried(self.held, only=True)]
         for tier in above:
             said = [*map(_sentence, self.missing(tier).to_dict("records")), *self._carried(tier)]
-            lines.append(f"For {tier}: {'; '.join(said)}.{self._when(tier)}")
+            lines.append(f"For {tier}: {'; '.join(said) or 'nothing is missing but time'}.{self._when(tier)}")
             lines += [f"It would help to open {row['opens']}: {_sentence(row)}." for row in self._helpful(tier)]
         lost = self.outlook.loc[self.outlook["lost_in"] != ""] if len(self.outlook) else self.outlook
         lines += [
@@ -218,7 +219,7 @@ def explain_tier(
     rows: list[dict[str, object]] = []
     shown = _of_interest(history, int(history.held[row, column]))
     for tier in shown:
-        rows += tier_rows(scheme, tier, axes, facts, column, costs=costs)
+        rows += tier_rows(scheme, tier, axes, facts, column, costs=costs, held=held if history.held[row, column] >= 0 else "")
     noted = with_moving_lines(pd.DataFrame(rows, columns=[*COLUMNS, *NOTED]), history, row, column)
     return Explanation(
         partner=str(partner),

@@ -29,6 +29,8 @@ NOTED = ("wait", "sustained", "axis")
 
 #: Status of a condition, by truth value.
 STATUS = {0: "not met", 1: "tell us", 2: "met"}
+#: Met, but not by the margin that moves a partner.
+WITHIN = "within the margin"
 
 
 def tier_rows(
@@ -39,16 +41,33 @@ def tier_rows(
     column: int,
     *,
     costs: Mapping[str, float] | None = None,
+    held: str = "",
 ) -> list[dict[str, object]]:
-    """Conditions of one tier in one period, each after the prerequisites that open it."""
+    """Conditions of one tier in one period, each after the prerequisites that open it.
+
+    Where another tier is ``held``, a line that has to be crossed is met only beyond the margin.
+    """
     if isinstance(scheme.classify, Quadrant):
         found = _corner(scheme.classify, axes, facts, column, tier)
+        found = [_beyond_margin(row, scheme.classify, held, tier) for row in found]
     else:
         rule = dict(scheme.standing.rules()).get(tier)
         # a margin moves the lines of units, not how many of them are asked for
         margin = 0.0 if scheme.over is not None else scheme.movement.margin
-        found = [] if rule is None else _walk(without_not(rule), facts, column, margin, costs or {})
+        found = [] if rule is None else _walk(without_not(rule), facts, column, margin, costs or {}, strict=held not in ("", tier))
     return [{"tier": tier, **row} for row in _with_prerequisites(found, scheme, facts, column)]
+
+
+def _beyond_margin(row: dict[str, object], rule: Quadrant, held: str, tier: str) -> dict[str, object]:
+    """Say of an axis that is on the side of the tier, but not by the margin that would move the partner there, that it is not."""
+    corners = {name: corner.split("_") for corner, name in rule.cells.items()}
+    if row.get("axis") is None or held not in corners or tier not in corners or row["status"] != "met":
+        return row
+    at = ("x", "y").index(str(row["axis"]))
+    reached = kleene.exceeds(np.array(row["value"]), float(row["clear"]), str(row["operator"]))  # type: ignore[arg-type]
+    if corners[held][at] == corners[tier][at] or reached:
+        return row
+    return row | {"status": WITHIN, "to_move": row["clear"]}
 
 
 def _with_prerequisites(rows: list[dict[str, object]], scheme: TierScheme, facts: PanelFacts, column: int) -> list[dict[str, object]]:
@@ -100,7 +119,12 @@ def _axis_row(axis: Axis, side: str, view: AxisView, column: int) -> dict[str, o
     truth = int(kleene.compare(np.array(value), line, operator))
     row = _row(f"{axis.value} {operator} {line:g}", axis.value, value, operator, line, truth)
     room = margin * abs(line) * (1 if side == "high" else -1)
-    return row | {"to_move": line + room if truth != kleene.TRUE else line, "line_moves": axis.cut.relative, "needed": side == "high"}
+    return row | {
+        "clear": line + room,
+        "to_move": line + room if truth != kleene.TRUE else line,
+        "line_moves": axis.cut.relative,
+        "needed": side == "high",
+    }
 
 
 def _row(condition: str, fact: str, value: float, operator: str, line: float, truth: int) -> dict[str, object]:
@@ -110,10 +134,12 @@ def _row(condition: str, fact: str, value: float, operator: str, line: float, tr
             "needed": True, "line_moves": False, "to_move": line, "wait": 1, "sustained": False, "opens": ""}  # fmt: skip
 
 
-def _walk(rule: Rule, facts: PanelFacts, column: int, margin: float, costs: Mapping[str, float]) -> list[dict[str, object]]:
+def _walk(
+    rule: Rule, facts: PanelFacts, column: int, margin: float, costs: Mapping[str, float], strict: bool = False
+) -> list[dict[str, object]]:
     """Rows of all conditions of a rule; under "any" only those of the shortest branches are needed."""
     if isinstance(rule, AtLeast):
-        branches = [_walk(part, facts, column, margin, costs) for part in rule.parts]
+        branches = [_walk(part, facts, column, margin, costs, strict) for part in rule.parts]
         if rule.is_all:
             return [row for branch in branches for row in branch]
         nearest = sorted(range(len(branches)), key=lambda index: _effort(branches[index], costs))[: rule.k]
@@ -123,7 +149,10 @@ def _walk(rule: Rule, facts: PanelFacts, column: int, margin: float, costs: Mapp
         return [row for branch in branches for row in branch]
     if isinstance(rule, Sustained):
         return [_sustained_row(rule, facts, column)]
-    return [_leaf_row(rule, facts, column, margin)]
+    row = _leaf_row(rule, facts, column, margin)
+    if not strict or not margin or row["status"] != "met" or evaluate_rule(rule, facts, slack=margin)[0, column] == kleene.TRUE:
+        return [row]
+    return [row | {"status": WITHIN, "to_move": float(np.broadcast_to(line_of(rule, facts, slack=margin), facts.shape)[0, column])}]
 
 
 def _effort(branch: list[dict[str, object]], costs: Mapping[str, float]) -> tuple[float, ...]:
