@@ -99,6 +99,7 @@ _ROOMS = {
     "estimate_pooled_transitions": "transitions",
     "estimate_real_moves": "transitions",
     "estimate_sojourn": "transitions",
+    "estimate_state_hazards": "transitions",
     "estimate_state_occupancy": "transitions",
     "estimate_state_probabilities": "transitions",
     "estimate_steady_state": "transitions",

@@ -25,6 +25,7 @@ from partnerlab.transitions.pooled import PooledTransitions, estimate_pooled_tra
 from partnerlab.transitions.probabilities import TierProbability, estimate_tier_probability
 from partnerlab.transitions.proportional_odds import OddsTests, check_proportional_odds
 from partnerlab.transitions.realness import RealMoves, estimate_real_moves
+from partnerlab.transitions.state_hazards import StateHazards, estimate_state_hazards
 from partnerlab.transitions.state_probabilities import StateProbabilities, estimate_state_probabilities
 from partnerlab.transitions.turns import Turns, detect_turns
 
@@ -45,6 +46,7 @@ __all__ = [
     "PooledTransitions",
     "RealMoves",
     "SojournEstimate",
+    "StateHazards",
     "StateOccupancy",
     "StateProbabilities",
     "SteadyState",
@@ -76,6 +78,7 @@ __all__ = [
     "estimate_pooled_transitions",
     "estimate_real_moves",
     "estimate_sojourn",
+    "estimate_state_hazards",
     "estimate_state_occupancy",
     "estimate_state_probabilities",
     "estimate_steady_state",
