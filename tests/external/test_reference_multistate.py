@@ -202,3 +202,79 @@ def test_e5_duration_generator(cases, folder):
     assert np.allclose(model.matrix("std_error").to_numpy()[off], _matrix(case["values"]["Q_se"])[off], rtol=case["tol"], atol=1e-12)
     for time in (5, 20):
         assert np.allclose(model.probabilities(time)["estimate"], _matrix(case["values"][f"P{time}"]).ravel(), rtol=case["tol"])
+
+
+@pytest.fixture(scope="module")
+def transplants(folder):
+    """Illness-death stays, one row for each state a patient was in, years on one clock."""
+    table = pd.read_csv(folder / "data" / "ebmt3.csv")
+    years = table.assign(prtime=table["prtime"] / 365.25, rfstime=table["rfstime"] / 365.25)
+    marks = {
+        "dissub1": years["dissub"] == "ALL", "dissub2": years["dissub"] == "CML", "age1": years["age"] == "20-40",
+        "age2": years["age"] == ">40", "drmatch": years["drmatch"] == "Gender mismatch", "tcd": years["tcd"] == "TCD",
+    }  # fmt: skip
+    years = years.assign(**{name: mark.astype(int) for name, mark in marks.items()})
+    ended = years["rfsstat"].map({0: "", 1: "RelDeath"})
+    recovered = years["prstat"] == 1
+    first = years.assign(
+        entry=0.0, duration=years["prtime"].where(recovered, years["rfstime"]), state="Tx", event=ended.where(~recovered, "PR")
+    )
+    then = years[recovered].assign(entry=years["prtime"], duration=years["rfstime"], state="PR", event=ended)
+    rows = pd.concat([first, then[then["duration"] > then["entry"]]])[["id", "entry", "duration", "state", "event", *marks]]
+    return lab.Spells.from_frame(rows, partner="id", state="state", states=["Tx", "PR", "RelDeath"], unit="year")
+
+
+SHARED = {"c1": (), "c2": [[("Tx", "RelDeath"), ("PR", "RelDeath")]]}
+NOBODY = dict.fromkeys(["dissub1", "dissub2", "age1", "age2", "drmatch", "tcd"], 0)
+
+
+@pytest.fixture(scope="module")
+def regressions(transplants):
+    return {
+        name: lab.estimate_state_hazards(transplants, covariates=list(NOBODY), proportional=groups, covariance="model")
+        for name, groups in SHARED.items()
+    }
+
+
+@pytest.mark.parametrize("which", ["c1", "c2"])
+def test_d3_effects_on_every_move(cases, regressions, which):
+    case = cases["D3_mstate_ebmt3"]
+    moves = {("Tx", "PR"): 1, ("Tx", "RelDeath"): 2, ("PR", "RelDeath"): 3}
+    table = regressions[which].table
+    names = ["pr" if row.term == "baseline" else f"{row.term}.{moves[row.from_state, row.to_state]}" for row in table.itertuples()]
+    mine = table.set_index(pd.Index(names))
+
+    for column, name in (("estimate", "coef"), ("std_error", "se")):
+        theirs = pd.Series(case["values"][which][name])
+        assert np.allclose(mine.loc[theirs.index, column], theirs, rtol=case["tol"], atol=case["tol"]), name
+
+
+@pytest.mark.parametrize(
+    ("which", "origin", "start", "name"),
+    [
+        ("c1", "Tx", 0.0, "P_0_from1_c1"),
+        ("c2", "Tx", 0.0, "P_0_from1_c2"),
+        ("c2", "PR", 0.0, "P_0_from2_c2"),
+        ("c2", "Tx", 0.5, "P_half_from1_c2"),
+    ],
+)
+def test_d3_probabilities_of_a_reference_patient(cases, regressions, which, origin, start, name):
+    case = cases["D3_mstate_ebmt3"]
+    theirs = _matrix(case["values"][name])
+    found = regressions[which].probabilities(NOBODY, times=case["values"]["at_years"], start=start, from_states=[origin], variance="mstate")
+
+    for column, mine in (("estimate", theirs[:, :3]), ("std_error", theirs[:, 3:])):
+        wide = found.pivot_table(index="time", columns="to_state", values=column)[["Tx", "PR", "RelDeath"]]
+        assert np.allclose(wide, mine, rtol=case["tol"], atol=case["tol"]), column
+
+
+def test_f3_a_month_out_of_half_a_year(cases, folder):
+    case = cases["F3_craigsendi"]
+    counts = lab.Transitions.from_matrix(pd.read_csv(folder / "data" / "craigsendi.csv", index_col="from"))
+
+    found = lab.check_embedding(counts, step=6)
+
+    assert np.allclose(found.probabilities_given, _matrix(case["values"]["P6"]), atol=case["tol"])
+    assert np.allclose(found.root(1 / 6), _matrix(case["values"]["P1_root"]), atol=case["tol"])
+    assert np.allclose(found.probabilities(1), _matrix(case["values"]["P1_root"]), atol=case["tol"])
+    assert found.embeddable
