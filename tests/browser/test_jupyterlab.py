@@ -121,3 +121,36 @@ def _is_idle(lab):
 def _stop_kernels(lab):
     for session in _ask(lab, "sessions"):
         _ask(lab, f"sessions/{session['id']}", "DELETE")
+
+
+def test_the_line_of_a_design_can_be_dragged_and_the_movers_follow(lab, small, chromium):
+    name = "45_tier_design.ipynb"
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    page.goto(f"{lab}lab/tree/notebooks/{name}?reset", wait_until="domcontentloaded")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=PATIENCE * 1000)
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=PATIENCE * 1000)
+    _run_all(page, lab, small / "notebooks" / name)
+
+    page.keyboard.press("Control+End")
+    slider = page.locator(".widget-slider").last
+    slider.scroll_into_view_if_needed()
+    handle, said = slider.locator(".noUi-handle"), page.locator(".widget-html").last
+    before = said.inner_text()
+    box = handle.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 120, box["y"] + box["height"] / 2, steps=8)
+    page.mouse.up()
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('.widget-html')].pop().innerText !== before", arg=before, timeout=30_000
+    )
+    after = said.inner_text()
+    if os.environ.get("PARTNERLAB_SHOTS"):
+        page.screenshot(path=f"{os.environ['PARTNERLAB_SHOTS']}/drag.png")
+    context.close()
+    _stop_kernels(lab)
+
+    assert "nobody would move" in before
+    assert re.search(r"\d+ up, \d+ down, \d+ other", after)
+    assert "partner" in after
