@@ -41,8 +41,10 @@ while (length(seconds) < 3 && sum(seconds) < 20) {
   answer <- run(x)
   seconds <- c(seconds, sum((proc.time() - start)[1:2]))
 }
+status <- readLines("/proc/self/status")
+peak <- as.numeric(gsub("[^0-9]", "", grep("^VmHWM", status, value = TRUE))) / 1e6
 said <- paste0('"', names(answer), '": ', sprintf("%.15g", answer), collapse = ", ")
-cat('{"answer": {', said, '}, "seconds": ', min(seconds), '}', sep = "")
+cat('{"answer": {', said, '}, "seconds": ', min(seconds), ', "peak": ', peak, '}', sep = "")
 """
 
 
@@ -67,14 +69,13 @@ def run_side(module: str, task: Task, side: Side, folder: Path) -> dict | str:
     )
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdout=out, stderr=errors, cwd=HERE)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = status
+        status = process.wait()
         out.seek(0)
         errors.seek(0)
         if status:
             last = errors.read().decode(errors="replace").strip().splitlines()
-            return "out of memory" if status & 127 == 9 else f"failed: {last[-1] if last else status}"
-        return json.loads(out.read().decode().strip().splitlines()[-1]) | {"peak": usage.ru_maxrss / 1e6}
+            return "out of memory" if status == -9 else f"failed: {last[-1] if last else status}"
+        return json.loads(out.read().decode().strip().splitlines()[-1])
 
 
 def _r_script(side: Side, folder: Path) -> str:
