@@ -16,6 +16,9 @@ from partnerlab.tiers import LineDesign
 
 MISSING = "<p>With the extra <code>explore</code> installed (ipywidgets) a line to drag stands here.</p>"
 
+#: A notebook's own style leaves the cells of a table in a widget without room.
+AIRY = "<style>.pl-drag td, .pl-drag th { padding: 0.1em 0.7em 0.1em 0; text-align: left }</style>"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Slider:
@@ -43,7 +46,8 @@ class Slider:
         text = f"{row['line']}: {words.say_count(row['up'])} up, {words.say_count(row['down'])} down, {words.say_count(row['other'])} other"
         shown = who.sort_values("chance", ascending=False, kind="stable")
         caption = f"{words.plural(moved, 'partner')} with another tier" + ("" if moved <= self.rows else f", the surest {self.rows}")
-        return f"<p>{text}{sure}.</p>{tabulate(shown.head(self.rows), caption=caption).html()}"
+        table = tabulate(shown.head(self.rows), caption=caption, kinds={"chance": "share"}).html()
+        return f'{AIRY}<div class="pl-drag"><p>{text}{sure}.</p>{table}</div>'
 
     def widget(self) -> Any:
         """Slider with the list of movers below it.
@@ -56,7 +60,7 @@ class Slider:
         import ipywidgets
 
         options = [(str(row.line), float(row.factor)) for row in self.design.table.itertuples()]
-        slider = ipywidgets.SelectionSlider(options=options, value=1.0, layout=ipywidgets.Layout(width="36em"))
+        slider = ipywidgets.SelectionSlider(options=options, value=1.0, readout=False, layout=ipywidgets.Layout(width="36em"))
         said = ipywidgets.HTML(self.say(1.0))
         slider.observe(lambda change: said.set_trait("value", self.say(change["new"])), names="value")
         return ipywidgets.VBox([slider, said])
