@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.errors import ContractError, ParameterError, SampleError
+from partnerlab.panel import Panel
 from partnerlab.periods import Calendar
 from partnerlab.spells import Spells
 from partnerlab.survival import check_proportional_hazards, estimate_cox, estimate_fine_gray, estimate_hazard_model
@@ -55,6 +56,37 @@ def test_a_model_of_tenure_alone_gives_back_the_hazards_seen(spells):
     seen = [((frame["duration"] == t) & (frame["event"] != "")).sum() / (frame["duration"] >= t).sum() for t in (1, 2, 3)]
 
     assert np.allclose(read["risk"], seen, rtol=1e-6)
+
+
+def test_risks_by_time_of_a_model_of_tenure_alone_are_kaplan_meiers(spells):
+    from partnerlab.survival import estimate_survival
+
+    read = estimate_hazard_model(spells, covariance="model").predict(pd.DataFrame({"x": [0]}), times=[1, 4, 9])
+    curve = estimate_survival(spells, min_at_risk=0).at([1, 4, 9])
+
+    assert np.allclose(1 - read["risk"], curve["estimate"], rtol=1e-6)
+    assert np.allclose(read["std_error"], curve["std_error"], rtol=1e-5)
+
+
+def test_indicators_of_a_panel_are_read_one_period_before():
+    random = np.random.default_rng(6)
+    quarters = [f"202{5 + k // 4}Q{k % 4 + 1}" for k in range(8)]
+    rows, spells = [], []
+    for partner in range(150):
+        calm, ended = random.integers(0, 2, 8), None
+        for k in range(7):
+            if ended is None and random.random() < (0.4 if calm[k] == 0 else 0.02):
+                ended = k + 1
+        rows += [(f"p{partner:03d}", quarter, leads) for quarter, leads in zip(quarters, calm, strict=True)]
+        spells.append((f"p{partner:03d}", ended or 7, ended is not None, quarters[0]))
+    panel = Panel.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "leads"]))
+    table = pd.DataFrame(spells, columns=["partner", "duration", "event", "start"])
+
+    found = estimate_hazard_model(Spells.from_frame(table, calendar=Calendar()), covariates=["leads"], baseline="none", panel=panel)
+
+    row = found.table.set_index("term").loc["leads"]
+    assert row["conf_low"] < np.log(np.log(0.98) / np.log(0.6)) < row["conf_high"]
+    assert row["ratio"] < 0.2
 
 
 def test_competing_hazards_together_are_the_logit_of_any_ending_with_nothing_else():

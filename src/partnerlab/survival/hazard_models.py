@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ from partnerlab.survival.period_rows import Baseline, PeriodRows, cut_periods
 from partnerlab.survival.regressors import SpellRows, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event
 
+if TYPE_CHECKING:
+    from partnerlab.panel.panel import Panel
+
 #: What the baseline's columns are called.
 TENURE = "tenure"
 
@@ -39,6 +42,7 @@ class FittedHazard:
     covariance: np.ndarray
     outcomes: tuple[str, ...]
     baseline: Baseline
+    silent: tuple[int, ...]
     df: float | None
 
 
@@ -72,27 +76,31 @@ class HazardModel(Result):
 
     title: ClassVar[str] = "Who leaves"
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Give each row's chance of ending in the period, with an interval of the chance.
+    def predict(self, frame: pd.DataFrame, *, times: Sequence[int] | None = None) -> pd.DataFrame:
+        """Give each row's chance of ending in the period, or of having ended by later times, with an interval of the chance.
 
         Parameters
         ----------
         frame : DataFrame
             The covariates, ``tenure`` (the period lived through: 1 is the first) where the baseline needs it, and
             ``partner`` if it is to be named.
+        times : sequence of int, optional
+            Durations: chance of having ended by then of one who begins, covariates staying as they are (one way of ending).
 
         Returns
         -------
         DataFrame
-            ``partner | row, outcome, estimate, std_error, conf_low, conf_high, n, risk``; NaN where a covariate is missing
-            or not seen by the model.
+            ``partner | row, outcome | time, estimate, std_error, conf_low, conf_high, n, risk``; NaN where a covariate is
+            missing or not seen by the model.
 
         Raises
         ------
         ParameterError
-            If a column is not there.
+            If a column is not there, or several ways of ending have a time.
         """
         fitted, table = self.fitted, frame.reset_index(drop=True)
+        if times is not None:
+            return self._by_time(table, np.asarray(times, dtype=np.int64))
         columns, unknown = read_again(fitted.design.columns, _with_clock(table, fitted.baseline), of="predict")
         design = dataclasses.replace(fitted.design, columns=columns, rows=len(table))
         chance, error = predict_chances(fitted.family, design, fitted.beta, fitted.covariance)
@@ -105,6 +113,31 @@ class HazardModel(Result):
         outcome = np.tile(np.array(fitted.outcomes[1:], dtype=object), len(table))
         n = int(self.table["n"].max())
         return pd.DataFrame({key: np.repeat(who, kinds - 1), "outcome": outcome} | found | {"n": n, "risk": found["estimate"]})
+
+    def _by_time(self, table: pd.DataFrame, times: np.ndarray) -> pd.DataFrame:
+        fitted = self.fitted
+        if len(fitted.outcomes) > 2:
+            raise ParameterError("predict: times need one way of ending; this model has several")
+        last = int(times.max(initial=1))
+        long = table.loc[np.repeat(np.arange(len(table)), last)].assign(**{TENURE: np.tile(np.arange(1, last + 1), len(table))})
+        long = _with_clock(long.reset_index(drop=True), fitted.baseline)
+        quiet = long[TENURE].isin(fitted.silent).to_numpy()
+        # in a silent period nobody ended; any known level stands in for it, as its hazard is not read
+        known = next((column.levels[0] for column in fitted.design.columns if column.name == TENURE and column.levels), None)
+        columns, unknown = read_again(fitted.design.columns, long.assign(**{TENURE: long[TENURE].mask(quiet, known)}), of="predict")
+        x = dataclasses.replace(fitted.design, columns=columns, rows=len(long)).lay_out()
+        hazard = np.where(quiet, 0.0, np.where(unknown, np.nan, fitted.family.probabilities(x, fitted.beta)[:, 1]))
+        pull = np.where(quiet, 0.0, 1.0 / np.maximum(1.0 - hazard, 1e-12))[:, None] * fitted.family.slopes(x, fitted.beta)[:, 1]
+        stay = np.cumprod(1.0 - hazard.reshape(len(table), last), axis=1)[:, times - 1]
+        lean = np.cumsum(pull.reshape(len(table), last, -1), axis=1)[:, times - 1]
+        error = stay * np.sqrt(np.maximum(np.einsum("btp,pq,btq->bt", lean, fitted.covariance, lean), 0.0))
+        low, high = coefficients.chance_interval(1.0 - stay, error, level=self.level, df=fitted.df)
+        key = "partner" if "partner" in table.columns else "row"
+        who = table["partner"].to_numpy() if key == "partner" else np.arange(len(table))
+        body = {"estimate": 1.0 - stay, "std_error": error, "conf_low": low, "conf_high": high}
+        found = {name: values.ravel() for name, values in body.items()}
+        keys = {key: np.repeat(who, len(times)), "time": np.tile(times, len(table))}
+        return pd.DataFrame(keys | found | {"n": int(self.table["n"].max()), "risk": found["estimate"]})
 
 
 def _with_clock(table: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
@@ -120,6 +153,7 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
     event: Event = None,
     link: Literal["cloglog", "logit", "multinomial"] = "cloglog",
     baseline: Baseline = "period",
+    panel: Panel | None = None,
     cluster: str | None = "partner",
     covariance: Covariance = "auto",
     correction: Correction = "HC0",
@@ -137,7 +171,8 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
     spells : Spells
         Durations in whole periods. Those without a known start are left out, and counted.
     covariates : sequence of str
-        Attributes; also ``tenure``, and with a calendar ``season`` and ``quarter`` of the period lived through.
+        Attributes; also ``tenure``, and with a calendar ``season`` and ``quarter`` of the period lived through, and
+        indicators of the panel.
     event : str or sequence of str, optional
         Endings that count; other endings are censored, except with ``"multinomial"``. All by default.
     link : {"cloglog", "logit", "multinomial"}
@@ -145,6 +180,8 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
     baseline : {"period", "log", "linear", "none"}
         Shape of the hazard over tenure: a level for each period, its logarithm, the period, or constant. Periods in which
         nobody (or everybody) ended say nothing about covariates: they leave the likelihood, and a check counts them.
+    panel : Panel, optional
+        Where indicators are read, one period before the one lived through: what was known when it began.
     cluster, covariance, correction, level
         As in `estimate_cox`.
 
@@ -174,12 +211,11 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
     links = ("cloglog", "logit", "multinomial")
     if link not in links:
         raise ParameterError(f"link is {link!r}{nearest(str(link), links)}")
-    made = ("tenure", "season", "quarter")
-    later = [name for name in covariates if name in made and name not in spells.attributes]
+    later = [name for name in covariates if name not in spells.attributes and _is_made(name, panel)]
     rows = read_spells(spells, covariates=covariates, event=event, cluster=cluster, later=later)
     if not (rows.cause >= 0).any():
         raise SampleError(f"none of {len(rows.frame)} spells ended in the way asked for; there is nothing to explain")
-    periods = cut_periods(spells, rows, later=later, baseline=baseline, several=link == "multinomial")
+    periods = cut_periods(spells, rows, later=later, baseline=baseline, several=link == "multinomial", panel=panel)
     family: Family = Multinomial(outcomes=len(rows.causes) + 1) if link == "multinomial" else Binomial(link=link)
     model = make_model(periods.rows, family)
     best, ran_off = model.fit()
@@ -206,10 +242,22 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
         loglik=best.loglik,
         link=link,
         fitted=FittedHazard(
-            family=family, design=_bare(model.design), beta=best.beta, covariance=spread, outcomes=outcomes, baseline=baseline, df=df
+            family=family,
+            design=_bare(model.design),
+            beta=best.beta,
+            covariance=spread,
+            outcomes=outcomes,
+            baseline=baseline,
+            silent=periods.silent,
+            df=df,
         ),
         unit=spells.unit,
     )
+
+
+def _is_made(name: str, panel: Panel | None) -> bool:
+    """Whether a covariate is made period by period."""
+    return name in ("tenure", "season", "quarter") or (panel is not None and panel.known(name))
 
 
 def _bare(design: Design) -> Design:
