@@ -1,8 +1,6 @@
 """Scores of several outcomes and probabilities k steps ahead, as others computed them in R."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,8 +12,8 @@ pytestmark = pytest.mark.external
 
 
 @pytest.fixture(scope="module")
-def folder():
-    return Path(os.environ["PARTNERLAB_EXTERNAL_DATA"]) / "reference" / "survival"
+def folder(external_data):
+    return external_data / "reference" / "survival"
 
 
 @pytest.fixture(scope="module")

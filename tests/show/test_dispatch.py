@@ -19,7 +19,7 @@ from partnerlab.show import plot, tabulate
 from partnerlab.spells import build_spells
 from partnerlab.survival import compare_survival, estimate_hazard, estimate_incidence, estimate_survival
 from partnerlab.tiers import TierHistory, TierScheme, assign_tiers, estimate_shares, explain_tier
-from partnerlab.transitions import compare_forecast, detect_movers, estimate_noise, estimate_transitions, forecast_tiers
+from partnerlab.transitions import backtest_forecast, compare_forecast, detect_movers, estimate_noise, estimate_transitions, forecast_tiers
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,8 @@ def road():
         "by region": estimate_transitions(history, by="region"),
         "movers": detect_movers(history, noise=noise, quarter="2026Q1"),
         "forecast": forecast_tiers(history, seed=1),
+        "forecast a year ahead": forecast_tiers(history, ahead=4, draws=200, seed=1),
+        "backtest": backtest_forecast(history, first="2025Q2", ahead=2, draws=100, seed=1),
         "comparison": compare_forecast(forecast_tiers(history.until("2025Q4"), seed=1), history=history, quarter="2026Q1"),
         "survival": estimate_survival(spells),
         "survival by region": estimate_survival(spells, by="region"),
@@ -63,6 +65,10 @@ CALLS = {
     "one region": lambda road: plot(road["by region"], group=road["by region"].table["region"].iloc[0]),
     "movers": lambda road: plot(road["movers"]),
     "forecast": lambda road: plot(road["forecast"]),
+    "fan": lambda road: plot(road["forecast a year ahead"]),
+    "fan with the past": lambda road: plot(road["forecast a year ahead"], history=road["history"], last=road["comparison"]),
+    "skill": lambda road: plot(road["backtest"]),
+    "reliability": lambda road: plot(road["backtest"], view="reliability"),
     "comparison": lambda road: plot(road["comparison"]),
     "survival": lambda road: plot(road["survival"]),
     "survival by region": lambda road: plot(road["survival by region"]),
@@ -84,6 +90,7 @@ TABLES = {
     "movers": lambda road: tabulate(road["movers"], rows=5),
     "forecast": lambda road: tabulate(road["forecast"]),
     "comparison": lambda road: tabulate(road["comparison"]),
+    "backtest": lambda road: tabulate(road["backtest"]),
     "noise": lambda road: tabulate(road["noise"]),
     "survival": lambda road: tabulate(road["survival"], rows=5),
     "median": lambda road: tabulate(road["survival by region"], view="median"),
