@@ -68,7 +68,7 @@ class HiddenTransitions(Result):
     partners: np.ndarray = dataclasses.field(repr=False, default_factory=lambda: np.zeros(0, dtype=str))
     labels: tuple[str, ...] = dataclasses.field(repr=False, default=())
     codes: np.ndarray = dataclasses.field(repr=False, default=None)  # type: ignore[assignment]
-    fit: ChainFit = dataclasses.field(repr=False, default=None)  # type: ignore[assignment]
+    chain: ChainFit = dataclasses.field(repr=False, default=None)  # type: ignore[assignment]
 
     def probabilities(self, quarter: str | None = None, *, given: Literal["all", "past"] = "all") -> pd.DataFrame:
         """Give the probability of each partner's true tier in a quarter.
@@ -141,8 +141,8 @@ class HiddenTransitions(Result):
         )
 
     def _told(self, readings: Readings, *, pairs: bool = False) -> Smoothed:
-        transition = np.where(np.isnan(self.fit.transition), np.eye(len(self.states)), self.fit.transition)
-        return smooth_states(readings, self.misreading, transition=transition, initial=self.fit.initial, pairs=pairs)
+        transition = np.where(np.isnan(self.chain.transition), np.eye(len(self.states)), self.chain.transition)
+        return smooth_states(readings, self.misreading, transition=transition, initial=self.chain.initial, pairs=pairs)
 
     def _column(self, quarter: str | None) -> int:
         if quarter is None:
@@ -242,7 +242,7 @@ def estimate_hidden_transitions(
         checks=(*_fit_checks(fit, misreading, tiers, misclassification is None), overlap, *checks),
         level=level, tiers=tiers, step=int(step), moved=_moved(fit, table, seen, tiers, readings, level),
         misread=pd.DataFrame(misreading.matrix, index=states, columns=states), misreading=misreading, states=states,
-        partners=partners, labels=labels, codes=codes, fit=fit,
+        partners=partners, labels=labels, codes=codes, chain=fit,
     )  # fmt: skip
 
 
