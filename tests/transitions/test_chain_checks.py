@@ -71,7 +71,9 @@ def test_order_finds_momentum(history_of):
 
     assert result.p("p_clustered") < 0.01
     assert result.p("p_within") < 0.01
-    assert result.verdict.startswith("The tier before tells where a partner goes next: the process is not of order 1 (")
+    assert result.verdict.startswith(
+        "The tier before tells where a partner goes next: the process is not of order 1, within partners too ("
+    )
 
 
 def test_partners_that_differ_look_like_memory_but_not_within_partners(history_of, frail_codes):

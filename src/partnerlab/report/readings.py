@@ -101,12 +101,14 @@ def _pooled(result: PooledTransitions) -> tuple[str, ...]:
     rows = result.table[result.table["n"] > 0].drop_duplicates([result.by, "from_tier"])
     if rows.empty:
         return ("Nobody was seen in a tier in two quarters in a row.",)
-    least, most = (say_share(rows["weight"].agg(how)) for how in ("min", "max"))
+    least, most = float(rows["weight"].min()), float(rows["weight"].max())
     segment = result.by.replace("_", " ")
-    borrowed = (
-        f"Each {segment} borrows {least} to {most} of its rows from the others: the more, the sparser it is and the more alike all are."
+    if least > 0.95:
+        return (f"The data cannot tell one {segment} from another: every row is borrowed nearly whole ({say_share(least)} or more).",)
+    return (
+        f"A {segment} borrows {say_share(least)} to {say_share(most)} of a row from the others: "
+        "the more, the sparser it is and the more alike all are.",
     )
-    return (borrowed, *_failed(result))
 
 
 @read_result.register(NoiseBaseline)

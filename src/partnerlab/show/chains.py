@@ -18,6 +18,8 @@ from partnerlab.transitions import ChainCheck, DriftEstimate, PooledTransitions
 from partnerlab.transitions.drift import MOVED
 
 LEFT, LINE, HEAD = 118.0, 18.0, 24.0
+#: Room for the names of tiers alone.
+WIDE = 148.0
 
 
 @plot.register(PooledTransitions)
@@ -100,7 +102,7 @@ def _chain(result: ChainCheck, *, period: str = "all pairs") -> Picture:
     top = max(float(table[["estimate", "by_chance"]].max().max()) * 1.25, 0.02)
 
     def paint(canvas: Canvas) -> None:
-        axes = canvas.axes(LEFT, 20, canvas.width - LEFT - 96, LINE * 1.3 * len(table))
+        axes = canvas.axes(WIDE, 20, canvas.width - WIDE - 96, LINE * 1.3 * len(table))
         axes.set_ylim(LINE * 1.3 * len(table), 0)
         axes.set_yticks([])
         reach_axis(axes, low=0, high=top, kind="share")
@@ -108,7 +110,7 @@ def _chain(result: ChainCheck, *, period: str = "all pairs") -> Picture:
         for step, row in enumerate(table.itertuples()):
             place = LINE * 1.3 * (step + 0.5)
             weight = "bold" if step == 0 else "normal"
-            canvas.words(6, 20 + place + 4, shorten(row.from_tier, width=LEFT - 12, size=style.SMALL), size=style.SMALL, weight=weight)
+            canvas.words(6, 20 + place + 4, shorten(row.from_tier, width=WIDE - 12, size=style.SMALL), size=style.SMALL, weight=weight)
             axes.plot([0, row.estimate], [place, place], color=style.ACCENT, linewidth=3.0, solid_capstyle="butt", zorder=3)
             axes.plot([row.estimate], [place], marker="o", markersize=6.5, color=style.ACCENT, zorder=4)
             if not np.isnan(row.by_chance):
@@ -119,7 +121,7 @@ def _chain(result: ChainCheck, *, period: str = "all pairs") -> Picture:
     return picture(
         paint,
         height=20 + LINE * 1.3 * len(table) + 26,
-        headline=result.verdict.split(" (X2")[0],
+        headline=result.verdict.split(" (X2")[0].split(". Within")[0],
         alt=f"{result.question} Dots, share of moves that would have to be others for the groups to be alike. {said}.",
         units="share of moves that would have to be others for the groups to be alike",
         n=int(table["n"].iloc[0]),

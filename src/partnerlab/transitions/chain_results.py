@@ -124,7 +124,7 @@ def chain_result(
         level=level,
         question=question.what,
         groups=groups,
-        verdict=_verdict(table.iloc[0], question, level),
+        verdict=_verdict(table, question, level),
     )
 
 
@@ -148,21 +148,30 @@ def _law_checks(pairs: Transitions, total: np.ndarray | None) -> tuple[Check, ..
     )
 
 
-def _verdict(row: pd.Series, question: Question, level: float) -> str:
-    """Say what the p-values allow, no more."""
-    alpha = 1.0 - level
+def _verdict(table: pd.DataFrame, question: Question, level: float) -> str:
+    """Say what the p-values allow, no more: of all tiers together, and of those that differ within partners on their own."""
+    row, alpha = table.iloc[0], 1.0 - level
     if row["df"] == 0:
         return "Not enough data: no tier was left in two groups for two tiers"
-    pooled = row["p_clustered"] if not np.isnan(row["p_clustered"]) else row["p_value"]
+    clustered, inside = not np.isnan(row["p_clustered"]), not np.isnan(row["p_within"])
+    pooled = row["p_clustered"] if clustered else row["p_value"]
     said = f"X2 = {row['statistic']:.1f} on {int(row['df'])} df, p = {_p(pooled)}"
-    said += "" if np.isnan(row["p_clustered"]) else " with partners whole"
-    said += f", {_p(row['p_value'])} as if moves were independent" if not np.isnan(row["p_clustered"]) else ", as if moves were independent"
-    said += "" if np.isnan(row["p_within"]) else f", {_p(row['p_within'])} within partners"
-    if pooled > alpha and (np.isnan(row["p_within"]) or row["p_within"] > alpha):
+    said += f" with partners whole, {_p(row['p_value'])} as if moves were independent" if clustered else " as if moves were independent"
+    said += f", {_p(row['p_within'])} within partners" if inside else ""
+    if inside and row["p_within"] <= alpha:
+        return f"{question.yes}, within partners too ({said})"
+    # one tier of several on its own: Bonferroni's share of the level
+    tiers = table.iloc[1:].query("df > 0")
+    alone = tiers.loc[tiers["p_within"] * len(tiers) <= alpha, "from_tier"].tolist()
+    if alone:
+        return f"{question.yes}; within partners this is seen of {' and '.join(alone)} alone ({said})"
+    if pooled > alpha:
         return f"{question.no} ({said})"
-    if pooled <= alpha and not np.isnan(row["p_within"]) and row["p_within"] > alpha:
-        return f"{question.yes}. Within partners there is no evidence of it: {question.within} would look the same ({said})"
-    return f"{question.yes} ({said})"
+    return (
+        f"{question.yes}. Within partners there is no evidence of it: {question.within} would look the same ({said})"
+        if inside
+        else (f"{question.yes} ({said})")
+    )
 
 
 def _p(value: float) -> str:
