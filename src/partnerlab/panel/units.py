@@ -132,10 +132,14 @@ def panels_of_frame(frame: pd.DataFrame, *, keys: tuple[str, str], unit: str, **
             raise ParameterError(f"frame.{key}: {empty} of {len(frame)} rows are empty; fill or drop them", column=key, rows=empty)
     if frame.empty:
         raise ParameterError("the frame has no rows; give at least one partner and period")
-    owners, words = (frame[key].astype(str).to_numpy(dtype=str) for key in (keys[0], unit))
-    partners = np.unique(owners)
-    _, named, of = place_units(partners, list(dict.fromkeys(zip(owners, words, strict=True))))
-    single = frame.assign(**{keys[0]: name_units(owners, words)}).drop(columns=unit)
+    owners, words = (pd.factorize(frame[key].astype(str)) for key in (keys[0], unit))
+    pairs, rows = np.unique(owners[0].astype(np.int64) * len(words[1]) + words[0], return_inverse=True)
+    owner, word = (
+        np.array(names, dtype=str)[codes] for names, codes in zip((owners[1], words[1]), divmod(pairs, len(words[1])), strict=True)
+    )
+    partners = np.unique(owner)
+    _, named, of = place_units(partners, list(zip(owner, word, strict=True)))
+    single = frame.assign(**{keys[0]: name_units(owner, word)[rows]}).drop(columns=unit)
     given = asked.pop("attributes", None)
     fields = panel_of_frame(single, keys=keys, attributes=None, **asked)
     about = fields["attributes"].drop(columns=["partner", unit], errors="ignore")
