@@ -31,8 +31,11 @@ def name_states(values: pd.Series, *, column: str) -> pd.Series:
         known = values.dropna()
         if not (known == known.round()).all():
             raise ContractError(f"{column}: holds fractions; give whole numbers or names of states", column=column)
-        return values.astype("Int64").astype("str").where(values.notna())
-    return values.astype("str").where(values.notna())
+        values = values.astype("Int64")
+    # names are written once for each state, not for each row
+    code, seen = pd.factorize(values)
+    names = pd.Series(seen).astype("str").array.take(code, allow_fill=True)
+    return pd.Series(names, index=values.index)
 
 
 def order_states(*columns: pd.Series, named: Sequence[str] | None = None) -> tuple[str, ...]:
