@@ -83,6 +83,8 @@ class Transitions:
     def __post_init__(self) -> None:
         for name in ("origin", "target", "weight", "partner", "partners", "period"):
             object.__setattr__(self, name, read_only(getattr(self, name)))
+        if not len(self.covariates.columns):
+            object.__setattr__(self, "covariates", pd.DataFrame(index=pd.RangeIndex(len(self.origin))))
 
     def __len__(self) -> int:
         return len(self.origin)
