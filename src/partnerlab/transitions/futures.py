@@ -11,11 +11,14 @@ from partnerlab.transitions.direct import draw_direct, pooled_shares
 from partnerlab.transitions.semi_markov import (
     CLASS_OF_STAY,
     CLASSES,
+    JOINED,
     KINDS,
+    MOVED,
     NEXT_STAY,
     STAYS,
     USUAL,
     DrawnFlows,
+    Exit,
     draw_flows,
     fit_flows,
     read_kinds,
@@ -31,7 +34,7 @@ def step_matrices(drawn: DrawnFlows, chances: list[np.ndarray | None]) -> np.nda
     drawn : DrawnFlows
         Draws of the flows.
     chances : list of (ndarray or None), one for each exit
-        As `DrawnFlows.leaving` gives them, for the quarter.
+        As `DrawnFlows.chances` gives them, for the quarter.
     """
     states, cells = drawn.model.states, np.arange(STAYS)
     matrices = np.zeros((KINDS, states, STAYS, states, STAYS))
@@ -42,13 +45,18 @@ def step_matrices(drawn: DrawnFlows, chances: list[np.ndarray | None]) -> np.nda
             continue
         gone = rest[:, way.origins] * chance
         reached = np.einsum("dokc,dot->kotc", gone, shares[:, way.origins]) / draws
-        entered = matrices[..., 0]
+        entered = matrices[..., entry_stay(way)]
         entered[:, way.origins] += reached[:, :, :, CLASS_OF_STAY].transpose(0, 1, 3, 2)
         rest[:, way.origins] -= gone
     stay = rest.mean(axis=0)[:, :, CLASS_OF_STAY].transpose(1, 0, 2)
     for state in range(states):
         matrices[:, state, cells, state, NEXT_STAY] += stay[:, state]
     return matrices.reshape(KINDS, states * STAYS, states * STAYS)
+
+
+def entry_stay(way: Exit) -> int:
+    """Stay in which those who take an exit begin: back from having lapsed they have joined, all others have moved."""
+    return JOINED if way.name == "return" else MOVED
 
 
 def simulate_counts(drawn: DrawnFlows, chances: list[np.ndarray | None], counts: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
@@ -69,7 +77,7 @@ def simulate_counts(drawn: DrawnFlows, chances: list[np.ndarray | None], counts:
     -------
     ndarray of int, shape (draws, s, KINDS, STAYS)
     """
-    rest, fresh = counts.copy(), np.zeros(counts.shape[:3], dtype=np.int64)
+    rest, fresh = counts.copy(), {entry: np.zeros(counts.shape[:3], dtype=np.int64) for entry in (JOINED, MOVED)}
     busy = counts.any(axis=(0, 1, 3))
     for way, shares, chance in zip(drawn.model.exits, drawn.shares, chances, strict=True):
         if chance is None:
@@ -80,11 +88,12 @@ def simulate_counts(drawn: DrawnFlows, chances: list[np.ndarray | None], counts:
             rest[:, way.origins, kind] -= gone
             left = gone.sum(axis=2)
             for place in np.flatnonzero(left.any(axis=0)):
-                fresh[:, :, kind] += rng.multinomial(left[:, place], shares[:, way.origins[place]])
+                fresh[entry_stay(way)][:, :, kind] += rng.multinomial(left[:, place], shares[:, way.origins[place]])
     after = np.zeros_like(rest)
     for stay in range(STAYS):
         after[..., NEXT_STAY[stay]] += rest[..., stay]
-    after[..., 0] += fresh
+    for entry, came in fresh.items():
+        after[..., entry] += came
     return after
 
 
@@ -145,7 +154,11 @@ def semi_markov_future(course: Course, *, ahead: int, draws: int, rng: np.random
     states, steps = len(course.names), np.arange(1, course.codes.shape[1])
     model = fit_flows(course.codes, rank=course.rank, use=course.use, season=course.season(steps), seasons=course.seasons, memory=memory)
     drawn = draw_flows(model, draws=draws, rng=rng)
-    now, kind, stay = course.codes[:, -1].astype(np.int64), read_kinds(course.codes, course.tiers)[:, -1], read_stays(course.codes)[:, -1]
+    now, kind, stay = (
+        course.codes[:, -1].astype(np.int64),
+        read_kinds(course.codes, course.tiers)[:, -1],
+        read_stays(course.codes, course.tiers)[:, -1],
+    )
     if not memory:
         kind = np.full_like(kind, USUAL)
     shape = (states, KINDS, STAYS)
@@ -155,10 +168,10 @@ def semi_markov_future(course: Course, *, ahead: int, draws: int, rng: np.random
     reach, counts, joins, table = np.eye(states * STAYS), [], [], []
     for step in range(1, ahead + 1):
         season = int(course.season(course.codes.shape[1] - 1 + step))
-        chances = [None if way.fit is None else drawn.leaving(place, season, rng) for place, way in enumerate(model.exits)]
+        chances = drawn.chances(season, rng)
         reach = reach @ step_matrices(drawn, chances)
         olds, news = (simulate_counts(drawn, chances, crowd, rng=rng) for crowd in (olds, news))
-        news[:, :, USUAL, 0] += draw_joiners(came, draws=draws, rng=rng)
+        news[:, :, USUAL, JOINED] += draw_joiners(came, draws=draws, rng=rng)
         counts.append((olds + news).sum(axis=(2, 3)))
         joins.append(news.sum(axis=(2, 3)).mean(axis=0))
         table.append(reach.reshape(KINDS, states, STAYS, states, STAYS).sum(axis=4).swapaxes(0, 1).reshape(-1, states))

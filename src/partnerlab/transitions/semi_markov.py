@@ -15,14 +15,16 @@ from scipy import special
 from partnerlab.stats.mixed_logit import MixedLogit, draw_spread, fit_mixed_logit, indicator_rows
 from partnerlab.stats.pooling import gamma_poisson_prior
 
-#: Times in a tier that are told apart: 1, 2, ..., 8, 9 and more; then those that began before the record, 1 to 8 quarters into it.
-KNOWN, BEFORE = 9, 8
-STAYS = KNOWN + BEFORE
-#: Class of each of them: 1, 2, 3, 4, 5 to 8, 9 and more, began before the record.
-CLASS_OF_STAY = np.array([0, 1, 2, 3, 4, 4, 4, 4, 5, *[6] * BEFORE])
-CLASSES = 7
+#: Quarters in a tier told apart from 1 on: of those who came to it on joining, of those who came from another tier.
+CHAIN = 8
+JOINED, MOVED, LONG, BEFORE = 0, CHAIN, 2 * CHAIN, 2 * CHAIN + 1
+#: Both chains, then longer than that, then stays that began before the record, by quarters seen of them.
+STAYS = 3 * CHAIN + 1
+#: Class of each stay: joined 1, 2, 3, 4, 5 to 8; moved 1, 2, 3, 4, 5 to 8; 9 and more; began before the record.
+CLASS_OF_STAY = np.array([0, 1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 8, 9, 9, 9, 9, 10, *[11] * CHAIN])
+CLASSES = 12
 #: The stay a quarter later, for those who stay.
-NEXT_STAY = np.array([*range(1, KNOWN), KNOWN - 1, *range(KNOWN + 1, STAYS), KNOWN - 1])
+NEXT_STAY = np.array([*range(1, CHAIN), LONG, *range(MOVED + 1, LONG), LONG, LONG, *range(BEFORE + 1, STAYS), LONG])
 #: Variance of tiers' log-odds, given: tiers are few and really differ, so only a tier with hardly any moves is drawn to the others.
 TIERS_APART = 1.0
 TIER, STAY, BOTH, SEASON, RESTLESS, QUARTER = range(6)
@@ -31,25 +33,28 @@ CALM_BELOW, LIVELY_ABOVE = 0.7, 1.4
 KINDS, USUAL = 3, 1
 
 
-def read_stays(codes: np.ndarray) -> np.ndarray:
-    """How long each partner has been in its state: index into the times told apart, int8, shape ``(n, t)``.
+def read_stays(codes: np.ndarray, tiers: int) -> np.ndarray:
+    """How long each partner has been in its state, and how it came to it: index into the stays told apart, int8, ``(n, t)``.
 
     Parameters
     ----------
     codes : ndarray of int, shape (n, t)
-        States; negative is not observed, and a partner who comes from there has only just entered.
+        States, tiers first; negative is not observed. Who comes to a tier from there, or from having lapsed, has joined.
+    tiers : int
+        Number of tiers; having lapsed is the state after them.
 
     Examples
     --------
-    >>> read_stays(np.array([[0, 0, 1, 1], [-1, 0, 0, 1]])).tolist()
-    [[9, 10, 0, 1], [9, 0, 1, 0]]
+    >>> read_stays(np.array([[0, 0, 1, 1], [-1, 0, 0, 1]]), 2).tolist()
+    [[17, 18, 8, 9], [17, 0, 1, 8]]
     """
     codes = np.asarray(codes)
     stays = np.zeros(codes.shape, dtype=np.int8)
-    stays[:, 0] = KNOWN
+    stays[:, 0] = BEFORE
     for column in range(1, codes.shape[1]):
-        same = codes[:, column] == codes[:, column - 1]
-        stays[:, column] = np.where(same, NEXT_STAY[stays[:, column - 1]], 0)
+        before = codes[:, column - 1]
+        fresh = np.where((before < 0) | (before == tiers), JOINED, MOVED)
+        stays[:, column] = np.where(codes[:, column] == before, NEXT_STAY[stays[:, column - 1]], fresh)
     return stays
 
 
@@ -214,7 +219,7 @@ def fit_flows(
     before = (slice(None), slice(None, -1))
     moves = _Moves(
         partner=partner, step=step, origin=origin[partner, step].astype(np.int64), target=target[partner, step].astype(np.int64),
-        stay=CLASS_OF_STAY[read_stays(codes)[before][:, steps][partner, step]], season=np.asarray(season)[steps][step],
+        stay=CLASS_OF_STAY[read_stays(codes, len(rank))[before][:, steps][partner, step]], season=np.asarray(season)[steps][step],
         kind=read_kinds(codes, len(rank))[before][:, steps][partner, step].astype(np.int64),
     )  # fmt: skip
     states, left, exits = len(rank) + 2, np.zeros(len(partner), dtype=bool), []
@@ -276,23 +281,33 @@ class DrawnFlows:
         Standard deviation of each exit's quarters.
     shares : tuple of ndarray, each of shape (draws, s, s)
         Where those who leave go.
+    together : ndarray, shape (exits, exits)
+        Correlation of the exits' shocks.
     """
 
     model: FlowModel
     effects: tuple[np.ndarray | None, ...]
     spreads: tuple[np.ndarray | None, ...]
     shares: tuple[np.ndarray, ...]
+    together: np.ndarray
 
-    def leaving(self, place: int, season: int, rng: np.random.Generator) -> np.ndarray:
-        """Probability of an exit in a coming quarter, its own shock drawn: shape ``(draws, origins, KINDS, CLASSES)``."""
+    def chances(self, season: int, rng: np.random.Generator) -> list[np.ndarray | None]:
+        """Probability of each exit in a coming quarter, its shocks drawn: shapes ``(draws, origins, KINDS, CLASSES)``."""
+        draws = len(self.shares[0])
+        values, vectors = np.linalg.eigh(self.together)
+        shocks = rng.standard_normal((draws, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        ways = range(len(self.model.exits))
+        return [None if self.effects[place] is None else self._leaving(place, season, shocks[:, place]) for place in ways]
+
+    def _leaving(self, place: int, season: int, shock: np.ndarray) -> np.ndarray:
         way, effects = self.model.exits[place], self.effects[place]
         origins = way.origins
         rows = indicator_rows(self.model.places(origins, season), way.fit.sizes)
         # a rate is as likely above its estimate as below, its log-odds are not: without this, doubt alone would speed all up
         doubt = np.einsum("mp,pq,mq->m", rows, way.fit.covariance, rows)
         slower = (0.5 - special.expit(rows @ way.fit.effects)) * doubt
-        shock = self.spreads[place] * rng.standard_normal(len(effects))
-        return special.expit(effects @ rows.T - slower + shock[:, None]).reshape(len(effects), len(origins), KINDS, CLASSES)
+        shift = (self.spreads[place] * shock)[:, None] - slower
+        return special.expit(effects @ rows.T + shift).reshape(len(effects), len(origins), KINDS, CLASSES)
 
 
 def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> DrawnFlows:
@@ -312,7 +327,22 @@ def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> Dra
         normal = rng.standard_normal((draws, len(values)))
         effects.append(way.fit.effects + normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
         spreads.append(draw_spread(way.fit, QUARTER, draws=draws, rng=rng))
-    return DrawnFlows(model=model, effects=tuple(effects), spreads=tuple(spreads), shares=tuple(shares))
+    return DrawnFlows(model=model, effects=tuple(effects), spreads=tuple(spreads), shares=tuple(shares), together=_together(model))
+
+
+def _together(model: FlowModel) -> np.ndarray:
+    """Correlation of the exits' quarters, drawn to none by as much as few quarters ask for."""
+    found = np.eye(len(model.exits))
+    fitted = [place for place, way in enumerate(model.exits) if way.fit is not None]
+    if len(fitted) < 2 or model.quarters < 4:
+        return found
+    effects = np.stack([model.exits[place].fit.effects[model.exits[place].fit.block(QUARTER)] for place in fitted])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        seen = np.nan_to_num(np.corrcoef(effects))
+    trusted = model.quarters / (model.quarters + 4.0)
+    found[np.ix_(fitted, fitted)] = trusted * seen + (1.0 - trusted) * np.eye(len(fitted))
+    np.fill_diagonal(found, 1.0)
+    return found
 
 
 def _draw_shares(way: Exit, draws: int, rng: np.random.Generator) -> np.ndarray:
