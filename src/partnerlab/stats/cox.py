@@ -224,10 +224,10 @@ class CoxRows:
 
 def make_partial(rows: CoxRows, design: Design, sums: RiskSums, *, ties: Ties = "efron") -> Partial:
     """Put design, risk sets and ties together."""
-    at = rows.slots.hi[rows.event] - 1
-    size = len(rows.slots)
-    count = np.bincount(at, minlength=size)
-    weight = count.astype(float) if rows.weight is None else np.bincount(at, weights=rows.weight[rows.event], minlength=size)
+    weight = sums.died(np.ones((design.rows, 1)))[:, 0]
+    count = weight.round().astype(np.int64)
+    if rows.weight is not None:
+        count = np.bincount(rows.slots.hi[rows.event] - 1, minlength=len(rows.slots))
     at_risk = sums.risk(np.ones((design.rows, 1)))[:, 0]
     return Partial(design=design.lay_out(), sums=sums, steps=cut_steps(count, weight, ties=ties, crowded=weight > 0.5 * at_risk))
 
@@ -259,7 +259,7 @@ def score_rows(
     drift, taken = (values * scale[:, None] for values in found.drift())
     design = partial.design if rows.code is None else partial.design[rows.code]
     ratio = found.ratio if rows.code is None else found.ratio[rows.code]
-    lo, hi = rows.slots.lo, rows.slots.hi
+    lo, hi = rows.slots.begins, rows.slots.hi
     run_a, run_drift = _running(a), _running(drift)
     out = -ratio[:, None] * (design * (run_a[hi] - run_a[lo])[:, None] - (run_drift[hi] - run_drift[lo]))
     died = np.flatnonzero(rows.event)
@@ -269,7 +269,7 @@ def score_rows(
     if tail is not None and tail.tail is not None:
         late, chance = tail.tail.rows, tail.tail.chance
         run_a, run_drift = _running(a * chance), _running(drift * chance[:, None])
-        end = rows.slots.end[late]
+        end = rows.slots.ends(late)
         lag = design[late] * (run_a[end] - run_a[hi[late]])[:, None] - (run_drift[end] - run_drift[hi[late]])
         out[late] -= (ratio[late] * tail.tail.inverse)[:, None] * lag
     return out if rows.weight is None else out * rows.weight[:, None]

@@ -14,7 +14,7 @@ def recursion_steps(slots: Slots, event: np.ndarray) -> int:
     """Count the steps that the recursion would take."""
     size = len(slots) + 1
     ties = np.bincount(slots.hi[event] - 1, minlength=size)[:-1]
-    flow = np.bincount(slots.hi, minlength=size) - np.bincount(slots.lo, minlength=size)
+    flow = np.bincount(slots.hi, minlength=size) - np.bincount(slots.begins, minlength=size)
     at_risk = np.cumsum(flow[::-1])[::-1][1:]
     return int(at_risk[ties > 1].sum())
 
@@ -37,7 +37,7 @@ def exact_likelihood(design: np.ndarray, slots: Slots, event: np.ndarray, beta: 
     at = slots.hi - 1
     for slot in range(len(slots)):
         died = event & (at == slot)
-        risk = (slots.lo <= slot) & (slot < slots.hi)
+        risk = (slots.begins <= slot) & (slot < slots.hi)
         whole, first, second = _subsets(ratio[risk], design[risk], int(died.sum()))
         mean = first / whole
         loglik += float(np.log(ratio[died]).sum() - np.log(whole))

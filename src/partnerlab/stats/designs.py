@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from partnerlab.errors import ParameterError, nearest
-from partnerlab.stats.patterns import Patterns, code_values, find_patterns
+from partnerlab.stats.patterns import Coded, Patterns, code_values, find_patterns
 
 #: Rows laid out at a time.
 BLOCK = 1 << 16
@@ -160,15 +160,15 @@ def independent_columns(gram: np.ndarray, known: np.ndarray) -> np.ndarray:
     return keep
 
 
-def compress(columns: Sequence[Column], *, rows: int, extra: Sequence[tuple[np.ndarray, int]] = ()) -> Patterns | None:
-    """Patterns of covariates (and of further codes); None where a column is continuous."""
+def compress(columns: Sequence[Column], *, rows: int) -> Patterns | None:
+    """Patterns of covariates; None where a column is continuous."""
     coded = []
     for column in columns:
-        found = (np.asarray(column.values), max(len(column.levels), 1)) if column.levels else code_values(column.values)
+        found = Coded(values=np.asarray(column.values), size=len(column.levels)) if column.levels else code_values(column.values)
         if found is None:
             return None
         coded.append(found)
-    return find_patterns([*coded, *extra], rows=rows)
+    return find_patterns(coded, rows=rows)
 
 
 def plain_array(values: Any) -> Any:

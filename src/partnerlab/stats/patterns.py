@@ -8,7 +8,7 @@ column is continuous there is nothing to compress, and the models run over block
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -16,6 +16,8 @@ import numpy as np
 MOST_LEVELS = 256
 #: Codes are counted in a table while it is no longer than this, or four times the rows.
 TABLE = 1 << 21
+#: Rows worked on at a time: they stay in the processor's cache.
+BLOCK = 1 << 16
 #: Patterns are worth it while they are fewer than this share of the rows.
 WORTH = 1 / 3
 
@@ -26,7 +28,7 @@ class Patterns:
 
     Parameters
     ----------
-    code : ndarray of int64, shape (n,)
+    code : ndarray of int32, shape (n,)
         Pattern of each row, ``0 .. m-1``, in the order of the columns' values.
     first : ndarray of int64, shape (m,)
         A row of each pattern.
@@ -39,8 +41,46 @@ class Patterns:
         return len(self.first)
 
 
-def code_values(values: np.ndarray, *, most: int = MOST_LEVELS) -> tuple[np.ndarray, int] | None:
-    """Bring a column with few distinct values to codes, without sorting it.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Coded:
+    """A column that can be read as codes ``0 .. size-1``, in the order of its values, block by block.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        The column.
+    size : int
+        All codes are below it; some may not occur.
+    low : int or float
+        Value of code 0, where codes are steps of 1 from it.
+    levels : ndarray, shape (size,), or None
+        Values of the codes, where they are not.
+    """
+
+    values: np.ndarray
+    size: int
+    low: float = 0
+    levels: np.ndarray | None = None
+
+    def codes(self, place: slice = slice(None)) -> np.ndarray:
+        """Codes of some rows, int64."""
+        if self.levels is not None:
+            return _places(self.levels, self.values[place])
+        return (self.values[place] - self.low).astype(np.int64)
+
+    @property
+    def value_of(self) -> np.ndarray:
+        """Value of each code, shape ``(size,)``."""
+        return self.low + np.arange(self.size) if self.levels is None else self.levels
+
+
+def row_blocks(rows: int) -> Iterator[slice]:
+    """Slices of rows that stay in the processor's cache."""
+    yield from (slice(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK))
+
+
+def code_values(values: np.ndarray, *, most: int = MOST_LEVELS) -> Coded | None:
+    """Read a column with few distinct values as codes, without sorting it.
 
     Parameters
     ----------
@@ -51,53 +91,51 @@ def code_values(values: np.ndarray, *, most: int = MOST_LEVELS) -> tuple[np.ndar
 
     Returns
     -------
-    codes : ndarray of int64, shape (n,)
-        In the order of the values; codes that no row has may lie between.
-    size : int
-        All codes are below it. None instead of both where the column is continuous.
+    Coded or None
+        None where the column is continuous.
 
     Examples
     --------
-    >>> codes, size = code_values(np.array([2.25, 0.5, 2.25]))
-    >>> codes.tolist(), size
+    >>> coded = code_values(np.array([2.25, 0.5, 2.25]))
+    >>> coded.codes().tolist(), coded.size
     ([1, 0, 1], 2)
     """
     values = np.asarray(values)
     if len(values) == 0:
-        return np.zeros(0, dtype=np.int64), 1
+        return Coded(values=values, size=1)
     if values.dtype == bool:
-        return values.astype(np.int64), 2
+        return Coded(values=values.view(np.int8), size=2)
     low, high = values.min(), values.max()
     if not np.isfinite(low) or not np.isfinite(high):
         raise ValueError("code_values takes no missing or infinite values")
-    if high - low < most:
-        shifted = (values - low).astype(np.int64)
-        if np.issubdtype(values.dtype, np.integer) or (shifted == values - low).all():
-            return shifted, int(high - low) + 1
+    if high - low < most and (np.issubdtype(values.dtype, np.integer) or _is_whole(values, low)):
+        return Coded(values=values, size=int(high - low) + 1, low=low)
     levels = np.unique(values[:: max(len(values) // 2048, 1)])
-    if len(levels) > most:
-        return None
-    codes = _places(levels, values)
-    strange = levels[codes] != values
-    if strange.any():
-        levels = np.union1d(levels, np.unique(values[strange]))
+    for place in row_blocks(len(values)):
         if len(levels) > most:
             return None
-        codes = _places(levels, values)
-    return codes, len(levels)
+        block = values[place]
+        strange = levels[_places(levels, block)] != block
+        if strange.any():
+            levels = np.union1d(levels, block[strange])
+    return None if len(levels) > most else Coded(values=values, size=len(levels), levels=levels)
+
+
+def _is_whole(values: np.ndarray, low: float) -> bool:
+    return all((apart == np.rint(apart)).all() for apart in (values[place] - low for place in row_blocks(len(values))))
 
 
 def _places(levels: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.minimum(np.searchsorted(levels, values), len(levels) - 1)
 
 
-def find_patterns(columns: Sequence[tuple[np.ndarray, int]], *, rows: int, worth: float = WORTH) -> Patterns | None:
+def find_patterns(columns: Sequence[Coded], *, rows: int, worth: float = WORTH) -> Patterns | None:
     """Join coded columns into patterns.
 
     Parameters
     ----------
-    columns : sequence of (ndarray of int, int)
-        Codes of each column, shape ``(n,)``, and their number.
+    columns : sequence of Coded
+        Each with ``n`` rows.
     rows : int
         ``n``, for the case of no columns.
     worth : float
@@ -110,40 +148,58 @@ def find_patterns(columns: Sequence[tuple[np.ndarray, int]], *, rows: int, worth
 
     Examples
     --------
-    >>> found = find_patterns([(np.array([0, 1, 0, 1]), 2), (np.array([2, 0, 2, 0]), 3)], rows=4, worth=1.0)
+    >>> columns = [code_values(np.array([0, 1, 0, 1])), code_values(np.array([2, 0, 2, 0]))]
+    >>> found = find_patterns(columns, rows=4, worth=1.0)
     >>> found.code.tolist(), len(found)
     ([0, 1, 0, 1], 2)
     """
-    code, size = np.zeros(rows, dtype=np.int64), 1
     longest = max(TABLE, 4 * rows)
-    for values, count in columns:
-        if size * count > longest:
-            code, size = _tighten(code, size)
-            if size * count > longest:
-                code, size = _sort_codes(code * count + values)
-                continue
-        if size > 1:
-            code *= count
-            code += values
-        else:
-            code = values.astype(np.int64)
-        size *= count
-    code, size = _tighten(code, size)
+    code, size, waiting, span = None, 1, [], 1
+    for column in columns:
+        if span * column.size > longest:
+            code, size = _tighten(_join(code, waiting, rows, span), span)
+            waiting, span = [], size
+        if span * column.size > longest:
+            code, size = _sort_codes(code.astype(np.int64) * column.size + column.codes())
+            span = size
+            continue
+        waiting.append(column)
+        span *= column.size
+    code, size = _tighten(_join(code, waiting, rows, span), span)
     if size > max(worth * rows, 64):
         return None
     first = np.zeros(size, dtype=np.int64)
-    first[code] = np.arange(rows)
+    for place in row_blocks(rows):
+        first[code[place]] = np.arange(place.start, place.stop)
     return Patterns(code=code, first=first)
+
+
+def _join(code: np.ndarray | None, columns: Sequence[Coded], rows: int, span: int) -> np.ndarray:
+    """Read several columns as the digits of one number."""
+    if code is not None and not columns:
+        return code
+    found = np.zeros(rows, dtype=np.int32 if span < 1 << 31 else np.int64)
+    for place in row_blocks(rows):
+        number = np.zeros(place.stop - place.start, dtype=np.int64) if code is None else code[place].astype(np.int64)
+        for column in columns:
+            number *= column.size
+            number += column.codes(place)
+        found[place] = number
+    return found
 
 
 def _tighten(code: np.ndarray, size: int) -> tuple[np.ndarray, int]:
     """Renumber the codes that occur as 0, 1, 2, ...."""
     used = np.zeros(size, dtype=bool)
-    used[code] = True
+    for place in row_blocks(len(code)):
+        used[code[place]] = True
     if used.all():
         return code, size
-    place = np.cumsum(used) - 1
-    return place[code], int(place[-1]) + 1
+    number = np.cumsum(used) - 1
+    tight = np.empty(len(code), dtype=np.int32)
+    for place in row_blocks(len(code)):
+        tight[place] = number[code[place]]
+    return tight, int(number[-1]) + 1
 
 
 def _sort_codes(code: np.ndarray) -> tuple[np.ndarray, int]:

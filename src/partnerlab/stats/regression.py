@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from partnerlab.stats.designs import BLOCK, Column, Design, compress, make_design
+from partnerlab.stats.designs import Column, Design, compress, make_design
 from partnerlab.stats.newton import Optimum, fit
-from partnerlab.stats.patterns import find_patterns
+from partnerlab.stats.patterns import BLOCK, Patterns, row_blocks
 from partnerlab.stats.sandwich import FEW_CLUSTERS, jackknife_from_scores, sandwich
 
 #: A design with no more numbers than this is laid out once.
@@ -120,10 +120,10 @@ class Model:
         table = self._score_table(beta)
         rows = self.rows
         if rows.cluster is None:
-            return np.concatenate([self._scores(beta, table, place) for place in _row_blocks(len(rows))])
+            return np.concatenate([self._scores(beta, table, place) for place in row_blocks(len(rows))])
         order = None if (np.diff(rows.cluster) >= 0).all() else np.argsort(rows.cluster, kind="stable")
         totals = np.zeros((int(rows.cluster.max(initial=-1)) + 1, len(beta)))
-        for place in _row_blocks(len(rows)):
+        for place in row_blocks(len(rows)):
             picked = place if order is None else order[place]
             cluster = rows.cluster[picked]
             first = np.flatnonzero(np.concatenate([[True], cluster[1:] != cluster[:-1]]))
@@ -172,12 +172,15 @@ class Model:
         return sandwich(best.covariance, totals, rows=rows if correction == "HC1" else None)
 
 
-def _row_blocks(rows: int) -> Iterator[slice]:
-    yield from (slice(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK))
-
-
 def _count_outcomes(place: np.ndarray, outcome: np.ndarray, weight: np.ndarray | None, *, shape: tuple[int, int]) -> np.ndarray:
-    return np.bincount(place * shape[1] + outcome, weights=weight, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+    cells = shape[0] * shape[1]
+    if cells > BLOCK:
+        return np.bincount(place.astype(np.int64) * shape[1] + outcome, weights=weight, minlength=cells).reshape(shape).astype(float)
+    found = np.zeros(cells)
+    for part in row_blocks(len(place)):
+        weights = None if weight is None else weight[part]
+        found += np.bincount(place[part].astype(np.int64) * shape[1] + outcome[part], weights=weights, minlength=cells)
+    return found.reshape(shape)
 
 
 def make_model(rows: OutcomeRows, family: Family, *, grouped: bool | None = None) -> Model:
@@ -203,7 +206,7 @@ def make_model(rows: OutcomeRows, family: Family, *, grouped: bool | None = None
     size = len(rows)
     found = None if grouped is False else compress(rows.columns, rows=size)
     if found is None and grouped:
-        found = find_patterns([(np.arange(size), size)], rows=size, worth=1.0)
+        found = Patterns(code=np.arange(size), first=np.arange(size))
     if found is None:
         return Model(family=family, rows=rows, design=make_design(rows.columns, rows=size, weight=rows.weight), code=None)
     columns = [column.rows(found.first) for column in rows.columns]

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from partnerlab.stats.patterns import code_values
+from partnerlab.stats.patterns import code_values, row_blocks
 
 #: The table of slots by patterns is laid out while it has no more cells than this.
 CELLS = 4_000_000
@@ -30,20 +30,31 @@ class Slots:
         Time of each slot, ascending within its stratum.
     stratum : ndarray of int64, shape (J,)
         Stratum of each slot, ascending.
-    lo, hi : ndarray of int64, shape (n,)
-        A row is at risk at the slots ``lo .. hi - 1``; one that has its event has it at ``hi - 1``.
-    end : ndarray of int64, shape (n,)
-        One past the last slot of the row's stratum.
+    hi : ndarray of int32, shape (n,)
+        One past the last slot at which a row is at risk; one that has its event has it at ``hi - 1``.
+    lo : ndarray, shape (n,), or None
+        First slot at which a row is at risk; None where that is the first of all.
+    end : ndarray, shape (n,), or None
+        One past the last slot of the row's stratum; None where there is one stratum.
     """
 
     time: np.ndarray
     stratum: np.ndarray
-    lo: np.ndarray
     hi: np.ndarray
-    end: np.ndarray
+    lo: np.ndarray | None = None
+    end: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def begins(self) -> np.ndarray:
+        """First slot at which each row is at risk, shape ``(n,)``."""
+        return np.zeros(len(self.hi), dtype=np.int64) if self.lo is None else self.lo
+
+    def ends(self, rows: np.ndarray) -> np.ndarray:
+        """One past the last slot of the stratum of some rows."""
+        return np.full(len(rows), len(self), dtype=np.int64) if self.end is None else self.end[rows]
 
 
 def find_slots(exits: np.ndarray, *, event: np.ndarray, entry: np.ndarray | None = None, stratum: np.ndarray | None = None) -> Slots:
@@ -66,21 +77,17 @@ def find_slots(exits: np.ndarray, *, event: np.ndarray, entry: np.ndarray | None
     >>> slots.time.tolist(), slots.hi.tolist()
     ([1, 3], [2, 1, 1])
     """
-    event = np.asarray(event, dtype=bool)
-    at, levels = _ranks(np.asarray(exits), event)
+    event, exits = np.asarray(event, dtype=bool), np.asarray(exits)
+    at, levels = _ranks(exits, event)
+    if stratum is None:
+        lo = None if entry is None else np.searchsorted(levels, np.asarray(entry), side="right")
+        return Slots(time=levels, stratum=np.zeros(len(levels), dtype=np.int64), hi=at, lo=lo)
     size = len(levels) + 1
-    layer = 0 if stratum is None else np.asarray(stratum, dtype=np.int64) * size
-    strata = 1 if stratum is None else int(np.max(stratum, initial=0)) + 1
-    key = layer + at if stratum is not None else at
-    look = _SlotLookup(key[event], strata * size)
-    hi = look(key)
-    lo = np.zeros(len(hi), dtype=np.int64)
-    if entry is not None:
-        lo = look(layer + np.searchsorted(levels, np.asarray(entry), side="right"))
-    elif stratum is not None:
-        lo = look(layer)
-    end = np.full(len(hi), len(look.keys), dtype=np.int64) if stratum is None else look(layer + size - 1)
-    return Slots(time=levels[look.keys % size - 1], stratum=look.keys // size, lo=lo, hi=hi, end=end)
+    layer = np.asarray(stratum, dtype=np.int64) * size
+    look = _SlotLookup((layer + at)[event], (int(np.max(stratum, initial=0)) + 1) * size)
+    begin = layer if entry is None else layer + np.searchsorted(levels, np.asarray(entry), side="right")
+    place = (look.keys % size - 1, look.keys // size)
+    return Slots(time=levels[place[0]], stratum=place[1], hi=look(layer + at), lo=look(begin), end=look(layer + size - 1))
 
 
 def _ranks(times: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,12 +96,13 @@ def _ranks(times: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray
     if coded is None:
         levels = np.unique(times[event])
         return np.searchsorted(levels, times, side="right"), levels
-    codes, size = coded
-    used = np.zeros(size, dtype=bool)
-    used[codes[event]] = True
-    value = np.zeros(size, dtype=times.dtype)
-    value[codes] = times
-    return np.cumsum(used)[codes], value[used]
+    used = np.zeros(coded.size, dtype=bool)
+    for place in row_blocks(len(times)):
+        used[coded.codes(place)[event[place]]] = True
+    rank, found = np.cumsum(used), np.empty(len(times), dtype=np.int32)
+    for place in row_blocks(len(times)):
+        found[place] = rank[coded.codes(place)]
+    return found, coded.value_of[used]
 
 
 class _SlotLookup:
@@ -190,7 +198,7 @@ class RowSums:
     def risk(self, values: np.ndarray) -> np.ndarray:  # noqa: D102
         values = values * self.weight[:, None]
         flow = self._binned(self.slots.hi, values)
-        if self.slots.lo.any():
+        if self.slots.lo is not None:
             flow -= self._binned(self.slots.lo, values)
         found = np.cumsum(flow[::-1], axis=0)[::-1][1:]
         if self.tail is not None:
@@ -200,7 +208,7 @@ class RowSums:
     def _tail_risk(self, values: np.ndarray) -> np.ndarray:
         rows = self.tail.rows
         mine = values[rows] * self.tail.inverse[:, None]
-        flow = self._binned(self.slots.hi[rows], mine) - self._binned(self.slots.end[rows], mine)
+        flow = self._binned(self.slots.hi[rows], mine) - self._binned(self.slots.ends(rows), mine)
         return np.cumsum(flow, axis=0)[:-1] * self.tail.chance[:, None]
 
     def died(self, values: np.ndarray) -> np.ndarray:  # noqa: D102
@@ -209,11 +217,11 @@ class RowSums:
 
     def exposure(self, per_slot: np.ndarray) -> np.ndarray:  # noqa: D102
         run = np.concatenate([[0.0], np.cumsum(per_slot)])
-        found = run[self.slots.hi] - run[self.slots.lo]
+        found = run[self.slots.hi] if self.slots.lo is None else run[self.slots.hi] - run[self.slots.lo]
         if self.tail is not None:
             run = np.concatenate([[0.0], np.cumsum(per_slot * self.tail.chance)])
             rows = self.tail.rows
-            found[rows] += self.tail.inverse * (run[self.slots.end[rows]] - run[self.slots.hi[rows]])
+            found[rows] += self.tail.inverse * (run[self.slots.ends(rows)] - run[self.slots.hi[rows]])
         return found * self.weight
 
     def at_event(self, per_slot: np.ndarray) -> np.ndarray:  # noqa: D102
@@ -238,20 +246,26 @@ def tabulate_sums(
     if size * patterns > CELLS:
         return None
 
-    def count(place: np.ndarray, rows: np.ndarray | slice = slice(None), times: np.ndarray | None = None) -> np.ndarray:
-        weights = None if weight is None else weight[rows]
-        if times is not None:
-            weights = times if weights is None else weights * times
-        key = place * patterns + code[rows]
-        return np.bincount(key, weights=weights, minlength=size * patterns).reshape(size, patterns).astype(float)
+    cells = size * patterns
+
+    def count(place: np.ndarray, rows: np.ndarray | None = None, times: np.ndarray | None = None) -> np.ndarray:
+        total, step = np.zeros(cells), max(BLOCK, 4 * cells)
+        for start in range(0, len(place), step):
+            part = slice(start, start + step)
+            mine = part if rows is None else rows[part]
+            weights = None if weight is None else weight[mine]
+            if times is not None:
+                weights = times[part] if weights is None else weights * times[part]
+            total += np.bincount(place[part].astype(np.int64) * patterns + code[mine], weights=weights, minlength=cells)
+        return total.reshape(size, patterns)
 
     flow = count(slots.hi)
-    if slots.lo.any():
+    if slots.lo is not None:
         flow -= count(slots.lo)
     at_risk = np.cumsum(flow[::-1], axis=0)[::-1][1:]
     if tail is not None:
         rows = tail.rows
-        late = count(slots.hi[rows], rows, tail.inverse) - count(slots.end[rows], rows, tail.inverse)
+        late = count(slots.hi[rows], rows, tail.inverse) - count(slots.ends(rows), rows, tail.inverse)
         at_risk = at_risk + np.cumsum(late, axis=0)[:-1] * tail.chance[:, None]
     rows = np.flatnonzero(event)
     return TableSums(at_risk=at_risk, events=count(slots.hi[rows] - 1, rows)[:-1])

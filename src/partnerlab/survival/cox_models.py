@@ -17,7 +17,7 @@ from partnerlab.stats.coefficients import Correction, Covariance
 from partnerlab.stats.cox_fit import Baseline, CoxData, CoxFit, TiesAsked, fit_cox_data, make_baseline
 from partnerlab.stats.designs import Design, read_again
 from partnerlab.stats.intervals import check_level, critical_value
-from partnerlab.stats.patterns import find_patterns
+from partnerlab.stats.patterns import Coded, find_patterns
 from partnerlab.survival.regressors import SpellRows, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event
 
@@ -206,8 +206,8 @@ def cox_data(rows: SpellRows, strata: tuple[str, ...], weights: str | None) -> t
     stratum, layers = None, ((),)
     if strata:
         codes = [pd.factorize(frame[name], sort=True) for name in strata]
-        found = find_patterns([(code, len(values)) for code, values in codes], rows=len(frame), worth=1.0)
-        stratum = found.code
+        found = find_patterns([Coded(values=code, size=max(len(values), 1)) for code, values in codes], rows=len(frame), worth=1.0)
+        stratum = found.code.astype(np.int64)
         layers = tuple(frame[list(strata)].iloc[found.first].itertuples(index=False, name=None))
     weight = None
     if weights is not None:
