@@ -112,7 +112,7 @@ def test_a_window_adds_points_exactly():
     st.sampled_from(["3", "1.07"]),
     st.sampled_from(["1.1", "0.9371"]),
 )
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=4)
 def test_points_are_exact_to_the_last_digit(rows, rate, times, euro):
     table = [_row("2025-01-15", cents / 100, "growth" if grows else "established", currency) for cents, grows, currency in rows]
     points = {

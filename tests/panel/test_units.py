@@ -176,7 +176,7 @@ SOME = st.lists(st.tuples(st.sampled_from("ab"), MONTHS, PLACES, st.just(1.0), s
 
 
 @given(SOME)
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=3)
 def test_units_and_rows_without_one_add_up_to_the_partner(rows):
     wanted = Indicators(indicators={"deals": {"from": "deals", "role": "any"}})
     panel = build_panel(_source(rows), **YEAR, indicators=wanted, unit="region")
