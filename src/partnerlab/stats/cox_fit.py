@@ -15,6 +15,7 @@ from partnerlab.stats.cox_exact import MOST_STEPS, exact_likelihood, recursion_s
 from partnerlab.stats.designs import Column, Design, compress, independent_columns, make_design
 from partnerlab.stats.fine_gray import Censoring, censoring_scores, make_tail
 from partnerlab.stats.newton import Optimum, fit
+from partnerlab.stats.patterns import count_patterns
 from partnerlab.stats.risk_slots import RowSums, find_slots, tabulate_sums
 from partnerlab.stats.sandwich import jackknife_from_estimates, sandwich, sum_clusters
 
@@ -188,7 +189,7 @@ def fit_cox_data(data: CoxData, *, ties: TiesAsked = "efron", like: CoxFit | Non
         sums, columns, count = make_row_sums(data, rows), data.columns, data.weight
     else:
         columns = tuple(column.rows(found.first) for column in data.columns)
-        count = np.bincount(found.code, weights=data.weight, minlength=len(found)).astype(float)
+        count = count_patterns(found.code, len(found), weight=data.weight)
     design = make_design(columns, rows=len(data) if code is None else len(found), weight=count)
     if like is not None:
         design = dataclasses.replace(design, centre=like.design.centre, scale=like.design.scale, keep=like.design.keep)

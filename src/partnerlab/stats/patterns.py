@@ -63,10 +63,11 @@ class Coded:
     levels: np.ndarray | None = None
 
     def codes(self, place: slice = slice(None)) -> np.ndarray:
-        """Codes of some rows, int64."""
+        """Codes of some rows, int64; not to be written to."""
         if self.levels is not None:
             return _places(self.levels, self.values[place])
-        return (self.values[place] - self.low).astype(np.int64)
+        values = self.values[place]
+        return (values if self.low == 0 else values - self.low).astype(np.int64, copy=False)
 
     @property
     def value_of(self) -> np.ndarray:
@@ -174,17 +175,32 @@ def find_patterns(columns: Sequence[Coded], *, rows: int, worth: float = WORTH) 
     return Patterns(code=code, first=first)
 
 
+def count_patterns(code: np.ndarray, size: int, *, weight: np.ndarray | None = None) -> np.ndarray:
+    """Rows (or their weight) of each pattern, shape ``(size,)``.
+
+    Examples
+    --------
+    >>> count_patterns(np.array([0, 1, 1]), 2).tolist()
+    [1.0, 2.0]
+    """
+    total, step = np.zeros(size), max(BLOCK, 4 * size)
+    for start in range(0, len(code), step):
+        part = slice(start, start + step)
+        total += np.bincount(code[part], weights=None if weight is None else weight[part], minlength=size)
+    return total
+
+
 def _join(code: np.ndarray | None, columns: Sequence[Coded], rows: int, span: int) -> np.ndarray:
     """Read several columns as the digits of one number."""
     if code is not None and not columns:
         return code
     found = np.zeros(rows, dtype=np.int32 if span < 1 << 31 else np.int64)
     for place in row_blocks(rows):
-        number = np.zeros(place.stop - place.start, dtype=np.int64) if code is None else code[place].astype(np.int64)
+        number = None if code is None else code[place].astype(np.int64)
         for column in columns:
-            number *= column.size
-            number += column.codes(place)
-        found[place] = number
+            number = column.codes(place) if number is None else number * column.size + column.codes(place)
+        if number is not None:
+            found[place] = number
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from partnerlab.stats.designs import Column, Design, compress, make_design
 from partnerlab.stats.newton import Optimum, fit
-from partnerlab.stats.patterns import BLOCK, Patterns, row_blocks
+from partnerlab.stats.patterns import BLOCK, Patterns, count_patterns, row_blocks
 from partnerlab.stats.sandwich import FEW_CLUSTERS, jackknife_from_scores, sandwich
 
 #: A design with no more numbers than this is laid out once.
@@ -210,7 +210,7 @@ def make_model(rows: OutcomeRows, family: Family, *, grouped: bool | None = None
     if found is None:
         return Model(family=family, rows=rows, design=make_design(rows.columns, rows=size, weight=rows.weight), code=None)
     columns = [column.rows(found.first) for column in rows.columns]
-    weight = np.bincount(found.code, weights=rows.weight, minlength=len(found)).astype(float)
+    weight = count_patterns(found.code, len(found), weight=rows.weight)
     return Model(family=family, rows=rows, design=make_design(columns, rows=len(found), weight=weight), code=found.code)
 
 
