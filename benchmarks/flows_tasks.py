@@ -66,10 +66,15 @@ def draw_spells(rows: int) -> Arrays:
 # ---- Kaplan-Meier by region, with standard errors, and the log-rank test
 
 
+def _from_start(x: Arrays) -> np.ndarray:
+    """Give the entries of spells that are all seen from their start."""
+    return np.broadcast_to(np.int64(0), len(x["duration"]))
+
+
 def _curves_arrays(x: Arrays) -> dict[str, float]:
     from partnerlab.stats import logrank, risksets
 
-    spans = risksets.Spans(np.zeros(len(x["duration"]), dtype=np.int64), x["duration"], np.minimum(x["event"], 1) - 1)
+    spans = risksets.Spans(_from_start(x), x["duration"], (x["event"] > 0).view(np.int8) - np.int8(1))
     sets = risksets.count_risk_sets(spans, group=x["group"], groups=GROUPS)
     curve = risksets.kaplan_meier(sets.at_risk, sets.ended)
     error = curve * np.sqrt(risksets.greenwood(sets.at_risk, sets.ended))
@@ -153,7 +158,7 @@ answer <- c(setNames(at$surv, paste0("S", 0:5)), setNames(at$std.err, paste0("se
 def _ways_arrays(x: Arrays) -> dict[str, float]:
     from partnerlab.stats import incidence, risksets
 
-    spans = risksets.Spans(np.zeros(len(x["duration"]), dtype=np.int64), x["duration"], x["event"] - 1)
+    spans = risksets.Spans(_from_start(x), x["duration"], x["event"].astype(np.int8) - np.int8(1))
     sets = risksets.count_risk_sets(spans, causes=CAUSES)
     n, d, place = sets.at_risk[0], sets.events[0], int(np.searchsorted(sets.time, AT))
     share, error = incidence.aalen_johansen(n, d)[:, place], np.sqrt(incidence.incidence_variance(n, d)[:, place])

@@ -214,16 +214,21 @@ def _check_times(table: pd.DataFrame) -> None:
 def _read_events(event: pd.Series) -> pd.Series:
     """Bring True/False, 0/1, causes and blanks to cause names, "" where no ending was seen."""
     if pd.api.types.is_bool_dtype(event):
-        return pd.Series(np.where(event.fillna(False).to_numpy(dtype=bool), "ended", CENSORED), index=event.index)
+        return _coded(event.fillna(False).to_numpy(dtype=np.int8), [CENSORED, "ended"], event.index)
     if pd.api.types.is_numeric_dtype(event):
         whole = event.fillna(0)
         if not (whole == whole.round()).all():
             broken = _rows(whole != whole.round())
             raise ContractError(f"spells.event: {broken} hold fractions; give 0/1 or the name of a cause", column="event")
-        names = whole.astype("int64").astype(str)
-        ended = "ended" if set(names.unique()) <= {"0", "1"} else None
-        return names.where(whole != 0, CENSORED).replace({"1": ended} if ended else {})
+        codes, seen = pd.factorize(whole.astype("int64"))
+        names = [CENSORED if one == 0 else str(one) for one in seen]
+        return _coded(codes, ["ended" if name == "1" else name for name in names] if set(names) <= {CENSORED, "1"} else names, event.index)
     return event.astype("str").where(event.notna(), CENSORED)
+
+
+def _coded(codes: np.ndarray, names: list[str], index: pd.Index) -> pd.Series:
+    """Events as codes of their names: a million strings cost more than all that is counted from them."""
+    return pd.Series(pd.Categorical.from_codes(codes, names if CENSORED in names else [*names, CENSORED]), index=index)
 
 
 def _read_starts(start: pd.Series | None, rows: int, calendar: Calendar | None) -> pd.Series:
@@ -243,8 +248,8 @@ def _number_spells(table: pd.DataFrame) -> pd.DataFrame:
     if "spell" in table:
         if table["spell"].isna().any():
             raise ContractError(f"spells.spell: {_rows(table['spell'].isna())} are missing; number them 1, 2, ...", column="spell")
-        return table.sort_values(["partner", "spell", "entry"], kind="stable", ignore_index=True)
-    ordered = table.sort_values(["partner", "start", "entry", "duration"], kind="stable", ignore_index=True)
+        return _sorted(table, ["partner", "spell", "entry"])
+    ordered = _sorted(table, ["partner", "start", "entry", "duration"])
     same = _same_as_before(ordered, "partner")
     entry, duration = ordered["entry"].to_numpy(dtype=float), ordered["duration"].to_numpy(dtype=float)
     start = ordered["start"].to_numpy(dtype=float, na_value=np.nan)
@@ -253,6 +258,14 @@ def _number_spells(table: pd.DataFrame) -> pd.DataFrame:
     total = np.cumsum(~goes_on)
     first = np.maximum.accumulate(np.where(~same, total, 0)) if len(total) else total
     return ordered.assign(spell=total - first + 1)
+
+
+def _sorted(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Sort by the keys; a table whose first key only rises is sorted already."""
+    first = table[keys[0]]
+    if isinstance(first.dtype, np.dtype) and first.dtype.kind in "iu" and (np.diff(first.to_numpy()) > 0).all():
+        return table
+    return table.sort_values(keys, kind="stable", ignore_index=True)
 
 
 def _before(values: np.ndarray) -> np.ndarray:
@@ -265,7 +278,8 @@ def _same_as_before(table: pd.DataFrame, *columns: str) -> np.ndarray:
     same = np.ones(len(table), dtype=bool)
     same[:1] = False
     for column in columns:
-        code = pd.factorize(table[column])[0]
+        plain = table[column].dtype.kind in "iub" if isinstance(table[column].dtype, np.dtype) else False
+        code = table[column].to_numpy() if plain else pd.factorize(table[column])[0]
         same &= code == _before(code)
     return same
 
