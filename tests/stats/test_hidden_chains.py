@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partnerlab.stats.counts import move_counts
-from partnerlab.stats.hidden_chains import Misreading, fit_chain, gather_readings, profile_limit, smooth_states
+from partnerlab.stats.hidden_chains import Misreading, empty_drop, fit_chain, gather_readings, profile_limit, smooth_states
 from partnerlab.stats.intervals import share_interval
 
 FOLDER = Path(__file__).parents[1] / "reference" / "hidden"
@@ -174,3 +174,14 @@ def test_the_limit_of_an_empty_cell_is_the_rule_of_three_where_readings_are_exac
 
     assert np.isclose(profile_limit(fit_chain(seen, exact), seen, exact, cell=(0, 1), drop=-np.log(0.05)), 1 - 0.05 ** (1 / 60), rtol=2e-3)
     assert np.isclose(profile_limit(fit_chain(seen, exact), seen, exact, cell=(0, 0), drop=-np.log(0.05)), 1 - 0.05 ** (1 / 60), rtol=2e-3)
+
+
+def test_moves_that_are_not_needed_cost_hardly_any_likelihood_and_real_ones_much():
+    rng, some = np.random.default_rng(8), Misreading.of_matrix(READING)
+    drops = []
+    for matrix in (np.eye(3), MATRIX):
+        seen = gather_readings(_draw(rng, units=120, periods=8, matrix=matrix)[0])
+        drops.append(empty_drop(fit_chain(seen, some), seen, some, cells=~np.eye(3, dtype=bool)))
+
+    assert drops[0] < 3.0
+    assert drops[1] > 20.0

@@ -416,6 +416,40 @@ def profile_limit(
     return float(np.exp(low))
 
 
+def empty_drop(fit: ChainFit, readings: Readings, misreading: Misreading, *, cells: np.ndarray, rounds: int = 10) -> float:
+    """Find by how much the log likelihood falls if some moves are never made, all else chosen anew.
+
+    Parameters
+    ----------
+    fit : ChainFit
+        Of the readings.
+    readings, misreading
+        Of the fit.
+    cells : ndarray of bool, shape (s, s)
+        Moves that are not made; the diagonal takes what they had.
+    rounds : int
+        Of expectation and maximisation.
+
+    Examples
+    --------
+    >>> read = gather_readings(np.array([[0, 0, 0, 1]] * 4 + [[0, 0, 0, 0]] * 8))
+    >>> some = Misreading.of_matrix([[0.9, 0.1], [0.1, 0.9]])
+    >>> 0 < empty_drop(fit_chain(read, some), read, some, cells=~np.eye(2, dtype=bool)) < 4
+    True
+    """
+    transition = np.where(np.isnan(fit.transition), np.eye(len(fit.transition)), fit.transition)
+    initial, reached = fit.initial, -np.inf
+    for _ in range(rounds):
+        kept = np.where(cells, 0.0, transition)
+        kept[np.diag_indices(len(kept))] += np.where(cells, transition, 0.0).sum(axis=1)
+        # not quite never, so that a sequence that cannot be without the move is merely unlikely
+        told = smooth_states(readings, misreading, transition=_shares(np.where(cells, 1e-9, kept)), initial=initial)
+        reached = max(reached, float(readings.weight @ told.log_likelihood))
+        transition = _maximised(np.einsum("m,mij->ij", readings.weight, told.moves), transition)
+        initial = readings.weight @ told.entered / readings.weight.sum()
+    return fit.log_likelihood - reached
+
+
 def _held(transition: np.ndarray, row: int, column: int, share: float) -> np.ndarray:
     """Put one cell at a share and let the others of its row keep their proportions."""
     held = transition.copy()

@@ -15,12 +15,13 @@ from partnerlab.stats.hidden_chains import (
     Misreading,
     Readings,
     Smoothed,
+    empty_drop,
     fit_chain,
     gather_readings,
     profile_limit,
     smooth_states,
 )
-from partnerlab.stats.intervals import check_level, share_interval
+from partnerlab.stats.intervals import check_level, critical_value, share_interval
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.estimates import estimate_transitions
 from partnerlab.transitions.misreading import draw_misreading, read_misclassification
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Fewest partners whose tiers a matrix is estimated from.
 FEWEST = 20
+#: With fewer true moves behind a cell than this, whether its interval reaches 0 is asked of the likelihood.
+FEW_MOVES = 10.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -240,7 +243,7 @@ def estimate_hidden_transitions(
         estimand=f"Probability that a partner whose true tier is one is truly in another {span} later",
         table=table[kept].reset_index(drop=True),
         checks=(*_fit_checks(fit, misreading, tiers, misclassification is None), overlap, *checks),
-        level=level, tiers=tiers, step=int(step), moved=_moved(fit, table, seen, tiers, readings, level),
+        level=level, tiers=tiers, step=int(step), moved=_moved(fit, table, seen, tiers, readings, misreading, level),
         misread=pd.DataFrame(misreading.matrix, index=states, columns=states), misreading=misreading, states=states,
         partners=partners, labels=labels, codes=codes, chain=fit,
     )  # fmt: skip
@@ -352,9 +355,22 @@ def _fill_limits(low: np.ndarray, high: np.ndarray, fit: ChainFit, readings: Rea
         else:
             limit = profile_limit(fit, readings, misreading, cell=(int(row), int(column)), drop=drop)
         low[row, column], high[row, column] = (1.0 - limit, 1.0) if row == column else (0.0, limit)
+    few = fit.inner & (fit.moves < FEW_MOVES) & ~np.eye(len(low), dtype=bool)
+    for row, column in zip(*np.nonzero(few), strict=True):
+        cells = np.zeros(few.shape, dtype=bool)
+        cells[row, column] = True
+        if empty_drop(fit, readings, misreading, cells=cells) <= _slack(level):
+            low[row, column] = 0.0
 
 
-def _moved(fit: ChainFit, table: pd.DataFrame, seen: Result, tiers: tuple[str, ...], readings: Readings, level: float) -> pd.DataFrame:
+def _slack(level: float) -> float:
+    """Log likelihood that a value inside the interval may cost."""
+    return float(critical_value(level)) ** 2 / 2.0
+
+
+def _moved(
+    fit: ChainFit, table: pd.DataFrame, seen: Result, tiers: tuple[str, ...], readings: Readings, misreading: Misreading, level: float
+) -> pd.DataFrame:
     """Share of steps among tiers that end in another tier: of the true ones, and of those seen."""
     size, inner = len(fit.transition), len(tiers)
     matrix = np.nan_to_num(fit.transition)[:inner, :inner]
@@ -371,6 +387,9 @@ def _moved(fit: ChainFit, table: pd.DataFrame, seen: Result, tiers: tuple[str, .
     if variance > 0 and 0 < share < 1:
         partners = max(readings.weight[readings.length > 1].sum() - 1.0, 1.0)
         low, high = (float(edge) for edge in share_interval(share, share * (1 - share) / variance, level=level, df=partners))
+        between = ~np.eye(size, dtype=bool) & (np.arange(size) < inner) & (np.arange(size)[:, None] < inner)
+        if fit.moves[between].sum() < FEW_MOVES * inner and empty_drop(fit, readings, misreading, cells=between) <= _slack(level):
+            low = 0.0
     else:
         leaving = table[table["from_tier"] == table["to_tier"]]["conf_low"].to_numpy()[:inner]
         variance, low, high = np.nan, 0.0, float(weight @ np.nan_to_num(1.0 - leaving))
