@@ -193,3 +193,12 @@ def test_a_ladder_asks_the_margin_of_every_line_of_a_higher_level():
 
     assert explanation.tier == "B"
     assert explanation.missing("A")[["fact", "to_move"]].to_numpy().tolist() == [["y", pytest.approx(4.4)]]
+
+
+def test_of_a_record_it_is_said_what_it_says_and_no_more():
+    rows = pd.DataFrame({"partner": "p", "quarter": ["2025Q3", "2025Q4", "2026Q1"], "tier": ["Silver", "Gold", "Gold"]})
+
+    with pytest.raises(
+        MissingTableError, match="p is Gold in 2026Q1, since 2025Q4, Silver before: a record; the data hold no rule that could"
+    ):
+        explain(TierHistory.from_frame(rows))

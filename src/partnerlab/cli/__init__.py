@@ -289,7 +289,7 @@ def tiers_explain(
     request = _request(source=source, quarter=quarter, first=first, scheme=scheme, indicators=indicators, as_of=as_of)
     explained = explain_tier(_history(request), partner=partner, quarter=request.quarter, source=request.source)
     say(explained.summary())
-    columns = ("tier", "condition", "value", "line", "gap", "status", "earliest", "source", "latest", "trust")
+    columns = ("tier", "condition", "opens", "value", "line", "gap", "status", "earliest", "source", "latest", "trust", "changeable")
     print_table(explained.table, title=f"{partner}, {request.quarter}, {request.scheme.name_version}", columns=columns)
 
 

@@ -15,6 +15,7 @@ _FILES = {
     "last_day": "tier_tables",
     "tabulate_stops": "tier_tables",
     "tabulate_outlook": "tier_tables",
+    "tabulate_parts": "tier_tables",
     "tabulate_labels": "tier_tables",
     "load_appeals": "tier_tables",
     "list_labels": "tier_tables",

@@ -126,8 +126,10 @@ def tabulate_reasons(history: TierHistory, *, quarter: str) -> pd.DataFrame:
 
 
 def tabulate_explanation(explanation: Explanation) -> pd.DataFrame:
-    """Each condition with its value, line and gap: ``tier, condition, value, line, gap, status, meaning``."""
-    return explanation.table[["tier", "condition", "value", "line", "gap", "status", "meaning"]]
+    """Each condition with value, line and gap, where the value comes from and who can change it; prerequisites say what they open."""
+    table = explanation.table.rename(columns={"latest": "last_seen"})
+    opens = ["opens"] if (table["opens"] != "").any() else []
+    return table[["tier", "condition", *opens, "value", "line", "gap", "status", "source", "last_seen", "changeable"]]
 
 
 def list_partners(history: TierHistory, *, quarter: str) -> pd.DataFrame:

@@ -66,6 +66,19 @@ def tabulate_outlook(explanation: Explanation) -> pd.DataFrame:
     return table.assign(lost_in=table["lost_in"].where(table["lost_in"] != "", "holds"))
 
 
+def tabulate_parts(explanation: Explanation) -> pd.DataFrame:
+    """List what each part of a score gives: ``score, part, points, most, headroom``.
+
+    Raises
+    ------
+    SampleError
+        If the scheme has no scores of parts.
+    """
+    if explanation.parts.empty:
+        raise SampleError("the scheme has no score that is made of parts")
+    return explanation.parts[["score", "part", "points", "most", "headroom"]]
+
+
 def tabulate_stops(coverage: PlaybookCoverage) -> pd.DataFrame:
     """List partners at or near the stop rule of their tier: ``partner, tier, rounds, allowed, last_response, stop``.
 

@@ -207,7 +207,7 @@ def explain_tier(
     column, row = history.column(quarter), history.row(partner)
     scheme = history.scheme
     if scheme is None or isinstance(scheme.classify, Recorded):
-        raise MissingTableError(f"the tier of {partner} is a record; the data hold no rule that could explain it")
+        raise MissingTableError(f"{_as_recorded(history, row, column)}: a record; the data hold no rule that could explain it")
     if history.published[row, column] <= Outside.NOT_YET:
         raise ParameterError(
             f"{partner} was no member in {quarter} ({history.names()[row, column]}); there is no tier to explain", partner=partner
@@ -237,6 +237,17 @@ def explain_tier(
         data_until=facts.panel.provenance.until,
         appeal=scheme.appeal,
     )
+
+
+def _as_recorded(history: TierHistory, row: int, column: int) -> str:
+    """Say what a record says of a partner: its tier, since when, and what it was before."""
+    names = history.names()[row]
+    begun = column
+    while begun and names[begun - 1] == names[column]:
+        begun -= 1
+    since = f"since {history.labels[begun]}" if begun else f"since {history.labels[0]} or longer"
+    before = f", {names[begun - 1]} before" if begun else ""
+    return f"{history.partners[row]} is {names[column]} in {history.labels[column]}, {since}{before}"
 
 
 def _of_interest(history: TierHistory, held: int) -> list[str]:
