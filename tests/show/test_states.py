@@ -102,3 +102,11 @@ def test_too_few_in_sight_is_no_picture(spells):
 
     with pytest.raises(SampleError, match="nothing to draw"):
         plot_occupancy(table, states=spells.states, level=0.95, period="2026", estimand="Shares")
+
+
+def test_mobility_is_said_and_stays_are_drawn():
+    counts = pd.DataFrame([[80, 20], [40, 60]], index=["Gold", "Base"], columns=["Gold", "Base"])
+    picture = plot(lab.estimate_mobility(lab.Transitions.from_matrix(counts)))
+
+    _headed(picture, "Mobility 0.60 (0.4", "from 0, nobody moves, to 1")
+    assert "Gold 5.0" in picture.alt

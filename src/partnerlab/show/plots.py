@@ -59,6 +59,7 @@ DRAWN_IN = {
     "SojournEstimate": "states",
     "FirstPassage": "states",
     "GeneratorEstimate": "states",
+    "MobilityEstimate": "states",
     "Embedding": "states",
     "Result": "intervals",
     "DataQuality": "quality",

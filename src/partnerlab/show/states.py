@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.show import claims, style, words
+from partnerlab.show import claims, style
 from partnerlab.show.canvas import Canvas, shorten, text_width
 from partnerlab.show.curves import curve_names, rising_step, time_axis
 from partnerlab.show.intervals import plot_intervals
@@ -17,6 +18,7 @@ from partnerlab.transitions import (
     Embedding,
     FirstPassage,
     GeneratorEstimate,
+    MobilityEstimate,
     SojournEstimate,
     StateOccupancy,
     StateProbabilities,
@@ -88,7 +90,7 @@ def plot_occupancy(
     below = 14.0 + 190.0 + 16.0
 
     def paint(canvas: Canvas) -> None:
-        right = min(max(text_width(name, size=style.SMALL, weight="bold") for name in named) + 12, 112.0)
+        right = min(max(text_width(name, size=style.SMALL, weight="bold") for name in named) + 12, 140.0)
         axes = canvas.axes(42, 14, canvas.width - 42 - right, 190)
         value_axis(axes, top=1.0, kind="share", ticks=5)
         axes.set_xlim(time[0], time[-1])
@@ -274,6 +276,27 @@ def _generator(result: GeneratorEstimate, *, period: str = "", rows: int = 25) -
         kind="number", estimand=result.estimand, units=f"moves of a partner per {result.unit} in the state left",
         period=period or "all looks at partners", level=result.level, rows=rows,
     )  # fmt: skip
+
+
+@plot.register(MobilityEstimate)
+def _mobility(result: MobilityEstimate, *, period: str = "", rows: int = 25) -> Picture:
+    """How long partners stay in each state; the indices are in the words."""
+    keys = list(result.stays.columns[: result.stays.columns.get_loc("estimate")])
+    shown = result.stays.replace([np.inf], np.nan)
+    return plot_intervals(
+        shown, keys=keys, kind="number", estimand="Mean number of steps in a state before it is left",
+        units="steps in the state before it is left", period=period or "all pairs", level=result.level, rows=rows,
+        headline=_mobility_headline(result),
+    )  # fmt: skip
+
+
+def _mobility_headline(result: MobilityEstimate) -> str:
+    index = result.table[result.table["index"] == "shorrocks"].dropna(subset=["estimate"])
+    if result.by is not None or index.empty:
+        return ""
+    row = index.iloc[0]
+    middle, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
+    return f"Mobility {middle} ({interval}) on a scale from 0, nobody moves, to 1, where the next state hangs on nothing"
 
 
 @plot.register(Embedding)

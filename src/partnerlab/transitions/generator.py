@@ -74,6 +74,8 @@ class GeneratorEstimate(Result):
         low, high = log_bounds(np.abs(found), error, level=self.level)
         diagonal = np.eye(len(found), dtype=bool)
         low, high = np.where(diagonal, -high, low), np.where(diagonal, -low, high)
+        # the likelihood is highest where the intensity is 0, which a logarithm only comes near to
+        found = np.where(~diagonal & (found < _NOTHING), 0.0, found)
         never = ~given & ~diagonal | (diagonal & (found == 0.0))
         return self._lay(found, np.where(never, 0.0, error), np.where(never, 0.0, low), np.where(never, 0.0, high))
 
@@ -141,6 +143,10 @@ class GeneratorEstimate(Result):
         return keys.assign(**{name: values.ravel() for name, values in columns.items()}, n=self.table["n"].to_numpy())
 
 
+#: Intensities below this per unit of time are 0.
+_NOTHING = 1e-9
+
+
 def _finite(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, 0.0)
 
@@ -157,7 +163,8 @@ def log_bounds(values: np.ndarray, error: np.ndarray, *, level: float) -> tuple[
     z = float(critical_value(level))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         spread = np.exp(z * np.where(values > 0, error / values, 0.0))
-    return np.where(np.isfinite(values), values / spread, np.nan), np.where(np.isfinite(values), values * spread, np.nan)
+    known = np.isfinite(values) & np.isfinite(error)
+    return np.where(known, values / spread, np.nan), np.where(known, values * spread, np.nan)
 
 
 def _stays_for_ever(q: np.ndarray, model: RateModel) -> np.ndarray:
