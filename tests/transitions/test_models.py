@@ -144,6 +144,18 @@ def test_perfect_prediction_is_penalised_and_said():
     assert any(check.name == "Separation (B)" and "sure for lapsed" in check.detail for check in found.checks)
 
 
+def test_a_season_in_which_nobody_left_is_not_surer_than_the_model_says():
+    table = _table().assign(quiet=lambda rows: (rows["quarter"] == 4).astype(int))
+    table.loc[(table["quiet"] == 1) & (table["to_tier"] == "lapsed"), "to_tier"] = "B"
+    pairs = Transitions.from_frame(table, order=ORDER)
+
+    one, two = (estimate_transition_model(pairs, covariates=["quiet"], covariance=kind).table for kind in ("cluster", "model"))
+
+    row = one["term"].eq("quiet") & one["outcome"].eq("lapsed")
+    assert one.loc[row, "std_error"].item() == pytest.approx(two.loc[row, "std_error"].item())
+    assert one.loc[row, "std_error"].item() > 1
+
+
 def test_terms_that_shift_thresholds_differently_get_a_coefficient_for_each():
     random = np.random.default_rng(5)
     late = random.integers(0, 2, 900)

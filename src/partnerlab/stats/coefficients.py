@@ -134,7 +134,8 @@ def say_separation(terms: Sequence[str]) -> str:
     named = ", ".join(terms[:4]) + (f" and {len(terms) - 4} more" if len(terms) > 4 else "")
     return (
         f"{named}: the data predict perfectly here, so the estimate runs off without end; all coefficients are penalised "
-        "(Firth: Jeffreys' prior), which keeps them finite and pulls them a little towards none."
+        "(Firth: Jeffreys' prior), which keeps them finite and pulls them a little towards none; standard errors here are at least "
+        "the model's own."
     )
 
 

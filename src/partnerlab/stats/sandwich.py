@@ -82,3 +82,18 @@ def jackknife_from_estimates(apart: np.ndarray) -> np.ndarray:
     """Covariance from what leaving each cluster out changes, shape ``(G, p)``."""
     clusters = len(apart)
     return (clusters - 1) / max(clusters, 1) * (apart.T @ apart)
+
+
+def at_least_model(covariance: np.ndarray, model: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Widen a clustered covariance to the model's own for some coefficients.
+
+    Where nothing was seen to happen, residuals are nearly nothing and clusters cannot tell how unsure that is.
+
+    Examples
+    --------
+    >>> at_least_model(np.diag([0.01, 0.01]), np.eye(2), np.array([True, False])).tolist()
+    [[1.0, 0.0], [0.0, 0.01]]
+    """
+    own, theirs = np.maximum(np.diag(covariance), 1e-300), np.diag(model)
+    ratio = np.where(which, np.sqrt(np.maximum(theirs / own, 1.0)), 1.0)
+    return covariance * np.outer(ratio, ratio)

@@ -18,6 +18,7 @@ from partnerlab.stats.cox_fit import Baseline, CoxData, CoxFit, TiesAsked, fit_c
 from partnerlab.stats.designs import Design, read_again
 from partnerlab.stats.intervals import check_level, critical_value
 from partnerlab.stats.patterns import Coded, find_patterns
+from partnerlab.stats.sandwich import at_least_model
 from partnerlab.survival.regressors import SpellRows, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event
 
@@ -234,7 +235,7 @@ def _finish(  # noqa: PLR0913 - a fit and all that is said of it
 ) -> CoxModel:
     """Lay a fit out as a result."""
     kind = coefficients.choose_covariance(asked[0], rows.clusters, correction=asked[1])
-    spread = fitted.covariance(kind=kind, correction=asked[1])
+    spread = at_least_model(fitted.covariance(kind=kind, correction=asked[1]), fitted.best.covariance, fitted.ran_off)
     df = coefficients.freedom(kind, rows.clusters)
     keep, best = fitted.design.keep, fitted.best
     estimate = coefficients.spread_out(best.beta / fitted.scale, keep)

@@ -21,6 +21,7 @@ from partnerlab.stats.intervals import check_level
 from partnerlab.stats.multinomial import Multinomial
 from partnerlab.stats.newton import Optimum
 from partnerlab.stats.regression import Family, Model, make_model, predict_chances
+from partnerlab.stats.sandwich import at_least_model
 from partnerlab.survival.period_rows import Baseline, PeriodRows, cut_periods
 from partnerlab.survival.regressors import SpellRows, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event
@@ -220,7 +221,7 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
     model = make_model(periods.rows, family)
     best, ran_off = model.fit()
     kind = coefficients.choose_covariance(covariance, rows.clusters, correction=correction)
-    spread = model.covariance(best, kind=kind, correction=correction)
+    spread = at_least_model(model.covariance(best, kind=kind, correction=correction), best.covariance, ran_off)
     what = " or ".join(rows.causes) if event is not None or link == "multinomial" else "any ending"
     outcomes = ("stay", *rows.causes) if link == "multinomial" else ("stay", what)
     df = coefficients.freedom(kind, rows.clusters)

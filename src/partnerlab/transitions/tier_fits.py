@@ -14,6 +14,7 @@ from partnerlab.stats.multinomial import Multinomial
 from partnerlab.stats.newton import Optimum, invert
 from partnerlab.stats.ordinal import Cumulative
 from partnerlab.stats.regression import Family, Model, make_model
+from partnerlab.stats.sandwich import at_least_model
 from partnerlab.transitions.covariates import MoveRows
 
 #: Terms whose test of proportional odds, Holm's correction included, falls below this get a coefficient for each threshold.
@@ -91,7 +92,7 @@ def fit_moves(moves: MoveRows, spec: FitSpec) -> TierFit:
     model = make_model(moves.rows, family)
     best, ran_off = model.fit()
     kind = coefficients.choose_covariance(spec.covariance, moves.clusters, correction=spec.correction)
-    spread = model.covariance(best, kind=kind, correction=spec.correction)
+    spread = at_least_model(model.covariance(best, kind=kind, correction=spec.correction), best.covariance, ran_off)
     back = model.back
     names = name_coefficients(moves.outcomes, model, loose)
     estimate, error = back @ best.beta, coefficients.root_diagonal(back @ spread @ back.T)
