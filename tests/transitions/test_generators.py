@@ -217,6 +217,17 @@ def test_looks_that_cannot_be_are_refused(rows, options, message):
         looks_at(rows, **options)
 
 
+def test_a_move_that_the_looks_speak_against_has_intensity_0_and_no_interval():
+    rows = [(p, t, s) for p, path in enumerate(["AABC", "ABBC", "ABCC", "AAAB", "ABCC", "AABB"]) for t, s in enumerate(path)]
+
+    model = lab.estimate_generator(looks_at(rows))
+
+    cell = model.table.set_index(["from_state", "to_state"]).loc[("B", "A")]
+    assert cell["estimate"] == 0.0
+    assert cell[["std_error", "conf_low", "conf_high"]].isna().all()
+    assert [check.passed for check in model.checks if check.name == "Parameters identified"] == [False]
+
+
 # --- embedding
 
 

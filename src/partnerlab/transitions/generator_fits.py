@@ -213,11 +213,9 @@ def _checks(rows: PanelRows, model: RateModel, fit: RateFit, missing: int) -> tu
     if missing:
         checks.append(Check("Covariates known", False, f"{missing} intervals lack a covariate and are left out."))
     lost = [_name_parameter(model, place) for place in np.flatnonzero(~fit.identified)]
-    said = (
-        f"The data do not hold {'; '.join(lost)}: an intensity of 0, or an effect without end; no interval is printed"
-        if lost
-        else "Every parameter is held by the data"
-    )
+    said = "Every parameter is held by the data"
+    if lost:
+        said = f"The data do not hold {'; '.join(lost)}: an intensity of 0, or an effect without end, and no interval"
     checks.append(Check("Parameters identified", not lost, f"{said}."))
     ended = "The likelihood is at its maximum" if fit.converged else "The search for the maximum did not end: do not use the estimates"
     checks.append(Check("Converged", fit.converged, f"{ended} (log-likelihood {fit.log_likelihood:.4f})."))
