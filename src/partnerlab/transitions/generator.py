@@ -75,7 +75,7 @@ class GeneratorEstimate(Result):
         diagonal = np.eye(len(found), dtype=bool)
         low, high = np.where(diagonal, -high, low), np.where(diagonal, -low, high)
         # the likelihood is highest where the intensity is 0, which a logarithm only comes near to
-        found = np.where(~diagonal & (found < _NOTHING), 0.0, found)
+        found = np.where(~diagonal & np.isnan(error) & (found < _NOTHING * found.max()), 0.0, found)
         never = ~given & ~diagonal | (diagonal & (found == 0.0))
         return self._lay(found, np.where(never, 0.0, error), np.where(never, 0.0, low), np.where(never, 0.0, high))
 
@@ -143,8 +143,8 @@ class GeneratorEstimate(Result):
         return keys.assign(**{name: values.ravel() for name, values in columns.items()}, n=self.table["n"].to_numpy())
 
 
-#: Intensities below this per unit of time are 0.
-_NOTHING = 1e-9
+#: Intensities that are not held by the data and smaller than this part of the largest are 0.
+_NOTHING = 1e-6
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
