@@ -295,7 +295,8 @@ class DrawnFlows:
         """Probability of each exit in a coming quarter, its shocks drawn: shapes ``(draws, origins, KINDS, CLASSES)``."""
         draws = len(self.shares[0])
         values, vectors = np.linalg.eigh(self.together)
-        shocks = rng.standard_normal((draws, len(values))) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        mixed = vectors * np.sqrt(np.maximum(values, 0.0))
+        shocks = rng.standard_normal((draws, len(values))) @ (mixed / np.sqrt((mixed**2).sum(axis=1, keepdims=True))).T
         ways = range(len(self.model.exits))
         return [None if self.effects[place] is None else self._leaving(place, season, shocks[:, place]) for place in ways]
 
@@ -331,7 +332,7 @@ def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> Dra
 
 
 def _together(model: FlowModel) -> np.ndarray:
-    """Correlation of the exits' quarters, drawn to none by as much as few quarters ask for."""
+    """Correlation of the exits' quarters, less what so few of them show by chance (adjusted as R2 is)."""
     found = np.eye(len(model.exits))
     fitted = [place for place, way in enumerate(model.exits) if way.fit is not None]
     if len(fitted) < 2 or model.quarters < 4:
@@ -339,8 +340,8 @@ def _together(model: FlowModel) -> np.ndarray:
     effects = np.stack([model.exits[place].fit.effects[model.exits[place].fit.block(QUARTER)] for place in fitted])
     with np.errstate(invalid="ignore", divide="ignore"):
         seen = np.nan_to_num(np.corrcoef(effects))
-    trusted = model.quarters / (model.quarters + 4.0)
-    found[np.ix_(fitted, fitted)] = trusted * seen + (1.0 - trusted) * np.eye(len(fitted))
+    beyond = 1.0 - (1.0 - seen**2) * (model.quarters - 1.0) / (model.quarters - 2.0)
+    found[np.ix_(fitted, fitted)] = np.sign(seen) * np.sqrt(np.maximum(beyond, 0.0))
     np.fill_diagonal(found, 1.0)
     return found
 
