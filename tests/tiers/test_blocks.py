@@ -164,3 +164,42 @@ def test_a_scheme_compared_with_itself_changes_nobody():
     scheme = TierScheme.model_validate(merged())
 
     assert set(compare_schemes(PANEL, before=scheme, after=scheme, quarter="2026Q4").table["change"]) <= {"same", "unknown"}
+
+
+def units_panel() -> Panel:
+    """The same partners in two regions each."""
+    random = np.random.default_rng(5)
+    labels = Calendar().labels(np.arange(6) + Calendar().parse("2025Q3"))
+    rows = [
+        {"partner": f"p{index:02d}", "quarter": label, "region": region, "x": float(random.poisson(5)), "y": float(random.poisson(2)),
+         "motion": ["resell; refer", "serve", "void | refer"][index % 3]}
+        for index in range(12) for label in labels for region in ("north", "south")
+    ]  # fmt: skip
+    return Panel.from_frame(pd.DataFrame(rows), unit="region")
+
+
+UNITS = units_panel()
+OVER = {"unit": "region", "count_at_least": {"tier": "WORLD", "level": "B", "units": 2}}
+
+
+ALONE = ("quadrant", "quantile", "within", "anchors", "gate", "percentile")
+
+
+@pytest.mark.parametrize("name", [name for name in BLOCKS if name not in ALONE])
+def test_every_block_goes_over_units(name):
+    scheme = TierScheme.model_validate(merged(BLOCKS[name]) | {"over": OVER})
+    lint_scheme(scheme, panel=UNITS)
+    history = assign_tiers(UNITS, scheme)
+    assign_labels(history, quarter="2026Q4")
+    explain_tier(history, partner="p00", quarter="2026Q4").summary()
+
+    assert "WORLD" in scheme.tiers
+    assert (history.published >= 0).any()
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_what_has_no_meaning_over_units_is_refused_in_one_line(name):
+    with pytest.raises(ValidationError) as refusal:
+        TierScheme.model_validate(merged(BLOCKS[name]) | {"over": OVER})
+
+    assert all("over" in found["msg"] and "\n" not in found["msg"] for found in refusal.value.errors())
