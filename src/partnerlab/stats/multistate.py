@@ -138,7 +138,12 @@ def product_integral(steps: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def greenwood_variance(
-    counts: MoveCounts, path: np.ndarray, *, start_variance: np.ndarray | None = None, gaps: np.ndarray | None = None
+    counts: MoveCounts,
+    path: np.ndarray,
+    *,
+    start_variance: np.ndarray | None = None,
+    gaps: np.ndarray | None = None,
+    poisson: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Greenwood-type variance of occupation probabilities, and of the time spent in each state.
 
@@ -155,6 +160,9 @@ def greenwood_variance(
         Covariance of the starting distributions where these are estimates.
     gaps : ndarray, shape (k + 1,), optional
         Time spent at each step of the path; asks for the variance of the time spent in each state.
+    poisson : bool
+        Take moves as counts of their own rather than as shares of those at risk: Aalen's variance, a little wider, which is
+        that of fitted hazards and what R's mstate gives by default.
 
     Returns
     -------
@@ -181,8 +189,7 @@ def greenwood_variance(
         if place > 0:
             step = steps[place - 1]
             weight = path[place - 1] ** 2 / np.maximum(counts.at_risk[place - 1], 1e-300) * (counts.at_risk[place - 1] > 0)
-            grown = -np.einsum("ma,aj,al->mjl", weight, step, step)
-            grown[:, at, at] += weight @ step
+            grown = np.einsum("ma,ajl->mjl", weight, _spread(step, poisson=poisson))
             covariance = step.T @ covariance @ step + grown
             with_area = with_area @ step
         variance[place] = covariance[:, at, at]
@@ -190,6 +197,24 @@ def greenwood_variance(
         area += gap[place] * (with_area + with_area.transpose(0, 2, 1)) + gap[place] ** 2 * covariance
         with_area = with_area + gap[place] * covariance
     return np.maximum(variance, 0.0), np.maximum(area[:, at, at], 0.0)
+
+
+def _spread(step: np.ndarray, *, poisson: bool) -> np.ndarray:
+    """Covariance of the cells of each row of ``I + dA``, times the number at risk, shape ``(s, s, s)``."""
+    s = len(step)
+    at = np.arange(s)
+    if not poisson:
+        found = -step[:, :, None] * step[:, None, :]
+        found[:, at, at] += step
+        return found
+    rate = np.where(np.eye(s, dtype=bool), 0.0, step)
+    found = np.zeros((s, s, s))
+    found[:, at, at] = rate
+    # a move into j is one out of a
+    found[at, at, :] -= rate
+    found[at, :, at] -= rate
+    found[at, at, at] += rate.sum(axis=1)
+    return found
 
 
 def starting_shares(paths: Paths, states: int, start: float, *, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

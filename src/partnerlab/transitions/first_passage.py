@@ -65,7 +65,7 @@ def estimate_first_passage(  # noqa: PLR0913 - each a question of its own
     by: str | None = None,
     times: Sequence[float] | None = None,
     shares: Sequence[float] = (0.25, 0.5, 0.75),
-    variance: Literal["jackknife", "greenwood"] = "jackknife",
+    variance: Literal["jackknife", "greenwood", "aalen"] = "jackknife",
     interval: Literal["logit", "plain", "log"] = "logit",
     level: float = 0.95,
 ) -> FirstPassage:
@@ -128,7 +128,9 @@ def estimate_first_passage(  # noqa: PLR0913 - each a question of its own
         table.append(rows)
         quantiles += [{**own.lead(index), **row} for row in _quantiles(rows, shares, own.partners)]
     said = " or ".join(names)
-    left = Check("Not there before", left_out == 0, f"{left_out} partners were in {said} by {start:g}, or when first seen, and are left out.")
+    left = Check(
+        "Not there before", left_out == 0, f"{left_out} partners were in {said} by {start:g}, or when first seen, and are left out."
+    )
     return FirstPassage(
         estimand=f"Share of partners who have entered {said} so many {drawn.unit}s after {start:g}, for the first time",
         table=pd.concat(table, ignore_index=True), checks=(*drawn.checks, left), level=level, into=names, start=start, by=by,

@@ -88,7 +88,7 @@ def estimate_state_occupancy(  # noqa: PLR0913 - each a question of its own
     initial: Initial = None,
     by: str | None = None,
     times: Sequence[float] | None = None,
-    variance: Literal["jackknife", "greenwood"] = "jackknife",
+    variance: Literal["jackknife", "greenwood", "aalen"] = "jackknife",
     interval: Literal["logit", "plain", "log"] = "logit",
     level: float = 0.95,
 ) -> StateOccupancy:
@@ -180,7 +180,7 @@ def estimate_sojourn(
     start: float = 0.0,
     initial: Initial = None,
     by: str | None = None,
-    variance: Literal["jackknife", "greenwood"] = "jackknife",
+    variance: Literal["jackknife", "greenwood", "aalen"] = "jackknife",
     level: float = 0.95,
 ) -> SojournEstimate:
     """Estimate how long a partner spends in each state until ``tau``: the area under the occupancy.

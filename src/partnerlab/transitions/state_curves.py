@@ -67,7 +67,7 @@ def trace_curves(
         Time at which the distributions hold.
     shares : ndarray, shape (m, s)
         The distributions.
-    variance : {"jackknife", "greenwood"}
+    variance : {"jackknife", "greenwood", "aalen"}
     tau : float, optional
         Limit of the time spent in each state.
     shares_of : (rows there, counts), optional
@@ -80,8 +80,9 @@ def trace_curves(
     path = product_integral(counts.steps, shares)
     time = np.concatenate([[start], counts.time])
     gaps = None if tau is None else np.diff(np.concatenate([time, [tau]]))
-    if variance == "greenwood" or not drawn.knows_partners:
-        squares, area = greenwood_variance(counts, path, start_variance=_start_variance(shares, shares_of), gaps=gaps)
+    if variance != "jackknife" or not drawn.knows_partners:
+        begin = _start_variance(shares, shares_of)
+        squares, area = greenwood_variance(counts, path, start_variance=begin, gaps=gaps, poisson=variance == "aalen")
     else:
         squares, area = influence_variance(drawn.paths, counts, path, start_influence=_start_influence(drawn, shares, shares_of), gaps=gaps)
     enough = drawn.partners >= FEWEST_PARTNERS

@@ -23,7 +23,7 @@ FEWEST_PARTNERS = 2
 COMFORTABLE_PARTNERS = 20
 
 INTERVALS = ("logit", "plain", "log")
-VARIANCES = ("jackknife", "greenwood")
+VARIANCES = ("jackknife", "greenwood", "aalen")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,7 @@ def estimate_state_probabilities(  # noqa: PLR0913 - each a question of its own
     method: Literal["aalen_johansen", "landmark"] = "aalen_johansen",
     by: str | None = None,
     times: Sequence[float] | None = None,
-    variance: Literal["jackknife", "greenwood"] = "jackknife",
+    variance: Literal["jackknife", "greenwood", "aalen"] = "jackknife",
     interval: Literal["logit", "plain", "log"] = "logit",
     level: float = 0.95,
 ) -> StateProbabilities:
@@ -102,9 +102,9 @@ def estimate_state_probabilities(  # noqa: PLR0913 - each a question of its own
         Attribute that forms groups.
     times : sequence of float, optional
         Times to give; the start, all at which somebody moved, and the last observation by default.
-    variance : {"jackknife", "greenwood"}
+    variance : {"jackknife", "greenwood", "aalen"}
         ``jackknife``: infinitesimal jackknife by partner, right under re-entry and without the Markov property.
-        ``greenwood``: moves at each time independent.
+        ``greenwood``: moves at each time independent, as shares of those at risk; ``aalen``: as counts (mstate's default).
     interval : {"logit", "plain", "log"}
         Scale of the intervals. Where nothing, or all, was seen the exact limit on the partners whose state is known then is given.
     level : float
