@@ -31,19 +31,21 @@ class Multinomial:
         found[:, 0] = np.log((totals[1:] + 0.5) / (totals[0] + 0.5))
         return found.ravel()
 
-    def _shares(self, design: np.ndarray, beta: np.ndarray) -> np.ndarray:
-        """Logarithms of the chances, shape ``(b, K)``."""
+    def _shares(self, design: np.ndarray, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Chances ``(b, K)``, linear predictors ``(b, K)``, and the logarithm of what they are scaled by ``(b,)``."""
         eta = np.zeros((len(design), self.outcomes))
-        eta[:, 1:] = design @ beta.reshape(self.outcomes - 1, -1).T
-        top = eta.max(axis=1, keepdims=True)
-        eta -= top
-        return eta - np.log(np.exp(eta).sum(axis=1, keepdims=True))
+        np.matmul(design, beta.reshape(self.outcomes - 1, -1).T, out=eta[:, 1:])
+        top = eta.max(axis=1)
+        chance = np.exp(eta - top[:, None])
+        total = chance.sum(axis=1)
+        chance /= total[:, None]
+        return chance, eta, top + np.log(total)
 
     def evaluate(self, x: np.ndarray, y: np.ndarray, beta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Log-likelihood, score and information of a block."""
         design = with_intercept(x)
-        logs = self._shares(design, beta)
-        chance, trials = np.exp(logs[:, 1:]), y.sum(axis=1)
+        every, eta, scale = self._shares(design, beta)
+        chance, trials = every[:, 1:], y.sum(axis=1)
         score = (y[:, 1:] - trials[:, None] * chance).T @ design
         width, free = design.shape[1], self.outcomes - 1
         information = np.empty((free, width, free, width))
@@ -53,29 +55,29 @@ class Multinomial:
                 part = design.T @ (design * weight[:, None])
                 information[one, :, two, :] = part
                 information[two, :, one, :] = part
-        return float((y * logs).sum()), score.ravel(), information.reshape(free * width, free * width)
+        return float(np.vdot(y, eta) - trials @ scale), score.ravel(), information.reshape(free * width, free * width)
 
     def scores(self, x: np.ndarray, outcome: np.ndarray, beta: np.ndarray) -> np.ndarray:
         """Score of single rows with an outcome each, shape ``(b, P)``."""
         design = with_intercept(x)
-        residual = (outcome[:, None] == np.arange(1, self.outcomes)) - np.exp(self._shares(design, beta)[:, 1:])
+        residual = (outcome[:, None] == np.arange(1, self.outcomes)) - self._shares(design, beta)[0][:, 1:]
         return (residual[:, :, None] * design[:, None, :]).reshape(len(design), -1)
 
     def probabilities(self, x: np.ndarray, beta: np.ndarray) -> np.ndarray:
         """Chance of each outcome, shape ``(b, K)``."""
-        return np.exp(self._shares(with_intercept(x), beta))
+        return self._shares(with_intercept(x), beta)[0]
 
     def slopes(self, x: np.ndarray, beta: np.ndarray) -> np.ndarray:
         """Derive each chance by the coefficients, shape ``(b, K, P)``."""
         design = with_intercept(x)
-        chance = np.exp(self._shares(design, beta))
+        chance = self._shares(design, beta)[0]
         inner = chance[:, :, None] * (np.eye(self.outcomes)[None] - chance[:, None, :])
         return (inner[:, :, 1:, None] * design[:, None, None, :]).reshape(len(design), self.outcomes, -1)
 
     def mean_slopes(self, x: np.ndarray, beta: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Sum of weighted `slopes`, shape ``(K, P)``."""
         design = with_intercept(x)
-        chance = np.exp(self._shares(design, beta))
+        chance = self._shares(design, beta)[0]
         free = np.eye(self.outcomes)[:, 1:]
         parts = [(weight[:, None] * chance[:, [k]] * (free[k] - chance[:, 1:])).T @ design for k in range(self.outcomes)]
         return np.stack(parts).reshape(self.outcomes, -1)
