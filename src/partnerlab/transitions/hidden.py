@@ -202,10 +202,9 @@ def estimate_hidden_transitions(
     maximum likelihood over whole sequences; quarters without a known tier, and partial ones, are steps that were not read.
     Standard errors are those of the sandwich clustered by partner; they enter Wilson's interval as an effective
     count. Misclassification counts as known: that it was found by redraws adds nothing to the intervals. A partner that a line,
-    cut among all, passes by and back again is misread, not moved. A level lasts as
-    long as the true tier does. With exact readings this is the raw matrix. `estimate_real_moves` asks the same of a
-    single move from the counts themselves, which tell more than the tiers made of them, and over the quarters that a change
-    can take to show.
+    cut among all, passes by and back again is misread, not moved. A level lasts as long as the true tier does. With exact
+    readings this is the raw matrix. `estimate_real_moves` asks the same of a single move from the counts themselves, which tell
+    more than the tiers made of them, and over the quarters that a change can take to show.
 
     Examples
     --------
