@@ -191,3 +191,19 @@ def test_what_cannot_be_asked_is_refused(call, error, message):
 def test_two_quarters_have_no_past(history_of):
     with pytest.raises(SampleError, match="nothing to compare: does the tier before tell"):
         check_order(history_of([[0, 1], [1, 1]], tiers=("A", "B")))
+
+
+@pytest.mark.parametrize("name", list(CHECKS))
+def test_one_partner_has_no_p_with_partners_whole(history_of, name):
+    result = CHECKS[name](history_of([[0, 1, 0, 0, 1, 1, 0, 1, 1, 0]], tiers=("A", "B")), draws=19)
+
+    assert np.isnan(result.p("p_clustered"))
+    assert result.checks[0].passed is False
+
+
+@pytest.mark.parametrize("name", ["homogeneity", "entry"])
+def test_nobody_moving_is_not_enough_data(history_of, name):
+    codes = np.zeros((30, 6), dtype=np.int8)
+    codes[:, 0] = -2  # seen joining
+
+    assert CHECKS[name](history_of(codes), draws=19).verdict.startswith("Not enough data")

@@ -103,3 +103,10 @@ def test_errors_of_powers_are_those_of_drawn_matrices():
     powers = np.linalg.matrix_power(drawn, 4)
 
     assert np.allclose(matrix_power_errors(counts, 4)[1], powers.std(axis=0), rtol=0.06)
+
+
+def test_two_partners_have_no_interval(history_of):
+    table = estimate_drift(history_of([[0, 1, 1, 0], [1, 1, 0, 1]], tiers=("A", "B"))).table
+
+    assert table["conf_low"].isna().all()
+    assert table["estimate"].notna().all()

@@ -231,3 +231,24 @@ def test_an_unknown_column_names_the_nearest(history_of):
 def test_a_matrix_with_a_name_twice_is_refused():
     with pytest.raises(ContractError, match="two columns are called 'A'; add them up"):
         Transitions.from_matrix(MATRIX.set_axis(["A", "A", "gone"], axis=1))
+
+
+def test_dates_are_read_as_the_quarter_they_lie_in():
+    dated = PAIRS.assign(quarter=pd.to_datetime(["2026-04-01", "2026-07-01", "2026-05-17", "2026-09-30"]))
+
+    assert Transitions.from_frame(dated).labels.tolist() == ["2026Q2", "2026Q3"] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (pd.DataFrame(), "the matrix has no cells; give counts"),
+        ({}, "no matrix was given"),
+        ([[1, 2]], "takes a DataFrame, or a mapping of segment to DataFrame, not a list"),
+        (pd.DataFrame([["x", 2], [3, 4]], ["A", "B"], ["A", "B"]), "1 cells hold no number"),
+        (pd.DataFrame([[1, -2], [3, 4]], ["A", "B"], ["A", "B"]), "are negative"),
+    ],
+)
+def test_what_is_no_matrix_of_counts_is_refused(given, message):
+    with pytest.raises(ContractError, match=message):
+        Transitions.from_matrix(given)

@@ -147,7 +147,10 @@ def _chance(row: object) -> str:
 @plot.register(DriftEstimate)
 def _drift(result: DriftEstimate, *, period: str = "") -> Picture:
     """Draw what mix and rates did to each move."""
-    parts = result.table[result.table["part"].isin(["change", "mix", "rates"])].reset_index(drop=True)
+    parts = result.table[result.table["part"].isin(["change", "mix", "rates"])]
+    parts = parts[parts["conf_low"].notna()]
+    if parts.empty:
+        raise SampleError("no part of the change has an interval; nothing to draw")
     tiers = list(dict.fromkeys(parts["to_tier"]))
     reach = float(np.nanmax(np.abs(parts[["conf_low", "conf_high", "estimate"]].to_numpy()))) * 1.1 or 0.01
     block = HEAD + 3 * LINE
@@ -187,6 +190,8 @@ def drift_headline(result: DriftEstimate) -> str:
     """Say what is known of the change of any move, and of its parts; never beyond the intervals."""
     rows = result.table[result.table["to_tier"] == MOVED].set_index("part")
     change = rows.loc["change"]
+    if np.isnan(change["conf_low"]):
+        return f"Whether partners move more or less often from {result.since} on: {words.say_not_enough(change['n'])}"
     if not _clear(change):
         return f"Whether partners move more or less often from {result.since} on cannot be told: {_points(change)}"
     way = "more" if change["estimate"] > 0 else "less"

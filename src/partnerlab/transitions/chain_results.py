@@ -20,6 +20,8 @@ from partnerlab.transitions.states import LAPSED
 ALL = "all tiers"
 #: Expected moves below which the chi-square law is doubtful; a check says how many cells have fewer.
 FEW_EXPECTED = 5.0
+#: Partners below which signs for whole partners say nothing: p_clustered is not known.
+FEWEST_WHOLE = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,8 @@ def chain_result(
 ) -> ChainCheck:
     """Lay the columns out, add the chi-square tail, look at what it leans on, and say what can be said."""
     nothing = np.full(len(columns["n"]), np.nan)
+    if len(np.unique(pairs.partner)) < FEWEST_WHOLE:
+        columns |= {"p_clustered": nothing, "by_chance": nothing}
     columns |= {
         "std_error": nothing,
         "conf_low": nothing,
@@ -129,10 +133,11 @@ def chain_result(
 
 
 def _law_checks(pairs: Transitions, total: np.ndarray | None) -> tuple[Check, ...]:
+    partners = len(np.unique(pairs.partner))
     known = Check(
         "Partners known",
-        True if pairs.knows_partners else None,
-        f"{len(pairs.partners)} partners, each kept whole." if pairs.knows_partners
+        partners >= FEWEST_WHOLE if pairs.knows_partners else None,
+        f"{partners} partners, each kept whole; p_clustered needs {FEWEST_WHOLE}." if pairs.knows_partners
         else "Partners not known: only the chi-square law for independent moves, which finds differences too easily.",
     )  # fmt: skip
     if total is None:

@@ -12,6 +12,7 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
 from partnerlab.stats.chains import bundle_counts
 from partnerlab.stats.intervals import check_level, critical_value
+from partnerlab.transitions.cells import FEWEST_PARTNERS
 from partnerlab.transitions.chain_results import read_pairs
 from partnerlab.transitions.flow_counts import COMFORTABLE_PARTNERS
 from partnerlab.transitions.states import LAPSED
@@ -73,6 +74,7 @@ def estimate_drift(
     Returns
     -------
     DriftEstimate
+        Without an interval where there are fewer than three partners, or where nobody, or everybody, made the move.
 
     Raises
     ------
@@ -108,8 +110,9 @@ def estimate_drift(
         shape, cluster = (max(len(pairs), 1), 2, states), np.arange(len(pairs))
     counts = bundle_counts(cluster, late, pairs.origin.astype(np.int64), pairs.target, shape=shape, weight=pairs.weight)
     estimates, scores = split_drift(counts)
-    clusters = shape[0] if pairs.knows_partners else pairs.total
+    clusters = len(np.unique(pairs.partner)) if pairs.knows_partners else pairs.total
     errors = _errors(scores, counts, independent=not pairs.knows_partners)
+    errors = _known_errors(errors, clusters)
     reach = critical_value(level, max(clusters - 1, 1)) * errors
     names = [*pairs.states, MOVED]
     used = np.r_[counts.sum(axis=(0, 1, 2)) > 0, True]
@@ -194,6 +197,12 @@ def _errors(scores: np.ndarray, counts: np.ndarray, *, independent: bool) -> np.
         return np.sqrt((scores**2 / times).sum(axis=0))
     clusters = int((counts.sum(axis=(1, 2, 3)) > 0).sum())
     return np.sqrt(clusters / max(clusters - 1, 1) * (scores**2).sum(axis=0))
+
+
+def _known_errors(errors: np.ndarray, clusters: int) -> np.ndarray:
+    """Blank what is not known: everything of fewer than three partners, and shares of none or all, which cannot vary."""
+    fixed = (errors <= 1e-12) & (np.array(PARTS) != "mix")
+    return np.where(fixed | (clusters < FEWEST_PARTNERS), np.nan, errors)
 
 
 def _cut(pairs: Transitions, since: str | None) -> tuple[int, str]:

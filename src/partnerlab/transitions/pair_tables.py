@@ -189,6 +189,10 @@ def _periods(table: pd.DataFrame, columns: PairColumns, calendar: Calendar | Non
                 column=columns.quarter,
             )
         return values.astype(np.int64), "calendar", calendar
+    if pd.api.types.is_datetime64_any_dtype(column):
+        calendar = calendar or Calendar()
+        codes, days = pd.factorize(column)
+        return np.array([calendar.period_of_date(day.date()) for day in days], dtype=np.int64)[codes], "calendar", calendar
     codes, labels = pd.factorize(column.astype("str"))
     monthly = len(labels) > 0 and all(len(label) == 7 and label[4] == "-" for label in labels)
     calendar = calendar or (Calendar(cadence="month") if monthly else Calendar())
@@ -321,6 +325,8 @@ def stack_matrices(
             if twice is not None:
                 raise ContractError(f"from_matrix: two {what} are called {twice!r}; add them up or rename one")
         states |= dict.fromkeys(columns) | dict.fromkeys(row for row in rows if row not in columns)
+        if matrix.empty:
+            raise ContractError(f"from_matrix: the matrix{'' if single else f' of {segment}'} has no cells; give counts, from by to")
         values = matrix.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
         unread = np.isnan(values) & matrix.notna().to_numpy()
         if unread.any():

@@ -208,7 +208,7 @@ class Transitions:
         partner : str or None
             Column with the partner; None where partners are not known. In a table of counts it may be absent.
         quarter : str or None
-            Column with the period moved into: labels of the calendar, or whole numbers. Where there is none,
+            Column with the period moved into: labels of the calendar, dates, or whole numbers. Where there is none,
             the rows of a partner follow one another as they stand.
         from_tier, to_tier, count : str
             Names of these columns; without ``count`` each row is one pair.

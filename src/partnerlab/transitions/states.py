@@ -62,7 +62,7 @@ def read_states(history: TierHistory, *, stage: str, include_partial: bool) -> F
         If there is no such stage, or what was given is no history.
     """
     if not isinstance(history, TierHistory):
-        raise ParameterError(f"flows are read from a TierHistory, not a {type(history).__name__}; make one with assign_tiers")
+        raise ParameterError(f"flows are read from a TierHistory, not a {type(history).__name__}; make one with assign_tiers or from_frame")
     if stage not in STAGES:
         raise ParameterError(f"stage {stage!r} does not exist{nearest(stage, STAGES)}")
     partial = np.asarray(history.partial, dtype=bool)
