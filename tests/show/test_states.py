@@ -110,3 +110,12 @@ def test_mobility_is_said_and_stays_are_drawn():
 
     _headed(picture, "Mobility 0.60 (0.4", "from 0, nobody moves, to 1")
     assert "Gold 5.0" in picture.alt
+
+
+def test_what_goes_with_moving_is_said_as_a_ratio(spells):
+    frame = spells.to_frame().drop(columns=["spell", "start", "start_known"])
+    frame["fast"] = frame["partner"].str[-1].isin(list("13579")).astype(int)
+    model = lab.estimate_state_hazards(lab.Spells.from_frame(frame, state="state"), covariates=["fast"])
+
+    _headed(plot(model), "No covariate clearly goes with moving")
+    assert plot(model).table["what"].iloc[0] == "fast, Base → Gold"

@@ -54,6 +54,7 @@ DRAWN_IN = {
     "SchemeComparison": "comparisons",
     "LineDesign": "lines",
     "TierShares": "intervals",
+    "StateHazards": "states",
     "StateOccupancy": "states",
     "StateProbabilities": "states",
     "SojournEstimate": "states",

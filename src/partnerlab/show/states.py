@@ -20,6 +20,7 @@ from partnerlab.transitions import (
     GeneratorEstimate,
     MobilityEstimate,
     SojournEstimate,
+    StateHazards,
     StateOccupancy,
     StateProbabilities,
 )
@@ -297,6 +298,28 @@ def _mobility_headline(result: MobilityEstimate) -> str:
     row = index.iloc[0]
     middle, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
     return f"Mobility {middle} ({interval}) on a scale from 0, nobody moves, to 1, where the next state hangs on nothing"
+
+
+@plot.register(StateHazards)
+def _hazards(result: StateHazards, *, period: str = "", rows: int = 25) -> Picture:
+    """Draw hazard ratios of every move; the finding is judged on the scale of their logarithms."""
+    table = result.table
+    what = table["term"] + ", " + table["from_state"] + f" {words.ARROW} " + table["to_state"]
+    shown = table.assign(what=what, estimate=table["ratio"], conf_low=table["ratio_low"], conf_high=table["ratio_high"])
+    held = table.assign(what=what).dropna(subset=["estimate", "conf_low"])
+    clear = [
+        row for _, row in held.iterrows() if claims.direction(*claims.widened(row, level=result.level, of=len(held))) != "no clear change"
+    ]
+    headline = "No covariate clearly goes with moving sooner or later"
+    if clear:
+        row = max(clear, key=lambda one: abs(one["estimate"]))
+        middle, interval = words.say_pair(row["ratio"], row["ratio_low"], row["ratio_high"], kind="number")
+        headline = f"{row['what']}: hazard ratio {middle} ({interval}); {len(clear)} of {len(held)} clear"
+    return plot_intervals(
+        shown[["what", "estimate", "std_error", "conf_low", "conf_high", "n"]], keys=["what"], kind="number", nothing=1.0,
+        estimand="Hazard ratio of each covariate on each move; association, not effect", period=period or "all rows in sight",
+        units="hazard ratio for one unit more or against the first level", level=result.level, rows=rows, headline=headline,
+    )  # fmt: skip
 
 
 @plot.register(Embedding)

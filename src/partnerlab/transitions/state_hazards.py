@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.results import Check, Result
+from partnerlab.results import Check, Evidence, Result
 from partnerlab.spells import Spells
 from partnerlab.stats.cox_fit import Baseline, CoxData, CoxFit, fit_cox_data, make_baseline
 from partnerlab.stats.designs import Column
@@ -177,7 +177,7 @@ def estimate_state_hazards(
     table = _named(_table(fit, found, names, level=level), fitted, drawn.states, counts)
     return StateHazards(
         estimand="Log hazard ratio of each covariate on each move", table=table,
-        checks=(*drawn.checks, *told, _say_separation(fit)), level=level, states=drawn.states, fitted=fitted, unit=drawn.unit,
+        checks=(*drawn.checks, *told, _say_separation(fit)), evidence=Evidence.C, level=level, states=drawn.states, fitted=fitted, unit=drawn.unit,
     )  # fmt: skip
 
 
