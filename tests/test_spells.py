@@ -144,9 +144,34 @@ def test_attributes_are_carried_along():
     assert build_spells(history(".AAx"), attributes=["region"]).attributes == ("region",)
 
 
+def test_states_run_on_one_clock_with_lapse_and_return():
+    spells = build_spells(history("..ABBx", "AxxAAA", "AA?BBx", state=["Texas"] * 3), of="states")
+
+    assert rows(spells, "partner", "entry", "duration", "state", "event") == [
+        ["p0", 2, 3, "A", "B"], ["p0", 3, 5, "B", "lapsed"],
+        ["p1", 0, 1, "A", "lapsed"], ["p1", 1, 3, "lapsed", "A"], ["p1", 3, 5, "A", ""],
+        ["p2", 0, 1, "A", ""], ["p2", 3, 5, "B", "lapsed"],
+    ]  # fmt: skip
+    assert spells.states == ("A", "B", "C", "lapsed")
+
+
+def test_on_the_clock_of_tenure_those_of_unknown_start_leave_and_are_counted():
+    spells = build_spells(history(".ABx", "AAAA", "AAAx", joined=[None, None, "2023-08-01"]), of="states", clock="tenure")
+
+    assert rows(spells, "partner", "entry", "duration", "state", "event") == [
+        ["p0", 0, 1, "A", "B"], ["p0", 1, 2, "B", "lapsed"], ["p2", 2, 5, "A", "lapsed"],
+    ]  # fmt: skip
+    assert spells.checks[0].detail.startswith("1 partners")
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
-    [({"of": "D"}, "no such tier"), ({"attributes": ["regoin"]}, "did you mean 'region'"), ({"stage": "heldd"}, "did you mean 'held'")],
+    [
+        ({"of": "D"}, "no such tier"),
+        ({"attributes": ["regoin"]}, "did you mean 'region'"),
+        ({"stage": "heldd"}, "did you mean 'held'"),
+        ({"of": "states", "clock": "tenur"}, "did you mean 'tenure'"),
+    ],
 )
 def test_what_does_not_exist_is_refused(asked, message):
     with pytest.raises(ParameterError, match=message):

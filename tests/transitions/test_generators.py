@@ -313,6 +313,11 @@ def test_without_a_real_logarithm_it_is_said_and_a_generator_is_found_all_the_sa
         found.root(1 / 2)
 
 
+def test_one_state_is_no_matrix_to_move_in():
+    with pytest.raises(ContractError, match="two are needed"):
+        _embed([[1.0]], names=["A"])
+
+
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [([[0.5, 0.3], [0, 1]], "row A adds up to 0.8"), ([[1.2, -0.2], [0, 1]], "negative"), ([[50, 50], [0, 100]], "divide per cent by 100")],

@@ -311,6 +311,11 @@ def test_what_cannot_be_answered_is_refused_in_one_line(verb, options, error, me
         verb(spells_of([*ONE, ("b", 0, 3, "A", "")]), **options)
 
 
+def test_no_rows_are_not_enough_data():
+    with pytest.raises(SampleError, match=r"not enough data \(n = 0\)"):
+        lab.estimate_state_occupancy(spells_of(ONE).select([False, False]))
+
+
 def test_spells_without_states_are_refused():
     plain = lab.Spells.from_frame(pd.DataFrame({"partner": ["a"], "duration": [2], "event": ["lapsed"]}))
 

@@ -102,6 +102,8 @@ def test_what_cannot_be_read_is_refused(values, options, message):
 
 def test_models_that_cannot_be_fitted_are_refused():
     frame = _frame(partners=20)
+    with pytest.raises(ParameterError, match="name at least one"):
+        _model(frame, covariates=[])
     with pytest.raises(ParameterError, match="did you mean 'size'"):
         _model(frame, covariates=["sizes"])
     with pytest.raises(ParameterError, match="nobody was seen to move from C to A"):

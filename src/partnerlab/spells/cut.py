@@ -126,7 +126,8 @@ def cut_paths(history: TierHistory, *, stage: str, clock: str, include_partial: 
     frame["start"] = pd.array(history.first + kept.start + begin, dtype="Int64")
     frame["start_known"] = True
     frame["state"] = pd.Categorical.from_codes(label[row, begin], categories=names)
-    carried = _attribute_names(history, attributes)
+    # an attribute of that name (of a country, say) must not stand in the way of the state that is followed
+    carried = [name for name in _attribute_names(history, attributes) if name != "state"]
     frame = pd.concat([frame, history.attributes[carried].take(row).reset_index(drop=True)], axis=1)
     lost = len(np.unique(row[~known]))
     told = Check("Start of tenure known", lost == 0, f"{lost} partners with no known joining period are left out.")

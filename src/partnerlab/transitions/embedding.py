@@ -175,6 +175,8 @@ def _read_matrix(matrix: pd.DataFrame | Transitions) -> tuple[tuple[str, ...], n
         raise ContractError(
             f"matrix: {'row ' + repr(strange[0]) + ' is no column' if strange else 'a state is named twice'}; mend the names"
         )
+    if len(states) < 2:
+        raise ContractError(f"matrix: {len(states)} states; two are needed to move between")
     lacking = [name for name in states if name not in frame.index]
     shares = frame.reindex(index=list(states)).to_numpy(dtype=float).copy()
     gone = [states.index(name) for name in lacking]

@@ -156,6 +156,8 @@ def estimate_state_hazards(
     check_level(level)
     if covariance not in ("cluster", "model"):
         raise ParameterError(f"covariance is {covariance!r}{nearest(str(covariance), ('cluster', 'model'))}")
+    if not len(covariates):
+        raise ParameterError("covariates: name at least one; without any, estimate_state_probabilities gives the same probabilities")
     for name in covariates:
         if not isinstance(spells, Spells) or name not in spells.attributes:
             raise ParameterError(f"covariates: no column {name!r}{nearest(name, getattr(spells, 'attributes', ()))}", covariate=name)
@@ -177,7 +179,8 @@ def estimate_state_hazards(
     table = _named(_table(fit, found, names, level=level), fitted, drawn.states, counts)
     return StateHazards(
         estimand="Log hazard ratio of each covariate on each move", table=table,
-        checks=(*drawn.checks, *told, _say_separation(fit)), evidence=Evidence.C, level=level, states=drawn.states, fitted=fitted, unit=drawn.unit,
+        checks=(*drawn.checks, *told, _say_separation(fit)), evidence=Evidence.C, level=level,
+        states=drawn.states, fitted=fitted, unit=drawn.unit,
     )  # fmt: skip
 
 

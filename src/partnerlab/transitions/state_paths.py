@@ -130,11 +130,13 @@ def draw_paths(stops: MultiState, *, by: str | None = None) -> StatePaths:
         spells = build_spells(stops, of="states") if isinstance(stops, TierHistory) else stops
         if not isinstance(spells, Spells):
             raise ParameterError(f"give Spells with states, a TierHistory or Transitions, not a {type(stops).__name__}")
+        if not len(spells):
+            raise SampleError("not enough data (n = 0): there is no row under observation")
         if not spells.states:
             told = "Spells.from_frame(..., state=...) or build_spells(history, of='states')"
             raise ParameterError(f"these spells do not say in which state the partner was; make them with {told}")
         drawn = _from_spells(spells, by)
-    if len(drawn.paths.entry) == 0:
+    if not len(drawn.paths.entry):
         raise SampleError("not enough data (n = 0): there is no row under observation")
     return dataclasses.replace(drawn, checks=(*drawn.checks, _check_size(drawn)))
 
