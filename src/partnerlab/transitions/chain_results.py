@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import SampleError
-from partnerlab.results import Check, Result
+from partnerlab.results import TIDY, Check, Result
 from partnerlab.stats.chains import chi_square_tail
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.chain_groups import Runs
@@ -31,7 +31,7 @@ class ChainCheck(Result):
     The table has the key ``from_tier``, the first row being all tiers together; ``estimate`` is the distance: how many of
     100 moves would have to be others for the groups to be alike (mean total variation from the pooled row), which is above 0 by
     chance already: ``by_chance`` is what one matrix would show. There is no interval. Then ``n`` (moves looked at),
-    ``statistic`` (Pearson's X2), ``likelihood`` (G2), ``df``, ``p_value`` (chi-square, as if moves were independent),
+    ``statistic`` (Pearson's X2), ``likelihood`` (G2), ``df``, ``p_value`` and ``p_likelihood`` (chi-square, as if moves were independent),
     ``p_clustered`` (partners whole) and ``p_within`` (moves shuffled within each partner).
 
     Parameters
@@ -114,12 +114,13 @@ def chain_result(
         "conf_low": nothing,
         "conf_high": nothing,
         "p_value": chi_square_tail(columns["statistic"], columns["df"]),
+        "p_likelihood": chi_square_tail(columns["likelihood"], columns["df"]),
     }
-    order = ["estimate", "std_error", "conf_low", "conf_high", "n", "by_chance", "statistic", "likelihood", "df", "p_value", "p_clustered"]
-    table = pd.DataFrame({"from_tier": [ALL, *pairs.states], **{name: columns[name] for name in [*order, "p_within"]}})
+    order = [*TIDY, "by_chance", "statistic", "likelihood", "df", "p_value", "p_likelihood", "p_clustered", "p_within"]
+    table = pd.DataFrame({"from_tier": [ALL, *pairs.states], **{name: columns[name] for name in order}})
     table = table.astype({"from_tier": "str", "n": np.int64, "df": np.int64})
     mute = table["df"] == 0
-    table.loc[mute, ["p_value", "p_clustered", "p_within"]] = np.nan
+    table.loc[mute, ["p_value", "p_likelihood", "p_clustered", "p_within"]] = np.nan
     table = table[(table["n"] > 0) | (table["from_tier"] == ALL)].reset_index(drop=True)
     return ChainCheck(
         estimand=question.what,
