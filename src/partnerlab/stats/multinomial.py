@@ -43,19 +43,17 @@ class Multinomial:
 
     def evaluate(self, x: np.ndarray, y: np.ndarray, beta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """Log-likelihood, score and information of a block."""
-        design = with_intercept(x)
-        every, eta, scale = self._shares(design, beta)
-        chance, trials = every[:, 1:], y.sum(axis=1)
-        score = (y[:, 1:] - trials[:, None] * chance).T @ design
-        width, free = design.shape[1], self.outcomes - 1
-        information = np.empty((free, width, free, width))
-        for one in range(free):
-            for two in range(one, free):
-                weight = trials * chance[:, one] * ((one == two) - chance[:, two])
-                part = design.T @ (design * weight[:, None])
-                information[one, :, two, :] = part
-                information[two, :, one, :] = part
-        return float(np.vdot(y, eta) - trials @ scale), score.ravel(), information.reshape(free * width, free * width)
+        # rows along the last axis: every operation runs over neighbours in memory
+        design = np.concatenate([np.ones((1, len(x))), x.T])
+        eta = beta.reshape(self.outcomes - 1, -1) @ design
+        top = np.maximum(eta.max(axis=0), 0.0)
+        chance = np.exp(eta - top)
+        total = chance.sum(axis=0) + np.exp(-top)
+        chance /= total
+        trials, hits = y @ np.ones(self.outcomes), np.ascontiguousarray(y[:, 1:].T)
+        expected = chance * trials
+        loglik = float(np.vdot(hits, eta) - trials @ (top + np.log(total)))
+        return loglik, ((hits - expected) @ design.T).ravel(), _information(design, chance, expected)
 
     def scores(self, x: np.ndarray, outcome: np.ndarray, beta: np.ndarray) -> np.ndarray:
         """Score of single rows with an outcome each, shape ``(b, P)``."""
@@ -85,3 +83,27 @@ class Multinomial:
     def to_raw(self, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Matrix that brings coefficients back from the standardised design."""
         return np.kron(np.eye(self.outcomes - 1), shift_intercept(centre, scale))
+
+
+#: With no more columns than this their products are made once for all pairs of outcomes.
+NARROW = 8
+
+
+def _information(design: np.ndarray, chance: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Information of all coefficients, from a design ``(p, b)`` and chances and expected counts ``(K-1, b)``."""
+    width, free = len(design), len(chance)
+    one, two = np.triu_indices(free)
+    weight = -expected[one] * chance[two]
+    weight[one == two] += expected
+    found = np.empty((free, width, free, width))
+    if width <= NARROW:
+        row, column = np.triu_indices(width)
+        packed = weight @ (design[row] * design[column]).T
+        parts = np.empty((len(one), width, width))
+        parts[:, row, column] = packed
+        parts[:, column, row] = packed
+    else:
+        parts = np.stack([(design * each) @ design.T for each in weight])
+    found[one, :, two, :] = parts
+    found[two, :, one, :] = parts
+    return found.reshape(free * width, free * width)
