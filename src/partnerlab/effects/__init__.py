@@ -1,0 +1,12 @@
+"""What a tactic did, from watching: studies, panels of tactics, adjusted effects, and how far they may be trusted."""
+
+from partnerlab.effects.study import Known, TacticStudy
+from partnerlab.effects.tactic_panel import NEVER, TacticPanel, build_tactic_panel
+
+__all__ = [
+    "NEVER",
+    "Known",
+    "TacticPanel",
+    "TacticStudy",
+    "build_tactic_panel",
+]

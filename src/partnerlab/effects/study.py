@@ -1,0 +1,129 @@
+"""A study is declared before it is run: which tactic, for whom, compared with whom, judged by what, and known when."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import pydantic
+
+from partnerlab.specs import Spec
+from partnerlab.verdicts import Stakes
+from partnerlab.words import plural, say_list, sentence
+
+Comparison = Literal["not_yet", "never"]
+
+
+class Known(Spec):
+    """A covariate and when it is known; nothing known only after time zero can be meant.
+
+    Parameters
+    ----------
+    name : str
+        Of the covariate.
+    at : {"start", "end"}
+        Whether a quarter's value is known when the quarter begins, or only when it ends (a sum over the quarter).
+    lag : int
+        Quarters before time zero from which it is taken; 0 only for what is known at the start.
+
+    Examples
+    --------
+    >>> Known(name="health", at="start", lag=0).said
+    'health at the start of the quarter'
+    >>> Known(name="visits").lag
+    1
+    """
+
+    name: str
+    at: Literal["start", "end"] = "end"
+    lag: int = 1
+
+    @pydantic.model_validator(mode="after")
+    def _no_look_ahead(self) -> Self:
+        if self.lag < 0:
+            raise ValueError(
+                f"{self.name} is taken {plural(-self.lag, 'quarter')} after time zero, when the tactic has already worked; use lag: 1"
+            )
+        if self.lag == 0 and self.at == "end":
+            raise ValueError(
+                f"{self.name} is known only when the quarter of time zero ends, so it may hold what the tactic did; "
+                "say lag: 1, or at: start if it is known when the quarter begins"
+            )
+        return self
+
+    @property
+    def said(self) -> str:
+        """In words."""
+        if self.lag == 0:
+            return f"{self.name} at the start of the quarter"
+        return f"{self.name} {plural(self.lag, 'quarter')} before"
+
+
+class TacticStudy(Spec):
+    """One question put to watched data: what one tactic did to one outcome.
+
+    Parameters
+    ----------
+    tactic : str
+        The tactic in people's words.
+    stakes : Stakes
+        Unit of the outcome, its worth, and the tactic's cost.
+    tiers, regions : tuple of str
+        Who is eligible, by tier and region before time zero; all if empty.
+    untreated_for : int
+        Quarters without the tactic that a partner must have behind it at time zero.
+    horizon : int
+        Quarters after time zero at which the outcome is read; 0 is the quarter of the tactic itself.
+    comparison : {"not_yet", "never"}
+        For a tactic that stays on: whom adopters are compared with.
+    covariates : tuple of Known
+        What managers may have looked at, known before time zero; earlier outcomes and treatments come in by themselves.
+    minimum : int
+        Treated partners, and partners to compare with, that a verdict needs.
+
+    Examples
+    --------
+    >>> study = TacticStudy(tactic="Dinner", stakes=Stakes(unit="leads"), tiers=("Gold",), covariates=(Known(name="visits"),))
+    >>> print(study.target_trial)
+    Eligible: partners of tier Gold.
+    Time zero: the start of each quarter in which a partner is eligible.
+    Strategies: have Dinner in that quarter, or not.
+    Assignment in the trial: by chance within partners alike in earlier leads, earlier Dinner, tier and visits 1 quarter before.
+    Outcome: leads of the same quarter.
+    Effect: on the partners that had it (ATT).
+    """
+
+    tactic: str = pydantic.Field(min_length=1)
+    stakes: Stakes
+    tiers: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    untreated_for: int = pydantic.Field(default=0, ge=0)
+    horizon: int = pydantic.Field(default=0, ge=0)
+    comparison: Comparison = "not_yet"
+    covariates: tuple[Known, ...] = ()
+    minimum: int = pydantic.Field(default=20, ge=2)
+
+    @pydantic.model_validator(mode="after")
+    def _named_once(self) -> Self:
+        names = [known.name for known in self.covariates]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"covariates name {twice!r} twice")
+        return self
+
+    @property
+    def target_trial(self) -> str:
+        """The randomised trial that the study emulates, a line for each part."""
+        who = [f"of {noun} {say_list(names)}" for noun, names in (("tier", self.tiers), ("region", self.regions)) if names]
+        if self.untreated_for:
+            who.append(f"without {self.tactic} for {plural(self.untreated_for, 'quarter')}")
+        alike = [f"earlier {self.stakes.unit}", f"earlier {self.tactic}", "tier", *(known.said for known in self.covariates)]
+        when = "of the same quarter" if self.horizon == 0 else f"{plural(self.horizon, 'quarter')} later"
+        parts = {
+            "Eligible": f"partners {', '.join(who)}" if who else "all partners",
+            "Time zero": "the start of each quarter in which a partner is eligible",
+            "Strategies": f"have {self.tactic} in that quarter, or not",
+            "Assignment in the trial": f"by chance within partners alike in {say_list(alike)}",
+            "Outcome": f"{self.stakes.unit} {when}",
+            "Effect": "on the partners that had it (ATT)",
+        }
+        return "\n".join(sentence(f"{name}: {text}") for name, text in parts.items())

@@ -1,0 +1,167 @@
+"""Reading a table of partners by quarters with a tactic in it: what cannot be meant is refused in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError, PartnerlabError, nearest
+from partnerlab.periods import Calendar
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TacticColumns:
+    """Names of the columns of a table of a tactic."""
+
+    partner: str
+    quarter: str
+    outcome: str
+    treated: str
+    manager: str | None
+    tier: str | None
+    region: str | None
+    covariates: tuple[str, ...]
+    others: tuple[str, ...]
+    measured: Mapping[str, str]
+
+
+def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Calendar | None) -> dict[str, Any]:
+    """Read a long table; gives the fields of `TacticPanel`."""
+    _check_columns(frame, columns)
+    partners, row = np.unique(frame[columns.partner].astype(str).to_numpy(dtype=str), return_inverse=True)
+    period, calendar = _periods(frame[columns.quarter], columns.quarter, calendar)
+    first, last = int(period.min()), int(period.max())
+    at, shape = (row, period - first), (len(partners), last - first + 1)
+    _refuse_repeats(frame, columns, at, shape)
+    for name, column in columns.measured.items():
+        _refuse_later(frame, name, column, period, calendar)
+    fields: dict[str, Any] = {
+        "outcome": _dense(_numbers(frame, columns.outcome), at, shape),
+        "treated": _dense(_switches(frame, columns.treated), at, shape),
+        "covariates": {name: _dense(_numbers(frame, name), at, shape) for name in columns.covariates},
+        "others": {name: _dense(_switches(frame, name), at, shape) for name in columns.others},
+    }
+    for noun in ("manager", "tier", "region"):
+        codes, names = _groups(frame, getattr(columns, noun))
+        fields[noun] = np.full(shape, -1, dtype=np.int64)
+        fields[noun][at] = codes
+        fields[f"{noun}s"] = names
+    return {
+        **fields,
+        "partners": partners,
+        "first": first,
+        "calendar": calendar,
+        "tactic": columns.treated,
+        "outcome_name": columns.outcome,
+    }
+
+
+def _check_columns(frame: pd.DataFrame, columns: TacticColumns) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        raise ParameterError(f"a tactic is read from a DataFrame, not a {type(frame).__name__}")
+    single = {noun: getattr(columns, noun) for noun in ("partner", "quarter", "outcome", "treated", "manager", "tier", "region")}
+    asked = [(noun, name) for noun, name in single.items() if name is not None]
+    asked += [("covariates", name) for name in columns.covariates] + [("others", name) for name in columns.others]
+    asked += [("measured", name) for name in columns.measured.values()]
+    for noun, name in asked:
+        if name not in frame.columns:
+            raise ParameterError(f"tactic panel: no column {name!r} for {noun}{nearest(name, frame.columns)}", column=name)
+    _check_covariates(columns)
+    if frame.empty:
+        raise ParameterError("tactic panel: the frame has no rows; give at least one partner and quarter")
+    for key in (columns.partner, columns.quarter):
+        empty = int(frame[key].isna().sum())
+        if empty:
+            raise ParameterError(f"tactic panel, {key}: {empty} of {len(frame)} rows are empty; fill or drop them", column=key, rows=empty)
+
+
+def _check_covariates(columns: TacticColumns) -> None:
+    for name in columns.covariates:
+        if name in (columns.outcome, columns.treated):
+            raise ParameterError(
+                f"tactic panel: {name!r} cannot be its own covariate; earlier outcomes and treatments are taken by themselves"
+            )
+    for name in columns.measured:
+        if name not in columns.covariates:
+            raise ParameterError(f"tactic panel: measured names {name!r}, which is no covariate{nearest(name, columns.covariates)}")
+
+
+def _periods(column: pd.Series, name: str, calendar: Calendar | None) -> tuple[np.ndarray, Calendar | None]:
+    if pd.api.types.is_numeric_dtype(column):
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+        if not (values == np.round(values)).all():
+            raise ParameterError(f"tactic panel, {name}: {int((values != np.round(values)).sum())} rows are no whole period", column=name)
+        return values.astype(np.int64), calendar
+    codes, labels = pd.factorize(column.astype("str"))
+    monthly = all(len(label) == 7 and label[4] == "-" for label in labels)
+    calendar = calendar or (Calendar(cadence="month") if monthly else Calendar())
+    try:
+        periods = np.array([calendar.parse(label) for label in labels], dtype=np.int64)
+    except PartnerlabError as error:
+        raise ParameterError(f"tactic panel, {name}: {error}; or give whole numbers", column=name) from error
+    return periods[codes], calendar
+
+
+def _refuse_repeats(frame: pd.DataFrame, columns: TacticColumns, at: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]) -> None:
+    cells = np.bincount(at[0] * shape[1] + at[1], minlength=shape[0] * shape[1])
+    twice = int((cells > 1).sum())
+    if twice:
+        row = int(np.flatnonzero(cells[at[0] * shape[1] + at[1]] > 1)[0])
+        example = f"{frame[columns.partner].iloc[row]!s} in {frame[columns.quarter].iloc[row]!s}"
+        raise ParameterError(f"tactic panel: {twice} partner-quarters stand on several rows, such as {example}; give one row for each")
+
+
+def _refuse_later(frame: pd.DataFrame, name: str, column: str, period: np.ndarray, calendar: Calendar | None) -> None:
+    known = frame[column].notna().to_numpy()
+    when = np.full(len(frame), period.min() - 1)
+    when[known] = _periods(frame[column][known], column, calendar)[0] if known.any() else 0
+    later = known & (when > period)
+    if later.any():
+        raise ParameterError(
+            f"tactic panel, {name}: {int(later.sum())} rows were measured after their own quarter (first: row {int(later.argmax())}); "
+            "what is known only later cannot explain a choice: give the value known when the quarter began",
+            column=name, rows=int(later.sum()),
+        )  # fmt: skip
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray:
+    column = frame[name]
+    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
+        raise ParameterError(f"tactic panel, {name}: expected numbers, found {column.dtype}; convert the column", column=name)
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    if np.isinf(values).any():
+        raise ParameterError(f"tactic panel, {name}: {int(np.isinf(values).sum())} rows are infinite; mend them", column=name)
+    return values
+
+
+def _switches(frame: pd.DataFrame, name: str) -> np.ndarray:
+    values = _numbers(frame, name)
+    strange = np.isfinite(values) & (values != 0) & (values != 1)
+    if strange.any():
+        raise ParameterError(
+            f"tactic panel, {name}: {int(strange.sum())} rows are neither 0 nor 1 (first: {values[strange][0]:g}); "
+            "say where the tactic was on", column=name, rows=int(strange.sum()),
+        )  # fmt: skip
+    return values
+
+
+def _groups(frame: pd.DataFrame, name: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Codes and names; an ordered categorical keeps its order."""
+    if name is None:
+        return np.full(len(frame), -1), ()
+    column = frame[name]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        used = column.cat.remove_unused_categories()
+        return used.cat.codes.to_numpy().astype(np.int64), tuple(map(str, used.cat.categories))
+    codes, names = pd.factorize(column, sort=True)
+    return codes.astype(np.int64), tuple(map(str, names))
+
+
+def _dense(values: np.ndarray, at: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    table = np.full(shape, np.nan)
+    table[at] = values
+    return table
