@@ -15,6 +15,8 @@ from partnerlab.errors import ContractError, nearest
 
 #: Event of a row that ended without a move.
 _NO_MOVE = ""
+#: Code of a name that is no state.
+_STRANGE = -2
 
 
 def name_states(values: pd.Series, *, column: str) -> pd.Series:
@@ -92,15 +94,20 @@ def read_paths(
     event = _read_moves(table["event"], state, named=states, censored=censored)
     source = table["state"] if isinstance(table["state"].dtype, pd.CategoricalDtype) else state
     known = order_states(source, event, named=states)
+    place = {name: code for code, name in enumerate(known)} | {_NO_MOVE: -1}
+    codes = {}
     for column, values in (("state", state), ("event", event)):
-        strange = ~values.isin([*known, _NO_MOVE])
+        at, seen = pd.factorize(values)
+        codes[column] = np.array([place.get(str(name), _STRANGE) for name in seen], dtype=np.int64)[at]
+        strange = codes[column] == _STRANGE
         if strange.any():
-            name = values[strange].iloc[0]
-            raise ContractError(
-                f"spells.{column}: {_say_rows(strange)} hold an unknown state, {name!r}{nearest(name, known)}", column=column
-            )
-    event = event.where(event != state, _NO_MOVE)
-    ready = table.assign(state=pd.Categorical(state, categories=known), event=event)
+            told = f"hold an unknown state, {values[strange].iloc[0]!r}{nearest(values[strange].iloc[0], known)}"
+            raise ContractError(f"spells.{column}: {_say_rows(pd.Series(strange))} {told}", column=column)
+    moved = np.where(codes["event"] == codes["state"], -1, codes["event"])
+    ready = table.assign(
+        state=pd.Categorical.from_codes(codes["state"], categories=list(known)),
+        event=pd.Categorical.from_codes(moved + 1, categories=[_NO_MOVE, *known]),
+    )
     ready = ready.sort_values(["partner", "entry", "duration"], kind="stable", ignore_index=True)
     follows = _check_sequence(ready, absorbing=_known_absorbing(absorbing, known))
     return ready.assign(spell=_number_stays(ready, follows)), known
@@ -129,18 +136,20 @@ def _check_sequence(table: pd.DataFrame, *, absorbing: set[str]) -> np.ndarray:
     """Refuse overlaps, jumps without a move, and moves out of absorbing states; give which rows follow at once."""
     partner = pd.factorize(table["partner"])[0]
     entry, duration = table["entry"].to_numpy(dtype=float), table["duration"].to_numpy(dtype=float)
-    state, event = table["state"].astype("str").to_numpy(), table["event"].to_numpy()
+    state, event = table["state"].cat.codes.to_numpy(), table["event"].cat.codes.to_numpy() - 1
     same = np.zeros(len(table), dtype=bool)
     same[1:] = partner[1:] == partner[:-1]
     overlaps, follows = same.copy(), same.copy()
     overlaps[1:] &= entry[1:] < duration[:-1]
     follows[1:] &= entry[1:] == duration[:-1]
     jumps = follows.copy()
-    jumps[1:] &= state[1:] != np.where(event[:-1] == _NO_MOVE, state[:-1], event[:-1])
-    held = np.isin(state, list(absorbing))
-    leaves = held & (event != _NO_MOVE)
+    ended = np.where(event < 0, state, event)
+    jumps[1:] &= state[1:] != ended[:-1]
+    ends = [code for code, name in enumerate(table["state"].cat.categories) if name in absorbing]
+    held = np.isin(state, ends)
+    leaves = held & (event >= 0)
     entered = np.zeros(len(table), dtype=bool)
-    entered[1:] = np.isin(np.where(event[:-1] == _NO_MOVE, state[:-1], event[:-1]), list(absorbing))
+    entered[1:] = np.isin(ended[:-1], ends)
     leaves |= same & entered & ~held
     for bad, what, remedy in (
         (overlaps, "overlap the row before", "with states a partner has one clock; cut them at the overlap"),
@@ -156,9 +165,8 @@ def _check_sequence(table: pd.DataFrame, *, absorbing: set[str]) -> np.ndarray:
 def _number_stays(table: pd.DataFrame, follows: np.ndarray) -> np.ndarray:
     """1, 2, ... within the partner; rows that continue one stay share a number."""
     partner = pd.factorize(table["partner"])[0]
-    event = table["event"].to_numpy()
     continues = follows.copy()
-    continues[1:] &= event[:-1] == _NO_MOVE
+    continues[1:] &= table["event"].cat.codes.to_numpy()[:-1] == 0
     total = np.cumsum(~continues)
     fresh = np.ones(len(table), dtype=bool)
     fresh[1:] = partner[1:] != partner[:-1]

@@ -149,8 +149,8 @@ def _from_spells(spells: Spells, by: str | None) -> StatePaths:
     paths = Paths(
         entry=frame["entry"].to_numpy(dtype=float),
         exit=frame["duration"].to_numpy(dtype=float),
-        origin=place.get_indexer(frame["state"].astype("str")).astype(np.int64),
-        target=place.get_indexer(frame["event"].astype("str")).astype(np.int64),
+        origin=_codes(frame["state"], place),
+        target=_codes(frame["event"], place),
         unit=pd.factorize(frame["partner"])[0].astype(np.int64),
     )
     group, labels = _grouped(None if by is None else frame[by], len(frame))
@@ -158,6 +158,12 @@ def _from_spells(spells: Spells, by: str | None) -> StatePaths:
         paths=paths, states=spells.states, group=group, labels=labels, by=by, weights=None, knows_partners=True, unit=spells.unit,
         checks=spells.checks,
     )  # fmt: skip
+
+
+def _codes(names: pd.Series, place: pd.Index) -> np.ndarray:
+    """Code of the state in each row, -1 where there is none."""
+    at, seen = pd.factorize(names)
+    return np.append(place.get_indexer(pd.Index(seen).astype("str")), -1)[at].astype(np.int64)
 
 
 def _from_pairs(pairs: Transitions, by: str | None) -> StatePaths:
