@@ -25,6 +25,8 @@ CLASS_OF_STAY = np.array([0, 1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 8, 9, 9, 9, 9, 10, *[
 CLASSES = 12
 #: The stay a quarter later, for those who stay.
 NEXT_STAY = np.array([*range(1, CHAIN), LONG, *range(MOVED + 1, LONG), LONG, LONG, *range(BEFORE + 1, STAYS), LONG])
+#: Degrees of freedom of shocks: now and then a quarter strays far, as those of a clean-up do.
+TAILS = 6
 #: Variance of tiers' log-odds, given: tiers are few and really differ, so only a tier with hardly any moves is drawn to the others.
 TIERS_APART = 1.0
 TIER, STAY, BOTH, SEASON, RESTLESS, QUARTER = range(6)
@@ -297,6 +299,7 @@ class DrawnFlows:
         values, vectors = np.linalg.eigh(self.together)
         mixed = vectors * np.sqrt(np.maximum(values, 0.0))
         shocks = rng.standard_normal((draws, len(values))) @ (mixed / np.sqrt((mixed**2).sum(axis=1, keepdims=True))).T
+        shocks /= np.sqrt(rng.chisquare(TAILS, (draws, 1)) / TAILS)
         ways = range(len(self.model.exits))
         return [None if self.effects[place] is None else self._leaving(place, season, shocks[:, place]) for place in ways]
 
