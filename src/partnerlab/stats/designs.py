@@ -15,7 +15,7 @@ from partnerlab.errors import ParameterError, nearest
 from partnerlab.stats.patterns import Coded, Patterns, code_values, find_patterns
 
 #: Rows laid out at a time.
-BLOCK = 1 << 16
+BLOCK = 1 << 14
 #: A column whose variance, given those before it, is less than this share of its own says nothing new.
 ALIASED = 1e-10
 
@@ -87,7 +87,7 @@ class Design:
     def raw(self, place: slice | np.ndarray = slice(None)) -> np.ndarray:
         """Columns of some rows as they are, shape ``(b, p)``."""
         parts = [_expand(column, place) for column in self.columns]
-        count = self.rows if isinstance(place, slice) and place == slice(None) else len(np.arange(self.rows)[place])
+        count = len(range(*place.indices(self.rows))) if isinstance(place, slice) else len(place)
         return np.concatenate(parts, axis=1) if parts else np.zeros((count, 0))
 
     def blocks(self) -> Iterator[slice]:
