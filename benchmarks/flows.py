@@ -5,6 +5,8 @@ by pip in a cache folder outside the project. CPU seconds are those of the call 
 is the peak of the whole process, data and interpreter included. Answers are compared with ours before a time is printed.
 
     python benchmarks/flows.py --rows 100000 1000000 10000000
+
+What was measured before stays in ``flows.json`` until it is measured again, so that tasks can be run one by one.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from flows_tasks import Side, Task
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "partnerlab-peers"
+KEPT = HERE / "flows.json"
 MODULES = ("flows_tasks", "flows_regressions")
 #: What pip is asked for; pandas 3 would make pip take an old lifelines silently.
 PEERS = {"lifelines": ["lifelines==0.30.3"], "scikit-survival": ["scikit-survival==0.28.0"]}
@@ -127,6 +130,8 @@ def write(lines: list[dict], tasks: dict[str, Task]) -> str:
     text = []
     for name, task in tasks.items():
         mine = [line for line in lines if line["task"] == name]
+        if not mine:
+            continue
         sizes = sorted({line["rows"] for line in mine})
         text += [f"## {name}", "", "| side | " + " | ".join(f"{rows:,} rows" for rows in sizes) + " | growth |"]
         text.append("|---|" + "---|" * (len(sizes) + 1))
@@ -179,6 +184,10 @@ def versions() -> str:
     return f"{os.cpu_count()} cores ({cpu or platform.machine()}), {memory:.0f} GB; {ours}; {peers}; {r.stdout}"
 
 
+def _kept() -> list[dict]:
+    return json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
+
+
 def main() -> None:
     """Measure all tasks at all sizes and write ``flows.md``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -186,17 +195,19 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of a task's name")
     parser.add_argument("--out", type=Path, default=HERE / "flows.md")
     asked = parser.parse_args()
-    lines, tasks = [], {}
+    lines, tasks = _kept(), {}
     for module in MODULES:
         if not (HERE / f"{module}.py").exists():
             continue
         for task in importlib.import_module(module).TASKS:
+            tasks[task.name] = task
             if asked.only.lower() not in task.name.lower():
                 continue
-            tasks[task.name] = task
             for rows in asked.rows:
                 with tempfile.TemporaryDirectory() as folder:
-                    lines += measure(module, task, rows, Path(folder))
+                    found = measure(module, task, rows, Path(folder))
+                lines = [line for line in lines if (line["task"], line["rows"]) != (task.name, rows)] + found
+                KEPT.write_text(json.dumps(lines, indent=0) + "\n", encoding="utf-8")
     told = __doc__.split("\n\n")[1]
     text = f"# Flows and curves beside their peers\n\n{told}\n\n{versions()}.\n\n{write(lines, tasks)}"
     asked.out.write_text(text, encoding="utf-8")
