@@ -278,9 +278,9 @@ def test_two_goals_are_compared_over_past_quarters_with_a_chart(run, program, tm
     )
     chart = tmp_path / "moved.svg"
 
-    code, out, _ = run("tiers", "compare", program, "--before", "goals.yaml", "--goal", "deals", "--past", 2, "--picture", chart)
+    code, out, err = run("tiers", "compare", program, "--before", "goals.yaml", "--goal", "deals", "--past", 2, "--picture", chart)
 
-    assert code == 0
+    assert code == 0, err
     assert out.startswith("goals@1 (leads) -> goals@1 (deals) in ")
     assert "Over 3 quarters" in out
     assert "stand higher" in chart.read_text()
