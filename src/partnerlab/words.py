@@ -1,4 +1,4 @@
-"""Numbers in words: shares, intervals, changes, and "not enough data" where there is not."""
+"""Numbers in words: shares, intervals, p-values, and "not enough data" where there is not."""
 
 from __future__ import annotations
 
@@ -76,10 +76,25 @@ def say_count(value: float) -> str:
 
 
 def say(value: float, *, kind: str, unit: bool = True) -> str:
-    """Write a value of a kind: ``share``, ``count`` or ``number``."""
+    """Write a value of a kind: ``share``, ``count``, ``p`` (a p-value) or ``number``."""
     if kind == "share":
         return say_share(value, unit=unit)
+    if kind == "p":
+        return say_p_value(value)
     return say_count(value) if kind == "count" else say_number(value)
+
+
+def say_p_value(value: float) -> str:
+    """Write a p-value with as many digits as anybody reads.
+
+    Examples
+    --------
+    >>> say_p_value(0.0342), say_p_value(0.62), say_p_value(1e-9)
+    ('0.034', '0.62', '<0.001')
+    """
+    if math.isnan(value):
+        return "unknown"
+    return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def say_not_enough(n: float) -> str:

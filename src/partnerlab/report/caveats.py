@@ -10,8 +10,8 @@ import pandas as pd
 
 from partnerlab.panel import Membership
 from partnerlab.report.attempts import Unavailable
-from partnerlab.show.words import say_list
 from partnerlab.tiers import Outside
+from partnerlab.words import say_list
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel

@@ -12,7 +12,6 @@ from partnerlab.errors import ParameterError
 from partnerlab.intake import DataQuality
 from partnerlab.panel import Panel
 from partnerlab.results import Result
-from partnerlab.show.words import plural, say_count, say_estimate, say_interval, say_list, say_not_enough, say_number, say_share
 from partnerlab.survival import HazardEstimate, SurvivalEstimate
 from partnerlab.tiers import Explanation, Outside, TierHistory
 from partnerlab.transitions import (
@@ -26,6 +25,7 @@ from partnerlab.transitions import (
     TierForecast,
     TransitionEstimate,
 )
+from partnerlab.words import plural, say_count, say_estimate, say_interval, say_list, say_not_enough, say_number, say_share
 
 #: Times, in periods, at which a survival curve is read out.
 READ_AT = (4, 8, 12)

@@ -21,8 +21,8 @@ from partnerlab.report.metrics import NAN, Metric
 from partnerlab.report.people import caption_cooling, caption_movers, find_cooling, list_movers
 from partnerlab.report.quarters import TOTALS, active_members, count_quarters, flows_of, outside_tier
 from partnerlab.report.readings import say_expected, say_moves
-from partnerlab.show.words import say_list
 from partnerlab.tiers import estimate_shares
+from partnerlab.words import say_list
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.show import claims, style, words
+from partnerlab.show import claims, style
 from partnerlab.show.canvas import Canvas
 from partnerlab.show.intervals import plot_intervals
 from partnerlab.show.marks import square_axes
@@ -17,6 +18,8 @@ from partnerlab.show.tabulation import estimates_view, left_out, tabulate
 from partnerlab.transitions import ForecastBacktest
 
 VIEWS = ("skill", "reliability")
+#: What the transitions of a backtest are called in a sentence.
+CALLED = {"lapse": "lapses", "down": "moves down", "up": "moves up", "elsewhere": "moves elsewhere"}
 
 
 @plot.register(ForecastBacktest)
@@ -106,7 +109,7 @@ def plot_reliability(result: ForecastBacktest, *, ahead: int = 1, transition: st
         axes.plot([0, most], [0, most], color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
         axes.vlines(rows["forecast"], rows["conf_low"], rows["conf_high"], color=style.ACCENT, linewidth=2.5)
         axes.plot(rows["forecast"], rows["estimate"], "o", color=style.ACCENT, markersize=7)
-        canvas.words(44, 282, f"forecast probability ({chosen}, {plural_ahead(ahead)})", size=style.SMALL)
+        canvas.words(44, 282, f"forecast probability of {CALLED.get(chosen, chosen)}, {plural_ahead(ahead)}", size=style.SMALL)
 
     slope = _slope(result, chosen, ahead)
     said = "; ".join(
@@ -145,6 +148,6 @@ def _reliability_headline(rows: pd.DataFrame, transition: str, *, level: float) 
     edges = np.array([claims.widened(row, level=level, of=len(known)) for _, row in known.iterrows()]).reshape(-1, 2)
     above, below = int((edges[:, 0] > known["forecast"]).sum()), int((edges[:, 1] < known["forecast"]).sum())
     if above + below == 0:
-        return f"Of {transition}, as much came about as had been said, as far as can be told"
+        return f"Of {CALLED.get(transition, transition)}, as much came about as had been said, as far as can be told"
     parts = [f"more came about than was said in {above}" if above else "", f"less in {below}" if below else ""]
-    return f"Of {transition}, {' and '.join(part for part in parts if part)} of {words.plural(len(known), 'group')} of forecasts"
+    return f"Of {CALLED.get(transition, transition)}, {' and '.join(part for part in parts if part)} of {words.plural(len(known), 'group')} of forecasts"

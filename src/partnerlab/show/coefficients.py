@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.show import claims, words
+from partnerlab.show import claims
 from partnerlab.show.intervals import plot_intervals
 from partnerlab.show.picture import Picture
 from partnerlab.show.plots import plot

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import SampleError
-from partnerlab.show import style, words
+from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot

@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import TIDY
-from partnerlab.show import claims, style, words
+from partnerlab.show import claims, style
 from partnerlab.show.canvas import Canvas, shorten, text_width
 from partnerlab.show.marks import spread_labels, value_axis
 from partnerlab.show.picture import Picture, picture

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import SampleError
-from partnerlab.show import style, words
+from partnerlab.show import style
 from partnerlab.show.canvas import Canvas
 from partnerlab.show.marks import quarter_axis
 from partnerlab.show.picture import Picture, picture

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import SampleError
-from partnerlab.show import claims, style, words
+from partnerlab.show import claims, style
 from partnerlab.show.canvas import Canvas, text_width
 from partnerlab.show.marks import interval_mark, reach_axis
 from partnerlab.show.picture import Picture, picture

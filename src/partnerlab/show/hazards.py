@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.show import claims, style, words
+from partnerlab.show import claims, style
 from partnerlab.show.canvas import Canvas
 from partnerlab.show.marks import quarter_axis, value_axis
 from partnerlab.show.picture import Picture, picture

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.panel import Panel
 from partnerlab.scoring import Scores
-from partnerlab.show import claims, style, words
+from partnerlab.show import claims, style
 from partnerlab.show.canvas import Canvas
 from partnerlab.show.marks import last_full, quarter_axis, trimmed, value_axis
 from partnerlab.show.picture import Picture, picture

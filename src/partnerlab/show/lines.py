@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from partnerlab.show import words
+from partnerlab import words
 from partnerlab.show.intervals import plot_intervals
 from partnerlab.show.picture import Picture
 from partnerlab.show.plots import plot

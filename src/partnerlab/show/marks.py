@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from partnerlab.show import style, words
+from partnerlab import words
+from partnerlab.show import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

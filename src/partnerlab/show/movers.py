@@ -8,8 +8,9 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import SampleError
-from partnerlab.show import style, words
+from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten, text_width
 from partnerlab.show.marks import reach_axis
 from partnerlab.show.picture import Picture, picture

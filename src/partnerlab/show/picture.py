@@ -68,7 +68,7 @@ class Picture:
     @property
     def caption(self) -> str:
         """Units, n, data period and how to read it, in one line."""
-        from partnerlab.show.words import say_n, sentence
+        from partnerlab.words import say_n, sentence
 
         parts = [f"Units: {self.units.rstrip('.')}.", f"{say_n(self.n)}.", f"Data: {self.period}."]
         return " ".join([*parts, sentence(self.note)] if self.note.strip() else parts)

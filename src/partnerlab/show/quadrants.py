@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.show import style, words
+from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten
 from partnerlab.show.marks import trimmed
 from partnerlab.show.picture import Picture, picture

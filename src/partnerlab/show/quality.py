@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.intake import DataQuality
-from partnerlab.show import style, words
+from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten, text_width
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot

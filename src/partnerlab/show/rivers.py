@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.show import claims, style, words
+from partnerlab.show import claims, style
 from partnerlab.show.canvas import Canvas, text_width, wrap
 from partnerlab.show.marks import spread_labels
 from partnerlab.show.picture import Picture, picture

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError
-from partnerlab.show import words
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import ParameterError
 from partnerlab.results import TIDY, Result
-from partnerlab.show import words
 from partnerlab.show.plots import load_drawings
 from partnerlab.show.tables import TableView, name_of, table_view, write
 
@@ -129,7 +129,9 @@ def kind_of(column: pd.Series) -> str:
         return "text"
     if pd.api.types.is_integer_dtype(column):
         return "count"
-    if str(column.name).startswith(("noise", "share", "probability", "p_")) or str(column.name).endswith(
+    if str(column.name).startswith("p_"):
+        return "p"
+    if str(column.name).startswith(("noise", "share", "probability")) or str(column.name).endswith(
         ("_share", "probability", "_rate")
     ):
         return "share"

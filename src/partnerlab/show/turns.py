@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import SampleError
-from partnerlab.show import style, words
+from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten
 from partnerlab.show.marks import spread_labels
 from partnerlab.show.picture import Picture, picture

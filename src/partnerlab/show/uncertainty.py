@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from partnerlab import words
 from partnerlab.errors import SampleError
 from partnerlab.results import Result
-from partnerlab.show import style, words
+from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten
 from partnerlab.show.intervals import plot_intervals
 from partnerlab.show.marks import reach_axis
