@@ -147,7 +147,8 @@ def _reliability_headline(rows: pd.DataFrame, transition: str, *, level: float) 
     known = rows.dropna(subset=["conf_low", "conf_high"])
     edges = np.array([claims.widened(row, level=level, of=len(known)) for _, row in known.iterrows()]).reshape(-1, 2)
     above, below = int((edges[:, 0] > known["forecast"]).sum()), int((edges[:, 1] < known["forecast"]).sum())
+    called = CALLED.get(transition, transition)
     if above + below == 0:
-        return f"Of {CALLED.get(transition, transition)}, as much came about as had been said, as far as can be told"
+        return f"Of {called}, as much came about as had been said, as far as can be told"
     parts = [f"more came about than was said in {above}" if above else "", f"less in {below}" if below else ""]
-    return f"Of {CALLED.get(transition, transition)}, {' and '.join(part for part in parts if part)} of {words.plural(len(known), 'group')} of forecasts"
+    return f"Of {called}, {' and '.join(part for part in parts if part)} of {words.plural(len(known), 'group')} of forecasts"
