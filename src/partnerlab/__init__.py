@@ -116,6 +116,8 @@ _ROOMS = {
     "TacticPanel": "effects",
     "TacticStudy": "effects",
     "build_tactic_panel": "effects",
+    "compare_adoption": "effects",
+    "estimate_adoption": "effects",
     "Stakes": "verdicts",
     "Verdict": "verdicts",
     "compare_verdicts": "verdicts",

@@ -74,7 +74,7 @@ def group_time_effects(  # noqa: PLR0913 - the estimator's own choices
     Parameters
     ----------
     outcome : float array, shape (n, t)
-        NaN where a unit was not observed; a cell uses the units observed in both of its periods.
+        NaN where a unit was not observed; a cell uses the units observed in both of its periods, with known covariates.
     adopted : int array, shape (n,)
         Column in which the unit first had the treatment; `NEVER` if it never did. Groups treated in the first
         column have no period before and are left out by the caller.
@@ -114,7 +114,7 @@ def group_time_effects(  # noqa: PLR0913 - the estimator's own choices
             is_treated = adopted == group
             is_compared = _compared(adopted, group, max(time, before) + anticipation, control)
             change = outcome[:, time] - outcome[:, before]
-            used = (is_treated | is_compared) & np.isfinite(change)
+            used = (is_treated | is_compared) & np.isfinite(change) & _told(covariates, min(before, time), units)
             design = _design(covariates, used, min(before, time))
             att, inside = two_period_effect(change[used], is_treated[used], design, weight[used], score=score)
             influence = np.zeros(units)
@@ -145,6 +145,12 @@ def _base_period(group: int, time: int, *, base: Base, anticipation: int) -> int
 def _compared(adopted: np.ndarray, group: int, latest: int, control: Control) -> np.ndarray:
     never = adopted == NEVER
     return never if control == "never" else never | ((adopted > latest) & (adopted != group))
+
+
+def _told(covariates: np.ndarray | None, period: int, units: int) -> np.ndarray:
+    if covariates is None:
+        return np.ones(units, dtype=bool)
+    return np.isfinite(covariates if covariates.ndim == 2 else covariates[:, period]).all(axis=1)
 
 
 def _design(covariates: np.ndarray | None, used: np.ndarray, period: int) -> np.ndarray:

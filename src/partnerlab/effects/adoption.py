@@ -1,0 +1,294 @@
+"""Tactics that stay once adopted: differences in differences by group and time, and the estimators they are held against."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, critical, eligible_groups, first_starts, known_before, moved_check
+from partnerlab.effects.study import TacticStudy
+from partnerlab.effects.tactic_panel import NEVER, TacticPanel
+from partnerlab.errors import ParameterError, SampleError
+from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.did import GroupTimeEffects, Score, group_time_effects
+from partnerlab.stats.did_aggregates import aggregate_effects, influence_covariance, simultaneous_critical
+from partnerlab.verdicts import Stakes
+from partnerlab.words import plural
+
+Control = Literal["never", "not_yet"]
+#: Names of the overall averages, by the average they come from.
+OVERALL = {"simple": "partner-quarters", "event": "event times", "group": "groups", "calendar": "quarters"}
+#: Quarters before adoption that the test of pre-trends looks at: farther back few partners are left, and each costs power.
+PRE_TREND_QUARTERS = 4
+#: A pre-trend with a smaller p-value than this is a doubt: doubts need less proof than findings.
+DOUBT = 0.10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdoptionEffects(Result):
+    """Effects of adopting a tactic on the partners that did.
+
+    The table's keys are ``aggregate`` ("overall", "event", "group", "calendar") and ``at``; ``band_low`` and ``band_high`` hold
+    for all rows of an aggregate at once.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        The effects by group and quarter that were averaged: ``group, quarter, estimate, std_error, treated, compared``.
+    influence : float array, shape (n,)
+        Influence of each partner of the panel on the overall effect per partner-quarter; its sum of squares (summed by cluster
+        first) is the squared standard error.
+    first_influence : float array, shape (n,)
+        The same for the effect in the quarter of adoption.
+    df : float
+        Degrees of freedom of the intervals.
+    partners, managers : int
+        Treated partners, and clusters if managers are they (else None).
+    pre_trend : float
+        p-value of the test that adopters went on like the others before they adopted.
+    """
+
+    title: ClassVar[str] = "Effect of adoption"
+
+    cells: pd.DataFrame = dataclasses.field(repr=False)
+    influence: np.ndarray = dataclasses.field(repr=False)
+    first_influence: np.ndarray = dataclasses.field(repr=False)
+    df: float
+    partners: int
+    managers: int | None
+    pre_trend: float
+
+    def at(self, aggregate: str, at: object = "partner-quarters") -> pd.Series:
+        """Give the row of an aggregate.
+
+        Raises
+        ------
+        ParameterError
+            If there is none.
+        """
+        found = self.table[(self.table["aggregate"] == aggregate) & (self.table["at"] == str(at))]
+        if found.empty:
+            raise ParameterError(f"no effect for {aggregate} at {at}")
+        return found.iloc[0]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdoptionSample:
+    """Partners and arrays that adoption is estimated from."""
+
+    keep: np.ndarray
+    outcome: np.ndarray
+    adopted: np.ndarray
+    covariates: np.ndarray | None
+    clusters: Clusters
+    checks: tuple[Check, ...]
+
+
+def adoption_sample(panel: TacticPanel, study: TacticStudy, *, control: Control, cluster: Cluster | None) -> AdoptionSample:
+    """Choose partners: eligible when first seen, their start seen. Covariates not known leave single comparisons.
+
+    Raises
+    ------
+    SampleError
+        If nobody adopted, nobody is left to compare with, or too few managers used the tactic.
+    """
+    adopted, seen_start = first_starts(panel)
+    observed = np.isfinite(panel.outcome)
+    first = np.where(observed.any(axis=1), observed.argmax(axis=1), 0)
+    eligible = eligible_groups(panel, study)[np.arange(len(first)), first] & observed.any(axis=1)
+    covariates = known_before(panel, study)
+    keep = eligible & seen_start
+    if not keep.any() or not (adopted[keep] != NEVER).any():
+        raise SampleError(f"{study.tactic}: no eligible partner was seen to start; there is no effect to estimate")
+    latest = adopted[keep].max()
+    alone = not (adopted[keep] == NEVER).any()
+    if alone and (control == "never" or (adopted[keep] == latest).all()):
+        raise SampleError(
+            f"{study.tactic}: every partner had it{' at once' if (adopted[keep] == latest).all() else ''}; nobody is left to compare with"
+        )
+    clusters = clusters_of(panel.select(keep), adopted[keep] != NEVER, cluster=cluster, tactic=study.tactic)
+    left = int((eligible & ~seen_start).sum())
+    lost = int((~np.isfinite(covariates).all(axis=2) & observed)[keep].sum())
+    checks = [
+        Check("starts seen", left == 0, f"{plural(left, 'partner')} left out: treated when first seen, or after a gap"),
+        Check(
+            "covariates known", lost == 0, f"{plural(lost, 'partner-quarter')} with covariates not known: no comparison starts from them"
+        ),
+        Check("stays on", panel.stays_on, _stay(panel, study)),
+        *moved_check(panel.select(keep), clusters),
+    ]
+    if panel.others:
+        checks.append(Check("other tactics", None, f"not adjusted for here: {', '.join(panel.others)}"))
+    return AdoptionSample(
+        keep=keep, outcome=panel.outcome[keep], adopted=adopted[keep], clusters=clusters, checks=tuple(checks),
+        covariates=covariates[keep] if covariates.shape[2] else None,
+    )  # fmt: skip
+
+
+def _stay(panel: TacticPanel, study: TacticStudy) -> str:
+    if panel.stays_on:
+        return f"no partner was seen without {study.tactic} once it had it"
+    stopped = (np.maximum.accumulate(panel.on, axis=1)[:, :-1] & (panel.treated[:, 1:] == 0)).any(axis=1)
+    return (
+        f"{plural(int(stopped.sum()), 'partner')} stopped again: this is the effect of the first start, whatever followed; "
+        "for a tactic that goes on and off use estimate_on_off"
+    )
+
+
+def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
+    panel: TacticPanel,
+    *,
+    study: TacticStudy | None = None,
+    control: Control | None = None,
+    score: Score = "reg",
+    cluster: Cluster | None = None,
+    anticipation: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
+) -> AdoptionEffects:
+    """Estimate what adopting a tactic did to those that adopted it, by differences in differences.
+
+    Effects of each group of adopters in each quarter (Callaway and Sant'Anna 2021), averaged by time since adoption, by group,
+    by quarter, and overall; the average over treated partner-quarters is the headline. Before adoption each quarter is compared
+    with the one before it.
+
+    Parameters
+    ----------
+    panel : TacticPanel
+        Stays on once adopted; a check says how many partners stopped.
+    study : TacticStudy, optional
+        Eligibility, comparison, covariates. Eligible is who was so when first seen.
+    control : {"never", "not_yet"}, optional
+        Compare with partners that never adopt, or had not yet; the study's if None.
+    score : {"reg", "dr", "ipw"}
+        How covariates are adjusted for.
+    cluster : {"manager", "partner"}, optional
+        Managers if the panel knows them. Intervals are Student's, with clusters less one degrees of freedom.
+    anticipation : int
+        Quarters before adoption that may already show an effect.
+    level : float
+        Coverage.
+    seed : int
+        Of the draws behind the simultaneous bands.
+
+    Returns
+    -------
+    AdoptionEffects
+
+    Raises
+    ------
+    SampleError
+        If nobody adopted, nobody is left to compare with, or three managers or fewer used the tactic.
+
+    Examples
+    --------
+    >>> from partnerlab.intake.simulate import simulate_world
+    >>> frame = simulate_world("A", seed=1, partners=120).to_frame()
+    >>> panel = TacticPanel.from_frame(frame, manager="manager", tier="tier", covariates=["health"])
+    >>> effects = estimate_adoption(panel)
+    >>> effects.table["aggregate"].unique().tolist()
+    ['overall', 'event', 'group', 'calendar']
+    """
+    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    control = control or study.comparison
+    sample = adoption_sample(panel, study, control=control, cluster=cluster)
+    effects = group_time_effects(
+        sample.outcome, sample.adopted, covariates=sample.covariates, control=control, score=score, anticipation=anticipation
+    )
+    if not np.isfinite(effects.att[effects.event_time >= 0]).any():
+        raise SampleError(f"{study.tactic}: no group of adopters can be compared; too few partners, or covariates that separate them")
+    table, parts = _aggregate(effects, sample, panel, level=level, seed=seed)
+    pre_trend, pre_check = _pre_trend(parts["event"], sample.clusters, anticipation=anticipation)
+    unknown = int((~np.isfinite(effects.att) & (effects.event_time >= 0)).sum())
+    checks = (
+        *sample.checks,
+        pre_check,
+        Check(
+            "groups comparable", unknown == 0, f"{plural(unknown, 'group and quarter', 'groups and quarters')} without comparison left out"
+        ),
+    )
+    event = parts["event"]
+    start = event.influence[:, event.at == 0]
+    return AdoptionEffects(
+        estimand=f"Mean effect of {study.tactic} on {study.stakes.unit} per {study.stakes.per}, on the partners that adopted it (ATT)",
+        table=table,
+        checks=checks,
+        evidence=Evidence.B if panel.stays_on else Evidence.D,
+        level=level,
+        cells=_cells(effects, sample.clusters, panel),
+        influence=_spread(parts["simple"].overall_influence, sample.keep),
+        first_influence=_spread(start[:, 0] if start.shape[1] else np.full(len(start), np.nan), sample.keep),
+        df=sample.clusters.df,
+        partners=int((sample.adopted != NEVER).sum()),
+        managers=sample.clusters.managers,
+        pre_trend=pre_trend,
+    )
+
+
+def _spread(influence: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Influence by partner of the panel, scaled so that its squares sum to the variance."""
+    whole = np.zeros(len(keep))
+    whole[keep] = influence / keep.sum()
+    return whole
+
+
+def _aggregate(effects: GroupTimeEffects, sample: AdoptionSample, panel: TacticPanel, *, level: float, seed: int):
+    """Averages of every kind as one table, and as they were computed."""
+    kinds = ("simple", "event", "group", "calendar")
+    parts = {kind: aggregate_effects(effects, kind=kind) for kind in kinds}
+    labels = panel.labels
+    rows = [
+        _rows("overall", [OVERALL[kind] for kind in kinds], np.array([parts[kind].overall for kind in kinds]),
+              np.column_stack([parts[kind].overall_influence for kind in kinds]),
+              np.full(4, int(parts["simple"].treated.sum())), sample.clusters, level=level, seed=seed)
+    ]  # fmt: skip
+    for kind in kinds[1:]:
+        at = [str(one) if kind == "event" else labels[one] for one in parts[kind].at]
+        part = parts[kind]
+        rows.append(_rows(kind, at, part.att, part.influence, part.treated, sample.clusters, level=level, seed=seed))
+    return pd.concat(rows, ignore_index=True), parts
+
+
+def _rows(aggregate, at, att, influence, n, clusters: Clusters, *, level: float, seed: int) -> pd.DataFrame:  # noqa: PLR0913
+    covariance = influence_covariance(influence, clusters=clusters.code)
+    error = np.sqrt(np.diag(covariance))
+    width, band = critical(level, clusters.df), simultaneous_critical(covariance, level=level, seed=seed, df=clusters.df)
+    return pd.DataFrame(
+        {
+            "aggregate": aggregate, "at": pd.Series(at, dtype="str"), "estimate": att, "std_error": error,
+            "conf_low": att - width * error, "conf_high": att + width * error, "n": n,
+            "band_low": att - max(band, width) * error, "band_high": att + max(band, width) * error,
+        }
+    )  # fmt: skip
+
+
+def _cells(effects: GroupTimeEffects, clusters: Clusters, panel: TacticPanel) -> pd.DataFrame:
+    labels = np.array(panel.labels, dtype=object)
+    variance = np.diag(influence_covariance(np.nan_to_num(effects.influence), clusters=clusters.code))
+    return pd.DataFrame(
+        {
+            "group": labels[effects.group], "quarter": labels[effects.time], "estimate": effects.att,
+            "std_error": np.where(np.isfinite(effects.att), np.sqrt(variance), np.nan),
+            "treated": effects.treated, "compared": effects.compared,
+        }
+    )  # fmt: skip
+
+
+def _pre_trend(event, clusters: Clusters, *, anticipation: int) -> tuple[float, Check]:
+    """Test that the last effects before adoption are zero: Hotelling's T2 over clusters."""
+    from scipy.stats import f
+
+    before = (event.at < -anticipation) & (event.at >= -anticipation - PRE_TREND_QUARTERS)
+    att, influence = event.att[before], event.influence[:, before]
+    covariance = influence_covariance(influence, clusters=clusters.code)
+    q = int(np.linalg.matrix_rank(covariance)) if before.any() else 0
+    if q == 0 or clusters.df - q + 1 < 1:
+        return np.nan, Check("pre-trend", None, "no quarter before adoption can be compared")
+    squared = float(att @ np.linalg.pinv(covariance, hermitian=True) @ att)
+    df = clusters.df - q + 1
+    p = float(f.sf(squared * df / (clusters.df * q), q, df))
+    detail = f"p = {p:.2g} that adopters and others went on alike in the {plural(q, 'quarter')} before adoption that can be compared"
+    return p, Check("pre-trend", p >= DOUBT, detail)

@@ -1,0 +1,196 @@
+"""Other estimators of the same effect beside the one that is believed: what they say, and what two-way fixed effects average."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.effects.adoption import Control, adoption_sample, estimate_adoption
+from partnerlab.effects.sample import Cluster, clusters_of, critical, eligible_groups
+from partnerlab.effects.study import TacticStudy
+from partnerlab.effects.tactic_panel import NEVER, TacticPanel
+from partnerlab.errors import SampleError
+from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.did import Score
+from partnerlab.stats.imputation import impute_effects
+from partnerlab.stats.linear import clustered_covariance, fit_line
+from partnerlab.stats.two_way import EventLine, bacon_weights, event_times, fit_two_way, interaction_weighted, two_way_events
+from partnerlab.verdicts import Stakes
+from partnerlab.words import say_share
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdoptionComparison(Result):
+    """Estimators of the effect of adoption side by side; keys ``estimator, aggregate, at``.
+
+    Parameters
+    ----------
+    bacon : DataFrame
+        What the static two-way estimate averages: ``treated, compared, estimate, weight, forbidden``; empty where the panel is
+        not balanced, for which the decomposition does not hold.
+    """
+
+    title: ClassVar[str] = "Estimators of adoption"
+
+    bacon: pd.DataFrame = dataclasses.field(repr=False)
+
+
+def compare_adoption(
+    panel: TacticPanel,
+    *,
+    study: TacticStudy | None = None,
+    control: Control | None = None,
+    score: Score = "reg",
+    cluster: Cluster | None = None,
+    level: float = 0.95,
+) -> AdoptionComparison:
+    """Lay the estimators of staggered adoption side by side.
+
+    "group-time" (Callaway and Sant'Anna 2021, with the study's covariates); "interaction" (Sun and Abraham 2021) and "imputation"
+    (Borusyak, Jaravel and Spiess 2024), which take the same trend for all; "two-way", fixed effects that also compare with
+    partners already treated and so may err in sign; "naive", treated less untreated partner-quarters.
+
+    Parameters
+    ----------
+    panel, study, control, score, cluster, level
+        As in `estimate_adoption`; only "group-time" adjusts for covariates.
+
+    Returns
+    -------
+    AdoptionComparison
+        Overall effects are means over treated partner-quarters.
+
+    Raises
+    ------
+    SampleError
+        As in `estimate_adoption`.
+
+    Examples
+    --------
+    >>> from partnerlab.intake.simulate import simulate_world
+    >>> panel = TacticPanel.from_frame(simulate_world("A", seed=1, partners=120).to_frame(), manager="manager")
+    >>> found = compare_adoption(panel)
+    >>> found.table["estimator"].unique().tolist()
+    ['group-time', 'interaction', 'imputation', 'two-way', 'naive']
+    >>> bool(abs(found.bacon["weight"].sum() - 1) < 1e-9)
+    True
+    """
+    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    control = control or study.comparison
+    believed = estimate_adoption(panel, study=study, control=control, score=score, cluster=cluster, level=level)
+    sample = adoption_sample(panel, study, control=control, cluster=cluster)
+    outcome, adopted, clusters = sample.outcome, sample.adopted, sample.clusters
+    first = believed.table[
+        (believed.table["aggregate"] == "event")
+        | ((believed.table["aggregate"] == "overall") & (believed.table["at"] == "partner-quarters"))
+    ]
+    since = event_times(adopted, outcome.shape[1])
+    on = ((since >= 0) & (adopted != NEVER)[:, None]).astype(float)
+    counts = {int(event): int(((since == event) & np.isfinite(outcome)).sum()) for event in np.unique(since[adopted != NEVER])}
+    static = fit_two_way(outcome, on[:, :, None], clusters=clusters.code)
+    table = [
+        first.drop(columns=["band_low", "band_high"]).assign(at=first["at"].where(first["aggregate"] == "event", "partner-quarters")),
+        _of_line(interaction_weighted(outcome, adopted, clusters=clusters.code), counts),
+        _imputed(outcome, adopted, since, clusters.code),
+        _of_line(
+            two_way_events(outcome, adopted, clusters=clusters.code),
+            counts,
+            overall=(static.coefficients[0], static.covariance[0, 0] ** 0.5),
+        ),
+        _naive_rows(outcome, on, clusters.code),
+    ]
+    names = ("group-time", "interaction", "imputation", "two-way", "naive")
+    whole = pd.concat([rows.assign(estimator=name) for name, rows in zip(names, table, strict=True)], ignore_index=True)
+    width = critical(level, clusters.df)
+    whole = whole.assign(conf_low=whole["estimate"] - width * whole["std_error"], conf_high=whole["estimate"] + width * whole["std_error"])
+    bacon = _bacon(outcome, adopted, panel)
+    return AdoptionComparison(
+        estimand=believed.estimand,
+        table=whole[["estimator", "aggregate", "at", "estimate", "std_error", "conf_low", "conf_high", "n"]],
+        checks=(*believed.checks, _forbidden(bacon)),
+        evidence=Evidence.D,
+        level=level,
+        bacon=bacon,
+    )
+
+
+def _of_line(line: EventLine, counts: dict[int, int], *, overall: tuple[float, float] | None = None) -> pd.DataFrame:
+    error = np.sqrt(np.diag(line.covariance))
+    whole, whole_error = overall or (line.overall, line.overall_error)
+    known = [counts.get(int(event), 0) for event in line.at]
+    return pd.DataFrame(
+        {
+            "aggregate": ["overall"] + ["event"] * len(line.at), "at": ["partner-quarters", *map(str, line.at)],
+            "estimate": [whole, *line.att], "std_error": [whole_error, *error],
+            "n": [sum(n for event, n in counts.items() if event >= 0), *known],
+        }
+    )  # fmt: skip
+
+
+def _imputed(outcome: np.ndarray, adopted: np.ndarray, since: np.ndarray, clusters: np.ndarray) -> pd.DataFrame:
+    at = np.unique(since[(since >= 0) & (adopted != NEVER)[:, None]])
+    targets = np.concatenate([((since >= 0) & (adopted != NEVER)[:, None])[:, :, None], since[:, :, None] == at], axis=2)
+    found = impute_effects(outcome, adopted, targets=targets)
+    sums = np.zeros((clusters.max() + 1, targets.shape[2]))
+    np.add.at(sums, clusters, found.influence)
+    return pd.DataFrame(
+        {
+            "aggregate": ["overall"] + ["event"] * len(at), "at": ["partner-quarters", *map(str, at)],
+            "estimate": found.att, "std_error": np.sqrt((sums**2).sum(axis=0)), "n": found.cells,
+        }
+    )  # fmt: skip
+
+
+def _naive_rows(outcome: np.ndarray, on: np.ndarray, clusters: np.ndarray) -> pd.DataFrame:
+    seen = np.isfinite(outcome)
+    line = fit_line(outcome[seen], np.column_stack([np.ones(seen.sum()), on[seen]]))
+    if line is None:
+        raise SampleError("every observed partner-quarter is treated, or none; nothing can be compared")
+    code = np.broadcast_to(clusters[:, None], seen.shape)[seen]
+    error = clustered_covariance(line, np.unique(code, return_inverse=True)[1], correction="CR1")[1, 1] ** 0.5
+    return pd.DataFrame({"aggregate": ["overall"], "at": ["partner-quarters"], "estimate": line.coefficients[1], "std_error": error,
+                         "n": int(on[seen].sum())})  # fmt: skip
+
+
+def _bacon(outcome: np.ndarray, adopted: np.ndarray, panel: TacticPanel) -> pd.DataFrame:
+    columns = ["treated", "compared", "estimate", "weight", "forbidden"]
+    if not np.isfinite(outcome).all():
+        return pd.DataFrame(columns=columns)
+    found, labels = bacon_weights(outcome, adopted), np.array([*panel.labels, "never"], dtype=object)
+    return pd.DataFrame(
+        dict(zip(columns, (labels[found.treated], labels[found.compared], found.estimate, found.weight, found.forbidden), strict=True))
+    )
+
+
+def _forbidden(bacon: pd.DataFrame) -> Check:
+    if bacon.empty:
+        return Check("two-way weights", None, "the panel is not balanced; what two-way fixed effects average is not known")
+    share = float(bacon.loc[bacon["forbidden"], "weight"].sum())
+    return Check("two-way weights", share == 0, f"{say_share(share)} of the two-way estimate compares with partners already treated")
+
+
+def naive_rows(panel: TacticPanel, *, study: TacticStudy, cluster: Cluster | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Give the two estimates that should not be believed, for any tactic: naive and two-way fixed effects.
+
+    Returns
+    -------
+    DataFrame
+        ``estimator, estimate, std_error, conf_low, conf_high, n`` over eligible partner-quarters.
+    """
+    seen = np.isfinite(panel.outcome) & np.isfinite(panel.treated) & eligible_groups(panel, study)
+    clusters = clusters_of(panel, panel.on.any(axis=1), cluster=cluster, tactic=study.tactic)
+    outcome, on = np.where(seen, panel.outcome, np.nan), panel.on.astype(float)
+    naive = _naive_rows(outcome, on, clusters.code).iloc[0]
+    line = fit_two_way(outcome, on[:, :, None], clusters=clusters.code)
+    estimate = np.array([naive["estimate"], line.coefficients[0]], dtype=float)
+    error = np.array([naive["std_error"], line.covariance[0, 0] ** 0.5], dtype=float)
+    width = critical(level, clusters.df)
+    return pd.DataFrame(
+        {
+            "estimator": ["naive", "two-way"], "estimate": estimate, "std_error": error,
+            "conf_low": estimate - width * error, "conf_high": estimate + width * error, "n": int(naive["n"]),
+        }
+    )  # fmt: skip

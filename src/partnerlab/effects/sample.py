@@ -1,0 +1,159 @@
+"""Who and what of a tactic's panel a study looks at: covariates as of time zero, eligible partners, clusters."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+import numpy as np
+
+from partnerlab.effects.study import TacticStudy
+from partnerlab.effects.tactic_panel import NEVER, TacticPanel
+from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.results import Check
+from partnerlab.words import plural
+
+Cluster = Literal["manager", "partner"]
+#: With this many treated managers or fewer no error can be trusted, whatever is done to it.
+TOO_FEW_MANAGERS = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clusters:
+    """Who chose together.
+
+    Parameters
+    ----------
+    code : int array, shape (n,)
+        Codes 0, 1, ... of each partner's cluster.
+    count : int
+        Clusters.
+    noun : str
+        "manager" or "partner".
+    """
+
+    code: np.ndarray
+    count: int
+    noun: Cluster
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom of Student's t: clusters less one."""
+        return float(self.count - 1)
+
+    @property
+    def managers(self) -> int | None:
+        """Managers counted; None where they were not looked at."""
+        return self.count if self.noun == "manager" else None
+
+
+def known_before(panel: TacticPanel, study: TacticStudy) -> np.ndarray:
+    """Covariates of a study as known at the start of each quarter, shape ``(n, t, k)``; NaN where not known.
+
+    Raises
+    ------
+    ParameterError
+        If the panel has no such covariate.
+    """
+    columns = []
+    for known in study.covariates:
+        if known.name not in panel.covariates:
+            raise ParameterError(f"study of {study.tactic}: no covariate {known.name!r}{nearest(known.name, panel.covariates)}")
+        columns.append(shift(panel.covariates[known.name], known.lag))
+    return np.stack(columns, axis=2) if columns else np.zeros((*panel.shape, 0))
+
+
+def shift(values: np.ndarray, by: int) -> np.ndarray:
+    """Values so many quarters before, NaN where the panel does not reach back.
+
+    Examples
+    --------
+    >>> shift(np.array([[1.0, 2.0, 3.0]]), 1).tolist()
+    [[nan, 1.0, 2.0]]
+    """
+    if by == 0:
+        return values
+    moved = np.full(values.shape, np.nan)
+    moved[:, by:] = values[:, : max(values.shape[1] - by, 0)]
+    return moved
+
+
+def eligible_groups(panel: TacticPanel, study: TacticStudy) -> np.ndarray:
+    """Partner-quarters of the study's tiers and regions, bool of shape ``(n, t)``.
+
+    Raises
+    ------
+    ParameterError
+        If a tier or region is not in the panel.
+    """
+    keep = np.ones(panel.shape, dtype=bool)
+    for noun, asked, names, codes in (
+        ("tier", study.tiers, panel.tiers, panel.tier),
+        ("region", study.regions, panel.regions, panel.region),
+    ):
+        strange = next((name for name in asked if name not in names), None)
+        if strange is not None:
+            raise ParameterError(f"study of {study.tactic}: no {noun} is called {strange!r}{nearest(strange, names)}")
+        if asked:
+            keep &= np.isin(codes, [names.index(name) for name in asked])
+    return keep
+
+
+def clusters_of(panel: TacticPanel, treated: np.ndarray, *, cluster: Cluster | None, tactic: str) -> Clusters:
+    """Cluster partners by who chose for them, managers where they are known.
+
+    Parameters
+    ----------
+    panel : TacticPanel
+    treated : bool array, shape (n,)
+        Partners that had the tactic.
+    cluster : {"manager", "partner"} or None
+        None: managers if the panel knows them.
+    tactic : str
+        For the message.
+
+    Raises
+    ------
+    SampleError
+        If some partners have no manager, or three managers or fewer used the tactic.
+    """
+    noun: Cluster = cluster or ("manager" if panel.managers else "partner")
+    if noun == "partner":
+        return Clusters(code=np.arange(len(panel.partners)), count=len(panel.partners), noun=noun)
+    owner = panel.steady_manager
+    alone = int((owner < 0).sum())
+    if alone:
+        raise SampleError(f"{tactic}: {alone} of {len(owner)} partners have no manager; name one, or cluster by partner")
+    code = np.unique(owner, return_inverse=True)[1]
+    users = len(np.unique(code[treated]))
+    if users <= TOO_FEW_MANAGERS:
+        raise SampleError(
+            f"{tactic}: only {plural(users, 'manager')} used it; with {TOO_FEW_MANAGERS} or fewer nothing tells the tactic from the manager"
+        )
+    return Clusters(code=code, count=int(code.max()) + 1, noun=noun)
+
+
+def moved_check(panel: TacticPanel, clusters: Clusters) -> tuple[Check, ...]:
+    """Say how many partners changed hands, where managers are clusters."""
+    if clusters.noun != "manager":
+        return ()
+    known = np.where(panel.manager >= 0, panel.manager, panel.steady_manager[:, None])
+    moved = int((known != panel.steady_manager[:, None]).any(axis=1).sum())
+    detail = f"{plural(moved, 'partner')} changed managers and count with the first one"
+    return (Check("managers stay", moved == 0, detail if moved else "every partner kept its manager"),)
+
+
+def critical(level: float, df: float) -> float:
+    """Two-sided critical value of Student's t."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.5 + level / 2, df)) if df > 0 else math.nan
+
+
+def first_starts(panel: TacticPanel) -> tuple[np.ndarray, np.ndarray]:
+    """Column of first adoption, and which partners' start was seen: they were observed without the tactic just before."""
+    adopted = panel.adopted
+    rows = np.arange(len(adopted))
+    before = np.where(adopted > 0, panel.treated[rows, np.maximum(adopted - 1, 0)], np.nan)
+    return adopted, (adopted == NEVER) | (before == 0)

@@ -1,0 +1,156 @@
+"""Two-way fixed effects and what they average, interaction weights, imputation: by hand, laws, truth recovered."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from partnerlab.stats.did import NEVER, group_time_effects
+from partnerlab.stats.did_aggregates import aggregate_effects
+from partnerlab.stats.imputation import impute_effects
+from partnerlab.stats.two_way import bacon_weights, event_times, fit_two_way, interaction_weighted, remove_two_way, two_way_events
+
+
+def _panel(seed, *, units=60, periods=6, effect=0.5, groups=(2, 4), gaps=0.0):
+    random = np.random.default_rng(seed)
+    adopted = random.choice([*groups, NEVER], units)
+    since = event_times(adopted, periods)
+    on = (since >= 0) & (adopted != NEVER)[:, None]
+    outcome = random.standard_normal((units, 1)) + 0.1 * np.arange(periods) + effect * on + 0.3 * random.standard_normal((units, periods))
+    outcome[random.random(outcome.shape) < gaps] = np.nan
+    return outcome, adopted, on
+
+
+def _dummies(outcome, regressors):
+    """Least squares with a column for each unit and period."""
+    n, t = outcome.shape
+    seen = np.isfinite(outcome)
+    unit, period = np.repeat(np.eye(n), t, axis=0), np.tile(np.eye(t), (n, 1))
+    design = np.column_stack([regressors.reshape(n * t, -1), unit, period])[seen.ravel()]
+    return np.linalg.lstsq(design, outcome[seen], rcond=None)[0][: regressors.shape[2]]
+
+
+@pytest.mark.parametrize("gaps", [0.0, 0.3])
+def test_the_fit_is_that_of_dummies_for_every_unit_and_period(gaps):
+    outcome, _, on = _panel(1, gaps=gaps)
+
+    line = fit_two_way(outcome, on[:, :, None].astype(float), clusters=np.arange(len(outcome)))
+
+    np.testing.assert_allclose(line.coefficients, _dummies(outcome, on[:, :, None]), atol=1e-10)
+
+
+def test_a_regressor_that_repeats_the_fixed_effects_has_no_coefficient():
+    outcome, _, on = _panel(2)
+    constant = np.ones_like(outcome)
+
+    line = fit_two_way(outcome, np.stack([on.astype(float), constant], axis=2), clusters=np.arange(len(outcome)))
+
+    assert np.isfinite(line.coefficients).tolist() == [True, False]
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10_000), gaps=st.sampled_from([0.0, 0.2, 0.5]))
+def test_what_is_left_sums_to_zero_in_each_unit_and_period(seed, gaps):
+    outcome, _, _ = _panel(seed, units=12, gaps=gaps)
+    seen = np.isfinite(outcome)
+
+    left = remove_two_way(np.nan_to_num(outcome)[:, :, None], seen)[:, :, 0]
+
+    np.testing.assert_allclose(left.sum(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(left.sum(axis=1), 0, atol=1e-9)
+
+
+def test_with_two_periods_all_estimators_are_the_difference_of_differences():
+    outcome, adopted = np.array([[1.0, 4.0], [2.0, 3.0], [0.0, 0.5]]), np.array([1, NEVER, NEVER])
+    clusters = np.arange(3)
+
+    found = [
+        interaction_weighted(outcome, adopted, clusters=clusters).overall,
+        two_way_events(outcome, adopted, clusters=clusters).att[0],
+        impute_effects(outcome, adopted, targets=(event_times(adopted, 2) == 0)[:, :, None]).att[0],
+        bacon_weights(outcome, adopted).estimate[0],
+    ]
+
+    assert found == [pytest.approx(3.0 - 0.75)] * 4
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10_000))
+def test_bacon_weights_average_to_the_two_way_estimate(seed):
+    outcome, adopted, on = _panel(seed, groups=(1, 3, 5))
+
+    bacon = bacon_weights(outcome, adopted)
+    line = fit_two_way(outcome, on[:, :, None].astype(float), clusters=np.arange(len(outcome)))
+
+    assert bacon.weight.sum() == pytest.approx(1)
+    assert bacon.weight @ bacon.estimate == pytest.approx(line.coefficients[0])
+
+
+def test_later_groups_compared_with_earlier_ones_are_the_forbidden_pairs():
+    bacon = bacon_weights(_panel(3)[0], _panel(3)[1])
+
+    assert set(zip(bacon.treated[bacon.forbidden], bacon.compared[bacon.forbidden], strict=True)) == {(4, 2)}
+
+
+def test_interaction_weights_are_group_time_effects_against_the_never_treated():
+    outcome, adopted, _ = _panel(4)
+    effects = group_time_effects(outcome, adopted, control="never", base="universal")
+    events = aggregate_effects(effects, kind="event")
+
+    line = interaction_weighted(outcome, adopted, clusters=np.arange(len(outcome)))
+
+    np.testing.assert_allclose(line.att, events.att[events.at != -1], atol=1e-10)
+
+
+def test_without_never_treated_the_last_group_compares():
+    outcome, adopted, _ = _panel(5, groups=(2, 4))
+    chosen = adopted != NEVER
+
+    line = interaction_weighted(outcome[chosen], adopted[chosen], clusters=np.arange(chosen.sum()))
+
+    assert line.group.tolist() == [2]
+    assert line.at.max() == 1
+
+
+def test_imputation_with_gaps_is_the_regression_on_untreated_cells():
+    outcome, adopted, on = _panel(6, gaps=0.2)
+    untreated = np.where(on, np.nan, outcome)
+    n, t = outcome.shape
+    design = np.column_stack([np.repeat(np.eye(n), t, axis=0), np.tile(np.eye(t), (n, 1))])
+    known = np.isfinite(untreated).ravel()
+    beta = np.linalg.lstsq(design[known], untreated.ravel()[known], rcond=None)[0]
+    linked = np.isfinite(untreated).any(axis=1)[:, None] & on & np.isfinite(outcome)
+    by_hand = (outcome - (design @ beta).reshape(n, t))[linked].mean()
+
+    found = impute_effects(outcome, adopted, targets=on[:, :, None])
+
+    assert found.att[0] == pytest.approx(by_hand)
+    assert found.cells[0] == linked.sum()
+
+
+@pytest.mark.parametrize("estimator", ["interaction", "imputation"])
+def test_truth_lies_in_the_interval_as_often_as_said(estimator):
+    inside = []
+    for seed in range(150):
+        outcome, adopted, on = _panel(seed, units=80)
+        if estimator == "interaction":
+            line = interaction_weighted(outcome, adopted, clusters=np.arange(80))
+            estimate, error = line.overall, line.overall_error
+        else:
+            found = impute_effects(outcome, adopted, targets=on[:, :, None])
+            estimate, error = found.att[0], np.sqrt((found.influence[:, 0] ** 2).sum())
+        inside.append(abs(estimate - 0.5) < 1.96 * error)
+
+    assert 0.90 <= np.mean(inside) <= 0.99
+
+
+def test_the_order_of_units_does_not_matter():
+    outcome, adopted, on = _panel(7, gaps=0.1)
+    order = np.random.default_rng(0).permutation(len(adopted))
+
+    one, other = (
+        impute_effects(y, g, targets=cells[:, :, None])
+        for y, g, cells in ((outcome, adopted, on), (outcome[order], adopted[order], on[order]))
+    )
+
+    np.testing.assert_allclose(one.influence[order], other.influence, atol=1e-10)
