@@ -1,7 +1,9 @@
 """What a tactic did, from watching: studies, panels of tactics, adjusted effects, and how far they may be trusted."""
 
 from partnerlab.effects.adoption import AdoptionEffects, estimate_adoption
+from partnerlab.effects.assignment import AssignmentCheck, check_assignment
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
+from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.study import Known, TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel, build_tactic_panel
 
@@ -9,10 +11,14 @@ __all__ = [
     "NEVER",
     "AdoptionComparison",
     "AdoptionEffects",
+    "AssignmentCheck",
     "Known",
+    "OnOffEffects",
     "TacticPanel",
     "TacticStudy",
     "build_tactic_panel",
+    "check_assignment",
     "compare_adoption",
     "estimate_adoption",
+    "estimate_on_off",
 ]

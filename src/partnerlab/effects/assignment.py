@@ -1,0 +1,195 @@
+"""Triage: how managers chose whom to give a tactic, and which design that leaves; it raises doubts, never a grade."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.effects.adoption import DOUBT
+from partnerlab.effects.sample import Cluster, clusters_of, critical
+from partnerlab.effects.study import TacticStudy
+from partnerlab.effects.tactic_panel import TacticPanel
+from partnerlab.effects.trials import Trials, design_of, stack_trials
+from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.assignment import AddedReason, added_reason
+from partnerlab.verdicts import Stakes
+from partnerlab.words import say_number
+
+Mechanism = Literal["lasting trait", "last result", "both", "neither", "unknown"]
+Design = Literal["adoption", "on and off", "none"]
+
+_SAID: dict[Mechanism, str] = {
+    "lasting trait": "Managers chose by something that lasts: earlier results tell who gets it even where the last result is the same.",
+    "last result": "Managers reacted to the last result, and earlier ones add nothing.",
+    "both": "Managers reacted to the last result and chose by something that lasts.",
+    "neither": "Neither the last result nor earlier ones tell who gets it; this may be chance, or too few data.",
+    "unknown": "Too few partners changed to tell how managers chose.",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AssignmentCheck(Result):
+    """How a tactic was assigned; key ``test``: "lasting trait" and "last result".
+
+    Estimates are log-odds of getting the tactic per standard deviation of what is tested (one Newton step), given everything
+    else that was known; ``p_value`` is of no such reason.
+
+    Parameters
+    ----------
+    mechanism : str
+        Which reasons were seen.
+    design : str
+        "adoption" (differences in differences), "on and off" (target trials given the past), or "none".
+    rivals : tuple of str
+        Designs whose assumption was not seen to fail: where there are two, their readings must agree.
+    doubts : tuple of str
+        Why no verdict can be given, if so.
+    """
+
+    title: ClassVar[str] = "How the tactic was assigned"
+
+    mechanism: Mechanism
+    design: Design
+    rivals: tuple[Design, ...]
+    doubts: tuple[str, ...]
+
+    @property
+    def statement(self) -> str:
+        """Mechanism and design in words."""
+        chosen = {
+            "adoption": "Differences in differences are identified, if trends would have been parallel.",
+            "on and off": "Target trials given the past are identified, if nothing unseen moved both choice and result.",
+            "none": "No design is identified: a randomised test would settle it.",
+        }[self.design]
+        return f"{_SAID[self.mechanism]} {chosen}"
+
+
+def check_assignment(
+    panel: TacticPanel, *, study: TacticStudy | None = None, cluster: Cluster | None = None, level: float = 0.95
+) -> AssignmentCheck:
+    """Look at how managers chose, and say which design that leaves.
+
+    Two reasons are tested by clustered score tests, each among partners alike in manager, tier, quarter, earlier treatment and
+    the study's covariates. *Lasting trait*: do results before the last tell who gets the tactic, given the last? Then adjusting
+    for the past is not enough, for what lasts and is not seen may move results too. *Last result*: does the last result's
+    deviation from the usual tell? Then differences in differences mistake the return to the usual for an effect. Either reason
+    counts from p < 0.10 on: a doubt needs less proof than a finding. What passes is not proven; no grade is raised by it.
+
+    Parameters
+    ----------
+    panel : TacticPanel
+    study : TacticStudy, optional
+        Eligibility and covariates. For a tactic that stays on only first starts are looked at.
+    cluster : {"manager", "partner"}, optional
+        Managers if the panel knows them.
+    level : float
+        Coverage of the intervals.
+
+    Returns
+    -------
+    AssignmentCheck
+
+    Raises
+    ------
+    SampleError
+        If no quarter has both treated and untreated eligible partners.
+
+    Examples
+    --------
+    >>> from partnerlab.intake.simulate import simulate_world
+    >>> panel = TacticPanel.from_frame(simulate_world("B", seed=1).to_frame(), manager="manager", tier="tier", covariates=["health"])
+    >>> check_assignment(panel).mechanism
+    'last result'
+    """
+    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    starting = study.untreated_for > 0 or panel.stays_on
+    asked = study.model_copy(update={"untreated_for": max(study.untreated_for, 1)}) if starting else study
+    trials = stack_trials(panel, asked)
+    treated = np.bincount(trials.partner[trials.treated], minlength=len(panel.partners)) > 0
+    clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
+    owner = clusters.code[trials.partner]
+    trials, owner = _mixed(trials, owner)
+    managers = (owner[:, None] == np.unique(owner)[1:]).astype(float) if clusters.noun == "manager" else np.zeros((len(owner), 0))
+    tested = {
+        "lasting trait": (trials.earlier, trials.last),
+        "last result": (trials.last - trials.usual, trials.usual),
+    }
+    found = {name: _test(trials, managers, added, given, owner) for name, (added, given) in tested.items()}
+    mechanism = _mechanism(found)
+    design, rivals, doubts = _read(mechanism, starting=study.untreated_for > 0, stays=panel.stays_on, tactic=study.tactic)
+    return AssignmentCheck(
+        estimand=f"Log-odds of getting {study.tactic} per standard deviation of each reason, given what else was known",
+        table=pd.DataFrame([_row(name, reason, level) for name, reason in found.items()]),
+        checks=tuple(_check(name, reason) for name, reason in found.items()),
+        evidence=Evidence.D,
+        level=level,
+        mechanism=mechanism,
+        design=design,
+        rivals=rivals,
+        doubts=doubts,
+    )
+
+
+def _mixed(trials: Trials, owner: np.ndarray) -> tuple[Trials, np.ndarray]:
+    """Leave out clusters and quarters where all had it or none, until none is left: they cannot tell why."""
+    while len(owner):
+        keep = np.ones(len(owner), dtype=bool)
+        for codes in (owner, trials.quarter):
+            here = np.unique(codes, return_inverse=True)[1]
+            share = np.bincount(here, trials.treated) / np.bincount(here)
+            keep &= ((share > 0) & (share < 1))[here]
+        if keep.all():
+            break
+        trials, owner = trials.select(keep), owner[keep]
+    return trials, owner
+
+
+def _test(trials: Trials, managers: np.ndarray, added: np.ndarray, given: np.ndarray, owner: np.ndarray) -> AddedReason:
+    if not len(owner):
+        return AddedReason(estimate=np.nan, std_error=np.nan, p_value=np.nan, df=0.0, rows=0)
+    design, _ = design_of(np.column_stack([given, trials.known, managers]))
+    return added_reason(trials.treated, design, added, clusters=owner)
+
+
+def _mechanism(found: dict[str, AddedReason]) -> Mechanism:
+    p = {name: reason.p_value for name, reason in found.items()}
+    if not all(np.isfinite(list(p.values()))):
+        return "unknown"
+    lasting, last = p["lasting trait"] < DOUBT, p["last result"] < DOUBT
+    return "both" if lasting and last else "lasting trait" if lasting else "last result" if last else "neither"
+
+
+def _read(mechanism: Mechanism, *, starting: bool, stays: bool, tactic: str) -> tuple[Design, tuple[Design, ...], tuple[str, ...]]:
+    """Design, rivals and doubts that a mechanism leaves to a tactic that stays, or goes on and off."""
+    settle = f"give {tactic} by lot for two quarters to settle it"
+    adopting = stays and not starting
+    if mechanism == "neither":
+        return ("adoption" if adopting else "on and off"), ("adoption", "on and off"), ()
+    if mechanism == "lasting trait" and adopting:
+        return "adoption", ("adoption",), ()
+    if mechanism == "last result" and not adopting:
+        return "on and off", ("on and off",), ()
+    why = {
+        "unknown": "how managers chose cannot be told",
+        "both": "managers reacted to the last result and to something that lasts, so no design is right",
+        "lasting trait": "managers chose by something that lasts and is not seen, which adjusting for the past leaves in",
+        "last result": "managers reacted to the last result, so adopters were on their way back (untreated_for: 1 asks for starts)",
+    }[mechanism]
+    return "none", (), (f"{why}; {settle}",)
+
+
+def _row(name: str, reason: AddedReason, level: float) -> dict[str, object]:
+    width = critical(level, reason.df)
+    return {"test": name, "estimate": reason.estimate, "std_error": reason.std_error,
+            "conf_low": reason.estimate - width * reason.std_error, "conf_high": reason.estimate + width * reason.std_error,
+            "n": reason.rows, "p_value": reason.p_value}  # fmt: skip
+
+
+def _check(name: str, reason: AddedReason) -> Check:
+    if not np.isfinite(reason.p_value):
+        return Check(f"no {name}", None, "cannot be told from these data")
+    detail = f"p = {say_number(reason.p_value, digits=2)} that it does not matter for who gets the tactic"
+    return Check(f"no {name}", reason.p_value >= DOUBT, detail)

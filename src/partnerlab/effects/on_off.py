@@ -1,0 +1,217 @@
+"""Tactics that go on and off: in every quarter partners with the tactic against partners alike in all that was known before."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, critical, moved_check
+from partnerlab.effects.study import TacticStudy
+from partnerlab.effects.tactic_panel import TacticPanel
+from partnerlab.effects.trials import Trials, design_of, stack_trials
+from partnerlab.errors import SampleError
+from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.aipw import WeightedEffect, weighted_effect
+from partnerlab.verdicts import Stakes
+from partnerlab.words import plural, say_number, say_share
+
+#: Parts that clusters are dealt to: each row's expectations come from the other parts.
+FOLDS = 5
+#: Largest standardised difference of means after weighting that a regression can mend (Rubin 2001).
+ALIKE = 0.25
+#: Share of the treated that may look as if nobody without the tactic were like them.
+ALONE = 0.05
+#: Chance of treatment from which a treated row counts as alone.
+NEARLY_SURE = 0.95
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnOffEffects(Result):
+    """Effects of having a tactic in a quarter; keys ``group`` ("all", then tiers before treatment) and ``at``, quarters after it.
+
+    Parameters
+    ----------
+    balance : DataFrame
+        ``known, before, after``: standardised differences of means of what was known, before and after weighting.
+    influence : float array, shape (n,)
+        Influence of each partner of the panel on the headline; summed by cluster, its sum of squares is the squared error
+        (but for the factor ``G / (G - 1)``).
+    df : float
+        Degrees of freedom of the headline's interval.
+    partners, managers : int
+        Treated partners, and clusters if managers are they (else None).
+    untreated : float
+        Untreated rows that the comparison is worth (Kish).
+    """
+
+    title: ClassVar[str] = "Effect of a tactic that goes on and off"
+
+    balance: pd.DataFrame = dataclasses.field(repr=False)
+    influence: np.ndarray = dataclasses.field(repr=False)
+    df: float
+    partners: int
+    managers: int | None
+    untreated: float
+
+    def headline(self) -> pd.Series:
+        """Give the row of all partners at the study's horizon."""
+        rows = self.table[self.table["group"] == "all"]
+        return rows.iloc[-1]
+
+
+def estimate_on_off(
+    panel: TacticPanel,
+    *,
+    study: TacticStudy | None = None,
+    cluster: Cluster | None = None,
+    by_tier: bool = True,
+    level: float = 0.95,
+) -> OnOffEffects:
+    """Estimate what having a tactic in a quarter did, by stacked target trials.
+
+    Every quarter is a trial of the partners that were eligible when it began. Those with the tactic are compared with those
+    without by augmented inverse probability weighting on the last outcome, the mean of all earlier ones, earlier treatment,
+    covariates, tier, region and quarter, each partner's expectations coming from other managers' partners
+    (Hernan and Robins 2016; Chernozhukov et al. 2018). Right if, given these, treatment was as good as random.
+
+    Parameters
+    ----------
+    panel : TacticPanel
+        Its ``others``, tactics that ran beside, are adjusted for in the quarter and the one before.
+    study : TacticStudy, optional
+        Eligibility, horizon, covariates.
+    cluster : {"manager", "partner"}, optional
+        Managers if the panel knows them. Intervals are Student's, with clusters less one degrees of freedom.
+    by_tier : bool
+        Also fit each tier before treatment by itself; these are unpooled.
+    level : float
+        Coverage.
+
+    Returns
+    -------
+    OnOffEffects
+
+    Raises
+    ------
+    SampleError
+        If nobody can be compared, something that was known separates treated from untreated, or three managers or fewer used
+        the tactic.
+
+    Examples
+    --------
+    >>> from partnerlab.intake.simulate import simulate_world
+    >>> panel = TacticPanel.from_frame(simulate_world("B", seed=1, partners=120).to_frame(), manager="manager", tier="tier")
+    >>> estimate_on_off(panel).table[["group", "at"]].values.tolist()
+    [['all', 0], ['Bronze', 0], ['Gold', 0], ['Silver', 0]]
+    """
+    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    trials = stack_trials(panel, study)
+    treated = np.bincount(trials.partner[trials.treated], minlength=len(panel.partners)) > 0
+    clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
+    rows, found = [], None
+    for ahead in range(study.horizon + 1):
+        found = _compare(trials, ahead, clusters)
+        rows.append(_row("all", ahead, found, trials, clusters, study, level=level))
+    if found is None or found.effect is None:
+        raise SampleError(
+            f"{study.tactic}: something known before separates partners with it from those without; "
+            "nobody without it is like those with it, so no adjustment can compare them"
+        )
+    if by_tier and panel.tiers and not study.tiers:
+        for code, name in enumerate(panel.tiers):
+            own = trials.select(trials.tier == code)
+            ahead_of = range(study.horizon + 1)
+            rows += [_row(name, ahead, _compare(own, ahead, clusters), own, clusters, study, level=level) for ahead in ahead_of]
+    balance = _balance(found, trials)
+    checks, untreated = _checks(found, balance, trials)
+    return OnOffEffects(
+        estimand=f"Mean effect of {study.tactic} on {study.stakes.unit} per {study.stakes.per}, on the partners that had it (ATT)",
+        table=pd.DataFrame(rows),
+        checks=(*trials.checks, *checks, *moved_check(panel, clusters)),
+        evidence=Evidence.B,
+        level=level,
+        balance=balance,
+        influence=np.bincount(trials.partner[found.rows], found.effect.influence, minlength=len(panel.partners)) / found.rows.sum(),
+        df=clusters.df,
+        partners=int(treated.sum()),
+        managers=clusters.managers,
+        untreated=untreated,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """One fit: which rows it used, what it found (None where the sides cannot be compared), whether it was cross-fitted."""
+
+    rows: np.ndarray
+    effect: WeightedEffect | None
+    columns: np.ndarray
+    names: tuple[str, ...]
+    crossed: bool
+
+
+def _compare(trials: Trials, ahead: int, clusters: Clusters) -> _Comparison:
+    """Fit the rows whose outcome is known; without cross-fitting where the parts are too small for it."""
+    outcome = trials.outcome[:, ahead]
+    rows = np.isfinite(outcome)
+    past, past_names = trials.past
+    columns = np.column_stack([past, trials.known])[rows]
+    names = (*past_names, *trials.names)
+    on = trials.treated[rows]
+    if not on.any() or on.all():
+        return _Comparison(rows=rows, effect=None, columns=columns, names=names, crossed=False)
+    design, _ = design_of(columns)
+    folds = clusters.code[trials.partner[rows]] % FOLDS
+    for parts in (folds, None):
+        effect = weighted_effect(outcome[rows], on, design, outcome_design=design, folds=parts)
+        if np.isfinite(effect.estimate):
+            return _Comparison(rows=rows, effect=effect, columns=columns, names=names, crossed=parts is not None)
+    return _Comparison(rows=rows, effect=None, columns=columns, names=names, crossed=False)
+
+
+def _row(group, ahead, found: _Comparison, trials: Trials, clusters: Clusters, study: TacticStudy, *, level: float) -> dict[str, object]:
+    """One row of the table; NaN with fewer partners on a side than the study asks for, or where the sides cannot be compared."""
+    on = trials.treated[found.rows]
+    partner = trials.partner[found.rows]
+    sides = [len(np.unique(partner[side])) for side in (on, ~on)]
+    estimate = error = width = np.nan
+    if found.effect is not None and min(sides) >= study.minimum:
+        estimate = found.effect.estimate
+        code = np.unique(clusters.code[partner], return_inverse=True)[1]
+        sums = np.bincount(code, found.effect.influence) / len(partner)
+        count = len(sums)
+        if count > 1:
+            error = float(np.sqrt((sums**2).sum() * count / (count - 1)))
+            width = critical(level, count - 1.0)
+    return {"group": group, "at": ahead, "estimate": estimate, "std_error": error, "conf_low": estimate - width * error,
+            "conf_high": estimate + width * error, "n": int(on.sum()), "partners": sides[0], "compared": sides[1]}  # fmt: skip
+
+
+def _balance(found: _Comparison, trials: Trials) -> pd.DataFrame:
+    """Standardised differences of means between the sides, by the spread among the treated."""
+    on = trials.treated[found.rows]
+    x, weight = found.columns, found.effect.balance
+    spread = np.where(x[on].std(axis=0) > 0, x[on].std(axis=0), np.nan)
+    plain = x[on].mean(axis=0) - x[~on].mean(axis=0)
+    weighted = weight[on] @ x[on] - weight[~on] @ x[~on]
+    return pd.DataFrame({"known": found.names, "before": plain / spread, "after": weighted / spread})
+
+
+def _checks(found: _Comparison, balance: pd.DataFrame, trials: Trials) -> tuple[tuple[Check, ...], float]:
+    on = trials.treated[found.rows]
+    weight = found.effect.balance[~on]
+    worth = float(1.0 / (weight**2).sum())
+    alone = float((found.effect.propensity[on] > NEARLY_SURE).mean())
+    worst = balance.iloc[balance["after"].abs().fillna(0).to_numpy().argmax()]
+    largest = abs(float(worst["after"]))
+    return (
+        Check("overlap", alone <= ALONE, f"{say_share(alone)} of the treated look unlike everybody without it; those without are worth "
+              f"{plural(worth, 'row')} of {len(weight)}"),
+        Check("balance", largest <= ALIKE, f"largest difference after weighting: {say_number(largest, digits=2)} standard deviations "
+              f"of {worst['known']}"),
+        Check("cross-fitted", found.crossed, "expectations come from other clusters" if found.crossed else
+              "too few rows for it: expectations come from the same rows"),
+    ), worth  # fmt: skip

@@ -1,0 +1,151 @@
+"""Stacked target trials: a row for each partner and quarter in which the tactic might have begun, and what was known then."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from partnerlab.effects.sample import eligible_groups, known_before, shift
+from partnerlab.effects.study import TacticStudy
+from partnerlab.effects.tactic_panel import TacticPanel
+from partnerlab.errors import SampleError
+from partnerlab.results import Check
+from partnerlab.words import plural
+
+#: Quarters that must lie behind time zero: with one alone, what lasts cannot be told from the last result.
+HISTORY = 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trials:
+    """Rows of all trials.
+
+    Parameters
+    ----------
+    partner, quarter, tier : int array, shape (m,)
+        Row and column of the panel; code of the tier, -1 where none is known.
+    treated : bool array, shape (m,)
+        Whether the tactic was on in the quarter.
+    outcome : float array, shape (m, h + 1)
+        Outcome in the quarter itself and those after; NaN where not observed.
+    last, earlier, usual : float array, shape (m,)
+        Outcome of the quarter before; mean of those before that one; mean of all before.
+    known : float array, shape (m, k)
+        What else was known, a column each, named by ``names``; tiers, regions and quarters come as columns of 0 and 1.
+    names : tuple of str
+    checks : tuple of Check
+    """
+
+    partner: np.ndarray
+    quarter: np.ndarray
+    tier: np.ndarray
+    treated: np.ndarray
+    outcome: np.ndarray
+    last: np.ndarray
+    earlier: np.ndarray
+    usual: np.ndarray
+    known: np.ndarray
+    names: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def past(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Columns of earlier outcomes that managers may have looked at, and their names."""
+        return np.column_stack([self.last, self.usual]), ("outcome 1 quarter before", "mean outcome before")
+
+    def select(self, rows: np.ndarray) -> Trials:
+        """Keep the rows of a mask."""
+        fields = ("partner", "quarter", "tier", "treated", "outcome", "last", "earlier", "usual", "known")
+        return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in fields})
+
+
+def stack_trials(panel: TacticPanel, study: TacticStudy) -> Trials:
+    """Stack the study's trials: every eligible partner in every quarter with enough behind it.
+
+    Raises
+    ------
+    SampleError
+        If no quarter has both treated and untreated eligible partners.
+    """
+    n, t = panel.shape
+    seen, told = np.isfinite(panel.outcome), np.isfinite(panel.treated)
+    last, was_on = shift(panel.outcome, 1), shift(panel.treated, 1)
+    usual, before = _mean_before(panel.outcome)
+    share_on, _ = _mean_before(panel.treated)
+    earlier = np.divide(usual * before - np.nan_to_num(last), before - np.isfinite(last), out=np.full((n, t), np.nan), where=before > 1)
+    columns = {f"{panel.tactic} 1 quarter before": was_on, f"share of earlier quarters with {panel.tactic}": share_on}
+    covariates = known_before(panel, study)
+    columns |= {known.said: covariates[:, :, place] for place, known in enumerate(study.covariates)}
+    for name, other in panel.others.items():
+        columns |= {name: other, f"{name} 1 quarter before": shift(other, 1)}
+    eligible = eligible_groups(panel, study) & told & seen & _untreated_for(panel, study.untreated_for) & (np.arange(t) >= HISTORY)
+    complete = np.isfinite(last) & np.isfinite(earlier) & np.all([np.isfinite(values) for values in columns.values()], axis=0)
+    rows = eligible & complete
+    mixed = (rows & panel.on).any(axis=0) & (rows & ~panel.on).any(axis=0)
+    lost, alone = int((eligible & ~complete).sum()), int((rows & ~mixed).sum())
+    rows &= mixed
+    if not rows.any():
+        raise SampleError(
+            f"{study.tactic}: in no quarter are there eligible partners with it and without it whose last {HISTORY} quarters are known"
+        )
+    partner, quarter = np.nonzero(rows)
+    groups, group_names = _groups(panel, rows, quarter)
+    outcome = np.stack([_later(panel.outcome, ahead)[rows] for ahead in range(study.horizon + 1)], axis=1)
+    checks = (
+        Check("past known", lost == 0, f"{plural(lost, 'partner-quarter')} left out: the past or a covariate is not known"),
+        Check("quarters comparable", alone == 0, f"{plural(alone, 'partner-quarter')} left out: in the quarter all had it, or none"),
+    )
+    return Trials(
+        partner=partner, quarter=quarter, tier=panel.tier[rows], treated=panel.on[rows], outcome=outcome,
+        last=last[rows], earlier=earlier[rows], usual=usual[rows],
+        known=np.column_stack([*(values[rows] for values in columns.values()), groups]), names=(*columns, *group_names), checks=checks,
+    )  # fmt: skip
+
+
+def _mean_before(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of what was observed before each quarter, and how many quarters that were."""
+    known = np.isfinite(values)
+    count = shift(np.cumsum(known, axis=1).astype(float), 1)
+    total = shift(np.cumsum(np.where(known, values, 0.0), axis=1), 1)
+    count = np.nan_to_num(count)
+    return np.divide(total, count, out=np.full(values.shape, np.nan), where=count > 0), count
+
+
+def _untreated_for(panel: TacticPanel, quarters: int) -> np.ndarray:
+    free = np.ones(panel.shape, dtype=bool)
+    for back in range(1, quarters + 1):
+        free &= shift(panel.treated, back) == 0
+    return free
+
+
+def _later(values: np.ndarray, ahead: int) -> np.ndarray:
+    return shift(values[:, ::-1], ahead)[:, ::-1]
+
+
+def _groups(panel: TacticPanel, rows: np.ndarray, quarter: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Columns of 0 and 1 for tiers, regions and quarters, the first of each left out."""
+    columns: list[np.ndarray] = [np.zeros((len(quarter), 0))]
+    names: list[str] = []
+    for codes, known in ((panel.tier[rows], panel.tiers), (panel.region[rows], panel.regions), (quarter, panel.labels)):
+        present = np.unique(codes)[1:]
+        columns.append((codes[:, None] == present).astype(float))
+        names += [known[code] if code >= 0 else "unknown" for code in present]
+    return np.hstack(columns), names
+
+
+def design_of(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intercept and the columns that no earlier ones repeat, centred and scaled; which columns were kept."""
+    centred = columns - columns.mean(axis=0)
+    size = centred.std(axis=0)
+    kept: list[int] = []
+    basis = np.zeros((len(columns), 0))
+    for place in np.flatnonzero(size > 1e-12 * np.maximum(np.abs(columns).max(axis=0, initial=0.0), 1e-300)):
+        rest = centred[:, place] / (size[place] * np.sqrt(len(columns)))
+        rest = rest - basis @ (basis.T @ rest)
+        left = np.sqrt(rest @ rest)
+        if left > 1e-6:
+            kept.append(int(place))
+            basis = np.column_stack([basis, rest / left])
+    scaled = centred[:, kept] / size[kept]
+    return np.column_stack([np.ones(len(columns)), scaled]), np.array(kept, dtype=np.int64)
