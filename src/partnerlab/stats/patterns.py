@@ -106,8 +106,10 @@ def code_values(values: np.ndarray, *, most: int = MOST_LEVELS) -> Coded | None:
         return Coded(values=values, size=1)
     if values.dtype == bool:
         return Coded(values=values.view(np.int8), size=2)
-    low, high = values.min(), values.max()
-    if not np.isfinite(low) or not np.isfinite(high):
+    # both ends of a block while it is in the cache: the columns are read from memory once
+    ends = np.array([(block.min(), block.max()) for block in (values[place] for place in row_blocks(len(values)))])
+    low, high = ends[:, 0].min(), ends[:, 1].max()
+    if not np.isfinite(ends).all():
         raise ValueError("code_values takes no missing or infinite values")
     if high - low < most and (np.issubdtype(values.dtype, np.integer) or _is_whole(values, low)):
         return Coded(values=values, size=int(high - low) + 1, low=low)

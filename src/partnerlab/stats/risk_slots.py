@@ -96,9 +96,10 @@ def _ranks(times: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray
     if coded is None:
         levels = np.unique(times[event])
         return np.searchsorted(levels, times, side="right"), levels
-    used = np.zeros(coded.size, dtype=bool)
+    seen = np.zeros(2 * coded.size, dtype=np.int64)
     for place in row_blocks(len(times)):
-        used[coded.codes(place)[event[place]]] = True
+        seen += np.bincount(2 * coded.codes(place) + event[place], minlength=2 * coded.size)
+    used = seen[1::2] > 0
     rank, found = np.cumsum(used), np.empty(len(times), dtype=np.int32)
     for place in row_blocks(len(times)):
         found[place] = rank[coded.codes(place)]
@@ -259,7 +260,7 @@ def tabulate_sums(
             total += np.bincount(place[part].astype(np.int64) * patterns + code[mine], weights=weights, minlength=cells)
         return total.reshape(size, patterns)
 
-    flow = count(slots.hi)
+    flow, events = _count_events(slots.hi, event, code, patterns, weight=weight, size=size)
     if slots.lo is not None:
         flow -= count(slots.lo)
     at_risk = np.cumsum(flow[::-1], axis=0)[::-1][1:]
@@ -267,5 +268,16 @@ def tabulate_sums(
         rows = tail.rows
         late = count(slots.hi[rows], rows, tail.inverse) - count(slots.ends(rows), rows, tail.inverse)
         at_risk = at_risk + np.cumsum(late, axis=0)[:-1] * tail.chance[:, None]
-    rows = np.flatnonzero(event)
-    return TableSums(at_risk=at_risk, events=count(slots.hi[rows] - 1, rows)[:-1])
+    return TableSums(at_risk=at_risk, events=events[1:])
+
+
+def _count_events(place, event, code, patterns, *, weight, size):
+    """Count all rows and those with an event by place and pattern, in one pass, each of shape ``(size, patterns)``."""
+    cells = 2 * size * patterns
+    total, step = np.zeros(cells), max(BLOCK, 4 * cells)
+    for start in range(0, len(place), step):
+        part = slice(start, start + step)
+        number = (place[part].astype(np.int64) * patterns + code[part]) * 2 + event[part]
+        total += np.bincount(number, weights=None if weight is None else weight[part], minlength=cells)
+    both = total.reshape(size, patterns, 2)
+    return both.sum(axis=2), both[..., 1]
