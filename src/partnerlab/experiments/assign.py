@@ -1,0 +1,194 @@
+"""The assignment of an experiment: dealt once, written with its digest, read back, and held to."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import LedgerError, ParameterError, SampleError, nearest
+from partnerlab.experiments.dealing import deal
+from partnerlab.experiments.experiment import Experiment
+from partnerlab.stats.randomization import Draw
+from partnerlab.words import plural
+
+FIRST_LINE = "# partnerlab assignment "
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """Who gets which variant, as it was dealt.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        As declared.
+    seed : int
+        Of the deal.
+    rows : str
+        Canonical CSV: ``unit, cluster, stratum, block, variant`` and what was known before, sorted by unit.
+    accept : float
+        Largest imbalance that was accepted; infinite without rerandomisation.
+    """
+
+    experiment: Experiment
+    seed: int
+    rows: str = dataclasses.field(repr=False)
+    accept: float = float("inf")
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each unit."""
+        text = dict.fromkeys(("unit", "cluster", "stratum", "variant"), str)
+        return pd.read_csv(
+            io.StringIO(self.rows), dtype=text, keep_default_na=False, na_values={name: [""] for name in self.experiment.pre}
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the declaration, the seed and every row."""
+        return hashlib.sha256(f"{self.experiment.digest} {self.seed} {self.accept!r}\n{self.rows}".encode()).hexdigest()
+
+    def draw(self, table: pd.DataFrame) -> Draw:
+        """How the variants were dealt, for dealing them again; one entry for each thing of a table with a row for each thing."""
+        order = {variant.name: code for code, variant in enumerate(self.experiment.variants)}
+        balanced = np.isfinite(self.accept)
+        return Draw(
+            label=table["variant"].map(order).to_numpy(),
+            block=table["block"].to_numpy(),
+            covariates=table[list(self.experiment.pre)].to_numpy(dtype=float) if balanced else None,
+            accept=self.accept,
+        )
+
+    def write(self, path: str | Path) -> Path:
+        """Write to a CSV file whose first line holds the declaration and the digest.
+
+        Raises
+        ------
+        LedgerError
+            If the file holds another assignment; one experiment is dealt once.
+        """
+        path = Path(path)
+        if path.exists() and Assignment.load(path).digest != self.digest:
+            raise LedgerError(f"{path}: holds another assignment; an experiment is dealt once, so choose another file")
+        head = {
+            "digest": self.digest,
+            "seed": self.seed,
+            "accept": None if np.isinf(self.accept) else self.accept,
+            "experiment": self.experiment.model_dump(mode="json"),
+        }
+        path.write_text(f"{FIRST_LINE}{json.dumps(head, sort_keys=True)}\n{self.rows}", encoding="utf-8", newline="")
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read an assignment that was written.
+
+        Raises
+        ------
+        LedgerError
+            If the file is no assignment, or was edited after it was written.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise LedgerError(f"{path}: no such file; give the file that the assignment was written to")
+        first, _, rows = path.read_bytes().decode("utf-8", errors="replace").partition("\n")
+        try:
+            head = json.loads(first.removeprefix(FIRST_LINE))
+            accept = float("inf") if head["accept"] is None else head["accept"]
+            found = cls(experiment=Experiment(**head["experiment"]), seed=head["seed"], rows=rows, accept=accept)
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerError(f"{path}, line 1: not an assignment that partnerlab wrote; read the original file") from error
+        if found.digest != head["digest"]:
+            raise LedgerError(f"{path}: was edited after it was written (its digest differs); restore the original file", file=str(path))
+        return found
+
+
+def assign_variants(experiment: Experiment, *, units: pd.DataFrame, seed: int) -> Assignment:
+    """Deal the variants of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Says how: by unit or cluster, within strata, in groups alike, or again until balanced.
+    units : DataFrame
+        A row for each unit with its cluster, strata and what is known before the start.
+    seed : int
+        The same seed and units give the same assignment, whatever the order of the rows.
+
+    Raises
+    ------
+    ParameterError
+        On missing columns, units without a name or named twice, values not known, or an excluded unit that is not there.
+    SampleError
+        If there are fewer units (or clusters) than two for each variant.
+
+    Examples
+    --------
+    >>> from partnerlab.experiments import Metric
+    >>> from partnerlab.verdicts import Stakes
+    >>> dinner = Experiment(name="dinner", hypothesis="It helps.", tactic="Dinner", stakes=Stakes(unit="leads"),
+    ...                     metrics=(Metric(name="leads"),), strata=("tier",))
+    >>> partners = pd.DataFrame({"partner": list("abcdefgh"), "tier": ["Gold", "Silver"] * 4})
+    >>> dealt = assign_variants(dinner, units=partners, seed=7)
+    >>> dealt.table.groupby(["stratum", "variant"]).size().tolist()
+    [2, 2, 2, 2]
+    """
+    rows = _read_units(experiment, units)
+    thing = rows["cluster"] if experiment.cluster else rows["unit"]
+    things = rows.assign(thing=thing).groupby("thing", sort=True)
+    if experiment.cluster:
+        _refuse_spread(experiment, things)
+    first = things[["stratum"]].first()
+    known = things[list(experiment.pre)].mean().to_numpy(dtype=float) if experiment.pre else np.zeros((len(first), 0))
+    needed = 2 * len(experiment.variants)
+    if len(first) < needed:
+        noun = experiment.cluster or experiment.unit
+        raise SampleError(f"assign_variants: {plural(len(first), noun)} for {len(experiment.variants)} variants; {needed} are needed")
+    label, block, accept = deal(experiment, pd.factorize(first["stratum"], sort=True)[0], known, seed=seed)
+    place = first.index.get_indexer(thing)
+    names = np.array([variant.name for variant in experiment.variants])
+    rows = rows.assign(block=block[place], variant=names[label[place]])[label[place] >= 0]
+    columns = ["unit", "cluster", "stratum", "block", "variant", *experiment.pre]
+    return Assignment(experiment=experiment, seed=seed, rows=rows[columns].to_csv(index=False, lineterminator="\n"), accept=accept)
+
+
+def _read_units(experiment: Experiment, units: pd.DataFrame) -> pd.DataFrame:
+    wanted = [experiment.unit, *([experiment.cluster] if experiment.cluster else []), *experiment.strata, *experiment.pre]
+    for name in wanted:
+        if name not in units.columns:
+            raise ParameterError(f"assign_variants: the units have no column {name!r}{nearest(name, units.columns)}", column=name)
+        empty = int(units[name].isna().sum())
+        if empty:
+            raise ParameterError(f"assign_variants: {name} is empty for {plural(empty, 'unit')}; fill it or leave them out", column=name)
+    rows = pd.DataFrame({"unit": units[experiment.unit].astype(str)})
+    twice = rows["unit"][rows["unit"].duplicated()]
+    if len(twice):
+        raise ParameterError(f"assign_variants: {plural(len(twice), 'row')} repeat a unit, the first {twice.iloc[0]!r}; give each once")
+    absent = sorted(set(experiment.exclusions) - set(rows["unit"]))
+    if absent:
+        raise ParameterError(f"assign_variants: excluded {absent[0]!r} is not among the units{nearest(absent[0], rows['unit'])}")
+    rows["cluster"] = units[experiment.cluster].astype(str) if experiment.cluster else rows["unit"]
+    strata = units[list(experiment.strata)].astype(str)
+    rows["stratum"] = strata.agg(" / ".join, axis=1) if experiment.strata else "all"
+    for name in experiment.pre:
+        numbers = pd.to_numeric(units[name], errors="coerce")
+        if numbers.isna().any():
+            raise ParameterError(f"assign_variants: {name} is not a number for {plural(int(numbers.isna().sum()), 'unit')}", column=name)
+        rows[name] = numbers.astype(float)
+    return rows[~rows["unit"].isin(experiment.exclusions)].sort_values("unit").reset_index(drop=True)
+
+
+def _refuse_spread(experiment: Experiment, things) -> None:
+    spread = things["stratum"].nunique()
+    if (spread > 1).any():
+        raise ParameterError(
+            f"assign_variants: {experiment.cluster} {spread[spread > 1].index[0]!r} has units in several strata; "
+            f"stratify by what each {experiment.cluster} has once"
+        )

@@ -1,0 +1,268 @@
+"""An experiment is declared before it runs: what is tried, on whom, judged by what, and when one may look."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Literal, Self
+
+import pydantic
+
+from partnerlab.specs import Spec
+from partnerlab.verdicts import Stakes
+from partnerlab.words import plural, say_list, say_number, say_share, sentence
+
+Kind = Literal["mean", "share", "count", "ratio", "tier", "time"]
+Goal = Literal["difference", "not worse", "equivalent"]
+Dealing = Literal["complete", "pairs", "rerandomised"]
+Stopping = Literal["fixed", "group sequential", "always valid"]
+
+_KINDS = {
+    "mean": "the mean",
+    "share": "the share",
+    "count": "the mean count",
+    "ratio": "the ratio of sums",
+    "tier": "the net chance of a higher tier",
+    "time": "the mean time without the event",
+}
+
+
+class Metric(Spec):
+    """One outcome by which the variants are judged.
+
+    Parameters
+    ----------
+    name : str
+        Column of the outcome; of a ratio its numerator, of a time its length.
+    kind : {"mean", "share", "count", "ratio", "tier", "time"}
+        What it is: a number, 0 or 1, a count, a ratio of sums, an ordered tier, or a time to an event.
+    per : str or None
+        Column of a ratio's denominator.
+    event : str or None
+        Column with 1 where the event of a time happened, 0 where it was still to come.
+    until : float or None
+        End of the area under a time's curve.
+    tiers : tuple of str
+        An ordered outcome's names, lowest first.
+    better : {"higher", "lower"}
+        Which direction is wanted.
+    goal : {"difference", "not worse", "equivalent"}
+        What the experiment is to show.
+    margin : float or None
+        Loss (or change) that would still not matter, for the latter two, in units of the effect.
+
+    Examples
+    --------
+    >>> Metric(name="leads", kind="ratio", per="visits").effect
+    'the ratio of sums of leads to visits'
+    """
+
+    name: str = pydantic.Field(min_length=1)
+    kind: Kind = "mean"
+    per: str | None = None
+    event: str | None = None
+    until: float | None = pydantic.Field(default=None, gt=0, allow_inf_nan=False)
+    tiers: tuple[str, ...] = ()
+    better: Literal["higher", "lower"] = "higher"
+    goal: Goal = "difference"
+    margin: float | None = pydantic.Field(default=None, gt=0, allow_inf_nan=False)
+
+    @pydantic.model_validator(mode="after")
+    def _whole(self) -> Self:
+        needs = {"per": "ratio", "event": "time", "until": "time", "tiers": "tier"}
+        for key, kind in needs.items():
+            if (self.kind == kind) != bool(getattr(self, key)):
+                raise ValueError(
+                    f"{self.name} is a {self.kind}: {'give' if self.kind == kind else 'leave out'} {key!r}, which belongs to a {kind}"
+                )
+        if len(set(self.tiers)) != len(self.tiers) or len(self.tiers) == 1:
+            raise ValueError(f"tiers of {self.name} must be two or more, each named once, lowest first")
+        if (self.goal == "difference") != (self.margin is None):
+            raise ValueError(f"{self.name}: a margin belongs to the goals 'not worse' and 'equivalent', and to them only")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns it is made of."""
+        return tuple(column for column in (self.name, self.per, self.event) if column)
+
+    @property
+    def effect(self) -> str:
+        """What is compared, in words."""
+        said = f"{_KINDS[self.kind]} of {self.name}"
+        if self.per:
+            return f"{said} to {self.per}"
+        return said + (f" up to {say_number(self.until)}" if self.until else "")
+
+
+class Variant(Spec):
+    """What a share of the units gets.
+
+    Parameters
+    ----------
+    name : str
+        As in the data.
+    share : float
+        Share of the units, up to a common factor.
+    """
+
+    name: str = pydantic.Field(min_length=1)
+    share: float = pydantic.Field(default=1.0, gt=0, allow_inf_nan=False)
+
+
+class Looks(Spec):
+    """When one may look, and when one may stop.
+
+    Parameters
+    ----------
+    planned : int
+        Looks, the last one included.
+    stopping : {"fixed", "group sequential", "always valid"}
+        One look at the end; looks at set times with an error that is spent over them; or looks whenever one likes.
+    spending : {"obrien_fleming", "pocock"}
+        How the error is spent.
+    """
+
+    planned: int = pydantic.Field(default=1, ge=1, le=20)
+    stopping: Stopping = "fixed"
+    spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
+
+    @pydantic.model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (self.stopping == "group sequential") != (self.planned > 1) and self.stopping != "always valid":
+            raise ValueError("several looks need stopping: group sequential (or always valid), and one look needs stopping: fixed")
+        return self
+
+
+class Experiment(Spec):
+    """The whole of an experiment, as it is declared before it runs; its digest goes with the assignment.
+
+    Parameters
+    ----------
+    name : str
+        Short name, for files and the registry.
+    hypothesis : str
+        What is expected, in a sentence.
+    tactic : str
+        What is tried, as the verdict's subject.
+    stakes : Stakes
+        Unit, worth and cost of the first metric.
+    metrics : tuple of Metric
+        What decides (the first), and what else is read.
+    variants : tuple of Variant
+        The control first.
+    unit : str
+        Column of who is randomised and read.
+    cluster : str or None
+        Column of groups that get one variant together (managers), or whose units are alike.
+    strata : tuple of str
+        Columns within which variants are dealt.
+    pre : tuple of str
+        Columns known before the start, for adjusting the outcome and for balance.
+    dealing : {"complete", "pairs", "rerandomised"}
+        How variants are dealt within strata.
+    accept : float
+        Share of deals that rerandomisation accepts.
+    looks : Looks
+        When one may look.
+    exclusions : tuple of str
+        Units that stay out.
+    quarters : int
+        How long it runs.
+
+    Examples
+    --------
+    >>> dinner = Experiment(name="dinner", hypothesis="A dinner brings leads.", tactic="Dinner", stakes=Stakes(unit="leads"),
+    ...                     metrics=(Metric(name="leads", kind="count"),), cluster="manager", strata=("tier",))
+    >>> print(dinner.page)
+    Hypothesis: A dinner brings leads.
+    Variants: control (50 %) and treatment (50 %).
+    Dealt: by manager, within tier.
+    Decided by: the mean count of leads, higher is better.
+    Read: as dealt (intention to treat), after 1 quarter.
+    Looks: one, at the end.
+    """
+
+    name: str = pydantic.Field(min_length=1)
+    hypothesis: str = pydantic.Field(min_length=1)
+    tactic: str = pydantic.Field(min_length=1)
+    stakes: Stakes
+    metrics: tuple[Metric, ...] = pydantic.Field(min_length=1)
+    variants: tuple[Variant, ...] = (Variant(name="control"), Variant(name="treatment"))
+    unit: str = "partner"
+    cluster: str | None = None
+    strata: tuple[str, ...] = ()
+    pre: tuple[str, ...] = ()
+    dealing: Dealing = "complete"
+    accept: float = pydantic.Field(default=0.05, gt=0, lt=1)
+    looks: Looks = Looks()
+    exclusions: tuple[str, ...] = ()
+    quarters: int = pydantic.Field(default=1, ge=1, le=40)
+
+    @pydantic.field_validator("name")
+    @classmethod
+    def _a_file_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+            raise ValueError("the name goes into file names: use letters, digits, '-', '_' and '.'")
+        return name
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> Self:
+        if len(self.variants) < 2:
+            raise ValueError("variants must be two or more, the control first")
+        for noun, names in (
+            ("variants", [variant.name for variant in self.variants]),
+            ("metrics", [metric.name for metric in self.metrics]),
+            ("strata", list(self.strata)),
+            ("pre", list(self.pre)),
+            ("exclusions", list(self.exclusions)),
+        ):
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{noun} name {twice!r} twice")
+        if self.dealing != "complete" and not self.pre:
+            raise ValueError(f"dealing: {self.dealing} needs columns to balance; name them in pre")
+        outcomes = {column for metric in self.metrics for column in metric.columns}
+        both = outcomes & {*self.pre, *self.strata, self.unit}
+        if both:
+            raise ValueError(f"{sorted(both)[0]!r} is an outcome, so it cannot be known before the start; name another column")
+        return self
+
+    @property
+    def control(self) -> str:
+        """Name of the variant that the others are compared with."""
+        return self.variants[0].name
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that was declared."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def page(self) -> str:
+        """The pre-registration, a line for each part."""
+        total = sum(variant.share for variant in self.variants)
+        shares = [f"{variant.name} ({say_share(variant.share / total)})" for variant in self.variants]
+        dealt = f"by {self.cluster or self.unit}" + (f", within {say_list(self.strata)}" if self.strata else "")
+        dealt += {"complete": "", "pairs": f", in groups alike in {say_list(self.pre)}"}.get(
+            self.dealing, f", again until {say_list(self.pre)} are balanced"
+        )
+        first, *others = self.metrics
+        margin = "" if first.margin is None else f", to show that it is {first.goal} (margin {say_number(first.margin)})"
+        looks = {
+            "fixed": "one, at the end",
+            "group sequential": f"{self.looks.planned}, error spent as {self.looks.spending.replace('_', ' ')}",
+            "always valid": "at any time, always valid",
+        }[self.looks.stopping]
+        parts = {
+            "Hypothesis": self.hypothesis,
+            "Variants": say_list(shares),
+            "Dealt": dealt,
+            "Decided by": f"{first.effect}, {first.better} is better{margin}",
+            "Read besides": say_list([metric.effect for metric in others]) if others else "",
+            "Read": f"as dealt (intention to treat), after {plural(self.quarters, 'quarter')}"
+            + (f", adjusted for {say_list(self.pre)}" if self.pre else ""),
+            "Looks": looks,
+        }
+        return "\n".join(sentence(f"{name}: {text}") for name, text in parts.items() if text).replace("\u00a0", " ")
