@@ -1,4 +1,4 @@
-"""E-values, robustness values and Rosenbaum bounds as R's sensemakr, EValue, rbounds and sensitivitymv give them."""
+"""E-values, robustness values, Rosenbaum bounds and honest intervals as sensemakr, EValue, rbounds, sensitivitymv and others give them."""
 
 import json
 
@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.stats.hidden_bias import matched_bounds, matched_scores, signed_rank_bounds
+from partnerlab.stats.honest import smoothness_interval
 from partnerlab.stats.linear import classic_covariance, fit_line
 from partnerlab.stats.sensitivity import (
     benchmark_bound,
@@ -112,3 +113,14 @@ def test_m_statistics_of_welders_equal_those_of_sensitivitymv(case, reference):
     scores = matched_scores(pd.read_csv(reference / "data" / "erpcp.csv")[["welder", "control"]].to_numpy(float), trim=1.0)
 
     np.testing.assert_allclose(matched_bounds(scores, wanted["gamma"]), wanted["p"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("bend", ["0", "0.1", "0.2", "0.3"])
+@pytest.mark.parametrize("tool", ["honestdid", "diff_diff"])
+def test_honest_intervals_under_smoothness_equal_those_of_two_others(tool, bend, reference):
+    case = json.loads((reference / "cases" / "C26_honestdid.json").read_text())
+    study = json.loads((reference / "data" / "honestdid_bc.json").read_text())
+
+    interval = smoothness_interval(np.array(study["betahat"]), np.array(study["sigma"]), before=study["npre"], bend=float(bend))
+
+    assert [interval.low, interval.high] == pytest.approx(case["values"][tool][f"smoothness|{bend}"], abs=case["tol"]["flci"])

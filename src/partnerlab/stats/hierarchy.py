@@ -2,8 +2,9 @@
 
 Each cell's true effect is a common mean, plus one shift for each group that it belongs to (its tactic, its tier), plus a shift of
 its own. How large shifts are is not known; the posterior is averaged over it, because plugging in one value makes intervals too
-short. Prior of each spread: DuMouchel's, of density ``s / (s + spread)²`` with ``s`` the harmonic-mean standard error (Daniels 1999,
-Canadian Journal of Statistics 27), so that half of it says that cells differ by less than their errors. Prior of the mean: flat.
+short. Prior of each spread: DuMouchel's, of density ``s / (s + spread)²`` (Daniels 1999, Canadian Journal of Statistics 27) with ``s``
+the harmonic-mean standard error of a cell, for a group's spread that of the mean of its cells; so half of it says that cells, or
+groups, differ by less than their errors. Prior of the mean: flat.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def pool_cells(
     errors = np.diag(np.asarray(std_error, dtype=float) ** 2) if covariance is None else np.asarray(covariance, dtype=float)
     alike = [np.eye(len(y))] + [same for labels in groups if (same := _same(labels)) is not None]
     scale = float(np.sqrt(len(y) / (1.0 / np.diag(errors)).sum()))
-    grid = _grid(len(alike), scale)
+    grid = _grid(scale / np.sqrt([len(y) / np.linalg.matrix_rank(same) for same in alike]))
     parts = [_posterior(y, errors, alike, block) for block in _blocks(grid, len(y))]
     weight = _normalised(np.concatenate([part["log_weight"] for part in parts]))
     mean, variance, own, mu, mu_variance = (
@@ -125,10 +126,10 @@ def _same(labels: np.ndarray) -> np.ndarray | None:
     return (code[:, None] == code[None, :]).astype(float)
 
 
-def _grid(spreads: int, scale: float) -> np.ndarray:
+def _grid(scale: np.ndarray) -> np.ndarray:
     """Points of equal prior probability, shape ``(g, c)``: midpoints of equal parts of each spread's prior."""
-    share = (np.arange(POINTS[spreads]) + 0.5) / POINTS[spreads]
-    return np.array(list(itertools.product(scale * share / (1 - share), repeat=spreads)))
+    share = (np.arange(POINTS[len(scale)]) + 0.5) / POINTS[len(scale)]
+    return np.array(list(itertools.product(share / (1 - share), repeat=len(scale)))) * scale
 
 
 def _blocks(grid: np.ndarray, cells: int) -> Iterator[np.ndarray]:
