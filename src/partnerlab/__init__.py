@@ -115,6 +115,7 @@ _ROOMS = {
     "Known": "effects",
     "TacticPanel": "effects",
     "TacticStudy": "effects",
+    "analyze_tactic": "effects",
     "build_tactic_panel": "effects",
     "check_assignment": "effects",
     "compare_adoption": "effects",

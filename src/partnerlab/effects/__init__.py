@@ -1,6 +1,7 @@
 """What a tactic did, from watching: studies, panels of tactics, adjusted effects, and how far they may be trusted."""
 
 from partnerlab.effects.adoption import AdoptionEffects, estimate_adoption
+from partnerlab.effects.analysis import TacticAnalysis, analyze_tactic
 from partnerlab.effects.assignment import AssignmentCheck, check_assignment
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
@@ -14,8 +15,10 @@ __all__ = [
     "AssignmentCheck",
     "Known",
     "OnOffEffects",
+    "TacticAnalysis",
     "TacticPanel",
     "TacticStudy",
+    "analyze_tactic",
     "build_tactic_panel",
     "check_assignment",
     "compare_adoption",

@@ -1,0 +1,131 @@
+"""One tactic through to its verdict: what each world earns, what lowers a grade, and that nothing raises one."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from partnerlab.effects import Known, TacticPanel, TacticStudy, analyze_tactic, estimate_adoption, estimate_on_off
+from partnerlab.effects.analysis import _agree
+from partnerlab.effects.assignment import check_assignment
+from partnerlab.errors import SampleError
+from partnerlab.intake.simulate import simulate_world
+from partnerlab.verdicts import Stakes
+
+STUDY = TacticStudy(
+    tactic="Dinner", stakes=Stakes(unit="leads", material=0.1, value=400, cost=40, currency="EUR"),
+    covariates=(Known(name="health", at="start", lag=0),),
+)  # fmt: skip
+
+
+def _panel(name, seed, **options):
+    frame = simulate_world(name, seed=seed, **options).to_frame()
+    return TacticPanel.from_frame(frame, manager="manager", tier="tier", covariates=["health"])
+
+
+@pytest.fixture(scope="module")
+def switching():
+    return analyze_tactic(_panel("B", 1), study=STUDY)
+
+
+def test_a_tactic_that_stays_is_read_by_differences_in_differences():
+    found = analyze_tactic(_panel("A", 1), study=STUDY)
+
+    assert found.table.set_index("reading")["chosen"].to_dict() == {"adoption": True, "on and off": False, "naive": False, "two-way": False}
+    assert found.verdict.earned.value == "B"
+    assert "would have gone on alike" in found.verdict.statement
+
+
+def test_a_tactic_that_goes_on_and_off_is_read_by_target_trials(switching):
+    assert switching.table["reading"].iloc[0] == "on and off"
+    assert "nothing unseen moved both" in switching.verdict.statement
+
+
+def test_the_verdict_is_that_of_the_chosen_reading(switching):
+    row = switching.table[switching.table["chosen"]].iloc[0]
+
+    assert switching.verdict.estimate == row["estimate"]
+    assert switching.verdict.conf_low == pytest.approx(row["conf_low"])
+    assert switching.verdict.managers == 30
+    assert switching.verdict.pays > 0.9
+    assert switching.verdict.action == "keep"
+
+
+def test_naive_and_two_way_stand_beside_and_are_wrong_in_the_known_way(switching):
+    rows = switching.table.set_index("reading")["estimate"]
+
+    assert rows["naive"] < 0 < rows["two-way"] < rows["on and off"]
+
+
+def test_both_mechanisms_leave_no_verdict_but_the_test_that_would_settle_it():
+    found = analyze_tactic(_panel("C", 1), study=STUDY)
+
+    assert found.verdict.earned.value == "D"
+    assert "by lot" in found.verdict.statement
+    assert found.verdict.action == "test"
+    assert np.isnan(found.verdict.net_value)
+    assert found.evidence.value == "D"
+
+
+def test_two_designs_that_are_left_and_disagree_give_no_verdict():
+    random = np.random.default_rng(3)
+    panel = _panel("B", 1)
+    partners, quarters = panel.shape
+    treated = (random.random((partners, quarters)) < 0.3).astype(float)
+    treated[:, :2] = 0
+    chance = dataclasses.replace(panel, treated=treated, outcome=random.standard_normal((partners, quarters)) + 0.3 * treated)
+    agreeing = analyze_tactic(chance, study=STUDY)
+
+    assert agreeing.assignment.mechanism == "neither"
+    assert next(check for check in agreeing.checks if check.name == "readings agree").passed
+    assert agreeing.verdict.earned.value == "B"
+
+    starts = STUDY.model_copy(update={"untreated_for": 1})
+    one, other = estimate_on_off(chance, study=starts), estimate_adoption(chance, study=STUDY)
+    table = other.table.assign(estimate=other.table["estimate"] + 1.0)
+    for shifted, doubts in ((other, 0), (dataclasses.replace(other, table=table), 1)):
+        check, said = _agree((one, shifted), chance, STUDY, agreeing.assignment, cluster=None, level=0.95)
+        assert (len(said), check.passed) == (doubts, not doubts)
+
+
+def test_nothing_raises_a_grade_above_b():
+    for name in "AB":
+        assert analyze_tactic(_panel(name, 2), study=STUDY).verdict.grade.value == "B"
+
+
+def test_triage_alone_decides_nothing_upwards():
+    panel = _panel("C", 3)
+
+    assert check_assignment(panel, study=STUDY).doubts
+    assert analyze_tactic(panel, study=STUDY).verdict.earned.value == "D"
+
+
+def test_too_few_partners_are_not_enough_data():
+    found = analyze_tactic(_panel("B", 1), study=STUDY.model_copy(update={"minimum": 250}))
+
+    assert "not enough data" in found.verdict.statement
+
+
+def test_a_cell_among_many_that_is_not_pooled_earns_no_verdict():
+    assert analyze_tactic(_panel("B", 1), study=STUDY, cells=24).verdict.earned.value == "D"
+
+
+def test_no_comparison_group_is_refused():
+    panel = _panel("A", 1)
+
+    with pytest.raises(SampleError):
+        analyze_tactic(dataclasses.replace(panel, treated=np.ones(panel.shape)), study=STUDY)
+
+
+def test_worlds_earn_what_their_design_allows():
+    earned = {name: [analyze_tactic(_panel(name, seed), study=STUDY).verdict.earned.value for seed in range(900, 910)] for name in "ABC"}
+
+    assert earned["A"].count("B") >= 5
+    assert earned["B"].count("B") >= 7
+    assert earned["C"].count("B") <= 1
+
+
+def test_twins_without_effect_are_seldom_flagged():
+    flagged = [analyze_tactic(_panel(name, seed, null=True), study=STUDY).verdict for name in "ABC" for seed in range(900, 908)]
+
+    assert sum(verdict.finding in ("raised", "lowered") and verdict.earned.value == "B" for verdict in flagged) <= 4
