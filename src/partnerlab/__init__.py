@@ -121,6 +121,8 @@ _ROOMS = {
     "compare_adoption": "effects",
     "estimate_adoption": "effects",
     "estimate_on_off": "effects",
+    "TierEffects": "effects",
+    "estimate_by_tier": "effects",
     "Assignment": "experiments",
     "Experiment": "experiments",
     "Looks": "experiments",

@@ -3,6 +3,7 @@
 from partnerlab.effects.adoption import AdoptionEffects, estimate_adoption
 from partnerlab.effects.analysis import TacticAnalysis, analyze_tactic
 from partnerlab.effects.assignment import AssignmentCheck, check_assignment
+from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.study import Known, TacticStudy
@@ -18,10 +19,12 @@ __all__ = [
     "TacticAnalysis",
     "TacticPanel",
     "TacticStudy",
+    "TierEffects",
     "analyze_tactic",
     "build_tactic_panel",
     "check_assignment",
     "compare_adoption",
     "estimate_adoption",
+    "estimate_by_tier",
     "estimate_on_off",
 ]

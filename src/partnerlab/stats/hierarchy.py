@@ -34,8 +34,8 @@ class PooledCells:
         Posterior mean and standard deviation.
     low, high : float array, shape (k,)
         Equal-tailed interval.
-    positive : float array, shape (k,)
-        Probability that the effect is above 0.
+    positive, material : float array, shape (k,)
+        Probability that the effect is above 0, and above what matters.
     best : float array, shape (k,)
         Probability that the cell is the best of all; sums to 1.
     own_weight : float array, shape (k,)
@@ -51,6 +51,7 @@ class PooledCells:
     low: np.ndarray
     high: np.ndarray
     positive: np.ndarray
+    material: np.ndarray
     best: np.ndarray
     own_weight: np.ndarray
     spreads: np.ndarray
@@ -58,12 +59,13 @@ class PooledCells:
     overall_std: float
 
 
-def pool_cells(
+def pool_cells(  # noqa: PLR0913 - what is pooled, and how it is read
     estimate: np.ndarray,
     std_error: np.ndarray | None = None,
     *,
     groups: Sequence[np.ndarray] = (),
     covariance: np.ndarray | None = None,
+    material: float = 0.0,
     level: float = 0.95,
     draws: int = 4000,
     seed: int = 0,
@@ -79,6 +81,8 @@ def pool_cells(
         with as many as cells, has no spread that could be told apart, and none is fitted.
     covariance : float array, shape (k, k), or None
         Of the estimates, where cells share partners; else the squares of the errors.
+    material : float
+        Smallest effect that matters.
     level : float
         Coverage of the interval.
     draws, seed : int
@@ -109,6 +113,7 @@ def pool_cells(
         low=_quantile(weight, mean, deviation, 0.5 - level / 2, middle, std),
         high=_quantile(weight, mean, deviation, 0.5 + level / 2, middle, std),
         positive=weight @ special.ndtr(mean / deviation),
+        material=weight @ special.ndtr((mean - material) / deviation),
         best=_best(y, errors, alike, grid, weight, draws=draws, rng=np.random.default_rng(seed)),
         own_weight=weight @ own,
         spreads=weight @ grid,
