@@ -6,6 +6,7 @@ from partnerlab.effects.assignment import AssignmentCheck, check_assignment
 from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
+from partnerlab.effects.robustness import EventPath, RobustnessCard, Strength, check_robustness
 from partnerlab.effects.study import Known, TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel, build_tactic_panel
 
@@ -14,8 +15,11 @@ __all__ = [
     "AdoptionComparison",
     "AdoptionEffects",
     "AssignmentCheck",
+    "EventPath",
     "Known",
     "OnOffEffects",
+    "RobustnessCard",
+    "Strength",
     "TacticAnalysis",
     "TacticPanel",
     "TacticStudy",
@@ -23,6 +27,7 @@ __all__ = [
     "analyze_tactic",
     "build_tactic_panel",
     "check_assignment",
+    "check_robustness",
     "compare_adoption",
     "estimate_adoption",
     "estimate_by_tier",
