@@ -62,6 +62,9 @@ DRAWN_IN = {
     "GeneratorEstimate": "states",
     "MobilityEstimate": "states",
     "Embedding": "states",
+    "AdoptionEffects": "tactics",
+    "TacticAnalysis": "tactics",
+    "Verdict": "tactics",
     "Result": "intervals",
     "DataQuality": "quality",
 }

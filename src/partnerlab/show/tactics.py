@@ -1,0 +1,183 @@
+"""Pictures of what tactics did: effects by time since adoption, readings side by side; and the verdict as a card."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from partnerlab import words
+from partnerlab.effects import AdoptionEffects, TacticAnalysis
+from partnerlab.errors import SampleError
+from partnerlab.show import style
+from partnerlab.show.canvas import Canvas
+from partnerlab.show.marks import interval_mark, reach_axis
+from partnerlab.show.picture import Picture, picture
+from partnerlab.show.plots import plot
+from partnerlab.show.tables import TableView, table_view
+from partnerlab.show.tabulation import tabulate
+from partnerlab.verdicts import Verdict
+
+#: What the readings of a tactic are called under their estimate.
+READINGS = {
+    "adoption": "Differences in differences",
+    "on and off": "Target trials, given the past",
+    "naive": "Treated less untreated",
+    "two-way": "Two-way fixed effects",
+}
+
+
+@plot.register(AdoptionEffects)
+def _events(result: AdoptionEffects, *, unit: str = "", period: str = "") -> Picture:
+    """Effects by quarters since adoption, with simultaneous bands; before adoption there should be none."""
+    events = result.table[result.table["aggregate"] == "event"].reset_index(drop=True)
+    known = events.dropna(subset=["estimate"])
+    if known.empty:
+        raise SampleError("no quarter around adoption has an effect; nothing to draw")
+    at = events["at"].astype(int).to_numpy()
+    low, high = _reach(known["conf_low"], known["conf_high"])
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(46, 22, canvas.width - 58, 180)
+        axes.set_ylim(low, high)
+        places = [place for place in _round_places(low, high) if low <= place <= high]
+        axes.set_yticks(places, words.say_ticks(places, kind="number"))
+        axes.grid(axis="y", color=style.GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.axhline(0, color=style.INK, linewidth=1.0)
+        axes.axvline(-0.5, color=style.MUTED, linewidth=1.0, linestyle=(0, (3, 3)))
+        for place, row in zip(at, events.itertuples(), strict=True):
+            colour = style.ACCENT if place >= 0 else style.MUTED
+            axes.plot([place, place], [row.band_low, row.band_high], color=colour, linewidth=1.0, alpha=0.6)
+            axes.plot([place, place], [row.conf_low, row.conf_high], color=colour, linewidth=3.2, solid_capstyle="butt", alpha=0.6)
+            axes.plot([place], [row.estimate], "o", color=colour, markersize=5)
+        axes.set_xlim(at.min() - 0.6, at.max() + 0.6)
+        shown = [place for place in at if place % max(1, len(at) // 8) == 0]
+        axes.set_xticks(shown, [str(place).replace("-", words.MINUS) for place in shown])
+        canvas.words(46, 12, f"{unit or 'effect'} per partner-quarter", size=style.SMALL, colour=style.MUTED)
+        canvas.words(46 + (canvas.width - 58) / 2, 22 + 180 + 30, "quarters since adoption", ha="center", size=style.SMALL)
+
+    overall = result.at("overall")
+    return picture(
+        paint,
+        height=22 + 180 + 40,
+        headline=_event_headline(overall, unit, pre_trend=result.pre_trend),
+        alt=f"Dots with intervals by quarters since adoption. {result.estimand}. Overall {_say(overall)}. "
+        f"In the quarter of adoption {_say(known[known['at'] == '0'].iloc[0]) if (known['at'] == '0').any() else 'unknown'}.",
+        units=f"{unit or 'units of the outcome'} per partner-quarter; n counts treated partner-quarters",
+        n=int(overall["n"]),
+        period=period or "all quarters of the panel",
+        note=f"Thick bars are {100 * result.level:g}{words.NBSP}% intervals, thin ones hold for all quarters; grey: before adoption",
+        table=events,
+    )
+
+
+def _event_headline(overall: pd.Series, unit: str, *, pre_trend: float) -> str:
+    before = f"; before adoption partners already went apart (p = {pre_trend:.2g})" if pre_trend < 0.1 else ""
+    thing = f" in {unit}" if unit else ""
+    if overall["conf_low"] > 0 or overall["conf_high"] < 0:
+        return f"Adopters' difference{thing} per partner-quarter: {_say(overall)}{before}"
+    return f"No clear difference{thing} after adoption: {_say(overall)}{before}"
+
+
+@plot.register(TacticAnalysis)
+def _readings(result: TacticAnalysis, *, period: str = "") -> Picture:
+    """All readings of a tactic as lying intervals; the one that the verdict rests on is dark, the others are beside it."""
+    table = result.table.dropna(subset=["estimate"]).reset_index(drop=True)
+    if table.empty:
+        raise SampleError(f"{result.study.tactic}: not enough data for any reading; nothing to draw")
+    stakes, verdict = result.study.stakes, result.verdict
+    low, high = _reach(table["conf_low"], table["conf_high"])
+    step, top = 38, 10
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(14, top, canvas.width - 28, step * len(table))
+        axes.set_ylim(len(table) - 0.4, -0.75)
+        reach_axis(axes, low=low, high=high, kind="number")
+        axes.set_yticks([])
+        axes.axvline(0, color=style.INK, linewidth=1.0)
+        for place, row in enumerate(table.itertuples()):
+            dark = row.chosen and not verdict.doubts
+            interval_mark(axes, place + 0.12, row.conf_low, row.conf_high, row.estimate, colour=style.ACCENT if dark else style.MUTED)
+            said = f"{READINGS[row.reading]}: {words.say_pair(row.estimate, row.conf_low, row.conf_high, kind='number')[0]}"
+            axes.text(
+                low,
+                place - 0.3,
+                said,
+                fontsize=style.SMALL,
+                color=style.INK if row.chosen else style.MUTED,
+                va="center",
+                backgroundcolor=style.PAPER,
+            )
+        canvas.words(canvas.width / 2, top + step * len(table) + 32, f"{stakes.unit} per {stakes.per}", ha="center", size=style.SMALL)
+
+    chosen = table[table["chosen"]].iloc[0] if table["chosen"].any() else table.iloc[0]
+    return picture(
+        paint,
+        height=top + step * len(table) + 40,
+        headline=_verdict_headline(verdict),
+        alt=f"Intervals of {words.plural(len(table), 'reading')} of the effect of {result.study.tactic}; "
+        + "; ".join(f"{READINGS[row.reading]} {_say(row._asdict())}" for row in table.itertuples()) + ".",
+        units=f"{stakes.unit} per {stakes.per}; n counts treated rows",
+        n=int(chosen["n"]),
+        period=period or "all quarters of the panel",
+        note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals; "
+        + ("no reading is believed" if verdict.doubts else "the dark one is believed under the assumption stated, the grey ones are not"),
+        table=table,
+    )  # fmt: skip
+
+
+def _verdict_headline(verdict: Verdict) -> str:
+    """Say grade and finding; of several doubts the first."""
+    first = dataclasses.replace(verdict, doubts=verdict.doubts[:1])
+    return f"Grade {verdict.earned.value}: {first.statement.rstrip('.')}"
+
+
+@tabulate.register(Verdict)
+def _verdict_card(verdict: Verdict, *, caption: str = "") -> TableView:
+    """Write a verdict as a card: what may be said, how sure, behind how many, and what would overturn it."""
+    stakes = verdict.stakes
+    estimate, interval = words.say_pair(verdict.estimate, verdict.conf_low, verdict.conf_high, kind="number")
+    counted = words.plural(verdict.partners, "partner") + (f", {words.plural(verdict.managers, 'manager')}" if verdict.managers else "")
+    rows = {
+        "grade": f"{verdict.earned.value}: {verdict.earned.meaning}",
+        "finding": verdict.statement,
+        "estimate": f"{estimate} {stakes.unit} per {stakes.per} ({verdict.level * 100:g}{words.NBSP}% interval {interval})",
+        "counted": counted,
+        "smallest effect it could see": f"{words.say_number(verdict.smallest_effect, digits=2)} {stakes.unit} per {stakes.per}",
+        "assumes": words.sentence(verdict.assumption),
+        "overturned by": words.sentence(verdict.overturned_by) if verdict.overturned_by else "",
+        "pays": words.say_share(verdict.pays) if np.isfinite(verdict.pays) else "",
+        "net value": _money(verdict.net_value, stakes.currency, stakes.per),
+        "expected loss": _money(verdict.expected_loss, stakes.currency, stakes.per),
+        "do": verdict.action,
+        "cells looked at": str(verdict.cells),
+    }
+    table = pd.DataFrame([(name, text) for name, text in rows.items() if text], columns=["", "verdict"])
+    return table_view(
+        table.rename(columns={"": "what"}), caption=caption or f"Verdict on {verdict.tactic}", kinds={"what": "text", "verdict": "text"}
+    )
+
+
+def _money(value: float, currency: str, per: str) -> str:
+    return (
+        f"{words.say_number(value, digits=3)}{words.NBSP}{currency} per {per}".replace(f"{words.NBSP} ", " ") if np.isfinite(value) else ""
+    )
+
+
+def _reach(low: pd.Series, high: pd.Series) -> tuple[float, float]:
+    """Range that holds all intervals and zero, with a little room."""
+    least, most = min(0.0, float(low.min())), max(0.0, float(high.max()))
+    room = 0.06 * (most - least or 1.0)
+    return least - room, most + room
+
+
+def _round_places(low: float, high: float) -> list[float]:
+    from matplotlib.ticker import MaxNLocator
+
+    return [float(place) for place in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
+
+
+def _say(row: object) -> str:
+    return words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="number")  # type: ignore[index]
