@@ -271,8 +271,8 @@ TASKS = (
             Side(name="partnerlab, from a frame", environment="ours", run=_curves_frame, ours=True),
             Side(name="statsmodels", environment="ours", run=_curves_statsmodels),
             Side(name="lifelines", environment="lifelines", run=_curves_lifelines),
-            Side(name="scikit-survival", environment="scikit-survival", run=_curves_sksurv),
-            Side(name="R survival", environment="R", run=_CURVES_R),
+            Side(name="scikit-survival", environment="scikit-survival", run=_curves_sksurv, limit=1_000_000),
+            Side(name="R survival", environment="R", run=_CURVES_R, limit=1_000_000),
         ),
     ),
     Task(
