@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 from scipy.stats import norm, rankdata
 
+from partnerlab.experiments import Metric, Trial, analyze_experiment
+from partnerlab.stats.designs import Column
 from partnerlab.stats.multiplicity import adjust_p_values, dunnett_p_values
 from partnerlab.stats.randomization import exact_p_value, normal_statistic
 from partnerlab.stats.srm import ratio_mismatch, ratio_test
 from partnerlab.stats.stratified_tables import common_odds
+from partnerlab.stats.tier_odds import tier_odds
 
 pytestmark = pytest.mark.external
 
@@ -100,3 +103,67 @@ def test_sample_ratios_mismatch_as_elsewhere(folder, case):
     assert ratio_test(300, 240, method="normal") == pytest.approx(values["imb_300_240"]["norm_p"], abs=1e-10)
     assert ratio_test(300, 240, method="corrected") == pytest.approx(values["imb_300_240"]["norm_corrected_p"], abs=1e-10)
     assert ratio_test(int((arms == 1).sum()), int((arms == 0).sum())) == pytest.approx(values["ab_partners_p"], abs=1e-10)
+
+
+def _switches(table, column, base):
+    names = [name for name in table[column].unique() if name != base]
+    return tuple(Column(name=f"{column}{name}", values=(table[column] == name).to_numpy(float)) for name in names)
+
+
+def test_odds_of_satisfied_tenants_equal_those_of_r(folder, case):
+    housing, theirs = pd.read_csv(folder / "data" / "housing.csv"), case("C07")["polr"]
+    satisfied = pd.Index(["Low", "Medium", "High"]).get_indexer(housing["Sat"])
+    others = (*_switches(housing[["Infl"]].replace("High", "Low"), "Infl", "Low"), *_switches(housing, "Type", "Tower"))
+    others = (*others, *_switches(housing, "Cont", "Low"))
+    found = tier_odds(satisfied, (housing["Infl"] == "High").to_numpy(), others=others, weight=housing["Freq"].to_numpy(float))
+    place = theirs["term"].index("InflHigh")
+
+    assert found == pytest.approx((theirs["est"][place], theirs["se"][place]), abs=2e-4)
+
+
+def test_contact_makes_wine_bitter_as_often_as_counted(folder, case):
+    wine, values = pd.read_csv(folder / "data" / "wine.csv").assign(unit=range(72)), case("C07")
+    metric = Metric(name="rating", kind="tier", tiers=("1", "2", "3", "4", "5"))
+    trial = Trial.from_frame(wine.assign(rating=wine["rating"].astype(str)), outcomes=[metric], variant="contact", control="no")
+    row = analyze_experiment(trial, draws=9999).table.iloc[0]
+    rank = rankdata(wine["rating"])
+    exact = exact_p_value(rank, (wine["contact"] == "yes").to_numpy(), np.zeros(72, dtype=int))
+
+    assert row["win_probability"] == pytest.approx(values["win_probability_contact"], abs=1e-12)
+    assert row["p_redrawn"] == pytest.approx(exact, abs=0.003)
+    assert values["wilcoxon_p_contact"] == pytest.approx(exact, abs=0.001)  # theirs is normal, corrected for continuity
+
+
+def test_odds_of_bitter_wine_equal_those_of_r(folder, case):
+    wine, theirs = pd.read_csv(folder / "data" / "wine.csv"), case("C07")["clm"]
+    warm = Column(name="warm", values=(wine["temp"] == "warm").to_numpy(float))
+    found = tier_odds(wine["rating"].to_numpy(), (wine["contact"] == "yes").to_numpy(), others=(warm,))
+
+    assert found == pytest.approx((theirs["est"][-1], theirs["se"][-1]), abs=2e-4)
+
+
+def test_times_to_recurrence_are_compared_as_in_r(folder, case):
+    colon, values = pd.read_csv(folder / "data" / "colon_recurrence.csv"), case("C08")
+    metric = Metric(name="time", kind="time", event="status", until=1825.0)
+    trial = Trial.from_frame(colon, outcomes=[metric], unit="id", variant="rx", control="Obs")
+    table = analyze_experiment(trial, draws=0).table.set_index("variant")
+    area = pd.DataFrame(values["colon_rmst_1825"]).set_index("arm")
+
+    for arm in ("Lev", "Lev+5FU"):
+        ours, theirs, control = table.loc[arm], area.loc[f"rx={arm}"], area.loc["rx=Obs"]
+        assert ours["treated"] == pytest.approx(theirs["rmean"], abs=1e-5)
+        assert ours["estimate"] == pytest.approx(theirs["rmean"] - control["rmean"], abs=1e-5)
+        assert ours["std_error"] == pytest.approx(math.hypot(theirs["se"], control["se"]), abs=1e-5)
+
+
+def test_log_rank_tests_keep_their_strata_as_in_r(folder, case):
+    lung, values = pd.read_csv(folder / "data" / "lung.csv").assign(unit=range(228)), case("C08")
+    lung = lung.assign(status=lung["status"] - 1)
+    metric = Metric(name="time", kind="time", event="status", until=365.0)
+    plain = analyze_experiment(Trial.from_frame(lung, outcomes=[metric], variant="sex"), draws=0).table.iloc[0]
+    known = lung[lung["ph.ecog"].notna() & (lung["ph.ecog"] < 3)]
+    within = analyze_experiment(Trial.from_frame(known, outcomes=[metric], variant="sex", stratum="ph.ecog"), draws=0).table.iloc[0]
+
+    assert (plain["log_rank"], plain["log_rank_p"]) == pytest.approx(tuple(values["lung_logrank"].values()), abs=1e-4)
+    # the one patient of the fourth stratum is compared with nobody, so leaving it out changes nothing
+    assert (within["log_rank"], within["log_rank_p"]) == pytest.approx(tuple(values["lung_logrank_strat_ecog"].values()), abs=1e-4)

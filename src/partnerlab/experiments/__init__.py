@@ -1,6 +1,18 @@
 """Experiments on tactics: declared, dealt, read as they were dealt, and remembered."""
 
+from partnerlab.experiments.analyze import ExperimentReading, analyze_experiment
 from partnerlab.experiments.assign import Assignment, assign_variants
 from partnerlab.experiments.experiment import Experiment, Looks, Metric, Variant
+from partnerlab.experiments.trial import Trial
 
-__all__ = ["Assignment", "Experiment", "Looks", "Metric", "Variant", "assign_variants"]
+__all__ = [
+    "Assignment",
+    "Experiment",
+    "ExperimentReading",
+    "Looks",
+    "Metric",
+    "Trial",
+    "Variant",
+    "analyze_experiment",
+    "assign_variants",
+]

@@ -1,0 +1,275 @@
+"""An experiment read exactly as it was dealt: checks first, then effects, then one verdict for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import LedgerError
+from partnerlab.experiments.assign import Assignment
+from partnerlab.experiments.checks import check_trial, refuse_few
+from partnerlab.experiments.experiment import Experiment, Metric
+from partnerlab.experiments.looks import look_level
+from partnerlab.experiments.readings import Reading, read_metric
+from partnerlab.experiments.trial import Trial
+from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.arm_differences import Adjustment, ArmDifference
+from partnerlab.stats.multiplicity import adjust_p_values
+from partnerlab.verdicts import Stakes, Verdict
+from partnerlab.words import plural, say_share
+
+AS_DEALT = "as dealt"
+ON_TAKERS = "on those who took it"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExperimentReading(Result):
+    """Effects of the variants on the metrics, and what may be said of each.
+
+    ``table`` has a row for each metric, variant and effect (as dealt; on those who took it), with the level of both arms,
+    the test by dealing again, p-values adjusted within the deciding metric and within the others, and what the metric's
+    goal asked for.
+
+    Parameters
+    ----------
+    verdicts : tuple of Verdict
+        One for each metric and variant, as dealt.
+    stopped : bool
+        Whether a check failed, so that nothing may be concluded.
+    """
+
+    title: ClassVar[str] = "What the experiment found"
+
+    verdicts: tuple[Verdict, ...] = dataclasses.field(default=(), repr=False)
+    stopped: bool = False
+
+
+def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
+    trial: Trial,
+    *,
+    experiment: Experiment | None = None,
+    assignment: Assignment | None = None,
+    stakes: Stakes | None = None,
+    look: int | None = None,
+    adjustment: Adjustment | None = None,
+    draws: int = 1999,
+    seed: int = 0,
+    level: float = 0.95,
+) -> ExperimentReading:
+    """Read an experiment by intention to treat, as it was declared and dealt.
+
+    Parameters
+    ----------
+    trial : Trial
+        Units with the variants they were dealt.
+    experiment : Experiment, optional
+        The declaration; that of the assignment if None. Without one, shares cannot be checked and the best grade is B.
+    assignment : Assignment, optional
+        The deal; the reading is held to it, and dealing again follows it.
+    stakes : Stakes, optional
+        Where nothing was declared.
+    look : int, optional
+        Which of the declared looks this is; the last if None.
+    adjustment : {"interacted", "common", "none"}, optional
+        For what was known before; by the number of units if None.
+    draws : int
+        Deals of the test by dealing again; 0 leaves it out.
+    seed : int
+        Of those deals.
+    level : float
+        Coverage for one comparison; several declared ones share the error.
+
+    Raises
+    ------
+    SampleError
+        If a variant has one unit or one cluster.
+    LedgerError
+        If trial, experiment and assignment are not of one experiment.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"unit": range(12), "variant": ["off", "on"] * 6, "leads": [2, 5, 1, 4, 3, 6, 2, 5, 1, 6, 3, 4]})
+    >>> reading = analyze_experiment(Trial.from_frame(table, outcomes=["leads"]))
+    >>> reading.table[["metric", "variant", "estimate", "p_redrawn"]].values.tolist()
+    [['leads', 'on', 3.0, 0.0025]]
+    """
+    experiment = experiment or (assignment.experiment if assignment else None)
+    if assignment is not None and experiment.digest != assignment.experiment.digest:
+        raise LedgerError("analyze_experiment: the assignment was dealt for another declaration; give the one that it was dealt for")
+    if experiment is not None and (trial.metrics != experiment.metrics or trial.variants != tuple(v.name for v in experiment.variants)):
+        raise LedgerError(
+            "analyze_experiment: the trial has other metrics or variants than declared; use Trial.from_frame(..., experiment=...)"
+        )
+    refuse_few(trial)
+    checks = check_trial(trial, experiment, assignment, level=level)
+    trial, adjustment = _as_dealt(trial, experiment, assignment, adjustment)
+    failed = [check for check in checks if check.passed is False]
+    grade = _grade(checks, experiment)
+    rows, verdicts, notes = [], [], []
+    for place, metric in enumerate(trial.metrics):
+        family = len(trial.variants) - 1 if place == 0 else (len(trial.metrics) - 1) * (len(trial.variants) - 1)
+        for code in range(1, len(trial.variants)):
+            found = read_metric(trial, metric, code, assignment=assignment, adjustment=adjustment, draws=draws, seed=seed)
+            own, note = look_level(experiment, found, look=look, level=1 - (1 - level) / family)
+            notes += note
+            rows += _rows(trial, metric, code, found, level=own, first=place == 0)
+            told = _stakes(experiment, stakes, metric, first=place == 0)
+            verdicts.append(_verdict(trial, experiment, metric, code, found, told, grade, failed, level=own))
+    table = _adjust(pd.DataFrame(rows))
+    checks = (*checks, *dict.fromkeys(notes), _sharing(trial, level))
+    return ExperimentReading(
+        estimand=f"Effect of being dealt a variant rather than {trial.variants[0]!r}, on all units dealt (intention to treat)",
+        table=table,
+        checks=checks,
+        evidence=Evidence.D if failed else grade,
+        level=level,
+        verdicts=tuple(verdicts),
+        stopped=bool(failed),
+    )
+
+
+def _as_dealt(
+    trial: Trial, experiment: Experiment | None, assignment: Assignment | None, adjustment: Adjustment | None
+) -> tuple[Trial, Adjustment | None]:
+    """Put groups alike in the place of strata; they have used up what was known before."""
+    if experiment is None or experiment.dealing != "pairs":
+        return trial, adjustment
+    if assignment is None:
+        raise LedgerError("analyze_experiment: the units were dealt in groups alike, which only the assignment knows; give assignment=")
+    block = assignment.table.set_index("unit")["block"].loc[trial.units].to_numpy()
+    return dataclasses.replace(trial, stratum=block), adjustment or "none"
+
+
+def _grade(checks: tuple[Check, ...], experiment: Experiment | None) -> Evidence:
+    """Grade A where all that can spoil a trial was looked at and found sound; B where something could not be judged."""
+    judged = [check for check in checks if check.name == "sample ratio" or check.name.startswith("outcomes of")]
+    return Evidence.A if experiment is not None and all(check.passed for check in judged) else Evidence.B
+
+
+def _sharing(trial: Trial, level: float) -> Check:
+    first, others = len(trial.variants) - 1, (len(trial.metrics) - 1) * (len(trial.variants) - 1)
+    said = f"{plural(first, 'comparison')} of the deciding metric" + (f", {others} of the others" if others else "")
+    return Check(
+        "comparisons", None, f"{said}; each family shares an error of {say_share(1 - level)} (intervals by Bonferroni, p_adjusted by Holm)"
+    )
+
+
+def _stakes(experiment: Experiment | None, stakes: Stakes | None, metric: Metric, *, first: bool) -> Stakes:
+    declared = stakes or (experiment.stakes if experiment else None)
+    if declared is not None and first:
+        return declared
+    return Stakes(unit=metric.name, per=declared.per if declared else "unit")
+
+
+def _verdict(  # noqa: PLR0913, PLR0917 - everything that a verdict rests on
+    trial: Trial,
+    experiment: Experiment | None,
+    metric: Metric,
+    code: int,
+    found: Reading,
+    stakes: Stakes,
+    grade: Evidence,
+    failed,
+    *,
+    level: float,
+) -> Verdict:
+    tactic = trial.variants[code] if experiment is None or len(trial.variants) > 2 else experiment.tactic
+    doubts = tuple(f"the check of {check.name} failed ({check.detail})" for check in failed)
+    chance = found.effect.estimate
+    known = math.isfinite(chance) and math.isfinite(found.effect.std_error)
+    return Verdict(
+        tactic=tactic,
+        grade=grade,
+        estimate=chance if known else math.nan,
+        std_error=found.effect.std_error if known else math.nan,
+        df=found.effect.df if known else math.inf,
+        n=found.n,
+        partners=found.n,
+        managers=found.things if trial.cluster is not None else None,
+        stakes=stakes,
+        assumption="variants were dealt by chance, lost outcomes are like those seen, and units answered to their own variant only",
+        overturned_by=f"units of one variant that felt another, or a fault in how {metric.name} was recorded by variant",
+        cells=1 if experiment is not None else len(trial.metrics) * (len(trial.variants) - 1),
+        doubts=doubts,
+        level=level,
+    )
+
+
+def _rows(trial: Trial, metric: Metric, code: int, found: Reading, *, level: float, first: bool) -> list[dict[str, object]]:
+    rows = []
+    for name, effect in ((AS_DEALT, found.effect), (ON_TAKERS, found.taken)):
+        if effect is None:
+            continue
+        dealt = name == AS_DEALT
+        low, high = _interval(effect, level)
+        rows.append(
+            {
+                "metric": metric.name,
+                "variant": trial.variants[code],
+                "effect": name,
+                "estimate": effect.estimate,
+                "std_error": effect.std_error,
+                "conf_low": low,
+                "conf_high": high,
+                "n": found.n,
+                "df": effect.df,
+                "p_value": _p_value(effect),
+                "p_redrawn": found.p_redrawn if dealt else math.nan,
+                "treated": found.treated,
+                "control": found.control,
+                "relative": effect.estimate / found.control if metric.kind not in ("tier",) and found.control else math.nan,
+                "claim": _claim(metric, effect, level),
+                "level": level,
+                "deciding": first,
+                "method": effect.method,
+                **(found.extra if dealt else {}),
+            }
+        )
+    return rows
+
+
+def _interval(effect: ArmDifference, level: float) -> tuple[float, float]:
+    from scipy.special import stdtrit
+    from scipy.stats import norm
+
+    if not math.isfinite(effect.std_error):
+        return math.nan, math.nan
+    reach = (norm.ppf(0.5 + level / 2) if math.isinf(effect.df) else stdtrit(effect.df, 0.5 + level / 2)) * effect.std_error
+    return float(effect.estimate - reach), float(effect.estimate + reach)
+
+
+def _p_value(effect: ArmDifference) -> float:
+    from scipy.special import ndtr, stdtr
+
+    if not math.isfinite(effect.std_error):
+        return math.nan
+    z = -abs(effect.estimate / effect.std_error)
+    return float(2 * (ndtr(z) if math.isinf(effect.df) else stdtr(effect.df, z)))
+
+
+def _claim(metric: Metric, effect: ArmDifference, level: float) -> str:
+    """Say what the metric's goal asked for, by the interval; equivalence by two one-sided tests."""
+    sign = 1.0 if metric.better == "higher" else -1.0
+    low, high = sorted(sign * end for end in _interval(effect, level))
+    if math.isnan(low):
+        return "cannot tell"
+    if metric.goal == "equivalent":
+        inner = [sign * end for end in _interval(effect, 2 * level - 1)]
+        return "equivalent" if max(map(abs, inner)) < metric.margin else "cannot tell"
+    if low > 0 or high < 0:
+        return "better" if low > 0 else "worse"
+    return "not worse" if metric.goal == "not worse" and low > -metric.margin else "cannot tell"
+
+
+def _adjust(table: pd.DataFrame) -> pd.DataFrame:
+    adjusted = np.full(len(table), np.nan)
+    dealt = (table["effect"] == AS_DEALT).to_numpy()
+    for deciding in (True, False):
+        family = dealt & (table["deciding"].to_numpy() == deciding)
+        adjusted[family] = adjust_p_values(table["p_value"].to_numpy()[family])
+    table.insert(table.columns.get_loc("p_redrawn") + 1, "p_adjusted", adjusted)
+    return table

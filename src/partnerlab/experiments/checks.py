@@ -1,0 +1,157 @@
+"""What must hold before a trial may be read: shares as planned, nobody lost by variant, alike before, dealt as declared."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import LedgerError, SampleError
+from partnerlab.experiments.assign import Assignment
+from partnerlab.experiments.experiment import Experiment
+from partnerlab.experiments.trial import Trial
+from partnerlab.results import Check
+from partnerlab.stats.arm_differences import Arms, arm_difference
+from partnerlab.stats.multiplicity import adjust_p_values
+from partnerlab.stats.srm import ratio_mismatch, share_mismatch
+from partnerlab.words import plural, say_number, say_share
+
+#: A check fails below this p-value: one sound trial in a hundred is stopped by it.
+DOUBT = 0.01
+#: Share of outcomes missing, alike in all variants, from which the finding rests on an assumption about them.
+MISSING = 0.05
+
+
+def things_of(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
+    """Find what was dealt: code of the thing (cluster or unit) of each unit, and the variant of each thing."""
+    if not trial.by_cluster:
+        return np.arange(len(trial)), trial.variant
+    code = np.unique(trial.cluster, return_inverse=True)[1]
+    variant = np.zeros(code.max() + 1, dtype=np.int64)
+    variant[code] = trial.variant
+    return code, variant
+
+
+def refuse_few(trial: Trial) -> None:
+    """Refuse what no method can read: a variant with one unit or one cluster.
+
+    Raises
+    ------
+    SampleError
+        Naming the variant.
+    """
+    counts = np.bincount(things_of(trial)[1], minlength=len(trial.variants))
+    if counts.min() < 2:
+        noun = "cluster" if trial.by_cluster else "unit"
+        name = trial.variants[int(counts.argmin())]
+        raise SampleError(
+            f"analyze_experiment: variant {name!r} has {plural(int(counts.min()), noun)}; "
+            f"what it did cannot be told from what that {noun} is like; two of each variant are the least"
+        )
+
+
+def check_trial(trial: Trial, experiment: Experiment | None, assignment: Assignment | None, *, level: float) -> tuple[Check, ...]:
+    """All checks; those that failed stop the page."""
+    return (
+        _dealt(trial, assignment),
+        _ratio(trial, experiment, assignment),
+        *(_attrition(trial, metric) for metric in trial.metrics),
+        *_before(trial),
+    )
+
+
+def _dealt(trial: Trial, assignment: Assignment | None) -> Check:
+    if assignment is None:
+        return Check("dealt as declared", None, "no assignment was given, so that it was held to cannot be shown")
+    dealt = assignment.table.set_index("unit")["variant"]
+    seen = pd.Series(np.array(trial.variants)[trial.variant], index=trial.units)
+    strange = seen.index.difference(dealt.index)
+    if len(strange):
+        raise LedgerError(
+            f"analyze_experiment: {plural(len(strange), 'unit')} were never dealt a variant, the first {strange[0]!r}; leave them out"
+        )
+    moved = seen != dealt.reindex(seen.index)
+    if moved.any():
+        raise LedgerError(
+            f"analyze_experiment: {plural(int(moved.sum()), 'unit')} stand in another variant than dealt, "
+            f"the first {seen.index[moved][0]!r}; "
+            "read them as dealt and say in received= what they had"
+        )
+    absent = len(dealt) - len(seen)
+    return Check("dealt as declared", True, f"{plural(len(seen), 'unit')} as in the assignment; {absent} of it did not come back")
+
+
+def _ratio(trial: Trial, experiment: Experiment | None, assignment: Assignment | None) -> Check:
+    things, noun = things_of(trial)[1], "cluster" if trial.by_cluster else "unit"
+    counts = np.bincount(things, minlength=len(trial.variants))
+    if assignment is not None:
+        dealt = assignment.table.drop_duplicates("cluster" if trial.by_cluster else "unit")["variant"].value_counts()
+        shares = np.array([dealt[name] for name in trial.variants], dtype=float)
+        lost = shares - counts
+        # those who came back of those dealt: one share for all variants
+        p = share_mismatch(lost, shares)[1] if lost.any() else 1.0
+    elif experiment is not None:
+        shares = np.array([variant.share for variant in experiment.variants])
+        p = ratio_mismatch(counts, shares)[1]
+    else:
+        return Check("sample ratio", None, f"no shares were declared; seen: {_said(trial.variants, counts)}")
+    detail = f"{_said(trial.variants, counts)} {noun}s; p = {say_number(p, digits=2)} for the shares planned"
+    return Check("sample ratio", bool(p >= DOUBT), detail)
+
+
+def _said(names: tuple[str, ...], counts: np.ndarray) -> str:
+    return ", ".join(f"{name} {int(count):,}" for name, count in zip(names, counts, strict=True))
+
+
+def _attrition(trial: Trial, metric) -> Check:
+    lost = ~trial.observed(metric)
+    name = f"outcomes of {metric.name}"
+    if not lost.any():
+        return Check(name, True, "all observed")
+    shares = np.bincount(trial.variant, weights=lost, minlength=len(trial.variants)) / trial.counts
+    said = ", ".join(f"{variant} {say_share(share)}" for variant, share in zip(trial.variants, shares, strict=True))
+    if trial.by_cluster or trial.stratum is not None:
+        p = _least_p(trial, lost.astype(float))
+    else:
+        p = share_mismatch(shares * trial.counts, trial.counts)[1]
+    if p < DOUBT:
+        return Check(name, False, f"missing more often in some variants (p = {say_number(p, digits=2)}): {said}")
+    detail = f"missing alike in all variants (p = {say_number(p, digits=2)}): {said}"
+    return Check(name, True if lost.mean() < MISSING else None, detail)
+
+
+def _before(trial: Trial) -> list[Check]:
+    if not trial.pre:
+        return []
+    p = np.array([_least_p(trial, np.where(np.isfinite(values), values, np.nanmean(values))) for values in trial.pre.values()])
+    least = float(np.nanmin(adjust_p_values(p))) if np.isfinite(p).any() else float("nan")
+    worst = list(trial.pre)[int(np.nanargmin(p))] if np.isfinite(p).any() else ""
+    detail = f"{plural(len(p), 'column')} known before the start; most unlike: {worst} (p = {say_number(least, digits=2)}, adjusted)"
+    return [Check("alike before", None if np.isnan(least) else bool(least >= DOUBT), detail)]
+
+
+def _least_p(trial: Trial, values: np.ndarray) -> float:
+    """Smallest adjusted p-value of a difference from the control, read as the design says."""
+    from scipy.special import stdtr
+
+    found = []
+    for code in range(1, len(trial.variants)):
+        arms, used = arms_of(trial, code, np.ones(len(trial), dtype=bool))
+        gap = arm_difference(values[used], dataclasses.replace(arms, covariates=None))
+        usable = np.isfinite(gap.std_error) and gap.std_error > 0
+        found.append(2 * stdtr(gap.df, -abs(gap.estimate / gap.std_error)) if usable else np.nan)
+    adjusted = adjust_p_values(np.array(found))
+    return float(np.nanmin(adjusted)) if np.isfinite(adjusted).any() else float("nan")
+
+
+def arms_of(trial: Trial, code: int, observed: np.ndarray) -> tuple[Arms, np.ndarray]:
+    """One variant and the control as arms, and which units those are."""
+    used = np.flatnonzero(np.isin(trial.variant, (0, code)) & observed)
+    known = [np.where(np.isfinite(values), values, np.nanmean(values))[used] for values in trial.pre.values() if np.isfinite(values).any()]
+    return Arms(
+        treated=trial.variant[used] == code,
+        stratum=None if trial.stratum is None else trial.stratum[used],
+        cluster=None if trial.cluster is None else np.unique(trial.cluster[used], return_inverse=True)[1],
+        covariates=np.column_stack(known) if known else None,
+    ), used

@@ -1,0 +1,102 @@
+"""Looks at a running experiment: at which level each may be read, and what peeking would have done."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from partnerlab.errors import ParameterError
+from partnerlab.experiments.experiment import Experiment
+from partnerlab.experiments.readings import Reading
+from partnerlab.results import Check
+from partnerlab.stats.sequential import boundaries, conditional_power, crossing, mixing_rate, sequence_half_width
+from partnerlab.words import plural, say_number, say_share
+
+#: Chance of still reaching a finding under which going on is a waste.
+HOPELESS = 0.1
+
+
+def look_level(experiment: Experiment | None, found: Reading, *, look: int | None, level: float) -> tuple[float, list[Check]]:
+    """Level of the interval that this look may use, and what is to be said of looking.
+
+    Parameters
+    ----------
+    experiment : Experiment or None
+        Its looks are spread evenly over the information.
+    found : Reading
+        What is read.
+    look : int or None
+        Which look this is; the last if None.
+    level : float
+        Level of a single look.
+
+    Raises
+    ------
+    ParameterError
+        If the look was not declared.
+    """
+    planned = experiment.looks.planned if experiment else 1
+    if look is not None and not 1 <= look <= planned:
+        raise ParameterError(f"analyze_experiment: look {look} was not declared ({plural(planned, 'look')} planned)")
+    if experiment is None:
+        return level, []
+    if experiment.looks.stopping == "fixed":
+        return level, [_peeking(experiment.quarters, level)] if experiment.quarters > 1 else []
+    now = look or planned
+    z = found.effect.estimate / found.effect.std_error
+    if experiment.looks.stopping == "always valid":
+        reach = always_valid_reach(now / planned, level=level)
+        said = f"look {now} of {planned}, always valid: an interval of {say_number(reach)} standard errors holds at every look"
+        return _as_level(reach), [Check("looks", None, said)]
+    share = np.arange(1, planned + 1) / planned
+    bounds = boundaries(share, alpha=1 - level, kind=experiment.looks.spending)
+    own = float(bounds[now - 1])
+    stop = abs(z) >= own
+    said = f"look {now} of {planned}: boundary {say_number(own)} standard errors; " + ("stop, it is crossed" if stop else "not crossed")
+    notes = [Check("looks", None, said)]
+    material = experiment.stakes.material
+    if now < planned and material and math.isfinite(z) and not stop:
+        final = found.effect.std_error * math.sqrt(now / planned)
+        chance = conditional_power(abs(z), now / planned, bound=float(bounds[-1]), drift=material / final)
+        verb = "stop: this can hardly" if chance < HOPELESS else "it may still"
+        text = f"{verb} reach a finding (chance {say_share(chance)} if the effect is the material one)"
+        notes.append(Check("worth going on", bool(chance >= HOPELESS) or None, text))
+    return _as_level(own), notes
+
+
+def always_valid_reach(share: float, *, level: float = 0.95) -> float:
+    """Give the standard errors on each side of an interval that holds at every look at once, narrowest at the last one planned.
+
+    Parameters
+    ----------
+    share : float
+        Information now over that of the last planned look; the mixing is fixed by the plan, never by the data.
+    level : float
+        Coverage over all looks.
+
+    Examples
+    --------
+    >>> round(always_valid_reach(1.0), 2), round(always_valid_reach(0.25), 2)
+    (3.04, 3.26)
+    """
+    alpha = 1 - level
+    return float(sequence_half_width(share, 1.0, alpha=alpha, rho=mixing_rate(alpha=alpha, best_at=1.0)))
+
+
+def _as_level(reach: float) -> float:
+    from scipy.special import ndtr
+
+    return float(min(1 - 2 * ndtr(-reach), 1 - 1e-12))
+
+
+def _peeking(quarters: int, level: float) -> Check:
+    from scipy.stats import norm
+
+    share = np.arange(1, quarters + 1) / quarters
+    false = float(crossing(share, np.full(quarters, norm.ppf(0.5 + level / 2))).sum())
+    text = (
+        f"one look at the end; stopping at the first finding of {quarters} quarterly looks would find something "
+        f"in {say_share(false)} of trials where nothing is"
+    )
+    return Check("looks", None, text)

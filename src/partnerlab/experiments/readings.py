@@ -1,0 +1,192 @@
+"""One metric of one variant against the control: the effect as dealt, its tests, and the effect on those who took it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from partnerlab.experiments.assign import Assignment
+from partnerlab.experiments.checks import arms_of, things_of
+from partnerlab.experiments.experiment import Metric
+from partnerlab.experiments.trial import Trial
+from partnerlab.stats.arm_differences import Adjustment, ArmDifference, Arms, arm_difference
+from partnerlab.stats.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
+from partnerlab.stats.designs import Column
+from partnerlab.stats.linear import fit_line
+from partnerlab.stats.logrank import log_rank
+from partnerlab.stats.randomization import Draw, redraw_p_value
+from partnerlab.stats.risksets import CENSORED, Spans, count_risk_sets
+from partnerlab.stats.tier_odds import tier_odds
+
+#: Most things (units or clusters) for which the deal is repeated; beyond it both tests agree.
+MOST_THINGS = 2000
+#: Things of the smaller arm for each covariate from which slopes may differ by arm.
+THINGS_PER_SLOPE = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What was read of one metric and one variant.
+
+    Parameters
+    ----------
+    effect : ArmDifference
+        As dealt.
+    taken : ArmDifference or None
+        On those who took it because it was offered; None where nothing was said of that.
+    n, things : int
+        Units, and things dealt.
+    treated, control : float
+        Level of the metric in each arm.
+    p_redrawn : float
+        By dealing again; NaN where the things are too many.
+    extra : dict of str to float
+        What belongs to the kind: win probability, odds ratio, log-rank test.
+    """
+
+    effect: ArmDifference
+    taken: ArmDifference | None
+    n: int
+    things: int
+    treated: float
+    control: float
+    p_redrawn: float
+    extra: dict[str, float]
+
+
+def read_metric(
+    trial: Trial, metric: Metric, code: int, *, assignment: Assignment | None, adjustment: Adjustment | None, draws: int, seed: int
+) -> Reading:
+    """Read one metric of the variant with a code against the control."""
+    arms, used = arms_of(trial, code, trial.observed(metric))
+    values = {column: trial.outcomes[column][used] for column in metric.columns}
+    things = used if arms.cluster is None else arms.cluster
+    counts = [len(np.unique(things[side])) for side in (arms.treated, ~arms.treated)]
+    if min(counts) < 2 or (metric.per and min(values[metric.per][side].sum() for side in (arms.treated, ~arms.treated)) <= 0):
+        unknown = ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method="not enough data")
+        return Reading(
+            effect=unknown,
+            taken=None,
+            n=len(used),
+            things=len(np.unique(things)),
+            treated=math.nan,
+            control=math.nan,
+            p_redrawn=math.nan,
+            extra={},
+        )
+    if adjustment == "none":
+        arms = dataclasses.replace(arms, covariates=None)
+    slopes = 0 if arms.covariates is None else arms.covariates.shape[1]
+    chosen = adjustment or ("interacted" if min(counts) >= THINGS_PER_SLOPE * (slopes + 1) else "common")
+    scores, null, greenwood = _scores(metric, values, arms.treated)
+    effect = arm_difference(scores, arms, adjustment=chosen)
+    if greenwood is not None and arms.stratum is None and arms.cluster is None and slopes == 0:
+        effect = dataclasses.replace(effect, std_error=greenwood, df=math.inf, method="difference of restricted means, Greenwood")
+    if not effect.std_error > 0:
+        effect = dataclasses.replace(effect, std_error=math.nan)
+    redrawn = math.nan
+    if len(things_of(trial)[1]) <= MOST_THINGS and draws > 0:
+        redrawn = _redraw(trial, null, arms, used, code, assignment=assignment, draws=draws, seed=seed)
+    return Reading(
+        effect=effect,
+        taken=None if trial.received is None else _on_those_who_took(scores, trial.received[used], arms, effect, chosen),
+        n=len(used),
+        things=len(np.unique(things)),
+        treated=_level(metric, values, arms.treated, scores),
+        control=_level(metric, values, ~arms.treated, scores),
+        p_redrawn=redrawn,
+        extra=_extra(metric, values, arms, effect),
+    )
+
+
+def _scores(metric: Metric, values: dict[str, np.ndarray], treated: np.ndarray) -> tuple[np.ndarray, np.ndarray, float | None]:
+    """Scores whose means differ by the effect, scores under no effect, and Greenwood's error of a restricted mean."""
+    outcome = values[metric.name]
+    if metric.kind == "ratio":
+        pooled = outcome.sum() / values[metric.per].sum()
+        return ratio_scores(outcome, values[metric.per], treated), outcome - pooled * values[metric.per], None
+    if metric.kind == "tier":
+        from scipy.stats import rankdata
+
+        return win_scores(outcome, treated), rankdata(outcome), None
+    if metric.kind == "time":
+        event = values[metric.event] > 0
+        scores, error = restricted_mean_scores(outcome, event, treated, tau=metric.until)
+        return scores, -log_rank_scores(outcome, event), error
+    return outcome, outcome, None
+
+
+def _level(metric: Metric, values: dict[str, np.ndarray], arm: np.ndarray, scores: np.ndarray) -> float:
+    if metric.kind == "ratio":
+        return float(values[metric.name][arm].sum() / values[metric.per][arm].sum())
+    return float((scores if metric.kind == "time" else values[metric.name])[arm].mean())
+
+
+def _on_those_who_took(
+    scores: np.ndarray, received: np.ndarray, arms: Arms, effect: ArmDifference, adjustment: Adjustment
+) -> ArmDifference:
+    """Effect as dealt over the difference in taking it up (Angrist, Imbens and Rubin 1996), by linearising the ratio."""
+    takeup = arm_difference(received, arms, adjustment=adjustment)
+    if not abs(takeup.estimate) > 0 or not (np.isnan(takeup.std_error) or abs(takeup.estimate) > 3 * takeup.std_error):
+        return ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method="too few took it up because it was offered")
+    ratio = effect.estimate / takeup.estimate
+    rest = arm_difference(scores - ratio * received, arms, adjustment=adjustment)
+    return ArmDifference(
+        estimate=ratio, std_error=rest.std_error / abs(takeup.estimate), df=rest.df, method=f"{rest.method}, over the difference in take-up"
+    )
+
+
+def _redraw(  # noqa: PLR0913 - what the deal was
+    trial: Trial, null: np.ndarray, arms: Arms, used: np.ndarray, code: int, *, assignment, draws: int, seed: int
+) -> float:
+    """P-value by dealing again among all things of all variants, as they were dealt."""
+    rest = null - _explained(null, arms)
+    thing, variant = things_of(trial)
+    score = np.bincount(thing[used], weights=rest, minlength=len(variant))
+    size = np.bincount(thing[used], minlength=len(variant)).astype(float)
+    first = np.unique(thing, return_index=True)[1]
+    if assignment is not None:
+        rows = assignment.table.set_index("unit").loc[trial.units[first]]
+        if np.isfinite(assignment.accept) and trial.by_cluster:
+            names = list(assignment.experiment.pre)
+            means = assignment.table.groupby("cluster")[names].mean()
+            rows[names] = means.loc[rows["cluster"]].to_numpy()
+        draw = assignment.draw(rows)
+    else:
+        draw = Draw(label=variant, block=np.zeros(len(variant), dtype=int) if trial.stratum is None else trial.stratum[first])
+    return redraw_p_value(score, np.maximum(size, 1e-12), draw, variants=(code, 0), draws=draws, seed=seed)
+
+
+def _explained(null: np.ndarray, arms: Arms) -> np.ndarray:
+    """Predict the scores from strata and covariates, whatever the variant."""
+    columns = [np.ones((len(null), 1))]
+    if arms.stratum is not None:
+        codes = np.unique(arms.stratum, return_inverse=True)[1]
+        columns.append((codes[:, None] == np.arange(1, codes.max() + 1)).astype(float))
+    if arms.covariates is not None:
+        columns.append(arms.covariates[:, np.ptp(arms.covariates, axis=0) > 0])
+    design = np.column_stack(columns)
+    line = fit_line(null, design)
+    return np.full(len(null), null.mean()) if line is None else design @ line.coefficients
+
+
+def _extra(metric: Metric, values: dict[str, np.ndarray], arms: Arms, effect: ArmDifference) -> dict[str, float]:
+    if metric.kind == "tier":
+        others = []
+        if arms.stratum is not None:
+            others.append(
+                Column(name="stratum", values=arms.stratum, levels=tuple(str(code) for code in range(int(arms.stratum.max()) + 1)))
+            )
+        log_odds, error = tier_odds(values[metric.name].astype(np.int64), arms.treated, others=others, cluster=arms.cluster)
+        return {"win_probability": 0.5 + effect.estimate / 2, "log_odds_ratio": log_odds, "log_odds_error": error}
+    if metric.kind == "time":
+        spans = Spans(np.zeros(len(arms.treated)), values[metric.name], np.where(values[metric.event] > 0, 0, CENSORED))
+        block = np.zeros(len(arms.treated), dtype=np.int64) if arms.stratum is None else np.unique(arms.stratum, return_inverse=True)[1]
+        strata = int(block.max()) + 1
+        sets = count_risk_sets(spans, group=block * 2 + arms.treated, groups=2 * strata)
+        shape = (strata, 2, len(sets.time))
+        test = log_rank(sets.at_risk.reshape(shape), sets.ended.reshape(shape))
+        return {"log_rank": test.statistic, "log_rank_p": test.p_value}
+    return {}

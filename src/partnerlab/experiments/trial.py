@@ -1,0 +1,267 @@
+"""The noun of trials: a row for each unit, the variant it was dealt, and what came of it; any table walks in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.experiments.experiment import Experiment, Metric
+from partnerlab.results import read_only
+from partnerlab.words import plural
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Units, their variants as dealt, and their outcomes.
+
+    Parameters
+    ----------
+    units : ndarray of str, shape (n,)
+        Unique.
+    variant : int array, shape (n,)
+        Codes into ``variants``.
+    variants : tuple of str
+        The control first.
+    metrics : tuple of Metric
+        What the outcomes are.
+    outcomes : mapping of str to float array, shape (n,)
+        Columns of the metrics; NaN where not observed. Tiers are codes, lowest 0.
+    cluster, stratum : int array, shape (n,), or None
+        Codes of the groups whose units are alike, and of the strata of the deal.
+    pre : mapping of str to float array, shape (n,)
+        Known before the start; NaN where not.
+    received : float array, shape (n,), or None
+        1 where the unit had what a treated variant offers, 0 where not.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"unit": list("abcd"), "variant": ["off", "on"] * 2, "leads": [1, 3, 2, 5]})
+    >>> trial = Trial.from_frame(table, outcomes=["leads"])
+    >>> trial.variants, trial.counts.tolist()
+    (('off', 'on'), [2, 2])
+    """
+
+    units: np.ndarray = dataclasses.field(repr=False)
+    variant: np.ndarray = dataclasses.field(repr=False)
+    variants: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    outcomes: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
+    cluster: np.ndarray | None = dataclasses.field(repr=False, default=None)
+    stratum: np.ndarray | None = dataclasses.field(repr=False, default=None)
+    pre: Mapping[str, np.ndarray] = dataclasses.field(repr=False, default_factory=dict)
+    received: np.ndarray | None = dataclasses.field(repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        for name in ("units", "variant", "cluster", "stratum", "received"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, read_only(getattr(self, name)))
+        for name in ("outcomes", "pre"):
+            object.__setattr__(self, name, {key: read_only(array) for key, array in getattr(self, name).items()})
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Units of each variant."""
+        return np.bincount(self.variant, minlength=len(self.variants))
+
+    @property
+    def by_cluster(self) -> bool:
+        """Whether every cluster got one variant."""
+        if self.cluster is None:
+            return False
+        pairs = np.unique(np.column_stack([self.cluster, self.variant]), axis=0)
+        return len(pairs) == len(np.unique(self.cluster))
+
+    def observed(self, metric: Metric) -> np.ndarray:
+        """Where all columns of a metric were observed, bool of shape ``(n,)``."""
+        return np.isfinite([self.outcomes[column] for column in metric.columns]).all(axis=0)
+
+    @classmethod
+    def from_frame(  # noqa: PLR0913 - one argument for each column name
+        cls,
+        frame: pd.DataFrame,
+        *,
+        experiment: Experiment | None = None,
+        outcomes: Sequence[str | Metric] = (),
+        unit: str | None = "unit",
+        variant: str = "variant",
+        control: str | None = None,
+        cluster: str | None = None,
+        stratum: str | Sequence[str] | None = None,
+        pre: Sequence[str] = (),
+        received: str | None = None,
+    ) -> Self:
+        """Make a trial of any table with a row for each unit.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Rows in any order.
+        experiment : Experiment, optional
+            Says metrics, unit, cluster, strata, what was known before, and the variants' order; then only ``variant``
+            and ``received`` are asked for.
+        outcomes : sequence of str or Metric
+            A bare name is a share if it holds only 0 and 1, else a mean.
+        unit : str or None
+            Column of the unit; None if every row is a unit.
+        variant, control : str
+            Column of the variant, and the one that others are compared with (the first by name if None).
+        cluster : str, optional
+            Groups whose units are alike, or got one variant together.
+        stratum : str or sequence of str, optional
+            What the variants were dealt within.
+        pre : sequence of str
+            Numbers known before the start.
+        received : str, optional
+            1 where the unit had what its variant offers.
+
+        Raises
+        ------
+        ParameterError
+            On a missing column, units in two variants or twice, or outcomes that their kind cannot take.
+        SampleError
+            With fewer than two variants.
+        """
+        if experiment is not None:
+            outcomes, unit, cluster = experiment.metrics, experiment.unit if unit in ("unit", experiment.unit) else unit, experiment.cluster
+            stratum, pre, control = experiment.strata or None, experiment.pre, experiment.control
+        strata = (stratum,) if isinstance(stratum, str) else tuple(stratum or ())
+        metrics = tuple(_read_metric(frame, asked) for asked in outcomes)
+        if not metrics:
+            raise ParameterError("trial: name at least one outcome")
+        columns = [column for metric in metrics for column in metric.columns]
+        _check_columns(frame, [name for name in (unit, variant, cluster, received, *strata, *pre) if name] + columns)
+        names = _units(frame, unit, variant)
+        codes, variants = _variants(frame, variant, control, experiment)
+        return cls(
+            units=names,
+            variant=codes,
+            variants=variants,
+            metrics=metrics,
+            outcomes={column: values for metric in metrics for column, values in _outcomes(frame, metric).items()},
+            cluster=None if cluster is None else _codes(frame, (cluster,)),
+            stratum=_codes(frame, strata) if strata else None,
+            pre={name: _numbers(frame, name) for name in pre},
+            received=None if received is None else _switch(frame, received),
+        )
+
+
+def _check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    for name in columns:
+        if name not in frame.columns:
+            raise ParameterError(f"trial: no column {name!r}{nearest(name, frame.columns)}", column=name)
+
+
+def _units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
+    if unit is None:
+        return np.arange(len(frame)).astype(str)
+    if frame[unit].isna().any():
+        raise ParameterError(f"trial: {unit} is empty in {plural(int(frame[unit].isna().sum()), 'row')}; name every unit", column=unit)
+    repeated = frame[frame[unit].duplicated(keep=False)]
+    if len(repeated):
+        mixed = repeated.groupby(unit)[variant].nunique()
+        if (mixed > 1).any():
+            raise ParameterError(
+                f"trial: {plural(int((mixed > 1).sum()), 'unit')} stand in two variants, the first {mixed[mixed > 1].index[0]!r}; "
+                "a unit has the variant that it was dealt"
+            )
+        raise ParameterError(
+            f"trial: {plural(repeated[unit].nunique(), 'unit')} have several rows, the first {repeated[unit].iloc[0]!r}; "
+            "add them up to one each"
+        )
+    return frame[unit].astype(str).to_numpy(dtype=str)
+
+
+def _variants(frame: pd.DataFrame, variant: str, control: str | None, experiment: Experiment | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    empty = int(frame[variant].isna().sum())
+    if empty:
+        raise ParameterError(f"trial: {variant} is empty for {plural(empty, 'unit')}; give the variant that each was dealt", column=variant)
+    dealt = frame[variant]
+    if pd.api.types.is_float_dtype(dealt) and (dealt % 1 == 0).all():
+        dealt = dealt.astype(int)  # 1.0 is what a table with gaps makes of 1
+    seen = dealt.astype(str)
+    names = sorted(seen.unique())
+    if experiment is not None:
+        known = [declared.name for declared in experiment.variants]
+        strange = [name for name in names if name not in known]
+        if strange:
+            raise ParameterError(f"trial: {strange[0]!r} is no variant of {experiment.name}{nearest(strange[0], known)}")
+        names = known
+    elif control is not None and str(control) in names:
+        names = [str(control), *(name for name in names if name != str(control))]
+    elif control is not None:
+        raise ParameterError(f"trial: no unit has the control {control!r}{nearest(str(control), names)}")
+    codes = seen.map({name: code for code, name in enumerate(names)}).to_numpy(dtype=np.int64)
+    absent = [name for code, name in enumerate(names) if not (codes == code).any()]
+    if len(names) < 2 or absent:
+        raise SampleError(
+            f"trial: {f'no unit has variant {absent[0]!r}' if absent else 'all units have one variant'}; nothing can be compared"
+        )
+    return codes, tuple(names)
+
+
+def _codes(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    for name in columns:
+        if frame[name].isna().any():
+            raise ParameterError(f"trial: {name} is empty for {plural(int(frame[name].isna().sum()), 'unit')}; fill it", column=name)
+    return frame.groupby(list(columns), sort=True).ngroup().to_numpy(dtype=np.int64)
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray:
+    numbers = pd.to_numeric(frame[name], errors="coerce")
+    text = int((numbers.isna() & frame[name].notna()).sum())
+    if text or np.isinf(numbers.to_numpy(dtype=float)).any():
+        raise ParameterError(f"trial: {name} is not a number for {plural(max(text, 1), 'unit')}; mend or empty it", column=name)
+    return numbers.to_numpy(dtype=float)
+
+
+def _switch(frame: pd.DataFrame, name: str) -> np.ndarray:
+    values = _numbers(frame, name)
+    if not np.isin(values, (0.0, 1.0)).all():
+        raise ParameterError(f"trial: {name} must be 1 or 0 for every unit, and it is not for some", column=name)
+    return values
+
+
+def _read_metric(frame: pd.DataFrame, asked: str | Metric) -> Metric:
+    if isinstance(asked, Metric):
+        return asked
+    _check_columns(frame, [asked])
+    values = _numbers(frame, asked)
+    return Metric(name=asked, kind="share" if np.isin(values[np.isfinite(values)], (0.0, 1.0)).all() else "mean")
+
+
+def _outcomes(frame: pd.DataFrame, metric: Metric) -> dict[str, np.ndarray]:
+    if metric.kind == "tier":
+        codes = pd.Index(metric.tiers).get_indexer(frame[metric.name].astype(object)).astype(float)
+        strange = frame[metric.name].notna().to_numpy() & (codes < 0)
+        if strange.any():
+            name = str(frame[metric.name][strange].iloc[0])
+            raise ParameterError(
+                f"trial: {metric.name} holds {name!r} ({plural(int(strange.sum()), 'unit')}){nearest(name, metric.tiers)}",
+                column=metric.name,
+            )
+        return {metric.name: np.where(codes < 0, np.nan, codes)}
+    found = {column: _numbers(frame, column) for column in metric.columns}
+    values = found[metric.name]
+    known = values[np.isfinite(values)]
+    wrong = {"share": ~np.isin(known, (0.0, 1.0)), "count": known < 0, "time": known < 0}.get(metric.kind, np.zeros(0, dtype=bool))
+    if wrong.any():
+        must = {"share": "1 or 0", "count": "0 or more", "time": "0 or more: nothing ends before it begins"}[metric.kind]
+        raise ParameterError(
+            f"trial: {metric.name} must be {must}, and it is not for {plural(int(wrong.sum()), 'unit')}, the first {known[wrong][0]:g}",
+            column=metric.name,
+        )
+    if metric.event:
+        events = found[metric.event]
+        if not np.isin(events[np.isfinite(events)], (0.0, 1.0)).all():
+            raise ParameterError(f"trial: {metric.event} must be 1 where the event happened and 0 where not", column=metric.event)
+    if metric.per and (found[metric.per][np.isfinite(found[metric.per])] < 0).any():
+        raise ParameterError(f"trial: {metric.per} is below 0 for some units; a ratio is taken per something counted", column=metric.per)
+    return found

@@ -1,0 +1,322 @@
+"""Trials are read as they were dealt; what spoils one stops the page."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from partnerlab.errors import LedgerError, ParameterError, SampleError
+from partnerlab.experiments import Experiment, Looks, Metric, Trial, Variant, analyze_experiment, assign_variants
+from partnerlab.experiments.looks import always_valid_reach
+from partnerlab.results import Evidence
+from partnerlab.verdicts import Stakes
+
+LEADS = Metric(name="leads")
+MONTHS = Metric(name="months", kind="time", event="left", until=6.0)
+
+
+def _experiment(**asked):
+    given = {"name": "dinner", "hypothesis": "It helps.", "tactic": "Dinner", "stakes": Stakes(unit="leads", per="partner", material=0.2)}
+    return Experiment(**given | {"metrics": (LEADS,)} | asked)
+
+
+def _units(n=120, seed=1):
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "partner": [f"p{place:03d}" for place in range(n)],
+            "manager": [f"m{place % 12:02d}" for place in range(n)],
+            "tier": np.where(np.arange(n) % 3 == 0, "Gold", "Silver"),
+            "region": np.where(np.arange(n) % 12 < 6, "North", "South"),
+            "before": random.normal(10, 3, n),
+        }
+    )
+
+
+def _played(experiment, *, effect=1.0, n=120, seed=1, dealt=None):
+    """Deal, and let the outcomes happen."""
+    units, random = _units(n, seed), np.random.default_rng(seed + 100)
+    dealt = dealt or assign_variants(experiment, units=units, seed=seed)
+    frame = units.merge(dealt.table[["unit", "variant"]], left_on="partner", right_on="unit").drop(columns="unit")
+    on = (frame["variant"] != experiment.control).to_numpy()
+    level = frame["before"] / 3 + effect * on + random.normal(size=len(frame))
+    frame["leads"] = level
+    frame["visits"] = random.poisson(5, len(frame)) + 1.0
+    frame["rank"] = np.array(["Bronze", "Silver", "Gold"])[np.digitize(level, [3.0, 4.0])]
+    frame["months"], frame["left"] = random.exponential(np.where(on, 8, 4)), (random.random(len(frame)) < 0.8).astype(float)
+    return dealt, frame
+
+
+def _read(experiment, *, draws=199, change=lambda frame: frame, **asked):
+    dealt, frame = _played(experiment, **{key: asked.pop(key) for key in ("effect", "n", "seed") if key in asked})
+    trial = Trial.from_frame(change(frame), experiment=experiment, received=asked.pop("received", None))
+    return analyze_experiment(trial, assignment=dealt, draws=draws, **asked)
+
+
+def test_a_sound_experiment_earns_the_word_caused():
+    reading = _read(_experiment())
+
+    assert reading.evidence is Evidence.A
+    assert reading.verdicts[0].statement.startswith("Dinner caused")
+    assert not reading.stopped
+
+
+def test_two_arms_alone_are_welchs_test():
+    _, frame = _played(_experiment())
+    arms = [frame.loc[frame["variant"] == name, "leads"] for name in ("treatment", "control")]
+    row = _read(_experiment()).table.iloc[0]
+
+    assert row["p_value"] == pytest.approx(stats.ttest_ind(*arms, equal_var=False).pvalue)
+    assert (row["treated"], row["control"]) == pytest.approx((arms[0].mean(), arms[1].mean()))
+
+
+def test_what_was_known_before_narrows_the_interval():
+    plain, adjusted = (_read(_experiment(pre=pre)).table.iloc[0] for pre in ((), ("before",)))
+
+    assert adjusted["std_error"] < 0.85 * plain["std_error"]
+    assert "adjusted" in adjusted["method"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"strata": ("tier",)},
+        {"cluster": "manager", "strata": ("region",)},
+        {"dealing": "pairs", "pre": ("before",)},
+        {"dealing": "rerandomised", "pre": ("before",), "strata": ("tier",)},
+    ],
+    ids=["strata", "clusters", "pairs", "rerandomised"],
+)
+def test_every_deal_is_read_and_dealt_again(asked):
+    reading = _read(_experiment(**asked), effect=2.0)
+    row = reading.table.iloc[0]
+
+    assert abs(row["estimate"] - 2.0) < 4 * row["std_error"]
+    assert row["p_redrawn"] < 0.05
+    assert reading.evidence is Evidence.A
+
+
+def test_nothing_is_found_about_as_often_as_said():
+    def p_values(seed):
+        return _read(_experiment(cluster="manager"), effect=0.0, n=48, seed=seed, draws=99).table.iloc[0][["p_value", "p_redrawn"]]
+
+    found = pd.DataFrame([p_values(seed) for seed in range(40)]).astype(float)
+
+    assert (found < 0.05).mean().max() <= 0.15  # 40 trials: mean 2, five or more in one of a hundred
+
+
+def test_tiers_are_read_as_wins_and_odds():
+    row = _read(_experiment(metrics=(Metric(name="rank", kind="tier", tiers=("Bronze", "Silver", "Gold")),))).table.iloc[0]
+
+    assert row["win_probability"] == pytest.approx(0.5 + row["estimate"] / 2)
+    assert row["win_probability"] > 0.55
+    assert row["log_odds_ratio"] > 0
+
+
+def test_times_are_read_as_areas_with_a_log_rank_test():
+    row = _read(_experiment(metrics=(MONTHS,))).table.iloc[0]
+
+    assert row["estimate"] == pytest.approx(row["treated"] - row["control"])
+    assert row["estimate"] > 0
+    assert row["log_rank_p"] < 0.05
+
+
+def test_ratios_are_ratios_of_sums():
+    _, frame = _played(_experiment())
+    sums = frame.groupby("variant")[["leads", "visits"]].sum()
+    row = _read(_experiment(metrics=(Metric(name="leads", kind="ratio", per="visits"),))).table.iloc[0]
+
+    assert row["estimate"] == pytest.approx(
+        (sums["leads"] / sums["visits"]).loc["treatment"] - (sums["leads"] / sums["visits"]).loc["control"]
+    )
+
+
+def test_those_who_took_it_gained_what_all_gained_over_take_up():
+    def half_come(frame):
+        return frame.assign(came=((frame["variant"] == "treatment") & (np.arange(len(frame)) % 2 == 0)).astype(float))
+
+    table = _read(_experiment(), change=half_come, received="came").table.set_index("effect")
+    share = half_come(_played(_experiment())[1]).groupby("variant")["came"].mean()["treatment"]
+
+    assert table.loc["on those who took it", "estimate"] == pytest.approx(table.loc["as dealt", "estimate"] / share)
+    assert table.loc["on those who took it", "std_error"] > table.loc["as dealt", "std_error"]
+
+
+@pytest.mark.parametrize(
+    ("goal", "margin", "effect", "claim"),
+    [
+        ("not worse", 1.0, 0.0, "not worse"),
+        ("equivalent", 1.0, 0.0, "equivalent"),
+        ("equivalent", 0.05, 0.0, "cannot tell"),
+        ("not worse", 1.0, -3.0, "worse"),
+    ],
+)
+def test_goals_are_judged_by_their_margin(goal, margin, effect, claim):
+    metric = Metric(name="leads", goal=goal, margin=margin)
+
+    assert _read(_experiment(metrics=(metric,), pre=("before",)), effect=effect, n=400).table["claim"].iloc[0] == claim
+
+
+def test_lower_may_be_better():
+    assert _read(_experiment(metrics=(Metric(name="leads", better="lower"),)), effect=3.0).table["claim"].iloc[0] == "worse"
+
+
+def test_several_variants_share_the_error():
+    variants = tuple(Variant(name=name) for name in ("off", "letter", "call"))
+    reading = _read(_experiment(variants=variants))
+
+    assert [verdict.tactic for verdict in reading.verdicts] == ["letter", "call"]
+    assert reading.table["level"].tolist() == pytest.approx([0.975, 0.975])
+    assert (reading.table["p_adjusted"] >= reading.table["p_value"]).all()
+
+
+def test_undeclared_trials_earn_no_more_than_likely():
+    reading = analyze_experiment(Trial.from_frame(_played(_experiment())[1], outcomes=["leads"], unit="partner"))
+
+    assert reading.evidence is Evidence.B
+    assert "likely raised" in reading.verdicts[0].statement
+
+
+def test_searching_through_undeclared_outcomes_earns_nothing():
+    trial = Trial.from_frame(_played(_experiment())[1], outcomes=["leads", "visits"], unit="partner")
+
+    assert {verdict.earned for verdict in analyze_experiment(trial).verdicts} == {Evidence.D}
+
+
+def test_lost_treated_units_stop_the_page():
+    def lose(frame):
+        return frame.assign(leads=frame["leads"].where((frame["variant"] == "control") | (np.arange(len(frame)) % 2 == 0)))
+
+    reading = _read(_experiment(), change=lose)
+
+    assert reading.stopped
+    assert reading.evidence is Evidence.D
+    assert reading.verdicts[0].statement.startswith("Cannot tell")
+
+
+def test_units_that_did_not_come_back_by_variant_stop_the_page():
+    reading = _read(_experiment(), change=lambda frame: frame[(frame["variant"] == "control") | (np.arange(len(frame)) % 3 > 0)])
+
+    assert {check.name: check.passed for check in reading.checks}["sample ratio"] is False
+    assert reading.stopped
+
+
+def test_outcomes_lost_alike_leave_an_assumption():
+    reading = _read(_experiment(), change=lambda frame: frame.assign(leads=frame["leads"].where(np.arange(len(frame)) % 8 > 0)), effect=2.0)
+
+    assert reading.evidence is Evidence.B
+    assert "lost outcomes are like those seen" in reading.verdicts[0].statement
+
+
+def test_a_trial_that_was_not_dealt_by_chance_is_noticed():
+    def chosen(frame):
+        return frame.assign(variant=np.where(frame["before"] > frame["before"].median(), "treatment", "control"))
+
+    trial = Trial.from_frame(chosen(_played(_experiment())[1]), experiment=_experiment(pre=("before",)))
+
+    assert analyze_experiment(trial, experiment=_experiment(pre=("before",)), draws=0).stopped
+
+
+def test_units_in_another_variant_than_dealt_are_refused():
+    def swap(frame):
+        other = {"control": "treatment", "treatment": "control"}[frame["variant"].iloc[0]]
+        return frame.assign(variant=frame["variant"].where(frame.index != 0, other))
+
+    with pytest.raises(LedgerError, match="1 unit stand in another variant"):
+        _read(_experiment(), change=swap)
+
+
+def test_pairs_need_the_assignment_that_made_them():
+    experiment = _experiment(dealing="pairs", pre=("before",))
+    trial = Trial.from_frame(_played(experiment)[1], experiment=experiment)
+
+    with pytest.raises(LedgerError, match="only the assignment knows"):
+        analyze_experiment(trial, experiment=experiment)
+
+
+def test_units_never_dealt_are_refused():
+    with pytest.raises(LedgerError, match="never dealt"):
+        _read(_experiment(), change=lambda frame: pd.concat([frame, frame.head(1).assign(partner="new")]))
+
+
+def test_another_declaration_is_refused():
+    dealt, frame = _played(_experiment())
+    other = _experiment(hypothesis="Another.")
+
+    with pytest.raises(LedgerError, match="another declaration"):
+        analyze_experiment(Trial.from_frame(frame, experiment=other), experiment=other, assignment=dealt)
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "kind", "said"),
+    [
+        (lambda f: pd.concat([f, f.head(2).assign(variant=["x", "y"])]), {}, ParameterError, "2 units stand in two variants"),
+        (lambda f: pd.concat([f, f.head(2)]), {}, ParameterError, "2 units have several rows"),
+        (lambda f: f.assign(variant=None), {}, ParameterError, "variant is empty for 120 units"),
+        (lambda f: f.assign(variant="on"), {}, SampleError, "all units have one variant"),
+        (lambda f: f.assign(leads="many"), {}, ParameterError, "leads is not a number for 120 units"),
+        (lambda f: f.assign(months=-f["months"]), {"outcomes": [MONTHS]}, ParameterError, "nothing ends before it begins"),
+        (lambda f: f, {"outcomes": [Metric(name="visits", kind="share")]}, ParameterError, "must be 1 or 0"),
+        (lambda f: f.assign(leads=-1.0), {"outcomes": [Metric(name="leads", kind="count")]}, ParameterError, "must be 0 or more"),
+        (lambda f: f, {"outcomes": [Metric(name="rank", kind="tier", tiers=("Silver", "Gold"))]}, ParameterError, "holds 'Bronze'"),
+        (lambda f: f, {"outcomes": ["leds"]}, ParameterError, "did you mean 'leads'"),
+        (lambda f: f, {"control": "kontrol"}, ParameterError, "did you mean 'control'"),
+        (lambda f: f, {"received": "visits"}, ParameterError, "must be 1 or 0"),
+    ],
+)  # fmt: skip
+def test_trials_that_cannot_be_read_are_refused_in_one_line(change, asked, kind, said):
+    with pytest.raises(kind, match=said):
+        Trial.from_frame(change(_played(_experiment())[1]), **{"unit": "partner", "outcomes": ["leads"]} | asked)
+
+
+def test_one_cluster_in_a_variant_is_refused():
+    frame = _played(_experiment())[1]
+    frame["variant"] = np.where(frame["manager"] == "m00", "treatment", "control")
+
+    with pytest.raises(SampleError, match="has 1 cluster"):
+        analyze_experiment(Trial.from_frame(frame, unit="partner", outcomes=["leads"], cluster="manager"))
+
+
+def test_the_order_of_rows_does_not_matter():
+    dealt, frame = _played(_experiment(strata=("tier",)))
+    readings = [
+        analyze_experiment(Trial.from_frame(rows, experiment=dealt.experiment), assignment=dealt, draws=0) for rows in (frame, frame[::-1])
+    ]
+
+    assert readings[0].table.iloc[0, 3:8].astype(float).tolist() == pytest.approx(readings[1].table.iloc[0, 3:8].astype(float).tolist())
+
+
+def test_early_looks_have_wider_intervals():
+    looks = Looks(planned=4, stopping="group sequential")
+    levels = [_read(_experiment(looks=looks), look=look, draws=0).table["level"].iloc[0] for look in (1, 2, 3, 4)]
+
+    assert levels == sorted(levels, reverse=True)
+    assert 0.95 < levels[-1] < 0.96
+
+
+def test_a_look_that_was_not_declared_is_refused():
+    with pytest.raises(ParameterError, match="look 3 was not declared"):
+        _read(_experiment(looks=Looks(planned=2, stopping="group sequential")), look=3)
+
+
+def test_always_valid_looks_hold_together():
+    random, looks = np.random.default_rng(1), np.arange(1, 9) / 8
+    walks = np.cumsum(random.normal(size=(4000, 8)), axis=1) / np.sqrt(np.arange(1, 9))
+    reach = np.array([always_valid_reach(share) for share in looks])
+
+    assert (np.abs(walks) > reach).any(axis=1).mean() < 0.05
+
+
+def test_a_fixed_experiment_says_what_peeking_would_do():
+    notes = [check.detail for check in _read(_experiment(quarters=4)).checks if check.name == "looks"]
+
+    assert "12\u00a0%" in notes[0] or "13\u00a0%" in notes[0]
+
+
+def test_readings_keep_their_verdicts_with_the_table():
+    reading = _read(_experiment())
+
+    assert reading.keys == ["metric", "variant", "effect"]
+    assert dataclasses.replace(reading, level=0.95).verdicts[0].estimate == reading.table["estimate"].iloc[0]
