@@ -64,6 +64,7 @@ _ALL = (
              values=("reseller", "distributor", "referral", "services", "technology", "training", "end_user", "other")),
         _may("country", "text", "ISO 3166 code, two letters"),
         _may("region", "text", "region of the program"),
+        _may("market", "text", "market it sells in, such as emerging or established"),
         _may("segment", "text", "segment of the program"),
         _may("industry", "text", "industry it sells to"),
         _may("parent_partner_id", "id", "the partner it belongs to", references="partners.partner_id"),

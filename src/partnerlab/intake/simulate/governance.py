@@ -45,7 +45,7 @@ def build_overrides(realized: Realized) -> pa.Table:
 def build_appeals(realized: Realized) -> pa.Table:
     """Table ``appeals``: a few partners who say that their tier is wrong; some are right."""
     rng, truth = stream(realized.seed, "appeals"), realized.latents.truth
-    partner, quarter = _members_in(realized, 0.03, rng)
+    partner, quarter = _members_in(realized, 0.10, rng)
     end = realized.edges[-1].astype("datetime64[s]")
     filed = realized.edges[quarter + 1].astype("datetime64[s]") + rng.integers(86400, 20 * 86400, len(partner)).astype("timedelta64[s]")
     decided = filed + rng.integers(2 * 86400, 40 * 86400, len(partner)).astype("timedelta64[s]")

@@ -27,6 +27,13 @@ _INDUSTRIES = ("manufacturing", "finance", "health", "public sector", "retail", 
 _EXITS = ("did not renew", "went to a competitor", "closed business", "merged", "inactive")
 _CERTIFICATES = ("Sales Associate", "Solution Engineer", "Architect")
 PROGRAM = "channel"
+#: Market of a partner: emerging in the regions named here.
+MARKETS = ("established", "emerging")
+EMERGING = ("APAC", "LATAM")
+#: What partners call themselves when asked, by the cells of the shipped quadrant: few or many leads x low or high relevance.
+CELLS = (("DEMENTORS", "UNPOLISHED DIAMONDS"), ("GROWTH HACKERS", "KEY PARTNERS"))
+#: Share of partners asked in a quarter, and of those who put themselves higher than they are.
+ASKED, FLATTERED = 0.08, 0.2
 
 #: Yes/no facts of a profile: log odds for a partner of average engagement, log odds for each standard deviation of it, and who says so.
 FACTS = {
@@ -85,6 +92,7 @@ def build_partners(realized: Realized) -> pa.Table:
         partner_type=pick(_TYPES, partner_types(realized)),
         country=_countries(realized, rng),
         region=pick(list(latents.truth.regions), latents.region),
+        market=pick(MARKETS, np.array([name in EMERGING for name in latents.truth.regions], dtype=np.int8)[latents.region]),
         segment=pick(_SEGMENTS, rng.choice(3, size=count, p=(0.2, 0.45, 0.35))),
         industry=pick(_INDUSTRIES, rng.integers(0, len(_INDUSTRIES), count)),
         parent_partner_id=name_ids("P", parent, known=child),
@@ -182,6 +190,27 @@ def _first_words(realized: Realized, says: np.ndarray, rng: np.random.Generator)
     return [_profile_rows(field, speaker, _day_in(realized, speaker, first, rng), number, source=source) for field, number, source in said]
 
 
+def _own_view(realized: Realized) -> pa.Table:
+    """Tabulate which cell of the quadrant some partners put themselves in; some see themselves with more leads than they have."""
+    rng, latents = stream(realized.seed, "own view"), realized.latents
+    rate = np.where(realized.member, latents.log_rate, np.nan)
+    asked = realized.member & ~np.isnan(latents.relevance) & (rng.random(realized.member.shape) < ASKED)
+    line = np.nanquantile(rate, 0.75)
+    partner, quarter = np.nonzero(asked)
+    many = (rate[partner, quarter] > line) | (rng.random(len(partner)) < FLATTERED)
+    high = latents.relevance[partner, quarter] >= np.nanmedian(latents.relevance)
+    said = np.array(CELLS)[many.astype(int), high.astype(int)]
+    return contract_table(
+        "partner_profile",
+        partner_id=name_ids("P", partner),
+        field=pa.repeat("quadrant", len(partner)),
+        value=pa.array(said.tolist(), pa.string()),
+        number=pa.nulls(len(partner), pa.float64()),
+        source=pa.repeat("self_reported", len(partner)),
+        valid_from=dates(_day_in(realized, partner, quarter, rng)),
+    )
+
+
 def build_partner_profile(realized: Realized) -> pa.Table:
     """Table ``partner_profile``: what is known about each partner, from which day; some never say anything."""
     latents = realized.latents
@@ -195,7 +224,7 @@ def build_partner_profile(realized: Realized) -> pa.Table:
         partner, quarter = np.nonzero(realized.member & (rng.random(realized.member.shape) < chance))
         yes = np.ones(len(partner), dtype=bool)
         tables.append(_profile_rows(field, partner, _day_in(realized, partner, quarter, rng), yes, source="attested"))
-    return pa.concat_tables([*tables, *_first_words(realized, says, rng), *_stated_facts(realized, says)])
+    return pa.concat_tables([*tables, *_first_words(realized, says, rng), *_stated_facts(realized, says), _own_view(realized)])
 
 
 def build_certifications(realized: Realized) -> pa.Table:
