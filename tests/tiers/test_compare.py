@@ -95,3 +95,17 @@ def test_refusals_are_one_clear_line():
         compare_schemes(PANEL, before=SCHEME, goal="servic")
     with pytest.raises(ParameterError, match="first is 2026Q3, after 2026Q1; give an earlier quarter"):
         compare_schemes(PANEL, before=SCHEME, goal="service", quarter="2026Q1", first="2026Q3")
+
+
+def test_a_partner_whom_the_new_rule_keeps_where_it_was_is_not_counted_as_moving():
+    old, new = (
+        TierScheme(
+            scheme="line", version=version, classify={"kind": "bands", "value": "x", "bands": [{"name": "A", "from": line}, {"name": "C"}]}
+        )
+        for version, line in (("1", 10), ("2", 5))
+    )
+    panel = Panel.from_frame(pd.DataFrame({"partner": ["a", "a", "b", "b"], "quarter": QUARTERS[:2] * 2, "x": [12.0, 7.0, 12.0, 1.0]}))
+    compared = compare_schemes(panel, before=old, after=new)
+
+    assert by_partner(compared, "cause") == {"a": "none", "b": "data"}
+    assert "0 members would move only because the rule does, 1 because their data did, 0 for both" in compared.summary()

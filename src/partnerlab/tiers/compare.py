@@ -38,7 +38,8 @@ class SchemeComparison:
         One row for each member: ``partner, before, after, change, previous, cause, rank_before, rank_after, rank_change``.
         ``change`` is up, down, same, sideways or unknown, by place from the top where the schemes have different tiers.
         ``previous`` is the tier of the quarter before under the first scheme, ``cause`` why a partner's tier would differ
-        from that if the second took over now: the data, the rule, both, or none. Ranks are by ``ranked_by`` (1 is best,
+        from that if the second took over now: the data, the rule, both, or none (also where the new rule
+        offsets what the data did). Ranks are by ``ranked_by`` (1 is best,
         ties share the best place); a positive ``rank_change`` is a rise.
     shares : DataFrame
         For every quarter compared and every change: ``quarter, change, estimate, std_error, conf_low, conf_high, n``, shares of members.
@@ -216,11 +217,12 @@ def _merit(history: TierHistory) -> tuple[str, np.ndarray]:
 
 
 def _cause(histories: tuple[TierHistory, TierHistory], codes: list[np.ndarray], column: int) -> np.ndarray:
-    """Why the tier would differ from that of the quarter before if the second scheme took over now."""
+    """Why the tier would differ from that of the quarter before if the second scheme took over now; none where it would not."""
     by_rule = _change(histories, codes) != "same"
     earlier = histories[0].held[:, max(column - 1, 0)]
     by_data = (codes[0] != earlier) if column else np.zeros(len(earlier), dtype=bool)
     cause = np.array(["none", "data", "rule", "both"], dtype=object)[by_data + 2 * by_rule]
+    cause[_change(histories, [earlier, codes[1]]) == "same"] = "none"  # the data moved, and the new rule keeps them where they were
     cause[(codes[0] < 0) | (codes[1] < 0) | (earlier < 0)] = "unknown"
     return cause
 
