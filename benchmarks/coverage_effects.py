@@ -119,7 +119,7 @@ def main() -> None:
             seeds = range(asked.first, asked.first + asked.seeds)
             parts.append(score(pd.DataFrame(list(itertools.chain.from_iterable(pool.map(read, seeds, chunksize=20))))))
             print(parts[-1].round(4).to_string(), flush=True)
-    pd.concat(parts, ignore_index=True).round(5).to_csv(asked.output, index=False)
+            pd.concat(parts, ignore_index=True).round(5).to_csv(asked.output, index=False)
 
 
 if __name__ == "__main__":

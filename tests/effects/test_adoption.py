@@ -1,5 +1,7 @@
 """Adoption that stays: the public door, its refusals, and the estimators beside it."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,13 +42,14 @@ def test_the_public_door_gives_the_array_functions_numbers(effects):
     assert row["std_error"] == pytest.approx(error)
 
 
-def test_intervals_are_students_with_managers_less_one(effects):
+def test_intervals_are_students_with_treated_managers_less_one(effects):
     from scipy.stats import t
 
-    row = effects.at("overall")
+    panel, row = _panel(), effects.at("overall")
+    users = len(np.unique(panel.steady_manager[panel.adopted >= 0]))
 
-    assert effects.df == 29
-    assert row["conf_high"] - row["estimate"] == pytest.approx(t.ppf(0.975, 29) * row["std_error"])
+    assert effects.df == users - 1
+    assert row["conf_high"] - row["estimate"] == pytest.approx(t.ppf(0.975, users - 1) * row["std_error"])
 
 
 def test_bands_are_wider_than_intervals(effects):
@@ -147,3 +150,18 @@ def test_unbalanced_panels_have_no_bacon_weights_but_every_estimator():
 
     assert found.bacon.empty
     assert pd.notna(found.table.loc[found.table["aggregate"] == "overall", "estimate"]).all()
+
+
+def test_partners_alike_in_past_results_compare_where_asked():
+    plain, matched = (estimate_adoption(_panel(), study=_study(), matched=matched).at("overall") for matched in (False, True))
+
+    assert plain["estimate"] != matched["estimate"]
+    assert plain["n"] == matched["n"]
+
+
+def test_few_treated_managers_widen_the_interval_not_the_many_that_compare():
+    panel = _panel()
+    used = panel.steady_manager < 8
+    few = dataclasses.replace(panel, treated=np.where(used[:, None], panel.treated, 0.0))
+
+    assert estimate_adoption(few, study=_study()).df == 7

@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from partnerlab.effects import Known, TacticPanel, TacticStudy, analyze_tactic, estimate_adoption, estimate_on_off
-from partnerlab.effects.analysis import _agree
+from partnerlab.effects import Known, TacticPanel, TacticStudy, analysis, analyze_tactic, estimate_adoption
 from partnerlab.effects.assignment import check_assignment
 from partnerlab.errors import SampleError
 from partnerlab.intake.simulate import simulate_world
@@ -31,7 +30,7 @@ def switching():
 def test_a_tactic_that_stays_is_read_by_differences_in_differences():
     found = analyze_tactic(_panel("A", 1), study=STUDY)
 
-    assert found.table.set_index("reading")["chosen"].to_dict() == {"adoption": True, "on and off": False, "naive": False, "two-way": False}
+    assert found.table.set_index("reading")["chosen"].to_dict() == {"adoption": True, "matched": False, "naive": False, "two-way": False}
     assert found.verdict.earned.value == "B"
     assert "would have gone on alike" in found.verdict.statement
 
@@ -67,7 +66,7 @@ def test_both_mechanisms_leave_no_verdict_but_the_test_that_would_settle_it():
     assert found.evidence.value == "D"
 
 
-def test_two_designs_that_are_left_and_disagree_give_no_verdict():
+def test_two_designs_that_are_left_and_disagree_give_no_verdict(monkeypatch):
     random = np.random.default_rng(3)
     panel = _panel("B", 1)
     partners, quarters = panel.shape
@@ -80,12 +79,25 @@ def test_two_designs_that_are_left_and_disagree_give_no_verdict():
     assert next(check for check in agreeing.checks if check.name == "readings agree").passed
     assert agreeing.verdict.earned.value == "B"
 
-    starts = STUDY.model_copy(update={"untreated_for": 1})
-    one, other = estimate_on_off(chance, study=starts), estimate_adoption(chance, study=STUDY)
-    table = other.table.assign(estimate=other.table["estimate"] + 1.0)
-    for shifted, doubts in ((other, 0), (dataclasses.replace(other, table=table), 1)):
-        check, said = _agree((one, shifted), chance, STUDY, agreeing.assignment, cluster=None, level=0.95)
-        assert (len(said), check.passed) == (doubts, not doubts)
+    def shifted(*given, **options):
+        found = estimate_adoption(*given, **options)
+        return dataclasses.replace(found, table=found.table.assign(estimate=found.table["estimate"] + 1.0))
+
+    monkeypatch.setattr(analysis, "estimate_adoption", shifted)
+    found = analyze_tactic(chance, study=STUDY)
+    assert found.verdict.earned.value == "D"
+    assert "neither is ruled out" in found.verdict.statement
+
+
+def test_adopters_on_their_way_back_to_their_usual_give_no_verdict():
+    panel = _panel("C", 1)
+    stays = np.maximum.accumulate(panel.treated, axis=1)
+
+    found = analyze_tactic(dataclasses.replace(panel, treated=stays), study=STUDY)
+
+    assert found.table["reading"].tolist()[:2] == ["adoption", "matched"]
+    assert next(check for check in found.checks if check.name == "readings agree").passed is False
+    assert found.verdict.earned.value == "D"
 
 
 def test_nothing_raises_a_grade_above_b():

@@ -146,6 +146,7 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     score: Score = "reg",
     cluster: Cluster | None = None,
     anticipation: int = 0,
+    matched: bool = False,
     level: float = 0.95,
     seed: int = 0,
 ) -> AdoptionEffects:
@@ -166,9 +167,12 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     score : {"reg", "dr", "ipw"}
         How covariates are adjusted for.
     cluster : {"manager", "partner"}, optional
-        Managers if the panel knows them. Intervals are Student's, with clusters less one degrees of freedom.
+        Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom.
     anticipation : int
         Quarters before adoption that may already show an effect.
+    matched : bool
+        Also compare only partners alike in their last result before and in the mean of all until then. Where adopters were on
+        the way back to their usual, this moves the estimate; where they differ by something that lasts alone, hardly.
     level : float
         Coverage.
     seed : int
@@ -195,8 +199,9 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
     control = control or study.comparison
     sample = adoption_sample(panel, study, control=control, cluster=cluster)
+    covariates = _with_past(sample) if matched else sample.covariates
     effects = group_time_effects(
-        sample.outcome, sample.adopted, covariates=sample.covariates, control=control, score=score, anticipation=anticipation
+        sample.outcome, sample.adopted, covariates=covariates, control=control, score=score, anticipation=anticipation
     )
     if not np.isfinite(effects.att[effects.event_time >= 0]).any():
         raise SampleError(f"{study.tactic}: no group of adopters can be compared; too few partners, or covariates that separate them")
@@ -226,6 +231,15 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
         managers=sample.clusters.managers,
         pre_trend=pre_trend,
     )
+
+
+def _with_past(sample: AdoptionSample) -> np.ndarray:
+    """Covariates, and what was seen of the outcome up to each quarter: its last value and its mean."""
+    seen = np.isfinite(sample.outcome)
+    count = np.cumsum(seen, axis=1)
+    mean = np.divide(np.cumsum(np.nan_to_num(sample.outcome), axis=1), count, out=np.full(seen.shape, np.nan), where=count > 0)
+    past = np.stack([sample.outcome, mean], axis=2)
+    return past if sample.covariates is None else np.concatenate([sample.covariates, past], axis=2)
 
 
 def _spread(influence: np.ndarray, keep: np.ndarray) -> np.ndarray:

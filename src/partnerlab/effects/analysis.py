@@ -23,7 +23,7 @@ from partnerlab.words import say_list, say_number
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TacticAnalysis(Result):
-    """All readings of one tactic; key ``reading``: "adoption" or "on and off" as chosen, then the others; ``chosen`` marks it.
+    """All readings of one tactic; key ``reading``: "adoption" or "on and off" as chosen, then what stands beside; ``chosen`` marks it.
 
     Parameters
     ----------
@@ -45,22 +45,15 @@ class TacticAnalysis(Result):
     verdict: Verdict
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Start:
-    """The effect in the quarter of the first start, as one design reads it, with the influence of each partner."""
-
-    estimate: float
-    influence: np.ndarray
-
-
 def analyze_tactic(
     panel: TacticPanel, *, study: TacticStudy, cluster: Cluster | None = None, cells: int = 1, level: float = 0.95
 ) -> TacticAnalysis:
     """Ask what a tactic did, and say no more than the way it was assigned allows.
 
     Triage says which design is left (`check_assignment`). A tactic that stays on is then read by differences in differences
-    (`estimate_adoption`), one that goes on and off by target trials (`estimate_on_off`). Where both designs are left, their
-    readings of the quarter of the first start must agree within their joint error. Whatever fails (triage, disagreement,
+    (`estimate_adoption`), and once more among partners alike in past results; one that goes on and off by target trials
+    (`estimate_on_off`), and where differences in differences are left too, by these in the quarter of the first start. The two
+    readings must agree within their joint error. Whatever fails (triage, disagreement,
     pre-trend, overlap) is a doubt, and with a doubt there is no verdict; nothing that passes raises the grade above B.
 
     Parameters
@@ -95,26 +88,16 @@ def analyze_tactic(
     ('B', 'on and off')
     """
     assignment = check_assignment(panel, study=study, cluster=cluster, level=level)
-    adopting = panel.stays_on and not study.untreated_for
-    chosen_name, other_name = ("adoption", "on and off") if adopting else ("on and off", "adoption")
-    starts = study.model_copy(update={"untreated_for": max(study.untreated_for, 1), "horizon": 0})
-    effects: AdoptionEffects | OnOffEffects
-    if adopting:
-        effects = estimate_adoption(panel, study=study, cluster=cluster, level=level)
-        other, why = _attempt(lambda: estimate_on_off(panel, study=starts, cluster=cluster, by_tier=False, level=level))
-        readings = (effects, other)
+    if panel.stays_on and not study.untreated_for:
+        effects, beside = _read_adoption(panel, study, cluster=cluster, level=level)
     else:
-        effects = estimate_on_off(panel, study=study, cluster=cluster, level=level)
-        other, why = _attempt(lambda: estimate_adoption(panel, study=study, cluster=cluster, level=level))
-        started, _ = _attempt(lambda: estimate_on_off(panel, study=starts, cluster=cluster, by_tier=False, level=level))
-        readings = (started, other)
-    agreement, disagree = _agree(readings, panel, study, assignment, cluster=cluster, level=level)
-    doubts = (*assignment.doubts, *disagree, *_doubts_of(effects))
+        effects, beside = _read_on_off(panel, study, assignment, cluster=cluster, level=level)
+    doubts = (*assignment.doubts, *beside.doubts, *_doubts_of(effects))
     row = _headline(effects, study)
-    checks = (agreement, _one_manager(effects, row, panel, study, cluster), *((Check("other reading", None, why),) if why else ()))
+    checks = (beside.check, _one_manager(effects, row, panel, study, cluster))
     return TacticAnalysis(
         estimand=effects.estimand,
-        table=_table(chosen_name, row, other_name, None if other is None else _headline(other, study), panel, study, cluster, level),
+        table=_table(effects, row, beside, panel, study, cluster=cluster, level=level),
         checks=(*assignment.checks, *effects.checks, *checks),
         evidence=Evidence.D if doubts else Evidence.B,
         level=level,
@@ -125,12 +108,68 @@ def analyze_tactic(
     )
 
 
-def _attempt(read):
-    """Read beside the chosen one; where that cannot be done, say why."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Beside:
+    """The other reading: its name and headline row if it could be made, whether both agree, and the doubt if they do not."""
+
+    name: str
+    row: pd.Series | None
+    check: Check
+    doubts: tuple[str, ...] = ()
+
+
+def _read_adoption(panel: TacticPanel, study: TacticStudy, *, cluster: Cluster | None, level: float) -> tuple[AdoptionEffects, _Beside]:
+    """Read adoption, and again among partners alike in past results: both must tell the same, whatever triage says."""
+    effects = estimate_adoption(panel, study=study, cluster=cluster, level=level)
     try:
-        return read(), ""
+        matched = estimate_adoption(panel, study=study, cluster=cluster, matched=True, level=level)
     except SampleError as error:
-        return None, str(error)
+        return effects, _Beside(name="matched", row=None, check=Check("readings agree", None, str(error)))
+    row, other = _headline(effects, study), _headline(matched, study)
+    difference = float(other["estimate"] - row["estimate"])
+    p = _joint(difference, matched.influence - effects.influence, panel, study, cluster)
+    detail = f"among partners alike in past results the effect differs by {say_number(difference, digits=2)} (p = {p:.2g})"
+    agree = None if np.isnan(p) else bool(p >= 1 - level)
+    doubts = (f"{detail}, so adopters may have been on their way back to their usual; {_settle(study)}",) if agree is False else ()
+    return effects, _Beside(name="matched", row=other, check=Check("readings agree", agree, detail), doubts=doubts)
+
+
+def _read_on_off(
+    panel: TacticPanel, study: TacticStudy, assignment: AssignmentCheck, *, cluster: Cluster | None, level: float
+) -> tuple[OnOffEffects, _Beside]:
+    """Read target trials; where triage leaves differences in differences too, both must tell the same of the first start."""
+    effects = estimate_on_off(panel, study=study, cluster=cluster, level=level)
+    starts = study.model_copy(update={"untreated_for": max(study.untreated_for, 1), "horizon": 0})
+    try:
+        other = estimate_adoption(panel, study=study, cluster=cluster, level=level)
+        started = estimate_on_off(panel, study=starts, cluster=cluster, by_tier=False, level=level)
+    except SampleError as error:
+        return effects, _Beside(name="adoption", row=None, check=Check("readings agree", None, str(error)))
+    first = other.table.loc[(other.table["aggregate"] == "event") & (other.table["at"] == "0"), "estimate"]
+    difference = float(started.headline()["estimate"] - first.iloc[0]) if len(first) else np.nan
+    p = _joint(difference, started.influence - other.first_influence, panel, study, cluster)
+    detail = f"in the quarter of the first start the two designs differ by {say_number(difference, digits=2)} (p = {p:.2g})"
+    if len(assignment.rivals) < 2:
+        return effects, _Beside(
+            name="adoption", row=_headline(other, study), check=Check("readings agree", None, f"{detail}; only one of them is left")
+        )
+    agree = None if np.isnan(p) else bool(p >= 1 - level)
+    doubts = (f"{detail}, and neither is ruled out; {_settle(study)}",) if agree is False else ()
+    return effects, _Beside(name="adoption", row=_headline(other, study), check=Check("readings agree", agree, detail), doubts=doubts)
+
+
+def _joint(difference: float, influence: np.ndarray, panel: TacticPanel, study: TacticStudy, cluster: Cluster | None) -> float:
+    """p-value of a difference of two readings of the same partners, within the error of their difference."""
+    from scipy.stats import t
+
+    clusters = clusters_of(panel, panel.on.any(axis=1), cluster=cluster, tactic=study.tactic)
+    sums = np.bincount(clusters.code, influence)
+    error = float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)))
+    return float(2 * t.sf(abs(difference) / error, clusters.df)) if error > 0 and np.isfinite(difference) else np.nan
+
+
+def _settle(study: TacticStudy) -> str:
+    return f"give {study.tactic} by lot for two quarters to settle it"
 
 
 def _headline(effects: AdoptionEffects | OnOffEffects, study: TacticStudy) -> pd.Series:
@@ -141,38 +180,6 @@ def _headline(effects: AdoptionEffects | OnOffEffects, study: TacticStudy) -> pd
     if effects.partners < study.minimum:
         row[["estimate", "std_error", "conf_low", "conf_high"]] = np.nan
     return row
-
-
-def _first_start(effects: AdoptionEffects | OnOffEffects | None) -> _Start | None:
-    if effects is None:
-        return None
-    if isinstance(effects, OnOffEffects):
-        row = effects.headline()
-        found = _Start(estimate=float(row["estimate"]), influence=effects.influence)
-    else:
-        rows = effects.table[(effects.table["aggregate"] == "event") & (effects.table["at"] == "0")]
-        found = _Start(estimate=float(rows["estimate"].iloc[0]) if len(rows) else np.nan, influence=effects.first_influence)
-    return found if np.isfinite(found.estimate) else None
-
-
-def _agree(readings, panel, study, assignment, *, cluster, level) -> tuple[Check, tuple[str, ...]]:
-    """Whether two designs that are both left read the first quarter alike, within the error of their difference."""
-    from scipy.stats import t
-
-    one, other = (_first_start(effects) for effects in readings)
-    if one is None or other is None:
-        return Check("readings agree", None, "only one design can be read"), ()
-    clusters = clusters_of(panel, panel.on.any(axis=1), cluster=cluster, tactic=study.tactic)
-    sums = np.bincount(clusters.code, one.influence - other.influence)
-    error = float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)))
-    difference = one.estimate - other.estimate
-    p = float(2 * t.sf(abs(difference) / error, clusters.df)) if error > 0 else np.nan
-    detail = f"in the quarter of the first start they differ by {say_number(difference, digits=2)} (p = {p:.2g})"
-    agree = bool(p >= 1 - level)
-    if len(assignment.rivals) < 2:
-        return Check("readings agree", None, f"{detail}; only one of the designs is left"), ()
-    doubt = f"two designs are left, and {detail}; give {study.tactic} by lot for two quarters to settle it"
-    return Check("readings agree", agree, detail), () if agree else (doubt,)
 
 
 def _doubts_of(effects: AdoptionEffects | OnOffEffects) -> tuple[str, ...]:
@@ -198,13 +205,14 @@ def _one_manager(effects, row: pd.Series, panel: TacticPanel, study: TacticStudy
     return Check(f"no single {clusters.noun}", passed, detail)
 
 
-def _table(chosen_name, row, other_name, other, panel, study, cluster, level) -> pd.DataFrame:  # noqa: PLR0913, PLR0917
+def _table(effects, row, beside: _Beside, panel, study, *, cluster, level) -> pd.DataFrame:
     tidy = ["estimate", "std_error", "conf_low", "conf_high", "n"]
-    rows = [{"reading": chosen_name, **row[tidy], "chosen": True}]
-    if other is not None:
-        rows.append({"reading": other_name, **other[tidy], "chosen": False})
-    beside = naive_rows(panel, study=study, cluster=cluster, level=level)
-    rows += [{"reading": one["estimator"], **{name: one[name] for name in tidy}, "chosen": False} for one in beside.to_dict("records")]
+    chosen = "on and off" if isinstance(effects, OnOffEffects) else "adoption"
+    rows = [{"reading": chosen, **row[tidy], "chosen": True}]
+    if beside.row is not None:
+        rows.append({"reading": beside.name, **beside.row[tidy], "chosen": False})
+    wrong = naive_rows(panel, study=study, cluster=cluster, level=level)
+    rows += [{"reading": one["estimator"], **{name: one[name] for name in tidy}, "chosen": False} for one in wrong.to_dict("records")]
     return pd.DataFrame(rows)
 
 

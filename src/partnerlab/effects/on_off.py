@@ -84,7 +84,7 @@ def estimate_on_off(
     study : TacticStudy, optional
         Eligibility, horizon, covariates.
     cluster : {"manager", "partner"}, optional
-        Managers if the panel knows them. Intervals are Student's, with clusters less one degrees of freedom.
+        Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom.
     by_tier : bool
         Also fit each tier before treatment by itself; these are unpooled.
     level : float
@@ -180,9 +180,8 @@ def _row(group, ahead, found: _Comparison, trials: Trials, clusters: Clusters, s
     estimate = error = width = np.nan
     if found.effect is not None and min(sides) >= study.minimum:
         estimate = found.effect.estimate
-        code = np.unique(clusters.code[partner], return_inverse=True)[1]
-        sums = np.bincount(code, found.effect.influence) / len(partner)
-        count = len(sums)
+        sums = np.bincount(clusters.code[partner], found.effect.influence) / len(partner)
+        count = len(np.unique(clusters.code[partner[on]]))
         if count > 1:
             error = float(np.sqrt((sums**2).sum() * count / (count - 1)))
             width = critical(level, count - 1.0)

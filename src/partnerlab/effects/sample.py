@@ -31,16 +31,19 @@ class Clusters:
         Clusters.
     noun : str
         "manager" or "partner".
+    users : int
+        Clusters with treated partners.
     """
 
     code: np.ndarray
     count: int
     noun: Cluster
+    users: int
 
     @property
     def df(self) -> float:
-        """Degrees of freedom of Student's t: clusters less one."""
-        return float(self.count - 1)
+        """Degrees of freedom of Student's t: treated clusters less one, for it is they that are few."""
+        return float(self.users - 1)
 
     @property
     def managers(self) -> int | None:
@@ -120,7 +123,7 @@ def clusters_of(panel: TacticPanel, treated: np.ndarray, *, cluster: Cluster | N
     """
     noun: Cluster = cluster or ("manager" if panel.managers else "partner")
     if noun == "partner":
-        return Clusters(code=np.arange(len(panel.partners)), count=len(panel.partners), noun=noun)
+        return Clusters(code=np.arange(len(panel.partners)), count=len(panel.partners), noun=noun, users=int(treated.sum()))
     owner = panel.steady_manager
     alone = int((owner < 0).sum())
     if alone:
@@ -131,7 +134,7 @@ def clusters_of(panel: TacticPanel, treated: np.ndarray, *, cluster: Cluster | N
         raise SampleError(
             f"{tactic}: only {plural(users, 'manager')} used it; with {TOO_FEW_MANAGERS} or fewer nothing tells the tactic from the manager"
         )
-    return Clusters(code=code, count=int(code.max()) + 1, noun=noun)
+    return Clusters(code=code, count=int(code.max()) + 1, noun=noun, users=users)
 
 
 def moved_check(panel: TacticPanel, clusters: Clusters) -> tuple[Check, ...]:

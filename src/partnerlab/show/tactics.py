@@ -23,6 +23,7 @@ from partnerlab.verdicts import Verdict
 READINGS = {
     "adoption": "Differences in differences",
     "on and off": "Target trials, given the past",
+    "matched": "The same, past results alike",
     "naive": "Treated less untreated",
     "two-way": "Two-way fixed effects",
 }
