@@ -71,6 +71,25 @@ def test_probabilities_between_six_states_are_those_of_etm(values, six, column):
     assert np.allclose(mine.loc[theirs.index], theirs, rtol=EXACT, atol=EXACT)
 
 
+def test_a_separated_move_leaves_the_effects_on_all_others_as_they_are(values):
+    table = pd.read_csv(HERE / "six_states.csv")
+    went = table.loc[(table["from"] == "s2") & (table["to"] == "s4"), "partner"]
+    table["known"] = (table["partner"].isin(went) | (table["partner"] % 3 == 0)).astype(float)
+    spells = lab.Spells.from_frame(table, entry="entry", duration="exit", state="from", event="to", censored="cens")
+    model = lab.estimate_state_hazards(spells, covariates=["known"])
+    found = model.table.set_index(model.table["from_state"] + " " + model.table["to_state"])
+
+    for column in ("estimate", "std_error"):
+        theirs = _of(values, "separated", column)
+        assert len(theirs) == len(found) - 1 == 11
+        assert np.allclose(found.loc[theirs.index, column], theirs, rtol=1e-6)
+    assert np.isnan(found.loc["s2 s4", "estimate"])
+    told = next(check for check in model.checks if check.name == "Effects identified")
+    assert told.passed is False
+    assert told.detail.startswith("known on s2 to s4: ")
+    assert "penalised" in told.detail
+
+
 @pytest.mark.parametrize("group", ["with", "without"])
 @pytest.mark.parametrize("column", ["estimate", "std_error"])
 @pytest.mark.parametrize(

@@ -148,7 +148,14 @@ def make_row_sums(data: CoxData, rows: CoxRows) -> RowSums:
     return RowSums(slots=rows.slots, event=data.event, weight=weight, tail=tail)
 
 
-def fit_cox_data(data: CoxData, *, ties: TiesAsked = "efron", like: CoxFit | None = None, grouped: bool | None = None) -> CoxFit:
+def fit_cox_data(
+    data: CoxData,
+    *,
+    ties: TiesAsked = "efron",
+    like: CoxFit | None = None,
+    grouped: bool | None = None,
+    parts: np.ndarray | None = None,
+) -> CoxFit:
     """Fit a Cox model.
 
     Parameters
@@ -161,6 +168,9 @@ def fit_cox_data(data: CoxData, *, ties: TiesAsked = "efron", like: CoxFit | Non
         A fit whose standardisation to keep and from whose estimate to start.
     grouped : bool or None
         False forbids compression.
+    parts : ndarray of int or None
+        Part of the model that each term belongs to, where parts share neither strata nor terms, as moves of a multi-state
+        model do: where one is separated the others are not penalised.
 
     Raises
     ------
@@ -206,7 +216,8 @@ def fit_cox_data(data: CoxData, *, ties: TiesAsked = "efron", like: CoxFit | Non
         design = dataclasses.replace(design, keep=keep)
         partial, first = dataclasses.replace(partial, design=design.lay_out()), None
     evaluate = _likelihood(partial, rows, ties)
-    best, ran_off = fit(evaluate, np.zeros(design.width), first=None if ties == "exact" else first)
+    apart = None if parts is None else np.asarray(parts)[design.keep]
+    best, ran_off = fit(evaluate, np.zeros(design.width), first=None if ties == "exact" else first, parts=apart)
     return CoxFit(data=data, rows=rows, design=design, partial=partial, best=best, ran_off=ran_off, ties=ties)
 
 

@@ -144,10 +144,11 @@ def runs_off(optimum: Optimum) -> np.ndarray:
     return np.sqrt(np.maximum(np.diag(optimum.covariance), 0.0)) > RUN_OFF
 
 
-def penalized(evaluate: Evaluate, *, step: float = 1e-4) -> Evaluate:
+def penalized(evaluate: Evaluate, *, step: float = 1e-4, places: np.ndarray | None = None) -> Evaluate:
     """Add Jeffreys' prior, half the log-determinant of the information (Firth 1993; Heinze and Schemper 2002).
 
-    It keeps every estimate finite. The prior's slope is taken by central differences of the information.
+    It keeps every estimate finite. The prior's slope is taken by central differences of the information. Where the
+    likelihood falls apart into parts that share no coefficient, ``places`` are the coefficients of the parts to penalise.
 
     Examples
     --------
@@ -161,13 +162,13 @@ def penalized(evaluate: Evaluate, *, step: float = 1e-4) -> Evaluate:
     """
 
     def half_log_determinant(information: np.ndarray) -> float:
-        sign, value = np.linalg.slogdet(information)
+        sign, value = np.linalg.slogdet(information if places is None else information[np.ix_(places, places)])
         return 0.5 * value if sign > 0 else -np.inf
 
     def with_prior(beta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         loglik, score, information = evaluate(beta)
         slope = np.zeros(len(beta))
-        for place in range(len(beta)):
+        for place in range(len(beta)) if places is None else places:
             apart = np.zeros(len(beta))
             apart[place] = step
             above, below = (half_log_determinant(evaluate(beta + sign * apart)[2]) for sign in (1.0, -1.0))
@@ -177,8 +178,26 @@ def penalized(evaluate: Evaluate, *, step: float = 1e-4) -> Evaluate:
     return with_prior
 
 
-def fit(evaluate: Evaluate, start: np.ndarray, *, first: tuple[float, np.ndarray, np.ndarray] | None = None) -> tuple[Optimum, np.ndarray]:
+def fit(
+    evaluate: Evaluate,
+    start: np.ndarray,
+    *,
+    first: tuple[float, np.ndarray, np.ndarray] | None = None,
+    parts: np.ndarray | None = None,
+) -> tuple[Optimum, np.ndarray]:
     """Maximise; where coefficients run off, maximise the penalised likelihood instead.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Gives log-likelihood, score and information.
+    start : ndarray, shape (p,)
+        Where to begin.
+    first : tuple or None
+        What ``evaluate`` gives there, where that is known already.
+    parts : ndarray of int, shape (p,), or None
+        Part of the likelihood that each coefficient belongs to, where parts share none: only those in which a coefficient
+        runs off are penalised. One part by default.
 
     Returns
     -------
@@ -191,6 +210,9 @@ def fit(evaluate: Evaluate, start: np.ndarray, *, first: tuple[float, np.ndarray
     ran_off = runs_off(plain)
     if not ran_off.any():
         return plain, ran_off
-    best = maximize(penalized(evaluate), np.asarray(start, dtype=float), tol=1e-16, most=200, stride=1.0)
+    places = None if parts is None else np.flatnonzero(np.isin(parts, parts[ran_off]))
+    # other parts stand where they are highest already
+    begin = np.asarray(start, dtype=float) if parts is None else np.where(np.isin(parts, parts[ran_off]), start, plain.beta)
+    best = maximize(penalized(evaluate, places=places), begin, tol=1e-16, most=200, stride=1.0)
     loglik, _, information = evaluate(best.beta)
     return dataclasses.replace(best, loglik=loglik, information=information, start_loglik=plain.start_loglik, penalised=True), ran_off

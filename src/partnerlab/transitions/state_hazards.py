@@ -17,6 +17,7 @@ from partnerlab.stats.designs import Column
 from partnerlab.stats.hazard_products import MoveHazards, carry
 from partnerlab.stats.intervals import check_level, critical_value
 from partnerlab.stats.multistate import STAYS
+from partnerlab.stats.sandwich import at_least_model
 from partnerlab.transitions.rate_models import Move, code_covariates
 from partnerlab.transitions.state_paths import StatePaths, draw_paths, share_bounds
 
@@ -118,7 +119,8 @@ def estimate_state_hazards(
 ) -> StateHazards:
     """Fit a Cox model to every move between states at once: each move has its own baseline and its own effects.
 
-    Clock-forward Markov models (Putter, Fiocco and Geskus 2007, doi:10.1002/sim.2712), ties by Breslow.
+    Clock-forward Markov models (Putter, Fiocco and Geskus 2007, doi:10.1002/sim.2712), ties by Breslow. Where the moves seen
+    separate a covariate perfectly its effect is NaN, that move alone is penalised, and a check names it.
 
     Parameters
     ----------
@@ -168,8 +170,9 @@ def estimate_state_hazards(
         raise SampleError(f"not enough data (n = {drawn.partners}): nobody was seen to move")
     strata = _strata(moves, proportional, drawn.states)
     data, names, counts = _stack(drawn, coded, known, moves=moves, strata=strata, terms=terms)
-    fit = fit_cox_data(data, ties="breslow")
-    found = fit.covariance(kind=covariance)
+    # moves that share no baseline share nothing: where one is separated the others stay as they are
+    fit = fit_cox_data(data, ties="breslow", parts=np.array([strata[0][at] for _, at in names]))
+    found = at_least_model(fit.covariance(kind=covariance), fit.best.covariance, fit.ran_off)
     fitted = FittedMoves(
         fit=fit, baseline=make_baseline(fit), covariance=found, origin=moves[:, 0], target=moves[:, 1], stratum=strata[0],
         terms=terms, levels=levels,
@@ -179,7 +182,7 @@ def estimate_state_hazards(
     table = _named(_table(fit, found, names, level=level), fitted, drawn.states, counts)
     return StateHazards(
         estimand="Log hazard ratio of each covariate on each move", table=table,
-        checks=(*drawn.checks, *told, _say_separation(fit)), evidence=Evidence.C, level=level,
+        checks=(*drawn.checks, *told, _say_separation(fit, names, moves, drawn.states)), evidence=Evidence.C, level=level,
         states=drawn.states, fitted=fitted, unit=drawn.unit,
     )  # fmt: skip
 
@@ -309,7 +312,15 @@ def _named(table: pd.DataFrame, fitted: FittedMoves, states: Sequence[str], coun
     return pd.concat([keys, rest.assign(events=counts[1][move])], axis=1)
 
 
-def _say_separation(fit: CoxFit) -> Check:
-    lost = int(fit.ran_off.sum())
-    said = f"{lost} effects are not held by the data: no estimate is printed." if lost else "Every effect is held by the data."
-    return Check("Effects identified", lost == 0, said)
+def _say_separation(fit: CoxFit, names: list[tuple[str, int]], moves: np.ndarray, states: Sequence[str]) -> Check:
+    kept = np.flatnonzero(fit.design.keep)
+    off = [names[place] for place in kept[fit.ran_off]]
+    if not off:
+        return Check("Effects identified", True, "Every effect is held by the data.")
+    told = "; ".join(f"{term} on {states[moves[at, 0]]} to {states[moves[at, 1]]}" for term, at in off)
+    return Check(
+        "Effects identified",
+        False,
+        f"{told}: the moves seen separate perfectly, so no estimate is printed; the other effects on such a move, and its "
+        "probabilities, are penalised (Firth 1993). All other moves are not.",
+    )

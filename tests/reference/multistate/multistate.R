@@ -74,6 +74,18 @@ for (g in c("with", "without")) {
   }
 }
 
+# a Cox model of each move; who went from s2 to s4 are all "known", so that effect has no estimate there and nowhere else
+went <- unique(six$partner[six$from == "s2" & six$to == "s4"])
+six$known <- as.numeric(six$partner %in% went | six$partner %% 3 == 0)
+moves <- unique(six[six$to != "cens", c("from", "to")])
+moves <- moves[!(moves$from == "s2" & moves$to == "s4"), ]
+for (i in seq_len(nrow(moves))) {
+  f <- coxph(Surv(entry, exit, to == moves$to[i]) ~ known, data = six[six$from == moves$from[i], ], cluster = partner,
+             ties = "breslow", eps = 1e-13, iter.max = 50)
+  keep("separated", paste(moves$from[i], moves$to[i]), "estimate", coef(f)[[1]])
+  keep("separated", paste(moves$from[i], moves$to[i]), "std_error", sqrt(vcov(f)[1, 1]))
+}
+
 # panel data: free, constrained (equal intensities, shared covariate), fixed intensity
 v <- read.csv("visits.csv")
 Q <- rbind(c(0, .25, 0, .1), c(.2, 0, .2, .1), c(0, .2, 0, .2), c(0, 0, 0, 0))
