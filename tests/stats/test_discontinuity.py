@@ -84,6 +84,13 @@ def test_those_who_lift_themselves_over_the_line_are_seen():
     assert heap.estimate / heap.std_error > 3
 
 
+def test_nobody_left_just_below_the_line_is_heaping_too():
+    score = np.random.default_rng(2).uniform(-1, 1, 3000)
+    heap = density_jump(np.where((score > -0.12) & (score < 0), score + 0.12, score))
+
+    assert heap.estimate / heap.std_error > 2
+
+
 def test_shared_shocks_are_covered_with_clusters_and_not_without():
     """Each manager's partners sit on one side of the line or the other and share its shock."""
     hits = []

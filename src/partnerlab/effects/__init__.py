@@ -3,6 +3,7 @@
 from partnerlab.effects.adoption import AdoptionEffects, estimate_adoption
 from partnerlab.effects.analysis import TacticAnalysis, analyze_tactic
 from partnerlab.effects.assignment import AssignmentCheck, check_assignment
+from partnerlab.effects.at_line import LineEffects, estimate_at_line
 from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
@@ -17,6 +18,7 @@ __all__ = [
     "AssignmentCheck",
     "EventPath",
     "Known",
+    "LineEffects",
     "OnOffEffects",
     "RobustnessCard",
     "Strength",
@@ -30,6 +32,7 @@ __all__ = [
     "check_robustness",
     "compare_adoption",
     "estimate_adoption",
+    "estimate_at_line",
     "estimate_by_tier",
     "estimate_on_off",
 ]

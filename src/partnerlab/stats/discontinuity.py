@@ -195,7 +195,7 @@ def density_jump(score: np.ndarray, *, line: float = 0.0) -> Heap | None:
     Returns
     -------
     Heap or None
-        None where a side has too few scores, or its density at the line is not above 0.
+        None where a side has too few scores.
 
     Examples
     --------
@@ -214,15 +214,16 @@ def density_jump(score: np.ndarray, *, line: float = 0.0) -> Heap | None:
     bandwidths = [_density_bandwidth(middle[side], height[side]) for side in (middle > 0, middle < 0)]
     if any(math.isnan(bandwidth) for bandwidth in bandwidths):
         return None
-    bandwidth = sum(bandwidths) / 2
+    bandwidth = float(sum(bandwidths)) / 2
     ends = []
     for side in (middle > 0, middle < 0):
         weight = np.maximum(1 - np.abs(middle) / bandwidth, 0) * side
         use = weight > 0
         fit = fit_line(height[use], np.column_stack([np.ones(use.sum()), middle[use]]), weight=weight[use]) if use.sum() > 3 else None
-        if fit is None or fit.coefficients[0] <= 0:
+        if fit is None:
             return None
-        ends.append(float(fit.coefficients[0]))
+        # where nobody is left at the line the fit may fall below 0: half a row within the bandwidth stands for it
+        ends.append(max(float(fit.coefficients[0]), 0.5 / (n * bandwidth)))
     error = math.sqrt(24 / 5 * (1 / ends[0] + 1 / ends[1]) / (n * bandwidth))
     return Heap(estimate=math.log(ends[0] / ends[1]), std_error=error, bandwidth=bandwidth)
 
