@@ -2,17 +2,23 @@
 
 from partnerlab.experiments.analyze import ExperimentReading, analyze_experiment
 from partnerlab.experiments.assign import Assignment, assign_variants
+from partnerlab.experiments.design import ExperimentDesign, design_experiment
 from partnerlab.experiments.experiment import Experiment, Looks, Metric, Variant
+from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.experiments.trial import Trial
 
 __all__ = [
     "Assignment",
     "Experiment",
+    "ExperimentDesign",
     "ExperimentReading",
     "Looks",
     "Metric",
+    "Outlook",
+    "Prior",
     "Trial",
     "Variant",
     "analyze_experiment",
     "assign_variants",
+    "design_experiment",
 ]

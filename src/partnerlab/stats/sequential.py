@@ -9,6 +9,7 @@ test: Johari, Koomen, Pekelis and Walsh (2022), Operations Research 70.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Literal
 
@@ -133,6 +134,12 @@ def crossing(share: np.ndarray, bounds: np.ndarray, *, drift: float = 0.0) -> np
     return np.array(found)
 
 
+@functools.cache
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of Gauss and Legendre, which take longer to find than to use."""
+    return np.polynomial.legendre.leggauss(GRID)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Walk:
     """Where trials stand that have not stopped: ``z * sqrt(share)`` is a Brownian motion with drift.
@@ -159,7 +166,7 @@ class _Walk:
         step, edge = now - self.share, bound * math.sqrt(now)
         around = drift * now + np.array([-REACH, REACH]) * math.sqrt(now)
         low, high = np.clip(around, -edge, edge)
-        nodes, weights = np.polynomial.legendre.leggauss(GRID)
+        nodes, weights = _nodes()
         place = (low + high) / 2 + (high - low) / 2 * nodes
         gap = (place[:, None] - self.place - drift * step) / math.sqrt(step)
         density = np.exp(-0.5 * gap**2) / math.sqrt(2 * math.pi * step) @ self.mass

@@ -1,0 +1,266 @@
+"""What an experiment could see, and whether it is worth running: power and smallest effect over units and quarters."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError
+from partnerlab.experiments.experiment import Experiment, Looks, Metric
+from partnerlab.experiments.looks import always_valid_reach
+from partnerlab.experiments.outlook import Outlook, Prior
+from partnerlab.results import Check, Result
+from partnerlab.stats.power import power_of_t, smallest_effect, stepped_wedge_variance
+from partnerlab.stats.preposterior import value_of_testing
+from partnerlab.stats.sequential import boundaries, crossing
+from partnerlab.words import plural, say_share
+
+#: Effect in standard errors beyond which it is found for sure.
+FARTHEST = 9.0
+
+Plan = Literal["parallel", "stepped wedge", "crossover"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExperimentDesign(Result):
+    """Smallest effects that designs of several sizes would find, with the worth of running each.
+
+    ``estimate`` is the smallest effect, ``std_error`` the error expected of it, ``power_material`` the chance to find the
+    material effect, ``gain``, ``cost`` and ``net_gain`` the money expected of deciding with the test.
+
+    Parameters
+    ----------
+    power : float
+        At which the smallest effect is stated.
+    """
+
+    title: ClassVar[str] = "What the experiment could see"
+
+    power: float = 0.8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Size:
+    """One size of a design."""
+
+    plan: Plan
+    units: int
+    clusters: int | None
+    quarters: int
+    size_cv: float
+
+    @property
+    def things(self) -> int:
+        return self.units if self.clusters is None else self.clusters
+
+
+def design_experiment(  # noqa: PLR0913 - what may vary between designs
+    experiment: Experiment,
+    *,
+    outlooks: Mapping[str, Outlook],
+    units: Sequence[int],
+    quarters: Sequence[int] = (1,),
+    clusters: Sequence[int] | None = None,
+    size_cv: float = 0.0,
+    plans: Sequence[Plan] = ("parallel",),
+    prior: Prior | None = None,
+    power: float = 0.8,
+    level: float = 0.95,
+) -> ExperimentDesign:
+    """Find the smallest effect that each size of an experiment would show, and what running it is worth.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Declares metrics, variants, whether clusters are dealt, looks and stakes.
+    outlooks : mapping of str to Outlook
+        What is expected of each metric, by its name.
+    units : sequence of int
+        Units of all variants together.
+    quarters : sequence of int
+        How long it may run.
+    clusters : sequence of int, optional
+        Clusters that the units lie in, where the experiment deals clusters.
+    size_cv : float
+        Coefficient of variation of the clusters' sizes.
+    plans : sequence of {"parallel", "stepped wedge", "crossover"}
+        Variants side by side; switched on cluster after cluster (unit after unit); or on and off in turn.
+    prior : Prior, optional
+        For the worth of running; needs a value in the stakes.
+    power, level : float
+        Power of the smallest effect; coverage for one comparison.
+
+    Raises
+    ------
+    ParameterError
+        If an outlook lacks what its metric needs, or sizes cannot be.
+
+    Examples
+    --------
+    >>> from partnerlab.verdicts import Stakes
+    >>> dinner = Experiment(name="dinner", hypothesis="It helps.", tactic="Dinner", stakes=Stakes(unit="leads"),
+    ...                     metrics=(Metric(name="leads"),))
+    >>> sizes = design_experiment(dinner, outlooks={"leads": Outlook(sd=1.0)}, units=[40, 400])
+    >>> sizes.table["estimate"].round(3).tolist()
+    [0.909, 0.281]
+    """
+    _check(experiment, outlooks, units, quarters, clusters, plans)
+    rows = []
+    for place, metric in enumerate(experiment.metrics):
+        for plan in plans:
+            for count in units:
+                for groups in clusters or (None,):
+                    for length in quarters:
+                        size = _Size(plan=plan, units=count, clusters=groups, quarters=length, size_cv=size_cv)
+                        rows.append(_row(experiment, metric, outlooks[metric.name], size, prior if place == 0 else None, power, level))
+    return ExperimentDesign(
+        estimand=f"Smallest effect that the experiment finds in {say_share(power)} of cases, by size".replace("\u00a0", " "),
+        table=pd.DataFrame(rows),
+        checks=tuple(_notes(experiment, clusters)),
+        level=level,
+        power=power,
+    )
+
+
+def _check(experiment, outlooks, units, quarters, clusters, plans) -> None:
+    for metric in experiment.metrics:
+        if metric.name not in outlooks:
+            raise ParameterError(f"design_experiment: no outlook for {metric.name!r}; say what is expected of it under the control")
+        lacks = outlooks[metric.name].lacks(metric)
+        if lacks:
+            raise ParameterError(
+                f"design_experiment: the outlook of {metric.name} ({metric.kind}) lacks {lacks}; take it from past quarters"
+            )
+    least = 2 * len(experiment.variants)
+    if min(units, default=0) < least or min(quarters, default=0) < 1:
+        raise ParameterError(f"design_experiment: units must be {least} or more, quarters 1 or more")
+    if (clusters is None) != (experiment.cluster is None):
+        asked = (
+            f"the experiment deals by {experiment.cluster}; give clusters=" if experiment.cluster else "leave out clusters= or declare one"
+        )
+        raise ParameterError(f"design_experiment: {asked}")
+    if clusters is not None and (min(clusters) < least or max(clusters) > min(units)):
+        raise ParameterError(f"design_experiment: clusters must be {least} or more, and no more than units")
+    for plan in plans:
+        if plan not in ("parallel", "stepped wedge", "crossover"):
+            raise ParameterError(f"design_experiment: no plan is called {plan!r}; known: parallel, stepped wedge, crossover")
+        if plan != "parallel" and (
+            min(quarters) < 2 or len(experiment.variants) > 2 or any(m.kind in ("tier", "time") for m in experiment.metrics)
+        ):
+            raise ParameterError(
+                f"design_experiment: a {plan} needs two variants, two quarters, and metrics read every quarter (no tier, no time)"
+            )
+
+
+def _notes(experiment: Experiment, clusters: Sequence[int] | None) -> list[Check]:
+    looks = f"{plural(experiment.looks.planned, 'look')}, {experiment.looks.stopping}"
+    notes = [Check("looks", None, f"{looks}; the smallest effects allow for them")]
+    if clusters is not None and min(clusters) < 10:
+        notes.append(Check("clusters", None, f"with {min(clusters)} clusters everything hangs on a few; add clusters rather than units"))
+    return notes
+
+
+def _row(
+    experiment: Experiment, metric: Metric, outlook: Outlook, size: _Size, prior: Prior | None, power: float, level: float
+) -> dict[str, object]:
+    own = 1 - (1 - level) / (len(experiment.variants) - 1)
+    df = max(size.things - len(experiment.variants), 1)
+
+    def error(effect: float) -> float:
+        return math.sqrt(_variance(experiment, metric, outlook, size, effect))
+
+    def chance(effect: float) -> float:
+        return _power(experiment, effect / error(effect), df, own)
+
+    most = outlook.most(metric, quarters=size.quarters)
+    found = smallest_effect(chance, target=power, scale=error(0.0), most=most)
+    material = experiment.stakes.material if metric is experiment.metrics[0] else None
+    at = error(found) if math.isfinite(found) else error(0.0)
+    return {
+        "metric": metric.name,
+        "plan": size.plan,
+        "units": size.units,
+        "clusters": size.clusters,
+        "quarters": size.quarters,
+        "estimate": found,
+        "std_error": at,
+        "conf_low": math.nan,
+        "conf_high": math.nan,
+        "n": size.units,
+        "df": df,
+        "power_material": chance(material) if material and material <= most else math.nan,
+        **_worth(experiment, size, prior, error(0.0)),
+    }
+
+
+def _power(experiment: Experiment, shift: float, df: float, level: float) -> float:
+    """Power of the declared looks for an effect of so many standard errors at the last one."""
+    looks = experiment.looks
+    if looks.stopping == "fixed":
+        return power_of_t(shift, 1.0, df=df, level=level, both_tails=False)
+    # few degrees of freedom widen every boundary alike
+    narrower = power_of_t(shift, 1.0, df=df, level=level) - power_of_t(shift, 1.0, df=math.inf, level=level)
+    return min(max(float(_power_of_looks(looks, level)(min(shift, FARTHEST))) + narrower, 0.0), 1.0)
+
+
+@functools.cache
+def _power_of_looks(looks: Looks, level: float) -> Callable[[float], float]:
+    """Power of several looks by the effect in standard errors at the last one; a smooth curve through a few points."""
+    from scipy.interpolate import PchipInterpolator
+
+    share = np.arange(1, looks.planned + 1) / looks.planned
+    if looks.stopping == "always valid":
+        bounds = np.array([always_valid_reach(part, level=level) for part in share])
+    else:
+        bounds = boundaries(share, alpha=1 - level, kind=looks.spending)
+    shifts = np.concatenate([np.linspace(0.0, 5.0, 21), [6.0, FARTHEST]])
+    return PchipInterpolator(shifts, [float(crossing(share, bounds, drift=shift).sum()) for shift in shifts])
+
+
+def _variance(experiment: Experiment, metric: Metric, outlook: Outlook, size: _Size, effect: float) -> float:
+    """Variance of the effect's estimate."""
+    left = 1.0 - outlook.known**2
+    mean_size = size.units / size.things
+    if size.plan == "parallel":
+        control, treated = outlook.variance(metric, effect=effect, quarters=size.quarters)
+        wider = 1.0 + ((1.0 + size.size_cv**2) * mean_size - 1.0) * outlook.icc if size.clusters is not None else 1.0
+        total = sum(variant.share for variant in experiment.variants)
+        first, *others = (variant.share / total * size.units for variant in experiment.variants)
+        return left * wider * (control / first + treated / min(others))
+    own = sum(outlook.variance(metric, effect=effect, quarters=1)) / 2 * left
+    on = _schedule(size)
+    if size.clusters is None:
+        alike, units = outlook.kept, 1.0
+    else:
+        # unequal clusters tell as much as so many equal ones
+        alike, units = outlook.icc, mean_size / (1.0 + size.size_cv**2 * outlook.icc * mean_size / (1.0 + (mean_size - 1.0) * outlook.icc))
+    variance = stepped_wedge_variance(
+        on, units=units, sigma=math.sqrt(own * (1 - alike)), tau=math.sqrt(own * alike), kept=outlook.kept if size.clusters else 1.0
+    )
+    return variance * len(on) / size.things
+
+
+def _schedule(size: _Size) -> np.ndarray:
+    """When each group of clusters has the tactic, bool of shape ``(groups, quarters)``."""
+    quarter = np.arange(size.quarters)
+    if size.plan == "crossover":
+        return np.array([quarter % 2 == 0, quarter % 2 == 1])
+    return quarter >= np.arange(1, size.quarters + 1)[:, None] if size.quarters == 2 else quarter >= np.arange(1, size.quarters)[:, None]
+
+
+def _worth(experiment: Experiment, size: _Size, prior: Prior | None, error: float) -> dict[str, float]:
+    """Find the expected gain of deciding with the test, its cost, and the difference, in money."""
+    stakes = experiment.stakes
+    if prior is None or stakes.value is None:
+        return {"gain": math.nan, "cost": math.nan, "net_gain": math.nan}
+    total = sum(variant.share for variant in experiment.variants)
+    share_on = 1 - experiment.variants[0].share / total if size.plan == "parallel" else float(_schedule(size).mean())
+    gain = prior.rows * value_of_testing(stakes.value * prior.mean - stakes.cost, abs(stakes.value) * prior.sd, abs(stakes.value) * error)
+    cost = prior.fixed_cost + share_on * size.units * size.quarters * stakes.cost
+    return {"gain": gain, "cost": cost, "net_gain": gain - cost}

@@ -1,0 +1,112 @@
+"""What is expected of a metric before anything was tried: level, spread, clusters, and how much of it stays."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import pydantic
+
+from partnerlab.experiments.experiment import Metric
+from partnerlab.specs import Spec
+
+
+class Outlook(Spec):
+    """Expectations of one metric under the control, from past quarters.
+
+    Parameters
+    ----------
+    level : float or None
+        Mean, share or count of a unit in a quarter; of a time, the share that has the event in a quarter.
+    sd : float or None
+        Standard deviation of a unit in a quarter, for means and ratios (of a ratio: of its linearised score).
+    dispersion : float
+        Of counts: ``variance = mean + dispersion * mean ** 2``.
+    shares : tuple of float
+        Expected share of units in each tier.
+    icc : float
+        Correlation of two units of one cluster.
+    kept : float
+        Correlation of a unit (and of a cluster's level) between neighbouring quarters.
+    known : float
+        Correlation of the outcome with what was known before.
+
+    Examples
+    --------
+    >>> Outlook(level=0.5).variance(Metric(name="renewed", kind="share"), effect=0.0, quarters=1)
+    (0.25, 0.25)
+    """
+
+    level: float | None = pydantic.Field(default=None, allow_inf_nan=False)
+    sd: float | None = pydantic.Field(default=None, gt=0, allow_inf_nan=False)
+    dispersion: float = pydantic.Field(default=0.0, ge=0, allow_inf_nan=False)
+    shares: tuple[float, ...] = ()
+    icc: float = pydantic.Field(default=0.0, ge=0, lt=1)
+    kept: float = pydantic.Field(default=0.5, ge=0, lt=1)
+    known: float = pydantic.Field(default=0.0, ge=-0.999, le=0.999)
+
+    @pydantic.model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.shares and (min(self.shares) < 0 or not math.isclose(sum(self.shares), 1.0, abs_tol=1e-6)):
+            raise ValueError("shares of tiers must be 0 or more and add up to 1")
+        return self
+
+    def lacks(self, metric: Metric) -> str:
+        """Key that a metric of this kind needs and that was not given; empty if all is there."""
+        needed = {"mean": "sd", "ratio": "sd", "tier": "shares"}.get(metric.kind, "level")
+        value = getattr(self, needed)
+        if value is None or value == ():
+            return needed
+        if metric.kind in ("share", "time") and not 0 < value < 1:
+            return "level between 0 and 1"
+        return "level above 0" if metric.kind == "count" and value <= 0 else ""
+
+    def most(self, metric: Metric, *, quarters: int) -> float:
+        """Largest effect that can be."""
+        if metric.kind == "share":
+            return 1.0 - self.level - 1e-9
+        if metric.kind == "time":
+            return quarters - self._time(quarters)[0] - 1e-9
+        return 1.0 if metric.kind == "tier" else math.inf
+
+    def variance(self, metric: Metric, *, effect: float, quarters: int) -> tuple[float, float]:
+        """Variance of one unit's outcome, averaged over the quarters, under the control and with an effect."""
+        # equal correlation of all quarters: a little cautious, since far quarters are less alike
+        stays = (1.0 + (quarters - 1) * self.kept) / quarters
+        if metric.kind == "share":
+            return tuple(share * (1 - share) * stays for share in (self.level, self.level + effect))
+        if metric.kind == "count":
+            return tuple(rate / quarters + self.dispersion * rate**2 * stays for rate in (self.level, self.level + effect))
+        if metric.kind == "tier":
+            wins = (1.0 - sum(share**3 for share in self.shares)) / 3.0
+            return wins, wins
+        if metric.kind == "time":
+            spread = self._time(quarters)[1]
+            return spread, spread
+        return self.sd**2 * stays, self.sd**2 * stays
+
+    def _time(self, quarters: int) -> tuple[float, float]:
+        """Mean and variance of the time without the event within the quarters, at one hazard."""
+        hazard = -math.log1p(-self.level)
+        left = math.exp(-hazard * quarters)
+        mean = (1 - left) / hazard
+        return mean, 2 * (1 - left * (1 + hazard * quarters)) / hazard**2 - mean**2
+
+
+class Prior(Spec):
+    """What is believed of the effect before the test, and for how many rows the decision holds.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Of the effect of a row (a partner and quarter), in units of the deciding metric.
+    rows : float
+        Rows that will be decided about after the test.
+    fixed_cost : float
+        Money that running the test costs besides the tactic.
+    """
+
+    mean: float = pydantic.Field(default=0.0, allow_inf_nan=False)
+    sd: float = pydantic.Field(gt=0, allow_inf_nan=False)
+    rows: float = pydantic.Field(gt=0, allow_inf_nan=False)
+    fixed_cost: float = pydantic.Field(default=0.0, ge=0, allow_inf_nan=False)
