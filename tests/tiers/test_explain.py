@@ -202,3 +202,30 @@ def test_of_a_record_it_is_said_what_it_says_and_no_more():
         MissingTableError, match="p is Gold in 2026Q1, since 2025Q4, Silver before: a record; the data hold no rule that could"
     ):
         explain(TierHistory.from_frame(rows))
+
+
+def gated(*branches: str, parts: list[dict] | None = None, **facts: float):
+    """Explain a partner of the lowest level under a score of which a part asks for a certificate first."""
+    sales = {"metric": "x", "shape": {"per": 10, "max": 60}, "requires": ["y >= 1"]}
+    scheme = TierScheme(
+        scheme="demo",
+        scores={"s": {"combine": "sum", "max": 100, "parts": [sales, *(parts or [])]}},
+        classify={"kind": "ladder", "levels": [{"name": "A", "any": list(branches)}, {"name": "C", "all": []}]},
+    )
+    return explain(assign_tiers(Panel.from_frame(pd.DataFrame([{"partner": "p", "quarter": "2026Q1", **facts}])), scheme))
+
+
+@pytest.mark.parametrize("branches", [("s >= 40", "y >= 1"), ("y >= 1", "s >= 40")])
+def test_a_branch_that_another_one_contains_is_the_shorter(branches):
+    assert gated(*branches, x=1.0, y=0.0).summary().splitlines()[1] == "For A: y is 0, needs >= 1."
+
+
+def test_of_ways_equally_far_plain_facts_come_before_scores():
+    assert gated("s >= 40", "z >= 5", x=0.0, y=1.0, z=0.0).missing("A")["fact"].tolist() == ["z"]
+
+
+def test_what_opens_a_part_is_needed_only_where_the_score_is_out_of_reach_without():
+    small, large = ({"metric": "z", "shape": {"per": 10, "max": most}} for most in (20, 50))
+
+    assert gated("s >= 40", parts=[small], x=9.0, y=0.0, z=0.0).missing("A")["fact"].tolist() == ["y", "s"]
+    assert gated("s >= 40", parts=[large], x=9.0, y=0.0, z=0.0).missing("A")["fact"].tolist() == ["s"]

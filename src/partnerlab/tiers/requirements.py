@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from partnerlab.scoring import kleene
 from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Rule, Sustained, Words
 from partnerlab.scoring.evaluate import evaluate_rule, line_of
 from partnerlab.scoring.normal import without_not
+from partnerlab.scoring.reach import score_range
 from partnerlab.tiers.axes import Axis
 from partnerlab.tiers.classify import Quadrant
 
@@ -47,6 +49,7 @@ def tier_rows(
 
     Where another tier is ``held``, a line that has to be crossed is met only beyond the margin.
     """
+    dear = _Effort(scheme, facts, column, costs or {})
     if isinstance(scheme.classify, Quadrant):
         found = _corner(scheme.classify, axes, facts, column, tier)
         found = [_beyond_margin(row, scheme.classify, held, tier) for row in found]
@@ -54,8 +57,8 @@ def tier_rows(
         rule = dict(scheme.standing.rules()).get(tier)
         # a margin moves the lines of units, not how many of them are asked for
         margin = 0.0 if scheme.over is not None else scheme.movement.margin
-        found = [] if rule is None else _walk(without_not(rule), facts, column, margin, costs or {}, strict=held not in ("", tier))
-    return [{"tier": tier, **row} for row in _with_prerequisites(found, scheme, facts, column)]
+        found = [] if rule is None else _walk(without_not(rule), facts, column, margin, dear, strict=held not in ("", tier))
+    return [{"tier": tier, **row} for row in _with_prerequisites(found, scheme, facts, column, dear)]
 
 
 def _beyond_margin(row: dict[str, object], rule: Quadrant, held: str, tier: str) -> dict[str, object]:
@@ -70,17 +73,19 @@ def _beyond_margin(row: dict[str, object], rule: Quadrant, held: str, tier: str)
     return row | {"status": WITHIN, "to_move": row["clear"]}
 
 
-def _with_prerequisites(rows: list[dict[str, object]], scheme: TierScheme, facts: PanelFacts, column: int) -> list[dict[str, object]]:
+def _with_prerequisites(
+    rows: list[dict[str, object]], scheme: TierScheme, facts: PanelFacts, column: int, effort: _Effort
+) -> list[dict[str, object]]:
     """Put before each condition on a score or part what opens its gated parts.
 
-    To have any points in a gated part its prerequisite is needed; a score may be reached without.
+    To have any points in a gated part its prerequisite is needed, and to reach a score that is out of reach without the part.
     """
     listed: dict[tuple[object, object], dict[str, object]] = {}
     whole = []
     for row in rows:
         for part, gate in _gates(scheme, str(row["fact"])):
-            needed = bool(row["needed"]) and row["fact"] not in scheme.scores
-            for before in _walk(without_not(gate), facts, column, 0.0, {}):
+            needed = bool(row["needed"]) and not effort.reachable(row, closed=[part])
+            for before in _walk(without_not(gate), facts, column, 0.0):
                 key = (part, before["condition"])
                 if key not in listed:
                     listed[key] = before | {"opens": part, "needed": False}
@@ -106,7 +111,7 @@ def _corner(rule: Quadrant, axes: Mapping[str, AxisView], facts: PanelFacts, col
     rows: list[dict[str, object]] = []
     corner = next((corner for corner, name in rule.cells.items() if name == tier), None)
     if rule.gate is not None:
-        rows += _walk(without_not(rule.gate), facts, column, 0.0, {})
+        rows += _walk(without_not(rule.gate), facts, column, 0.0)
     if corner is not None:
         for name, axis, side in zip(("x", "y"), (rule.x, rule.y), corner.split("_"), strict=True):
             rows.append(_axis_row(axis, side, axes[name], column) | {"axis": name})
@@ -135,14 +140,14 @@ def _row(condition: str, fact: str, value: float, operator: str, line: float, tr
 
 
 def _walk(
-    rule: Rule, facts: PanelFacts, column: int, margin: float, costs: Mapping[str, float], strict: bool = False
+    rule: Rule, facts: PanelFacts, column: int, margin: float, effort: Effort | None = None, strict: bool = False
 ) -> list[dict[str, object]]:
     """Rows of all conditions of a rule; under "any" only those of the shortest branches are needed."""
     if isinstance(rule, AtLeast):
-        branches = [_walk(part, facts, column, margin, costs, strict) for part in rule.parts]
+        branches = [_walk(part, facts, column, margin, effort, strict) for part in rule.parts]
         if rule.is_all:
             return [row for branch in branches for row in branch]
-        nearest = sorted(range(len(branches)), key=lambda index: _effort(branches[index], costs))[: rule.k]
+        nearest = sorted(range(len(branches)), key=lambda index: (effort or _apart)(branches[index]))[: rule.k]
         for index, branch in enumerate(branches):
             for row in branch:
                 row["needed"] = row["needed"] and index in nearest
@@ -155,17 +160,71 @@ def _walk(
     return [row | {"status": WITHIN, "to_move": float(np.broadcast_to(line_of(rule, facts, slack=margin), facts.shape)[0, column])}]
 
 
-def _effort(branch: list[dict[str, object]], costs: Mapping[str, float]) -> tuple[float, ...]:
-    """How dear a branch is: what nobody priced, the price of whole steps; then conditions failed, unknown, relative gaps."""
-    todo = [row for row in branch if row["needed"] and row["status"] != "met"]
+#: How dear a branch under "any" is: the least comes first.
+Effort = Callable[[list[dict[str, object]]], tuple[float, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Effort:
+    """How dear a branch is: what nobody priced, the price of whole steps; then conditions failed, unknown, gaps.
+
+    A score that its open parts alone cannot lift over the line needs their prerequisites too: they count as conditions.
+    Of ways that are equally far, one by plain facts comes before one by scores.
+    """
+
+    scheme: TierScheme
+    facts: PanelFacts
+    column: int
+    costs: Mapping[str, float]
+
+    def __call__(self, branch: list[dict[str, object]]) -> tuple[float, ...]:
+        whole = branch + self._gates_of(branch)
+        scores = sum(row["fact"] in self.scheme.scores for row in _todo(branch))
+        apart = (*_apart(whole), scores)
+        if not self.costs:
+            return apart
+        todo = _todo(whole)
+        priced = [row for row in todo if row["fact"] in self.costs and not pd.isna(row["gap"])]
+        dear = sum(self.costs[str(row["fact"])] * _steps(row) for row in priced)
+        return (len(todo) - len(priced), dear, *apart)
+
+    def _gates_of(self, branch: list[dict[str, object]]) -> list[dict[str, object]]:
+        """Unmet prerequisites that the branch cannot do without, each once; those with the fewest conditions first."""
+        listed = {row["condition"] for row in branch}
+        found: dict[object, dict[str, object]] = {}
+        for row in _todo(branch):
+            gates = [(name, gate) for name, gate in _gates(self.scheme, str(row["fact"])) if self._is_shut(gate)]
+            ways = [(name, _todo(_walk(without_not(gate), self.facts, self.column, 0.0))) for name, gate in gates]
+            ways.sort(key=lambda way: len(way[1]))
+            while ways and not self.reachable(row, closed=[name for name, _ in ways]):
+                found |= {each["condition"]: each for each in ways.pop(0)[1] if each["condition"] not in listed}
+        return list(found.values())
+
+    def _is_shut(self, gate: Rule) -> bool:
+        return bool(evaluate_rule(gate, self.facts)[0, self.column] != kleene.TRUE)
+
+    def reachable(self, row: Mapping[str, object], *, closed: list[str]) -> bool:
+        """Whether a score reaches its line while the parts ``closed`` stay shut; a part itself never does."""
+        score = self.scheme.scores.get(str(row["fact"]))
+        if score is None:
+            return False
+        most = score_range(score, self._amount, goal=self.scheme.goal, closed=closed)[1]
+        return bool(kleene.exceeds(np.array(most), float(row["line"]), str(row["operator"])))  # type: ignore[arg-type]
+
+    def _amount(self, given: Any) -> float:
+        return float(np.broadcast_to(self.facts.amount(given), self.facts.shape)[0, self.column])
+
+
+def _todo(branch: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [row for row in branch if row["needed"] and row["status"] != "met"]
+
+
+def _apart(branch: list[dict[str, object]]) -> tuple[float, ...]:
+    """Conditions failed, unknown, and the sum of relative gaps."""
+    todo = _todo(branch)
     unknown = sum(row["status"] == "tell us" for row in todo)
-    gaps = [float(row["gap"]) / max(abs(float(row["line"])), 1.0) for row in todo if not pd.isna(row["gap"])]
-    apart = (len(todo) - unknown, unknown, float(sum(gaps)))
-    if not costs:
-        return apart
-    priced = [row for row in todo if row["fact"] in costs and not pd.isna(row["gap"])]
-    dear = sum(costs[str(row["fact"])] * _steps(row) for row in priced)
-    return (len(todo) - len(priced), dear, *apart)
+    gaps = [float(row["gap"]) / max(abs(float(row["line"])), 1.0) for row in todo if not pd.isna(row["gap"])]  # type: ignore[arg-type]
+    return len(todo) - unknown, unknown, float(sum(gaps))
 
 
 def _steps(row: Mapping[str, object]) -> float:
@@ -221,7 +280,7 @@ def _sustained_row(rule: Sustained, facts: PanelFacts, column: int) -> dict[str,
     """Periods in which the inner rule held, against those it must hold in."""
     inner = evaluate_rule(rule.part, facts)[0, max(column - rule.window + 1, 0) : column + 1]
     truth = int(evaluate_rule(rule, facts)[0, column])
-    inside = " and ".join(dict.fromkeys(leaf["fact"] for leaf in _walk(rule.part, facts, column, 0.0, {})))
+    inside = " and ".join(dict.fromkeys(leaf["fact"] for leaf in _walk(rule.part, facts, column, 0.0)))
     row = _row(str(rule), inside, float((inner == kleene.TRUE).sum()), ">=", float(rule.met), truth)
     return row | {"sustained": True, "wait": periods_to_sustain(inner == kleene.TRUE, met=rule.met, window=rule.window)}
 
