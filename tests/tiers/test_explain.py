@@ -229,3 +229,20 @@ def test_what_opens_a_part_is_needed_only_where_the_score_is_out_of_reach_withou
 
     assert gated("s >= 40", parts=[small], x=9.0, y=0.0, z=0.0).missing("A")["fact"].tolist() == ["y", "s"]
     assert gated("s >= 40", parts=[large], x=9.0, y=0.0, z=0.0).missing("A")["fact"].tolist() == ["s"]
+
+
+def test_parts_made_of_capped_parts_have_headroom():
+    ways = [
+        {"id": f"{kind}_{name}", "metric": name, "shape": {"per": 10, "max": most}}
+        for name, most in (("x", 60), ("y", 40))
+        for kind in "mt"
+    ]
+    parts = [{"id": "best", "max_of": ways[::2]}, {"id": "both", "sum_of": ways[1::2]}]
+    scheme = TierScheme(
+        scheme="demo",
+        scores={"s": {"combine": "sum", "parts": parts}},
+        classify={"kind": "ladder", "levels": [{"name": "A", "all": ["s >= 150"]}, {"name": "C", "all": []}]},
+    )
+    shown = explain(assign_tiers(Panel.from_frame(pd.DataFrame([{"partner": "p", "quarter": "2026Q1", "x": 1.0, "y": 2.0}])), scheme)).parts
+
+    assert shown.query("part in ('best', 'both')")[["most", "headroom"]].to_numpy().tolist() == [[60.0, 40.0], [100.0, 70.0]]

@@ -83,3 +83,63 @@ def test_data_on_which_a_scale_does_not_hold_are_named():
     panel = Panel.from_frame(pd.DataFrame({"partner": ["a", "b"], "quarter": "2026Q1", "x": [3, 0], "y": [0, 0]}))
 
     assert said("scale", scheme, panel) == ["1 of 2 members meet 'x >= 3' but not 'y >= 1' in 2026Q1: the scale does not hold for them"]
+
+
+def levels(*asked: str, **more) -> TierScheme:
+    named = [{"name": name, "all": [text]} for name, text in zip("AB", asked, strict=False)]
+    return TierScheme(scheme="demo", classify={"kind": "ladder", "levels": [*named, {"name": "C", "all": []}]}, **more)
+
+
+POINTS = [{"metric": name, "shape": {"per": 1, "max": most}} for name, most in (("x", 50), ("y", 20))]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "finding"),
+    [
+        (
+            levels("s >= 120", scores={"s": {"max": 100, "parts": [{"metric": "x", "shape": {"ratio": 10}}]}}),
+            "s >= 120 can never hold: s is 100 at most",
+        ),
+        (levels("s >= 80", scores={"s": {"combine": "sum", "max": 100, "parts": POINTS}}), "s >= 80 can never hold: s is 70 at most"),
+        (levels("win_rate >= 50"), "win_rate >= 50 can never hold: win_rate is 1 at most"),
+        (levels("quarters_with_min >= 5"), "quarters_with_min >= 5 can never hold: quarters_with_min is 4 at most"),
+        (levels("relevance > 100"), "relevance > 100 can never hold: relevance is 100 at most"),
+    ],
+)
+def test_a_line_beyond_what_a_fact_can_be_makes_its_level_unreachable(scheme, finding):
+    assert said("line", scheme) == [finding]
+    assert said("unreachable", scheme) == ["no answers at all can reach A; its rules ask for what cannot be, or contradict one another"]
+
+
+def test_a_line_that_everybody_meets_takes_everybody():
+    scheme = levels("leads >= 0")
+
+    assert said("line", scheme) == ["leads >= 0 holds for everybody: leads is 0 at least"]
+    assert said("always true", scheme) == ["A takes everybody, so no level below it can be reached"]
+
+
+def standard(**change) -> dict:
+    return {"params": {"g": 30, "s": 20}, "overrides": [{"where": {"region": "north"}, "approved_by": "a", "reason": "b", **change}]}
+
+
+def test_a_regional_standard_that_turns_the_lines_round_is_told():
+    bands = {"kind": "bands", "value": "x", "bands": [{"name": "G", "from": "$g"}, {"name": "S", "from": "$s"}, {"name": "M"}]}
+    turned = TierScheme(scheme="demo", classify=bands, **standard(set={"g": 5}))
+
+    assert said("unreachable", turned) == ["region north: whoever meets S already meets a higher level"]
+    assert said("dominance", levels("x >= $g", "x >= $s", **standard(set={"g": 5}))) == [
+        "region north: A asks less than B in something: some answers meet A but not B (use inherits or cumulative)"
+    ]
+    assert said("unreachable", levels("x >= $g", "x >= $s", **standard(set={"g": 25}))) == []
+
+
+def test_a_regional_standard_that_leaves_nothing_of_a_line_is_told():
+    assert "region north: g is 0 there, 30 elsewhere: having nothing is enough" in said(
+        "line", levels("x >= $g", **standard(scale={"g": 0}))
+    )
+
+
+@pytest.mark.parametrize("name", ["quadrant", "rating", "kpi", "azure_infrastructure"])
+def test_every_line_of_a_shipped_scheme_can_be_met_and_missed(name):
+    assert said("line", TierScheme.load(name)) == []
+    assert said("unreachable", TierScheme.load(name)) == []

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError
+from partnerlab.scoring.reach import part_range
 from partnerlab.scoring.scorecard import Part
 from partnerlab.scoring.scores import PanelFacts
 from partnerlab.tiers.classify import Quadrant, Recorded
@@ -317,10 +318,8 @@ def _parts(one: TierHistory, facts: PanelFacts, column: int) -> pd.DataFrame:
 
 
 def _most(part: Part, facts: PanelFacts, column: int, weights: Mapping[str, float], is_share: bool) -> float:
-    """Most that a part can give; NaN where nothing caps it."""
-    if part.cap is not None:
-        return float(np.broadcast_to(facts.amount(part.cap), facts.shape)[0, column])
-    shape = part.shape or {}
-    if "bands" in shape:
-        return float(max(points for _, points in shape["bands"]))
-    return 1.0 if (is_share and part.name in weights) or {"ratio", "percentile"} & shape.keys() else np.nan
+    """Most that a part can give, of parts taken together what they can give together; NaN where nothing caps it."""
+    most = part_range(part, lambda given: float(np.broadcast_to(facts.amount(given), facts.shape)[0, column]))[1]
+    if np.isfinite(most):
+        return most
+    return 1.0 if is_share and part.name in weights else np.nan

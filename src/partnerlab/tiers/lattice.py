@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ import numpy as np
 from partnerlab.scoring import kleene
 from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Known, Not, Number, Param, Rule, Sustained, Words, leaves, member_name
 from partnerlab.scoring.evaluate import evaluate_rule
+from partnerlab.scoring.reach import OPEN, Range
+from partnerlab.tiers.bounds import ranges_of, standards_of
 from partnerlab.tiers.classify import Bands, Ladder
 
 if TYPE_CHECKING:
@@ -35,16 +37,21 @@ def lint_lattice(scheme: TierScheme) -> Iterator[Finding]:
         return
     rules = {name: _once(rule) for name, rule in scheme.classify.rules()}
     ranked = {name: rules[name] for name, rank in zip(scheme.tiers, scheme.ranks, strict=True) if rank is not None and name in rules}
-    yield from _levels(truths_of(rules, scheme), ordered=list(ranked))
+    usual = list(_levels(truths_of(rules, scheme), ordered=list(ranked)))
+    yield from usual
+    for index, (params, whom) in enumerate(standards_of(scheme)):
+        for rule, grade, where, finding in _levels(truths_of(rules, scheme, params=params), ordered=list(ranked)):
+            if (rule, grade, where, finding) not in usual:
+                yield rule, grade, f"overrides.{index}", f"{whom}: {finding}"
     if ranked:
         yield from _coverage(scheme, truths_of(ranked, scheme))
 
 
-def truths_of(rules: dict[str, Rule], scheme: TierScheme) -> dict[str, np.ndarray]:
-    """Which combinations of answers meet each rule: bool ``(combinations,)`` by name."""
+def truths_of(rules: dict[str, Rule], scheme: TierScheme, *, params: Mapping[str, float] | None = None) -> dict[str, np.ndarray]:
+    """Which combinations of answers meet each rule, with the scheme's parameters or others: bool ``(combinations,)`` by name."""
     scales = scheme.classify.scales if isinstance(scheme.classify, Ladder) else {}
-    params = {name: float(value) for name, value in scheme.params.items()}
-    answers = _Answers(list(rules.values()), params, [_joint(scale, rules) for scale in scales.values()])
+    given = dict(params) if params is not None else {name: float(value) for name, value in scheme.params.items()}
+    answers = _Answers(list(rules.values()), given, [_joint(scale, rules) for scale in scales.values()], ranges_of(scheme, given))
     return {name: evaluate_rule(rule, answers)[answers.possible, 0] == kleene.TRUE for name, rule in rules.items()}
 
 
@@ -60,7 +67,12 @@ def _levels(truths: dict[str, np.ndarray], *, ordered: list[str]) -> Iterator[Fi
     for position, (name, truth) in enumerate(truths.items()):
         last = position == len(truths) - 1
         if not truth.any():
-            yield "unreachable", "error", name, f"no answers at all can reach {name}; its rules contradict one another"
+            yield (
+                "unreachable",
+                "error",
+                name,
+                f"no answers at all can reach {name}; its rules ask for what cannot be, or contradict one another",
+            )
         elif truth.all() and not last:
             yield "always true", "error", name, f"{name} takes everybody, so no level below it can be reached"
         elif not (truth & ~taken).any():
@@ -106,7 +118,7 @@ def _share(which: np.ndarray) -> str:
 class _Answers:
     """Every combination of answers to the questions of some rules: one row each."""
 
-    def __init__(self, rules: list[Rule], params: dict[str, float], scales: list[list[Rule]]) -> None:
+    def __init__(self, rules: list[Rule], params: dict[str, float], scales: list[list[Rule]], ranges: Mapping[str, Range]) -> None:
         self.params = params
         asked: dict[str, list[Compare | Known]] = {}
         self.texts: dict[str, set[str | None]] = {}
@@ -118,7 +130,7 @@ class _Answers:
                 self.texts.setdefault(leaf.fact, {None}).update(leaf.line.words)
             else:
                 asked.setdefault(leaf.fact, []).append(leaf)
-        grid: dict[str, list] = {name: _regions(questions, params) for name, questions in asked.items()}
+        grid: dict[str, list] = {name: _regions(questions, params, ranges.get(name, OPEN)) for name, questions in asked.items()}
         grid |= {name: sorted(words, key=str) for name, words in self.texts.items()}
         self.table = _combinations(grid)
         self.shape = (len(next(iter(self.table.values()))) if self.table else 1, 1)
@@ -146,16 +158,17 @@ class _Answers:
         return name in self.texts
 
 
-def _regions(questions: list[Compare | Known], params: dict[str, float]) -> list[float]:
-    """One value for each answer that the questions about one fact can tell apart."""
+def _regions(questions: list[Compare | Known], params: dict[str, float], within: Range) -> list[float]:
+    """One value for each answer that the questions about one fact can tell apart, inside what the fact can be."""
     told: dict[tuple[bool, ...], float] = {}
-    for value in sorted({value for leaf in questions for value in _values(leaf, params)}):
+    for value in sorted({min(max(value, within[0]), within[1]) for leaf in questions for value in _values(leaf, params)}):
         asked = [leaf for leaf in questions if isinstance(leaf, Compare)]
-        told.setdefault(tuple(bool(kleene.exceeds(np.array(value), _line(leaf, params), leaf.operator)) for leaf in asked), value)
+        told.setdefault(tuple(bool(kleene.exceeds(np.array(value), line_at(leaf, params), leaf.operator)) for leaf in asked), value)
     return list(told.values()) + ([np.nan] if any(isinstance(leaf, Known) for leaf in questions) else [])
 
 
-def _line(leaf: Compare, params: dict[str, float]) -> float:
+def line_at(leaf: Compare, params: Mapping[str, float]) -> float:
+    """Give the number that a comparison is made with."""
     if isinstance(leaf.line, Flag):
         return float(leaf.line.value)
     return params[leaf.line.name] if isinstance(leaf.line, Param) else float(leaf.line.exact) if isinstance(leaf.line, Number) else 0.0
@@ -165,7 +178,7 @@ def _values(leaf: Compare | Known, params: dict[str, float]) -> list[float]:
     """Answers that can differ: on the line and a step below and above; yes and no."""
     if isinstance(leaf, Known) or isinstance(leaf.line, Flag):
         return [0.0, 1.0]
-    line = _line(leaf, params)
+    line = line_at(leaf, params)
     step = max(abs(line), 1.0) * 1e-3
     return [line - step, line, line + step] if leaf.operator in (">", "<=", "==", "!=") else [line - step, line]
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from partnerlab.scoring.conditions import Compare, Words, leaves, params_of
 from partnerlab.scoring.scorecard import Score
+from partnerlab.tiers.bounds import lint_bounds
 from partnerlab.tiers.classify import Quadrant
 from partnerlab.tiers.lattice import lint_lattice
 from partnerlab.tiers.playbook import stop_of, tactics_of
@@ -46,7 +47,17 @@ def lint_scheme(scheme: TierScheme, *, on: date | None = None, panel: Panel | No
     >>> found.loc[found["rule"] == "gaps", "finding"].item()
     '77 % of the 2,048 answer combinations meet none of MVP, MGP, STP, BZ: UNRATED or TARGET'
     """
-    checks = (_glossary, _weights, _shares_with_points, _spare_parameters, lint_lattice, lint_units, _cells, _goal_and_playbook)
+    checks = (
+        _glossary,
+        _weights,
+        _shares_with_points,
+        _spare_parameters,
+        lint_bounds,
+        lint_lattice,
+        lint_units,
+        _cells,
+        _goal_and_playbook,
+    )
     found = [row for check in checks for row in check(scheme)]
     found += [] if on is None else list(_expiry(scheme, on))
     if panel is not None and scheme.kind != "recorded":
