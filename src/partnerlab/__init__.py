@@ -123,6 +123,8 @@ _ROOMS = {
     "estimate_on_off": "effects",
     "TierEffects": "effects",
     "estimate_by_tier": "effects",
+    "DoseEffects": "effects",
+    "estimate_dose": "effects",
     "LineEffects": "effects",
     "estimate_at_line": "effects",
     "EventPath": "effects",

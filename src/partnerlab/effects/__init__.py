@@ -6,6 +6,7 @@ from partnerlab.effects.assignment import AssignmentCheck, check_assignment
 from partnerlab.effects.at_line import LineEffects, estimate_at_line
 from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
+from partnerlab.effects.dose import DoseEffects, estimate_dose
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.robustness import EventPath, RobustnessCard, Strength, check_robustness
 from partnerlab.effects.study import Known, TacticStudy
@@ -16,6 +17,7 @@ __all__ = [
     "AdoptionComparison",
     "AdoptionEffects",
     "AssignmentCheck",
+    "DoseEffects",
     "EventPath",
     "Known",
     "LineEffects",
@@ -34,5 +36,6 @@ __all__ = [
     "estimate_adoption",
     "estimate_at_line",
     "estimate_by_tier",
+    "estimate_dose",
     "estimate_on_off",
 ]

@@ -1,0 +1,239 @@
+"""How much of it: outcomes by dose of a tactic, and whether more of it could matter at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
+from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.intervals import check_level, critical_value
+from partnerlab.stats.linear import Line, clustered_covariance, fit_line, satterthwaite_df
+from partnerlab.words import plural, say_list, say_number
+
+#: Most different doses that are compared one by one.
+MOST_DOSES = 12
+#: Fewest rows that a dose is compared with.
+FEWEST_ROWS = 5
+#: Fewest clusters that errors can be read from.
+FEWEST_CLUSTERS = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DoseEffects(Result):
+    """Outcome at each dose against a reference dose, and for each unit of dose.
+
+    The table's keys are ``dose`` and ``against``; the last row, "per unit", is the straight line through all doses. ``p_equivalent``
+    tests that the difference is at least ``material`` either way (two one-sided tests), ``finding`` is "more", "less", "no effect
+    larger than ..." or "cannot tell": with "cannot tell" the interval holds both nothing and something that matters.
+
+    Parameters
+    ----------
+    reference : float
+        The dose that others are held against.
+    material : float
+        Smallest difference that matters.
+    clusters : int
+        Clusters behind the errors.
+    """
+
+    title: ClassVar[str] = "Outcome by dose"
+
+    reference: float
+    material: float
+    clusters: int
+
+
+def estimate_dose(  # noqa: PLR0913 - columns have names
+    rows: pd.DataFrame,
+    *,
+    dose: str,
+    outcome: str,
+    material: float,
+    reference: float | None = None,
+    covariates: Sequence[str] = (),
+    cluster: str | None = None,
+    evidence: Evidence = Evidence.C,
+    level: float = 0.95,
+) -> DoseEffects:
+    """Compare outcomes by dose: months of promotion, gives before an ask, hours spent.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row for each time that a dose was given.
+    dose, outcome : str
+        Columns of the dose (a number, at most twelve different ones) and of what came after.
+    material : float
+        Smallest difference that matters, above 0, in units of the outcome; the line is judged by the difference between the least
+        and the most of the dose.
+    reference : float, optional
+        Dose to hold the others against; the smallest if None.
+    covariates : sequence of str
+        Columns known before the dose was chosen; words are taken as classes.
+    cluster : str, optional
+        Column of who chose the dose (manager) or received it (partner).
+    evidence : Evidence
+        A or B only where a design gives doses that do not follow partners; else an association.
+    level : float
+        Coverage; equivalence is tested at an error of ``1 - level`` on each side.
+
+    Returns
+    -------
+    DoseEffects
+
+    Raises
+    ------
+    MissingTableError
+        If a column is not there.
+    ParameterError
+        If ``material`` is not above 0, or nobody had the reference dose.
+    SampleError
+        If all doses are equal, too many differ, a covariate repeats the dose, or there are fewer than four clusters.
+
+    Notes
+    -----
+    Least squares with CR2 errors and Satterthwaite's degrees of freedom; equivalence: Schuirmann (1987), Journal of Pharmacokinetics
+    and Biopharmaceutics 15.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> rows = pd.DataFrame({"days": np.repeat([90, 180, 365], 300)})
+    >>> rows["leads"] = 2.0 + 1.0 * (rows["days"] >= 180) + rng.normal(size=900)
+    >>> found = estimate_dose(rows, dose="days", outcome="leads", material=0.5, reference=180)
+    >>> found.table[["dose", "finding"]].values.tolist()[:2]
+    [['90', 'less'], ['365', 'no effect larger than 0.5']]
+    """
+    check_level(level)
+    if not material > 0:
+        raise ParameterError(f"material is {material}; say the smallest difference that matters, above 0")
+    sample, lost = _sample(rows, dose, outcome, covariates, cluster)
+    x, y = sample[dose].to_numpy(float), sample[outcome].to_numpy(float)
+    doses, counts = np.unique(x, return_counts=True)
+    base = float(doses[0]) if reference is None else float(reference)
+    _refuse(dose, doses, base)
+    codes = np.arange(len(sample)) if cluster is None else pd.factorize(sample[cluster])[0]
+    clusters = int(codes.max()) + 1
+    if clusters < FEWEST_CLUSTERS:
+        raise SampleError(f"{cluster or 'rows'}: only {clusters}; with fewer than {FEWEST_CLUSTERS} no error can be read")
+    known = _known(sample, covariates)
+    others = doses[doses != base]
+    steps = _fit(y, np.column_stack([x[:, None] == others, known]), dose)
+    slope = _fit(y, np.column_stack([x - x.mean(), known]), dose)
+    size = dict(zip(doses.tolist(), counts.tolist(), strict=True))
+    table = [
+        _row(f"{value:g}", base, steps, at, codes if cluster else None, n=size[value], material=material, level=level, enough=size[base])
+        for at, value in enumerate(others)
+    ]
+    reach = float(doses[-1] - doses[0])
+    per_unit = _row("per unit", base, slope, 0, codes if cluster else None, n=len(x), material=material / reach, level=level, enough=len(x))
+    if str(per_unit["finding"]).startswith("no effect"):
+        per_unit["finding"] = f"no effect larger than {say_number(material)} from {doses[0]:g} to {doses[-1]:g}"
+    whole = pd.DataFrame([*table, per_unit | {"against": "one unit less"}])
+    return DoseEffects(
+        estimand=f"Difference of {outcome} by {dose}, against {base:g}",
+        table=whole,
+        checks=_checks(whole, lost, len(rows)),
+        evidence=evidence,
+        level=level,
+        reference=base,
+        material=float(material),
+        clusters=clusters,
+    )
+
+
+def _sample(rows: pd.DataFrame, dose: str, outcome: str, covariates: Sequence[str], cluster: str | None) -> tuple[pd.DataFrame, int]:
+    columns = [dose, outcome, *covariates, *([cluster] if cluster else [])]
+    missing = next((column for column in columns if column not in rows.columns), None)
+    if missing is not None:
+        raise MissingTableError(f"rows: no column {missing!r}{nearest(missing, rows.columns)}")
+    known = rows[columns].notna().all(axis=1)
+    if not known.any():
+        raise SampleError(f"rows: none of {len(rows)} has all of {say_list(columns)}")
+    return rows.loc[known, columns], int((~known).sum())
+
+
+def _refuse(dose: str, doses: np.ndarray, base: float) -> None:
+    if len(doses) < 2:
+        raise SampleError(f"{dose}: every row has the dose {doses[0]:g}; nothing tells what another would have done")
+    if len(doses) > MOST_DOSES:
+        raise SampleError(f"{dose}: {len(doses)} different doses; put them into at most {MOST_DOSES} classes")
+    if base not in doses:
+        raise ParameterError(f"{dose}: nobody had the reference dose {base:g}; known: {say_list([f'{value:g}' for value in doses])}")
+
+
+def _known(sample: pd.DataFrame, covariates: Sequence[str]) -> np.ndarray:
+    """Columns of ones and covariates, classes as indicators, numbers as distances from their mean."""
+    parts = [np.ones((len(sample), 1))]
+    for name in covariates:
+        column = sample[name]
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            parts.append((column - column.mean()).to_numpy(float)[:, None])
+        else:
+            parts.append(pd.get_dummies(column.astype(str), drop_first=True).to_numpy(float))
+    return np.column_stack(parts)
+
+
+def _fit(y: np.ndarray, design: np.ndarray, dose: str) -> Line:
+    fit = fit_line(y, design.astype(float)) if len(y) > design.shape[1] else None
+    if fit is None:
+        raise SampleError(f"{dose}: covariates repeat the dose or one another, so nothing tells them apart; leave one out")
+    return fit
+
+
+def _row(dose, base, fit: Line, at: int, codes, *, n, material, level, enough) -> dict[str, object]:  # noqa: PLR0913
+    from scipy.stats import t
+
+    columns = fit.design.shape[1]
+    row = {"dose": dose, "against": f"{base:g}"}
+    if min(n, enough) < FEWEST_ROWS:
+        empty = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), math.nan)
+        return row | empty | {"n": n, "p_equivalent": math.nan, "finding": "cannot tell"}
+    if codes is None:
+        error, df = _plain_error(fit, at), float(len(fit.residual) - columns)
+    else:
+        error = float(np.sqrt(clustered_covariance(fit, codes, correction="CR2")[at, at]))
+        df = satterthwaite_df(fit, codes, contrast=np.eye(columns)[at])
+    estimate, half = float(fit.coefficients[at]), float(critical_value(level, df)) * error
+    low, high = estimate - half, estimate + half
+    p = float(t.sf((material - abs(estimate)) / error, df)) if error > 0 else math.nan
+    return row | {
+        "estimate": estimate,
+        "std_error": error,
+        "conf_low": low,
+        "conf_high": high,
+        "n": n,
+        "p_equivalent": p,
+        "finding": _finding(low, high, p, material, level),
+    }
+
+
+def _plain_error(fit: Line, at: int) -> float:
+    """HC2 error of one coefficient."""
+    leverage = np.einsum("ij,jk,ik->i", fit.design, fit.bread, fit.design)
+    push = fit.design @ fit.bread[at] * fit.residual / np.sqrt(np.maximum(1 - leverage, 1e-10))
+    return float(np.sqrt((push**2).sum()))
+
+
+def _finding(low: float, high: float, p: float, material: float, level: float) -> str:
+    """Say what matters first: a difference that is surely small is small, even if it is surely not zero."""
+    if p < 1 - level:
+        return f"no effect larger than {say_number(material)}"
+    if low > 0:
+        return "more"
+    return "less" if high < 0 else "cannot tell"
+
+
+def _checks(table: pd.DataFrame, lost: int, rows: int) -> tuple[Check, ...]:
+    thin = table.loc[table["estimate"].isna(), "dose"].tolist()
+    few = f"too few rows at {say_list(thin)}" if thin else f"every dose has {FEWEST_ROWS} rows or more"
+    return (
+        Check("doses seen", not thin, few),
+        Check("rows kept", lost == 0 or None, f"{plural(lost, 'row')} of {rows} with something unknown left" if lost else "all rows"),
+    )

@@ -1,0 +1,117 @@
+"""Outcomes by dose: differences, equivalence, clusters, refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab import estimate_dose
+from partnerlab.errors import MissingTableError, ParameterError, SampleError
+from partnerlab.results import Evidence
+
+
+def _rows(seed=0, n=240, step=0.0, shock=0.0):
+    rng = np.random.default_rng(seed)
+    manager = np.arange(n) % 24
+    days = np.array([90, 180, 365])[manager % 3]
+    leads = 2 + step * (days == 365) + rng.normal(0, 1, n) + shock * rng.normal(size=24)[manager]
+    return pd.DataFrame({"days": days, "leads": leads, "manager": manager, "size": rng.normal(size=n)})
+
+
+def _found(rows, **more):
+    return estimate_dose(rows, **{"dose": "days", "outcome": "leads", "material": 0.5} | more)
+
+
+def test_without_covariates_it_is_the_difference_of_means_with_welchs_error():
+    rows = _rows(step=1.0)
+    one, other = (rows.loc[rows["days"] == days, "leads"] for days in (90, 365))
+    row = _found(rows).table.set_index("dose").loc["365"]
+
+    assert row["estimate"] == pytest.approx(other.mean() - one.mean())
+    assert row["std_error"] == pytest.approx(np.sqrt(one.var() / len(one) + other.var() / len(other)))
+
+
+def test_findings_say_more_less_small_or_that_nothing_can_be_told():
+    many = _rows(n=6000)
+
+    assert _found(_rows(n=600, step=1.5)).table.set_index("dose").loc["365", "finding"] == "more"
+    assert _found(_rows(n=600, step=-1.5)).table.set_index("dose").loc["365", "finding"] == "less"
+    assert _found(many).table["finding"].tolist()[:2] == ["no effect larger than 0.5"] * 2
+    assert _found(many).table["finding"].iloc[2] == "no effect larger than 0.5 from 90 to 365"
+    assert _found(_rows(n=48), material=0.05).table["finding"].iloc[0] == "cannot tell"
+
+
+def test_an_interval_with_a_material_effect_is_never_called_none():
+    for seed in range(40):
+        table = _found(_rows(seed=seed, n=96), material=0.4).table.iloc[:2]
+        small = table["finding"].str.startswith("no effect")
+
+        # a one-sided test at 5 % each side: the 90 % interval lies inside
+        assert (table.loc[small, "estimate"].abs() + 1.6 * table.loc[small, "std_error"] < 0.4).all()
+
+
+def test_it_is_an_association_unless_a_design_says_more():
+    assert _found(_rows()).evidence is Evidence.C
+    assert _found(_rows(), evidence=Evidence.A).evidence is Evidence.A
+
+
+@pytest.mark.parametrize("shift", [-3.0, 5.0])
+def test_a_shift_of_all_outcomes_changes_nothing(shift):
+    rows = _rows(step=0.5)
+    plain, shifted = (_found(table).table for table in (rows, rows.assign(leads=rows["leads"] + shift)))
+
+    pd.testing.assert_frame_equal(shifted, plain)
+
+
+def test_changing_the_reference_turns_the_sign():
+    rows = _rows(step=0.7)
+    up = _found(rows).table.set_index("dose").loc["365"]
+    down = _found(rows, reference=365).table.set_index("dose").loc["90"]
+
+    assert down[["estimate", "p_equivalent"]].tolist() == pytest.approx([-up["estimate"], up["p_equivalent"]])
+
+
+def test_managers_who_chose_the_dose_are_the_unit():
+    """Equivalence is declared at its stated rate under managers' shocks; rows alone would boast."""
+    hits, loud = [], []
+    for seed in range(80):
+        rows = _rows(seed=seed, shock=0.7)
+        table = _found(rows, cluster="manager").table.iloc[0]
+        alone = _found(rows).table.iloc[0]
+        hits.append(table["conf_low"] < 0 < table["conf_high"])
+        loud.append(alone["conf_low"] < 0 < alone["conf_high"])
+
+    assert np.mean(hits) > 0.95 - 3 * np.sqrt(0.05 * 0.95 / 80)
+    assert np.mean(loud) < 0.85
+
+
+def test_equivalence_errs_as_often_as_it_says_where_the_effect_is_just_material():
+    wrong = [
+        _found(_rows(seed=seed, n=480, step=0.5)).table.set_index("dose").loc["365", "finding"].startswith("no effect")
+        for seed in range(200)
+    ]
+
+    assert np.mean(wrong) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+
+
+def test_a_dose_that_hardly_anybody_had_stays_unknown():
+    found = _found(pd.concat([_rows(), pd.DataFrame({"days": [30, 30], "leads": [1.0, 2.0]})]), reference=90)
+
+    assert found.table["estimate"].isna().tolist() == [True, False, False, False]
+    assert found.checks[0].passed is False
+
+
+@pytest.mark.parametrize(
+    ("spoil", "more", "error", "says"),
+    [
+        (lambda rows: rows.rename(columns={"days": "day"}), {}, MissingTableError, "did you mean 'day'"),
+        (lambda rows: rows[rows["days"] == 90], {}, SampleError, "every row has the dose 90"),
+        (lambda rows: rows.assign(days=np.arange(len(rows))), {}, SampleError, "240 different doses"),
+        (lambda rows: rows, {"reference": 45}, ParameterError, "nobody had the reference dose 45"),
+        (lambda rows: rows, {"material": 0}, ParameterError, "above 0"),
+        (lambda rows: rows.assign(size=rows["days"]), {"covariates": ["size"]}, SampleError, "repeat the dose"),
+        (lambda rows: rows[rows["manager"] < 3], {"cluster": "manager"}, SampleError, "manager: only 3"),
+    ],
+)
+def test_bad_tables_are_refused_in_one_line(spoil, more, error, says):
+    with pytest.raises(error, match=says):
+        _found(spoil(_rows()), **more)
