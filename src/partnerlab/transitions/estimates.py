@@ -14,7 +14,8 @@ from partnerlab.stats.intervals import check_level, share_interval
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.belonging import check_baseline
 from partnerlab.transitions.cells import cell_frame, cell_table, drop_idle, moved_table
-from partnerlab.transitions.flow_counts import read_flows
+from partnerlab.transitions.flow_counts import Flows, read_flows
+from partnerlab.transitions.power_tables import power_table
 from partnerlab.transitions.states import LAPSED, segment_codes
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class TransitionEstimate(Result):
         Which of the four tiers was read; empty for pairs.
     step : int
         Quarters from one end of a pair to the other.
+    flows : Flows
+        Moves of each partner, counted: what `power` reads.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class TransitionEstimate(Result):
     quarters: tuple[str, str] = ("", "")
     stage: str = "published"
     step: int = 1
+    flows: Flows | None = dataclasses.field(repr=False, default=None)
 
     def matrix(self, column: str = "estimate", *, segment: str | None = None) -> pd.DataFrame:
         """Lay one column out as a matrix: a row for each tier left, a column for each tier reached.
@@ -83,6 +87,52 @@ class TransitionEstimate(Result):
         order = [*self.tiers, LAPSED]
         wide = table.pivot_table(index="from_tier", columns="to_tier", values=column, dropna=False, observed=False)
         return wide.reindex(index=[tier for tier in order if tier in wide.index], columns=[tier for tier in order if tier in wide.columns])
+
+    def power(self, steps: int, *, segment: str | None = None) -> pd.DataFrame:
+        """Give the probabilities after several steps if each goes by this matrix: P to that power.
+
+        Parameters
+        ----------
+        steps : int
+            Steps ahead, 1 or more.
+        segment : str or None
+            Where the estimate is by segment, which.
+
+        Returns
+        -------
+        DataFrame
+            Keys ``from_tier, to_tier``, the tidy columns (``n``: at risk of the first step) and ``steps``. The errors are those of
+            the matrix, leaving out one partner at a time (binomial where partners are not known), carried through the derivatives of
+            the power; intervals on the logit scale with ``t(partners - 1)``. NaN where the way leads through a state that
+            nobody was seen to move from, or stay in.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such number of steps.
+        SampleError
+            If the estimate is by segment and none, or an unknown one, is named.
+
+        Notes
+        -----
+        Right only if the next move depends on the tier alone and nothing changes: see `check_order`, `check_homogeneity`.
+        ``build_transitions(..., step=k)`` counts moves over k quarters without that.
+
+        Examples
+        --------
+        >>> from partnerlab.transitions import Transitions
+        >>> counts = pd.DataFrame([[90, 10], [20, 80]], index=["A", "B"], columns=["A", "B"])
+        >>> ahead = estimate_transitions(Transitions.from_matrix(counts)).power(2)
+        >>> ahead[["from_tier", "to_tier", "estimate", "std_error"]].head(2).round(3).to_numpy().tolist()
+        [['A', 'A', 0.83, 0.048], ['A', 'B', 0.17, 0.048]]
+        """
+        names = self.flows.segments if self.flows is not None else []
+        if self.by is not None and str(segment) not in names:
+            raise SampleError(f"power: name a segment of {self.by}: {', '.join(map(str, names))}")
+        group = 0 if self.by is None else names.index(str(segment))
+        table = power_table(self.flows, group=group, steps=steps, level=self.level)
+        rows, columns = (set(self.table[name]) for name in self.keys[-2:])
+        return table[table["from_tier"].isin(rows) & table["to_tier"].isin(columns)].reset_index(drop=True)
 
     def simultaneous_intervals(self) -> pd.DataFrame:
         """Give intervals that hold for all cells of a row at once: Goodman's (1965) division of the level, on effective counts.
@@ -191,6 +241,7 @@ def estimate_transitions(
         quarters=flows.quarters,
         stage=flows.stage,
         step=flows.step,
+        flows=flows,
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check
+from partnerlab.transitions.pair_steps import widen_pairs
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import read_states
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def build_transitions(
-    history: TierHistory,
+    history: TierHistory | Transitions,
     *,
     stage: str = "published",
     step: int = 1,
@@ -32,8 +33,8 @@ def build_transitions(
 
     Parameters
     ----------
-    history : TierHistory
-        Tiers by partner and quarter.
+    history : TierHistory or Transitions
+        Tiers by partner and quarter; or pairs of one step, of which pairs of ``step`` are made (nothing else applies then).
     stage : {"published", "held", "eligible", "raw"}
         Which of the four tiers to read.
     step : int
@@ -70,9 +71,13 @@ def build_transitions(
     0       a  2026Q2         G       B           NaN            1.0
     1       a  2026Q3         B       B           1.0            1.0
     """
-    flow = read_states(history, stage=stage, include_partial=True)
-    if not isinstance(step, int | np.integer) or step < 1:
+    if isinstance(step, bool) or not isinstance(step, int | np.integer) or step < 1:
         raise ParameterError(f"step is {step!r}; give a number of quarters, 1 or more")
+    if isinstance(history, Transitions):
+        if panel is not None or len(covariates) or len(impossible):
+            raise ParameterError("pairs bring their covariates and impossible moves along; panel, covariates, impossible are of a history")
+        return widen_pairs(history, step=int(step))
+    flow = read_states(history, stage=stage, include_partial=True)
     whole = np.ones(history.shape[1], dtype=bool) if include_partial else ~np.asarray(history.partial, dtype=bool)
     use = whole[: max(len(whole) - step, 0)] & whole[step:]
     if not use.any():
