@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, SampleError
-from partnerlab.tiers import Outside, TierHistory, assign_labels, compare_schemes, lint_scheme
+from partnerlab.errors import MissingTableError, ParameterError, SampleError
+from partnerlab.tiers import Outside, TierHistory, TierScheme, assign_labels, compare_schemes, lint_scheme, plan_steps
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
     from partnerlab.report.request import Request
-    from partnerlab.tiers import Explanation, PlaybookCoverage, SchemeComparison, TierScheme
+    from partnerlab.tiers import Explanation, PlaybookCoverage, SchemeComparison
 
 
 def list_labels(history: TierHistory, *, quarter: str) -> pd.DataFrame:
@@ -108,6 +109,105 @@ def compare_goals(panel: Panel, *, scheme: TierScheme, quarter: str, past: int =
         raise SampleError("the scheme has weights for one goal only; compare it with another version by compare_schemes")
     column = panel.column(quarter)
     return compare_schemes(panel, before=scheme, goal=others[0], quarter=quarter, first=panel.labels[max(column - past, 0)])
+
+
+def compare_versions(panel: Panel, *, scheme: TierScheme, against: str, quarter: str, past: int = 4) -> SchemeComparison:
+    """Compare the scheme with another version of it (or another scheme), over some past quarters too.
+
+    Parameters
+    ----------
+    panel : Panel
+        The partners.
+    scheme : TierScheme
+        In force.
+    against : str
+        Name of a shipped scheme or path of a YAML file; empty: another version of this one that ships.
+    quarter : str
+        Looked at.
+    past : int
+        Quarters before it.
+
+    Raises
+    ------
+    SampleError
+        If no other version is named or ships.
+    """
+    other = against or next((name for name, version in _versions(scheme.scheme).items() if version != scheme.version), "")
+    if not other:
+        raise SampleError(f"no other version of {scheme.scheme} ships; name one in the parameter 'against'")
+    first = panel.labels[max(panel.column(quarter) - past, 0)]
+    return compare_schemes(panel, before=scheme, after=TierScheme.load(other), quarter=quarter, first=first)
+
+
+def _versions(name: str) -> dict[str, int | str]:
+    """Version of every shipped scheme of one name."""
+    files = (item.name.removesuffix(".yaml") for item in resources.files(str(TierScheme.shipped)).iterdir() if item.name.endswith(".yaml"))
+    return {file: loaded.version for file in sorted(files) if (loaded := TierScheme.load(file)).scheme == name}
+
+
+def tabulate_steps(explanation: Explanation, *, history: TierHistory, costs: str = "") -> pd.DataFrame:
+    """Find the least-cost mix of steps to the nearest tier above that raising facts can reach: ``tier, fact, value, steps, target, cost``.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of the partner.
+    history : TierHistory
+        Where it stands.
+    costs : str
+        Cost of one unit more of each fact, such as ``"leads:2, relevance:5"``; empty: 1 for each fact that decides the tier.
+
+    Raises
+    ------
+    ParameterError
+        If the costs cannot be read.
+    SampleError
+        If the partner is in the highest tier, or no mix reaches one above.
+    """
+    if history.scheme is None or history.scores is None:
+        raise SampleError("recorded tiers have no rule that steps could meet")
+    place = history.tiers.index(explanation.raw) if explanation.raw in history.tiers else len(history.tiers)
+    if place == 0:
+        raise SampleError(f"by the rule {explanation.partner} has no tier above it")
+    facts = [name for name in history.scheme.needs() if history.scores.panel.known(name)]
+    prices, failed = _read_costs(costs) or dict.fromkeys(facts, 1.0), None
+    for tier in reversed(history.tiers[:place]):
+        try:
+            steps = plan_steps(history, partner=explanation.partner, quarter=explanation.quarter, tier=tier, costs=prices)
+        except SampleError as error:
+            failed = error
+            continue
+        return steps.assign(tier=tier)[["tier", *steps.columns]]
+    raise failed or SampleError("no tier above can be reached by raising what the rules ask for")
+
+
+def find_appealed(appeals: pd.DataFrame, *, history: TierHistory, quarter: str) -> str:
+    """Find the last quarter up to this one about which an appeal of this scheme is decided: appeals come after the quarter's end.
+
+    Raises
+    ------
+    SampleError
+        If none is decided.
+    """
+    decided = appeals[appeals["decision"].isin(["upheld", "rejected"])]
+    if "scheme" in decided and history.scheme is not None:
+        decided = decided[decided["scheme"].isna() | (decided["scheme"] == history.scheme.scheme)]
+    told = set(decided["quarter"])
+    found = [label for label in history.labels[: history.column(quarter) + 1] if label in told]
+    if not found:
+        raise SampleError(f"no appeal about a quarter up to {quarter} is decided")
+    return found[-1]
+
+
+def _read_costs(text: str) -> dict[str, float]:
+    costs = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (piece.strip() for piece in pair.partition(":"))
+        try:
+            costs[name] = float(value)
+        except ValueError:
+            raise ParameterError(f"costs: {pair!r} is not 'fact:number'; write such as 'leads:2, relevance:5'") from None
+    return costs
 
 
 def load_appeals(request: Request) -> pd.DataFrame:
