@@ -142,6 +142,8 @@ _ROOMS = {
     "analyze_experiment": "experiments",
     "assign_variants": "experiments",
     "design_experiment": "experiments",
+    "load_experiments": "experiments",
+    "record_experiment": "experiments",
     "Stakes": "verdicts",
     "Verdict": "verdicts",
     "compare_verdicts": "verdicts",

@@ -5,6 +5,7 @@ from partnerlab.experiments.assign import Assignment, assign_variants
 from partnerlab.experiments.design import ExperimentDesign, design_experiment
 from partnerlab.experiments.experiment import Experiment, Looks, Metric, Variant
 from partnerlab.experiments.outlook import Outlook, Prior
+from partnerlab.experiments.registry import load_experiments, record_experiment
 from partnerlab.experiments.trial import Trial
 
 __all__ = [
@@ -21,4 +22,6 @@ __all__ = [
     "analyze_experiment",
     "assign_variants",
     "design_experiment",
+    "load_experiments",
+    "record_experiment",
 ]

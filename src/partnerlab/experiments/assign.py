@@ -66,6 +66,22 @@ class Assignment:
             accept=self.accept,
         )
 
+    def label(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Give a table of outcomes the variants that its units were dealt; units that were dealt none leave.
+
+        Raises
+        ------
+        ParameterError
+            If the unit's column is missing, or the table has variants already.
+        """
+        unit = self.experiment.unit
+        if unit not in frame.columns:
+            raise ParameterError(f"assignment: the table has no column {unit!r}{nearest(unit, frame.columns)}", column=unit)
+        if "variant" in frame.columns:
+            raise ParameterError("assignment: the table has a column 'variant' already; drop it, the assignment knows who was dealt what")
+        variant = frame[unit].astype(str).map(self.table.set_index("unit")["variant"])
+        return frame.assign(variant=variant)[variant.notna()]
+
     def write(self, path: str | Path) -> Path:
         """Write to a CSV file whose first line holds the declaration and the digest.
 
