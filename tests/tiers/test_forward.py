@@ -194,3 +194,61 @@ def test_the_gate_decides_who_stands_behind_a_line():
     table = explain_tier(history, partner="p29", quarter="2026Q1").table
 
     assert table.loc[table["line_moves"], "line_low"].iloc[0] == 16.0
+
+
+def test_a_tier_that_only_confirmation_still_holds_says_when_it_falls():
+    explanation = explain([12.0, 7.0], BANDS, movement={"confirm": {"up": 1, "down": 2}})
+
+    assert explanation.summary().splitlines()[:3] == [
+        "p is A in 2024Q2 under demo@1.",
+        "By the data alone it would be B: waiting for confirmation.",
+        "It falls to B in 2024Q3 unless x reaches 9.",
+    ]
+    assert explanation.outlook[["condition", "lost_in", "why", "holds"]].to_numpy().tolist() == [
+        ["x >= 9", "2024Q3", "waiting for confirmation", False]
+    ]
+    assert explanation.at_risk()["fact"].tolist() == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("movement", "falls"),
+    [
+        ({"cadence": {"down": "year"}}, ("C", "2024Q4")),
+        ({"lock": {"periods": 6}}, ("C", "2025Q3")),
+        ({"ever_within": 3}, ("C", "2024Q4")),
+        ({"confirm": {"down": 3}, "max_step_down": 1}, ("B", "2024Q4")),
+        ({"margin": 0.1, "confirm": {"down": 2}}, ("C", "2024Q3")),
+    ],
+)
+def test_every_movement_rule_that_holds_a_tier_says_until_when(movement, falls):
+    explanation = explain([12.0, 1.0], BANDS, movement=movement)
+
+    assert explanation.tier == "A"
+    assert (explanation.falls_to, explanation.falls_in) == falls
+
+
+def test_what_is_within_the_margin_does_not_fall():
+    assert explain([12.0, 8.5], BANDS, movement={"margin": 0.1}).falls_in == ""
+
+
+HOLDING = st.fixed_dictionaries(
+    {"confirm": st.fixed_dictionaries({"down": st.integers(1, 3)})},
+    optional={
+        "cadence": st.fixed_dictionaries({"down": st.sampled_from(["period", "half_year", "year"])}),
+        "lock": st.sampled_from([{"periods": 4}, {"until": "anniversary"}]),
+        "max_step_down": st.just(1),
+        "ever_within": st.integers(1, 3),
+        "margin": st.just(0.1),
+    },
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 4.8, 6.0, 8.5, 10.0]), min_size=2, max_size=6), HOLDING)
+def test_if_the_data_stay_as_they_are_the_tier_falls_when_it_was_said(values, movement):
+    explanation = explain(values, BANDS, movement=movement)
+    later = history_of([*values, *[values[-1]] * (16 - len(values))], BANDS, movement=movement)
+    names = later.names(later.held)[0, len(values) :].tolist()
+    fell = [(name, quarter) for quarter, name in zip(later.labels[len(values) :], names, strict=True) if name > explanation.held]
+
+    assert (explanation.falls_to, explanation.falls_in) == (fell[0] if fell else ("", ""))

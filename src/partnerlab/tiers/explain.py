@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError
+from partnerlab.scoring import kleene
 from partnerlab.scoring.reach import part_range
 from partnerlab.scoring.scorecard import Part
 from partnerlab.scoring.scores import PanelFacts
 from partnerlab.tiers.classify import Quadrant, Recorded
-from partnerlab.tiers.forward import earliest_held, look_ahead, with_moving_lines
+from partnerlab.tiers.forward import coming_fall, earliest_held, look_ahead, with_moving_lines
 from partnerlab.tiers.history import REASONS, Outside, TierHistory
 from partnerlab.tiers.parameters import facts_behind
-from partnerlab.tiers.requirements import COLUMNS, NOTED, tier_rows
+from partnerlab.tiers.requirements import COLUMNS, NOTED, STATUS, tier_rows
 from partnerlab.tiers.units import explain_units, unit_sentences
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ class Explanation:
         points of the score full marks in this part would add.
     outlook : DataFrame
         What could lose the tier although nobody does anything: conditions of the tier held that are met
-        now and fall when nothing new happens. ``tier, condition, fact, value, next, lost_in, why``: the
-        value at the end of the next period, and the period in which the condition no longer holds.
+        now and fall when nothing new happens. ``tier, condition, fact, value, next, lost_in, why, holds``: the
+        value at the end of the next period, and the period in which the condition no longer holds. Conditions
+        that have failed already (``holds`` is false) are listed while movement rules still hold the tier.
+    falls_to, falls_in : str
+        Where the partner falls to and when, if its data stay as they are and only movement rules still hold the tier.
     units : DataFrame
         Under a scheme over units: which of them carry each tier, and what the others are short of (`explain_units`).
     earliest : mapping of tier to period
@@ -86,6 +90,8 @@ class Explanation:
     outlook: pd.DataFrame = dataclasses.field(repr=False, default_factory=pd.DataFrame)
     units: pd.DataFrame = dataclasses.field(repr=False, default_factory=pd.DataFrame)
     earliest: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    falls_to: str = ""
+    falls_in: str = ""
     data_until: date | None = None
     appeal: str = ""
 
@@ -94,10 +100,9 @@ class Explanation:
         return self.table.loc[(self.table["tier"] == tier) & self.table["needed"] & (self.table["status"] != "met")].reset_index(drop=True)
 
     def at_risk(self) -> pd.DataFrame:
-        """Conditions of the tier held that are met, the closest to their line first: what could lose the tier."""
-        mine = self.table.loc[
-            (self.table["tier"] == self.held) & (self.table["status"] == "met") & self.table["needed"] & self.table["gap"].notna()
-        ]
+        """Conditions of the tier held: those that failed already, then those that are met, the closest to their line first."""
+        told = self.table["status"].isin(["met", STATUS[kleene.FALSE]])
+        mine = self.table.loc[(self.table["tier"] == self.held) & told & self.table["needed"] & self.table["gap"].notna()]
         distance = (-mine["gap"] / mine["line"].abs().clip(lower=1.0)).sort_values(kind="stable")
         return mine.loc[distance.index].reset_index(drop=True)
 
@@ -106,13 +111,16 @@ class Explanation:
         lines = [f"{self.partner} is {self.tier} in {self.quarter} under {self.scheme}."]
         if self.reason != REASONS[0]:
             lines.append(f"By the data alone it would be {self.raw}: {self.reason}.")
+        if self.falls_in:
+            unless = " and ".join(map(_reached, self.missing(self.held).to_dict("records")))
+            lines.append(f"It falls to {self.falls_to} in {self.falls_in}{f' unless {unless}' if unless else ''}.")
         above = [tier for tier in dict.fromkeys(self.table["tier"]) if tier != self.held]
         lines += [f"For {self.held}: {said}." for said in self._carried(self.held, only=True)]
         for tier in above:
             said = [*map(_sentence, self.missing(tier).to_dict("records")), *self._carried(tier)]
             lines.append(f"For {tier}: {'; '.join(said) or 'nothing is missing but time'}.{self._when(tier)}")
             lines += [f"It would help to open {row['opens']}: {_sentence(row)}." for row in self._helpful(tier)]
-        lost = self.outlook.loc[self.outlook["lost_in"] != ""] if len(self.outlook) else self.outlook
+        lost = self.outlook.loc[(self.outlook["lost_in"] != "") & self.outlook["holds"]] if len(self.outlook) else self.outlook
         lines += [
             f"If nothing new happens, {row['condition']} no longer holds in {row['lost_in']}: {row['why']}."
             for row in lost.to_dict("records")
@@ -149,6 +157,14 @@ def _sentence(row: dict[str, object]) -> str:
     moving = _moving(row) if row["line_moves"] else ""
     margin = f" (the line {_short(row['line'])} and the margin)" if row["to_move"] != row["line"] else ""
     return f"{row['fact']} is {_short(row['value'])}, needs {row['operator']} {_short(row['to_move'])}{margin}{moving}{first}"
+
+
+def _reached(row: dict[str, object]) -> str:
+    """Say what has to become true of a condition that failed."""
+    if pd.isna(row["gap"]):
+        return str(row["condition"])
+    words = {">=": "reaches", ">": "exceeds", "<=": "falls to", "<": "falls below"}
+    return f"{row['fact']} {words[str(row['operator'])]} {_short(row['line'])}"
 
 
 def _short(value: float) -> str:
@@ -222,6 +238,7 @@ def explain_tier(
     for tier in shown:
         rows += tier_rows(scheme, tier, axes, facts, column, costs=costs, held=held if history.held[row, column] >= 0 else "")
     noted = with_moving_lines(pd.DataFrame(rows, columns=[*COLUMNS, *NOTED]), history, row, column)
+    falls_to, falls_in = coming_fall(one, column)
     return Explanation(
         partner=str(partner),
         quarter=quarter,
@@ -235,6 +252,8 @@ def explain_tier(
         outlook=look_ahead(one.until(quarter), tier=held, source=source),
         units=pd.DataFrame() if scheme.over is None else explain_units(scheme, facts.panel, tiers=shown, column=column),
         earliest=earliest_held(one, noted, column),
+        falls_to=falls_to,
+        falls_in=falls_in,
         data_until=facts.panel.provenance.until,
         appeal=scheme.appeal,
     )

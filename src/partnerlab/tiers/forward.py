@@ -13,7 +13,7 @@ from partnerlab.scoring.evaluate import evaluate_rule
 from partnerlab.stats.quantiles import quantile_interval
 from partnerlab.tiers.assign import _tenure
 from partnerlab.tiers.classify import Quadrant
-from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.history import REASONS, Outside, Reason, TierHistory
 from partnerlab.tiers.movement import Rules, best_within, heights, hold_tiers, review_periods
 from partnerlab.tiers.outlook import facts_ahead, why_lost
 from partnerlab.tiers.parameters import facts_behind
@@ -22,7 +22,7 @@ from partnerlab.tiers.requirements import tier_rows
 if TYPE_CHECKING:
     from partnerlab.intake.source import Source
 
-OUTLOOK = ("tier", "condition", "fact", "value", "next", "lost_in", "why")
+OUTLOOK = ("tier", "condition", "fact", "value", "next", "lost_in", "why", "holds")
 
 #: How many periods are looked ahead at least.
 AHEAD = 4
@@ -43,7 +43,9 @@ def look_ahead(one: TierHistory, *, tier: str, source: Source | None) -> pd.Data
     Returns
     -------
     DataFrame
-        ``tier, condition, fact, value, next, lost_in, why``; ``lost_in`` is empty where the condition still holds.
+        ``tier, condition, fact, value, next, lost_in, why, holds``; ``lost_in`` is empty where the condition still holds in
+        all periods ahead. Conditions that do not hold now are those of a tier that movement rules still hold (``why``), and
+        ``lost_in`` is the period in which it falls if the data stay as they are.
     """
     scheme, here = one.scheme, one.shape[1] - 1
     ahead = max([AHEAD, *(indicator.window for indicator in one.scores.panel.indicators.indicators.values())])
@@ -61,15 +63,23 @@ def look_ahead(one: TierHistory, *, tier: str, source: Source | None) -> pd.Data
         if now["status"] == "met" and now["needed"] and (lost or (changes and later[0]["needed"])):
             when = facts.panel.labels[here + lost] if lost else ""
             why = why_lost(facts, str(now["fact"]), sustained=bool(now["sustained"]))
-            found.append((tier, now["condition"], now["fact"], now["value"], later[0]["value"], when, why))
-    return pd.DataFrame(found, columns=list(OUTLOOK)).astype({"value": float, "next": float})
+            found.append((tier, now["condition"], now["fact"], now["value"], later[0]["value"], when, why, True))
+    found += _failed(one, tier, periods[0], periods[1])
+    return pd.DataFrame(found, columns=list(OUTLOOK)).astype({"value": float, "next": float, "holds": bool})
+
+
+def _failed(one: TierHistory, tier: str, now: list[dict[str, object]], later: list[dict[str, object]]) -> list[tuple[object, ...]]:
+    """Conditions that have failed already, of a tier that only the movement rules still hold."""
+    when, why = coming_fall(one, one.shape[1] - 1)[1], REASONS[one.reasons[0, -1]]
+    failed = [(row, then["value"]) for row, then in zip(now, later, strict=True) if row["status"] == "not met" and row["needed"]]
+    return [(tier, row["condition"], row["fact"], row["value"], value, when, why, False) for row, value in failed if when]
 
 
 def earliest_held(one: TierHistory, rows: pd.DataFrame, column: int) -> dict[str, str]:
     """Find the first period in which each tier above can be held, if all that is missing is done from the next one on.
 
     The movement rules are walked again over what the partner had and would then have: confirmation, cadence
-    and steps count as they will. Past periods count as the tier held where a margin is asked for.
+    and steps count as they will.
 
     Parameters
     ----------
@@ -85,9 +95,7 @@ def earliest_held(one: TierHistory, rows: pd.DataFrame, column: int) -> dict[str
     mapping of tier to period
         Without the tiers that even two years of it would not give.
     """
-    scheme, height = one.scheme, heights(one.rank)
-    past = (one.held if scheme.movement.margin else one.eligible)[0, : column + 1]
-    found = {}
+    height, past, found = heights(one.rank), _headed_for(one, column), {}
     for tier, mine in rows.groupby("tier", sort=False):
         code = one.tiers.index(str(tier))
         if code == one.held[0, column]:
@@ -118,6 +126,47 @@ def _held_then(one: TierHistory, codes: np.ndarray, height: np.ndarray) -> np.nd
         tenure=_tenure(one.scores.panel),
     )
     return hold_tiers(headed, rules=rules)[0]
+
+
+def coming_fall(one: TierHistory, column: int) -> tuple[str, str]:
+    """Find the tier that a partner falls to, and when, if its data stay as they are: a tier that only the movement rules still hold.
+
+    Parameters
+    ----------
+    one : TierHistory
+        Of one partner.
+    column : int
+        The period that is explained.
+
+    Returns
+    -------
+    tier, period : str
+        The first step down; both empty where the data carry the tier held, or no rule ever lets it go.
+    """
+    height, movement = heights(one.rank), one.scheme.movement
+    past, held = _headed_for(one, column), int(one.held[0, column])
+    if held < 0 or past[-1] < 0 or height[past[-1]] >= height[held]:
+        return "", ""
+    locked = movement.lock.periods or 0 if movement.lock is not None else 0
+    ahead = max(24 // one.calendar.months, locked, movement.grace) + max(movement.confirm.down, movement.ever_within)
+    codes = np.concatenate([past, np.repeat(past[-1], ahead)])[None, :].astype(np.int8)
+    then = _held_then(one, codes, height)[0, column + 1 :]
+    fallen = np.flatnonzero(height[then] < height[held])
+    if not len(fallen):
+        return "", ""
+    return one.tiers[then[fallen[0]]], one.calendar.label(one.first + column + 1 + int(fallen[0]))
+
+
+def _headed_for(one: TierHistory, column: int) -> np.ndarray:
+    """Tier that a partner was heading for in each period so far, int8: what is within a margin heads nowhere."""
+    eligible, held, reasons = (stage[0, : column + 1] for stage in (one.eligible, one.held, one.reasons))
+    if not one.scheme.movement.margin:
+        return eligible
+    return np.where(np.isin(reasons, _ON_THE_WAY), eligible, held)
+
+
+#: Why a partner is not yet where it is heading.
+_ON_THE_WAY = (Reason.CONFIRM, Reason.CADENCE, Reason.GRACE, Reason.LOCK, Reason.STEP, Reason.EVER_WITHIN)
 
 
 def with_moving_lines(rows: pd.DataFrame, history: TierHistory, row: int, column: int) -> pd.DataFrame:
