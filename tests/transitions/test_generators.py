@@ -386,3 +386,26 @@ def test_no_steady_state_where_somebody_never_returns():
     with pytest.raises(SampleError, match="nobody was seen to leave lapsed again"):
         lab.estimate_steady_state(pairs)
     assert lab.estimate_steady_state(pairs, among=["A", "B", "C"]).table["estimate"].sum() == pytest.approx(1.0)
+
+
+def test_an_intensity_near_nothing_leaves_the_errors_of_probabilities_known():
+    """The generator has as many parameters as the matrix, so its exponential is the matrix, errors included."""
+    counts = pd.DataFrame([[117, 51, 10], [30, 123, 45], [33, 30, 93]], index=list("ABC"), columns=list("ABC"))
+    pairs = lab.Transitions.from_matrix(counts)
+    generator = lab.estimate_generator(pairs)
+    mine, theirs = generator.probabilities(4), lab.estimate_transitions(pairs).power(4)
+
+    assert next(check.passed for check in generator.checks if check.name == "Parameters identified") is False
+    assert np.allclose(mine["estimate"], theirs["estimate"], atol=1e-6)
+    assert np.allclose(mine["std_error"], theirs["std_error"], rtol=1e-3)
+    assert generator.sojourn()["std_error"].notna().all()
+
+
+def test_hazard_ratios_say_of_how_many_intervals():
+    rng = np.random.default_rng(2)
+    looks = [(p, t, ("Gold", "Base")[int(rng.integers(2))]) for p in range(30) for t in range(4)]
+    frame = pd.DataFrame(looks, columns=["partner", "time", "state"])
+    model = lab.estimate_generator(lab.Observations.from_frame(frame.assign(big=frame["partner"] % 2)), covariates=["big"])
+
+    assert model.ratios["n"].sum() == 90
+    assert (model.ratios["n"] > 0).all()

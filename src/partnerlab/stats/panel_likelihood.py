@@ -160,6 +160,9 @@ class RateFit:
     parameters : ndarray, shape (p,)
     covariance : ndarray, shape (p, p)
         Inverse of the observed information; NaN for parameters that are not identified.
+    spread : ndarray, shape (p, p)
+        The same with parameters that have no interval of their own, such as the logarithm of an intensity of nearly 0, whose
+        share in the error of anything else is known all the same; NaN for those of which nothing is known.
     log_likelihood : float
     identified : ndarray of bool, shape (p,)
         Whether the data hold a parameter at all.
@@ -172,6 +175,7 @@ class RateFit:
     log_likelihood: float
     identified: np.ndarray
     converged: bool
+    spread: np.ndarray
 
 
 def fit_rates(panel: PanelCounts, design: RateDesign, start: np.ndarray) -> RateFit:
@@ -187,7 +191,8 @@ def fit_rates(panel: PanelCounts, design: RateDesign, start: np.ndarray) -> Rate
 
     if not len(start):
         value, _ = log_likelihood(start, panel, design)
-        return RateFit(parameters=start, covariance=np.zeros((0, 0)), log_likelihood=value, identified=np.zeros(0, bool), converged=True)
+        return RateFit(parameters=start, covariance=np.zeros((0, 0)), log_likelihood=value, identified=np.zeros(0, bool), converged=True,
+                       spread=np.zeros((0, 0)))  # fmt: skip
 
     size = max(float(panel.counts.sum()), 1.0)
 
@@ -207,15 +212,23 @@ def fit_rates(panel: PanelCounts, design: RateDesign, start: np.ndarray) -> Rate
     )
     best, information, identified = _polish(found.x, panel, design)
     value, slope = log_likelihood(best, panel, design)
-    covariance = np.full((len(best), len(best)), np.nan)
-    held = np.flatnonzero(identified)
-    covariance[np.ix_(held, held)] = np.linalg.inv(information[np.ix_(held, held)]) if len(held) else 0.0
+    covariance = _invert(information, identified)
+    spread = _invert(information, _identified(information, largest=_ANY_ERROR))
     converged = bool(np.abs(slope[identified]).max(initial=0.0) < 1e-4 * np.sqrt(size))
-    return RateFit(parameters=best, covariance=covariance, log_likelihood=value, identified=identified, converged=converged)
+    return RateFit(parameters=best, covariance=covariance, log_likelihood=value, identified=identified, converged=converged, spread=spread)
 
 
 #: A parameter whose standard error would be larger than this says nothing: intensities differ by e^20 within one.
 _LARGEST_ERROR = 10.0
+#: A larger one is rounding: the logarithm of what is 0.
+_ANY_ERROR = 300.0
+
+
+def _invert(information: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Inverse over the parameters held, NaN for the others."""
+    found, at = np.full(information.shape, np.nan), np.flatnonzero(held)
+    found[np.ix_(at, at)] = np.linalg.inv(information[np.ix_(at, at)]) if len(at) else 0.0
+    return found
 
 
 def _polish(parameters: np.ndarray, panel: PanelCounts, design: RateDesign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -246,13 +259,13 @@ def _polish(parameters: np.ndarray, panel: PanelCounts, design: RateDesign) -> t
     return best, information, _identified(information)
 
 
-def _identified(information: np.ndarray) -> np.ndarray:
+def _identified(information: np.ndarray, *, largest: float = _LARGEST_ERROR) -> np.ndarray:
     """Parameters that the information holds: their standard error is finite and not absurd, shape ``(p,)``."""
     held = np.ones(len(information), dtype=bool)
     while held.any():
         at = np.flatnonzero(held)
         values, vectors = np.linalg.eigh(information[np.ix_(at, at)])
-        if values[0] > 1.0 / _LARGEST_ERROR**2:
+        if values[0] > 1.0 / largest**2:
             break
         # the direction of which nothing is known: its largest part goes
         held[at[np.argmax(np.abs(vectors[:, 0]))]] = False

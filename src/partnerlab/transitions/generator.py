@@ -34,6 +34,8 @@ class GeneratorEstimate(Result):
         Moves, and what their intensities depend on.
     parameters, covariance : ndarray, shape (p,), (p, p)
         Log intensities and log hazard ratios; NaN where the data do not identify one.
+    spread : ndarray, shape (p, p), optional
+        The covariance with parameters that have no interval of their own but a known share in the errors of other things.
     log_likelihood : float
         Of the sample; comparable between models of the same observations.
     ratios : DataFrame
@@ -52,6 +54,7 @@ class GeneratorEstimate(Result):
     model: RateModel | None = dataclasses.field(repr=False, default=None)
     parameters: np.ndarray = dataclasses.field(repr=False, default_factory=lambda: np.zeros(0))
     covariance: np.ndarray = dataclasses.field(repr=False, default_factory=lambda: np.zeros((0, 0)))
+    spread: np.ndarray | None = dataclasses.field(repr=False, default=None)
     log_likelihood: float = float("nan")
     ratios: pd.DataFrame = dataclasses.field(repr=False, default_factory=pd.DataFrame)
     unit: str = "quarter"
@@ -71,8 +74,10 @@ class GeneratorEstimate(Result):
         error = delta_errors(lambda theta: model.generator(theta, values), self.parameters, self.covariance)
         given = np.zeros(found.shape, dtype=bool)
         given[model.origin, model.target] = True
-        low, high = log_bounds(np.abs(found), error, level=self.level)
         diagonal = np.eye(len(found), dtype=bool)
+        leaving = delta_errors(lambda theta: model.generator(theta, values), self.parameters, self._spread(values))
+        error = np.where(diagonal, leaving, error)
+        low, high = log_bounds(np.abs(found), error, level=self.level)
         low, high = np.where(diagonal, -high, low), np.where(diagonal, -low, high)
         # the likelihood is highest where the intensity is 0, which a logarithm only comes near to
         found = np.where(~diagonal & np.isnan(error) & (found < _NOTHING * found.max()), 0.0, found)
@@ -93,7 +98,8 @@ class GeneratorEstimate(Result):
             raise ParameterError(f"time is {time}; give a time of 0 or more")
         model, values = self._at(covariates)
         found = np.clip(exponentials(model.generator(self.parameters, values)[None] * time)[0], 0.0, 1.0)
-        error = delta_errors(lambda theta: exponentials(model.generator(theta, values)[None] * time)[0], self.parameters, self.covariance)
+        spread = self._spread(values)
+        error = delta_errors(lambda theta: exponentials(model.generator(theta, values)[None] * time)[0], self.parameters, spread)
         low, high = share_bounds(found, error, level=self.level, interval="logit", trials=np.nan)
         sure = error == 0.0
         return self._lay(found, error, np.where(sure, found, low), np.where(sure, found, high)).assign(time=time)
@@ -128,11 +134,22 @@ class GeneratorEstimate(Result):
             raise ParameterError("this generator was made without a model; estimate it with estimate_generator")
         return self.model, self.model.read_values(covariates)
 
+    def _spread(self, values: np.ndarray) -> np.ndarray:
+        """Give the covariance that functions of the generator read: what is as good as 0 is taken for 0."""
+        found = np.array(self.covariance if self.spread is None else self.spread)
+        rates = self.model.rates(self.parameters, values)
+        tiny = rates < _AS_GOOD_AS_NOTHING * rates.max(initial=0.0)
+        concerns = (self.model.base != 0) | (self.model.effects != 0).any(axis=0)
+        nothing = ~np.isfinite(np.diag(found)) & ~concerns[~tiny].any(axis=0)
+        found[nothing] = 0.0
+        found[:, nothing] = 0.0
+        return found
+
     def _of(self, function: Callable[[np.ndarray], np.ndarray], model: RateModel, values: np.ndarray) -> dict[str, np.ndarray]:
         """Tidy columns of a positive function of the generator, intervals on the log scale."""
         with np.errstate(invalid="ignore"):
             found = function(model.generator(self.parameters, values))
-            error = delta_errors(lambda theta: _finite(function(model.generator(theta, values))), self.parameters, self.covariance)
+            error = delta_errors(lambda theta: _finite(function(model.generator(theta, values))), self.parameters, self._spread(values))
         error = np.where(np.isfinite(found), error, np.nan)
         low, high = log_bounds(found, error, level=self.level)
         return {"estimate": found, "std_error": error, "conf_low": low, "conf_high": high}
@@ -145,6 +162,8 @@ class GeneratorEstimate(Result):
 
 #: Intensities that are not held by the data and smaller than this part of the largest are 0.
 _NOTHING = 1e-6
+#: Of which the data know nothing at all and smaller than this part of the largest: has no share in any error.
+_AS_GOOD_AS_NOTHING = 1e-3
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -104,8 +104,10 @@ def estimate_generator(  # noqa: PLR0913 - each a question of its own
     check_possible(rows, can)
     model = build_model(rows, can, equal=equal, fixed=fixed or {}, terms=terms)
     fit, place, panel_of = _fit(rows, model, coded)
-    covariance = fit.covariance if variance == "model" else _clustered(rows, fit, place, panel_of)
-    return _result(rows, model, fit, covariance, missing=missing, level=level)
+    found = fit.covariance, fit.spread
+    if variance == "cluster":
+        found = tuple(_clustered(rows, fit, bread, place, panel_of) for bread in found)
+    return _result(rows, model, fit, found, missing=missing, level=level)
 
 
 def _read(looks: Looks, covariates: Covariates, shared: Sequence[str]) -> tuple[PanelRows, np.ndarray, Terms, int]:
@@ -152,23 +154,25 @@ def unique_patterns(coded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return code, coded[first]
 
 
-def _clustered(rows: PanelRows, fit: RateFit, place: np.ndarray, panel_of: tuple[PanelCounts, RateDesign]) -> np.ndarray:
+def _clustered(rows: PanelRows, fit: RateFit, bread: np.ndarray, place: np.ndarray, panel_of: tuple[PanelCounts, RateDesign]) -> np.ndarray:
     """Sandwich with the scores of each partner added up."""
     if (rows.partner < 0).any():
         raise ParameterError("variance='cluster': it is not known which pairs belong to one partner; name the partner")
     scores = cell_scores(fit.parameters, *panel_of)
     own = scores[:, place, rows.origin, rows.ending].T * rows.weight[:, None]
     summed = sum_by_cluster(own, rows.partner)
-    known = np.where(np.isfinite(fit.covariance), fit.covariance, 0.0)
+    known = np.where(np.isfinite(bread), bread, 0.0)
     found = known @ (summed.T @ summed) @ known
-    lost = ~fit.identified
+    lost = ~np.isfinite(np.diag(bread))
     found[lost] = np.nan
     found[:, lost] = np.nan
     return found
 
 
-def _result(rows: PanelRows, model: RateModel, fit: RateFit, covariance: np.ndarray, *, missing: int, level: float) -> GeneratorEstimate:
-    s = len(rows.states)
+def _result(
+    rows: PanelRows, model: RateModel, fit: RateFit, found: tuple[np.ndarray, ...], *, missing: int, level: float
+) -> GeneratorEstimate:
+    s, (covariance, spread) = len(rows.states), found
     moved = rows.moved
     keys = pd.MultiIndex.from_product([rows.states, rows.states], names=["from_state", "to_state"]).to_frame(index=False)
     began = np.bincount(rows.origin, weights=rows.weight, minlength=s)
@@ -176,18 +180,19 @@ def _result(rows: PanelRows, model: RateModel, fit: RateFit, covariance: np.ndar
     at = "" if not model.terms else ", at the mean of the covariates"
     shell = GeneratorEstimate(
         estimand=f"Intensity of each move per {rows.unit}{at}", table=blank, level=level, states=rows.states, model=model,
-        parameters=fit.parameters, covariance=covariance,
+        parameters=fit.parameters, covariance=covariance, spread=spread,
     )  # fmt: skip
     return GeneratorEstimate(
         estimand=shell.estimand, table=shell.intensities().assign(count=moved.ravel().astype(int)), level=level,
         checks=(*rows.checks, *_checks(rows, model, fit, missing)), states=rows.states, model=model, parameters=fit.parameters,
-        covariance=covariance, log_likelihood=fit.log_likelihood, ratios=_ratios(model, fit, covariance, level), unit=rows.unit,
+        covariance=covariance, spread=spread, log_likelihood=fit.log_likelihood, unit=rows.unit,
+        ratios=_ratios(model, fit, covariance, level, began=began.astype(int)),
         method="panel", fingerprint=(len(rows.origin), float(rows.weight.sum()), float(rows.time.sum()), *moved.ravel().tolist()),
     )  # fmt: skip
 
 
-def _ratios(model: RateModel, fit: RateFit, covariance: np.ndarray, level: float) -> pd.DataFrame:
-    """Hazard ratios of each term on each move."""
+def _ratios(model: RateModel, fit: RateFit, covariance: np.ndarray, level: float, *, began: np.ndarray) -> pd.DataFrame:
+    """Hazard ratios of each term on each move; ``n`` are the intervals that began in the state it leaves."""
     from scipy.special import ndtr
 
     z, lines = float(critical_value(level)), []
@@ -198,7 +203,8 @@ def _ratios(model: RateModel, fit: RateFit, covariance: np.ndarray, level: float
             known = np.isfinite(error)
             low, high = log - z * error, log + z * error
             names = {"term": term, "from_state": model.states[model.origin[move]], "to_state": model.states[model.target[move]]}
-            tidy = {"estimate": log if known else np.nan, "std_error": error, "conf_low": low, "conf_high": high, "n": 0}
+            tidy = {"estimate": log if known else np.nan, "std_error": error, "conf_low": low, "conf_high": high}
+            tidy["n"] = int(began[model.origin[move]])
             ratio = {"ratio": np.exp(log) if known else np.nan, "ratio_low": np.exp(low), "ratio_high": np.exp(high)}
             lines.append({**names, **tidy, **ratio, "p_value": float(2 * ndtr(-abs(log / error))) if known and error > 0 else np.nan})
     return pd.DataFrame(lines)
