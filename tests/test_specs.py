@@ -45,7 +45,7 @@ def test_scalars_mean_what_they_look_like(text, expected):
         ("name: x\nname: y", "line 2: key 'name' stands twice"),
         ("name: [", "line 1: not YAML"),
         ("- 1", "line 1: expected keys and values; known keys: name, parts"),
-        ("parts: []", "line 1, name: Field required"),
+        ("parts: []", "line 1, name: the key is missing; add it"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place_and_remedy(text, message):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import pydantic
 import pydantic_core
@@ -35,6 +35,10 @@ _StrictLoader.add_implicit_resolver(
 _StrictLoader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^(?:<<)$"), ["<"])
 
 
+#: What nobody writes by hand: deeper nesting, more entries (aliases written out), longer numbers are refused.
+_DEEPEST, _MOST_ENTRIES, _MOST_DIGITS = 50, 100_000, 18
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Document:
     """A YAML text: its data, and on which line each key stands."""
@@ -49,12 +53,65 @@ class Document:
             path = path[:-1]
         return self.lines.get(path, 1)
 
+    def find(self, path: tuple[str | int, ...], word: str) -> tuple[str | int, ...]:
+        """Find the deepest place at or below a path that says a word, as a key or in a text; the path itself if none does."""
+        said = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+        places = (place for place in self.lines if place[: len(path)] == path)
+        return next((place for place in places if self._says(place, said)), path)
+
+    def _says(self, place: tuple[str | int, ...], said: re.Pattern[str]) -> bool:
+        here = self.data
+        for step in place:
+            if not isinstance(here, dict | list) or (isinstance(here, dict) and step not in here):
+                return False
+            here = here[step]  # type: ignore[index]
+        return (isinstance(here, str) and bool(said.search(here))) or (bool(place) and bool(said.fullmatch(str(place[-1]))))
+
+
+def misplaced(message: str, *path: str | int, word: str = "") -> pydantic_core.PydanticCustomError:
+    """Make the finding of a validator that sees more than one key: it says at which key, below its own, the mistake stands.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    *path : str or int
+        Keys from where the validator stands down to the mistake.
+    word : str
+        What the mistake says, to be found at or below the path where its place is not known more exactly.
+    """
+    return pydantic_core.PydanticCustomError("misplaced", "{message}", {"message": message, "path": path, "word": word})
+
+
+def _refuse_monsters(text: str, name: str) -> None:
+    """Refuse tags, nesting and numbers that no reader should meet; events come one by one, so depth costs nothing here."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_StrictLoader):
+        line = event.start_mark.line + 1
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise SpecError(f"{name}, line {line}: nested more than {_DEEPEST} levels deep; write it flatter", line=line)
+        if getattr(event, "tag", None) is not None:
+            raise SpecError(f"{name}, line {line}: the tag {event.tag!r} is not read; remove it", line=line)
+        plain = isinstance(event, yaml.ScalarEvent) and event.style is None
+        if plain and re.fullmatch(r"[-+.\deE]+", event.value) and len(re.sub(r"\D", "", event.value)) > _MOST_DIGITS:
+            raise SpecError(f"{name}, line {line}: a number of more than {_MOST_DIGITS} digits; write fewer", line=line)
+
 
 def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], name: str) -> None:
-    lines.setdefault(path, node.start_mark.line + 1)
+    here = node.start_mark.line + 1
+    if len(path) > _DEEPEST:
+        raise SpecError(f"{name}, line {here}: an alias (*) stands inside what it repeats; write the part out", line=here)
+    if len(lines) > _MOST_ENTRIES:
+        said = f"more than {_MOST_ENTRIES:,} entries once aliases (*) are written out; repeat less"
+        raise SpecError(f"{name}, line {here}: {said}", line=here)
+    lines.setdefault(path, here)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*path, str(key.value))
+            if "\n" in here[-1]:
+                at = key.start_mark.line + 1
+                raise SpecError(f"{name}, line {at}: a key of several lines; write it in one", line=at)
             if here in lines:
                 raise SpecError(
                     f"{name}, line {key.start_mark.line + 1}: key {key.value!r} stands twice; keep one", line=key.start_mark.line + 1
@@ -80,15 +137,22 @@ def read_yaml(text: str, *, name: str) -> Document:
     {'country': 'NO'}
     """
     lines: dict[tuple[str | int, ...], int] = {}
+    name = " ".join(name.split())
     try:
+        _refuse_monsters(text, name)
         node = yaml.compose(text, Loader=_StrictLoader)
         if node is not None:
             _walk(node, (), lines, name)
         data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader with fewer types
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        raise SpecError(f"{name}, line {line}: a character that no text holds (#x{code:04x}); remove it", line=line) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise SpecError(f"{name}, line {line}: not YAML: {getattr(error, 'problem', error)}; mend the line", line=line) from error
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise SpecError(f"{name}, line {line}: not YAML: {problem}; mend the line", line=line) from error
     return Document(data=data, lines=lines, name=name)
 
 
@@ -205,20 +269,81 @@ class Spec(pydantic.BaseModel, metaclass=_SpecType):
             return cls.model_validate(document.data)
 
 
+def _one_line_name(given: str) -> str:
+    if not given.strip() or not given.isprintable() or len(given) > 100:
+        raise ValueError("a name is one line of 1 to 100 characters that can be seen; shorten or mend it")
+    return given
+
+
+#: A name, as it stands in tables and messages.
+Name = Annotated[str, pydantic.AfterValidator(_one_line_name)]
+
+
+#: What pydantic says of a type, in words that tell what to write.
+_REMEDIES = {
+    "missing": "the key is missing; add it",
+    "date_from_datetime_parsing": "not a date; write it as 2026-01-31",
+    "date_type": "not a date; write it as 2026-01-31",
+    "date_parsing": "not a date; write it as 2026-01-31",
+    "date_from_datetime_inexact": "not a date; write it as 2026-01-31, without a time",
+    "int_type": "not a whole number; write one such as 2",
+    "int_parsing": "not a whole number; write one such as 2",
+    "int_from_float": "not a whole number; write one such as 2",
+    "float_type": "not a number; write one such as 0.5",
+    "float_parsing": "not a number; write one such as 0.5",
+    "finite_number": "not a number; write one such as 0.5",
+    "bool_type": "not true or false; write one of the two",
+    "bool_parsing": "not true or false; write one of the two",
+    "string_type": "not a text; write a word, in quotes if it looks like a number",
+    "tuple_type": "not a list; write [a, b], or one item a line after '-'",
+    "list_type": "not a list; write [a, b], or one item a line after '-'",
+    "dict_type": "not keys and values; write {key: value}",
+    "model_type": "not keys and values; write {key: value}",
+    "model_attributes_type": "not keys and values; write {key: value}",
+    "invalid_key": "keys are texts here; put the key in quotes",
+    "too_short": "empty; write at least one",
+}
+
+
+def _in_words(found: Any) -> str:
+    """Say one finding of pydantic in words that name a remedy."""
+    bounds = found.get("ctx") or {}
+    if found["type"] in ("greater_than_equal", "greater_than", "less_than_equal", "less_than"):
+        (bound,) = bounds.values()
+        rule = {"greater_than_equal": "or more", "less_than_equal": "or less"}.get(found["type"])
+        sign = "above" if found["type"] == "greater_than" else "below"
+        return f"out of range; write {bound:g} {rule}" if rule else f"out of range; write a number {sign} {bound:g}"
+    if found["type"] == "literal_error":
+        words = re.findall(r"'([^']*)'", str(bounds["expected"]))
+        return f"unknown word; write {' or '.join(map(repr, words))}" if len(words) < 2 else f"unknown word{_one_of(found['input'], words)}"
+    return _REMEDIES.get(found["type"]) or str(found["msg"]).removeprefix("Value error, ")
+
+
+def _one_of(given: Any, words: list[str]) -> str:
+    return f"{nearest(str(given), words)}" if isinstance(given, str) else f"; known: {', '.join(words)}"
+
+
+def _shown(found: Any) -> str:
+    """Show what was given, as far as it fits a line."""
+    if isinstance(found["input"], dict | list | tuple) or found["type"] in ("missing", "unknown_key", "misplaced"):
+        return ""
+    text = repr(found["input"])
+    return f" (given: {text if len(text) <= 80 else text[:77] + '...'})"
+
+
 def _explain(error: pydantic.ValidationError, document: Document | None, name: str) -> SpecError:
     """Turn the first of pydantic's findings into one line a person can act on; without a document the spec's name says where."""
     first = min(error.errors(include_url=False), key=lambda found: (found["type"] != "unknown_key", len(found["loc"])))
     path = tuple(step for step in first["loc"] if (not isinstance(step, str)) or not step.startswith("function-"))
     if first["type"] == "unknown_key":
         path = (*path, first["ctx"]["at"])
-    key = ".".join(map(str, path)) or "(top)"
-    message = first["msg"].removeprefix("Value error, ")
-    given = (
-        f" (given: {first['input']!r})"
-        if not isinstance(first["input"], dict | list) and first["type"] not in ("missing", "unknown_key")
-        else ""
-    )
+    if first["type"] == "misplaced":
+        path = (*path, *first["ctx"]["path"])
+        if document is not None and first["ctx"]["word"]:
+            path = document.find(path, first["ctx"]["word"])
+    key = " ".join(".".join(map(str, path)).split()) or "(top)"
+    said = " ".join(f"{_in_words(first)}{_shown(first)}".split())
     if document is None:
-        return SpecError(f"{name}, {key}: {' '.join(message.split())}{given}", spec=name, key=key)
+        return SpecError(f"{name}, {key}: {said}", spec=name, key=key)
     line = document.line(path)
-    return SpecError(f"{document.name}, line {line}, {key}: {message}{given}", file=document.name, line=line, key=key)
+    return SpecError(f"{document.name}, line {line}, {key}: {said}", file=document.name, line=line, key=key)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Annotated, Any
 
@@ -26,6 +26,11 @@ _TOKEN = re.compile(
     r"|(?P<param>\$[A-Za-z_]\w*)|(?P<name>[A-Za-z_][\w.]*)|(?P<text>'[^']*'|\"[^\"]*\")"
     r"|(?P<operator>>=|<=|==|!=|>|<)|(?P<mark>[()\[\]{},]))"
 )
+
+
+#: Longest and largest number that a person writes; deepest nesting that a person reads; longest memory, in periods.
+_DIGITS, _LARGEST, _DEEPEST, _LONGEST = 40, 10**18, 50, 1200
+_WRITTEN = re.compile(rf"[+-]?[\d.]{{1,{_DIGITS}}}(?:[eE][-+]?\d{{1,2}})?(?:/[\d.]{{1,{_DIGITS}}})?%?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,10 +219,19 @@ def parse_number(text: str | float) -> Fraction:
     Fraction(1, 5)
     """
     body = str(text).replace(" ", "")
+    if not _WRITTEN.fullmatch(body):  # a number of thousands of digits or 1e999999999 would be computed for ever
+        raise ValueError(f"not a number of at most {_DIGITS} digits and an exponent of at most two")
     percent = body.endswith("%")
     top, _, bottom = body.removesuffix("%").partition("/")
     value = Fraction(top) / Fraction(bottom or "1")
-    return value / 100 if percent else value
+    return within_reach(value / 100 if percent else value)
+
+
+def within_reach(value: Fraction | int) -> Any:
+    """Give the number back, or refuse it where no measure of a program is as large."""
+    if abs(value) > _LARGEST:
+        raise ValueError("a number is at most 1e18 here; write it in a larger unit")
+    return value
 
 
 def parse_condition(text: str) -> Rule:
@@ -245,6 +259,7 @@ class _Parser:
         self.text = text
         self.tokens = self._cut(text)
         self.at = 0
+        self.depth = 0
 
     def _cut(self, text: str) -> list[tuple[str, str]]:
         tokens, at = [], 0
@@ -297,13 +312,22 @@ class _Parser:
 
     def _not(self) -> Rule:
         if self._accept("not"):
-            return Not(self._not())
+            return Not(self._deeper(self._not))
         if self._accept("("):
-            inner = self._or()
+            inner = self._deeper(self._or)
             if not self._accept(")"):
                 raise self._expected("')'")
             return self._lasting(inner)
         return self._lasting(self._comparison())
+
+    def _deeper(self, read: Callable[[], Rule]) -> Rule:
+        """Read what stands inside, unless it stands deeper than anybody can follow."""
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise ValueError(f"condition {self.text[:40]!r}...: nested more than {_DEEPEST} deep; write it flatter")
+        inner = read()
+        self.depth -= 1
+        return inner
 
     def _comparison(self) -> Rule:
         kind, fact = self._take()
@@ -394,6 +418,8 @@ class _Parser:
     def _checked(self, rule: Rule, met: int, window: int) -> Sustained:
         if not 1 <= met <= window:
             raise ValueError(f"condition {self.text!r}: {met} of {window} periods cannot be; give 1 to {window}")
+        if window > _LONGEST:
+            raise ValueError(f"condition {self.text!r}: no program is {window} periods old; give {_LONGEST} or fewer")
         return Sustained(rule, met, window)
 
     def _span(self) -> int:
@@ -403,7 +429,7 @@ class _Parser:
 
     def _count(self) -> int:
         kind, word = self._take()
-        if kind != "number" or not word.isdigit():
+        if kind != "number" or not word.isdigit() or len(word) > 9:
             self.at -= 1
             raise self._expected("a whole number of periods")
         return int(word)
@@ -412,7 +438,7 @@ class _Parser:
 _TREE = ("all", "any", "not", "at_least", "of")
 
 
-def parse_rule(given: Any) -> Rule:
+def parse_rule(given: Any, *, depth: int = 0) -> Rule:
     """Read a rule as it stands in YAML.
 
     A text is one condition; a list means all of its rules; a mapping is
@@ -433,30 +459,32 @@ def parse_rule(given: Any) -> Rule:
         return given
     if isinstance(given, str):
         return parse_condition(given)
+    if depth > _DEEPEST:
+        raise ValueError(f"a rule nested more than {_DEEPEST} deep; write it flatter")
     if isinstance(given, list):
-        return all_of(*map(parse_rule, given)) if given else ALWAYS
+        return all_of(*(parse_rule(item, depth=depth + 1) for item in given)) if given else ALWAYS
     if not isinstance(given, dict) or not given:
         raise ValueError(f"a rule is a condition such as 'leads_4q >= 3', a list, or one of {', '.join(_TREE)}; got {given!r}")
     if "of" in given and "at_least" not in given:
         raise ValueError("'of' needs a count: {at_least: 2, of: [rule, rule, rule]}")
-    return all_of(*(_branch(key, value, given) for key, value in given.items() if key != "of"))
+    return all_of(*(_branch(str(key), value, given, depth + 1) for key, value in given.items() if key != "of"))
 
 
-def _branch(key: str, value: Any, given: dict[str, Any]) -> Rule:
+def _branch(key: str, value: Any, given: dict[str, Any], depth: int) -> Rule:
     if key in ("all", "any"):
         if not isinstance(value, list):
             raise ValueError(f"'{key}' takes a list of rules; got {value!r}")
         if key == "any" and not value:
             raise ValueError("'any' of nothing can never hold; list at least one rule")
-        rules = [parse_rule(item) for item in value]
+        rules = [parse_rule(item, depth=depth) for item in value]
         return (all_of(*rules) if key == "all" else any_of(*rules)) if rules else ALWAYS
     if key == "not":
-        return Not(parse_rule(value))
+        return Not(parse_rule(value, depth=depth))
     if key == "at_least":
         rules = given.get("of")
-        if not isinstance(rules, list) or not isinstance(value, int) or not 1 <= value <= len(rules):
+        if not isinstance(rules, list) or type(value) is not int or not 1 <= value <= len(rules):
             raise ValueError("write {at_least: 2, of: [rule, rule, rule]} with a number from 1 to the number of rules")
-        return AtLeast(value, tuple(map(parse_rule, rules)))
+        return AtLeast(value, tuple(parse_rule(rule, depth=depth) for rule in rules))
     if isinstance(value, str):
         return parse_condition(f"{key} {value}")
     raise ValueError(f"cannot read rule {{{key}: {value!r}}}; write '{key} >= 3'{nearest(key, _TREE)}")

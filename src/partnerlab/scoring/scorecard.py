@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from partnerlab.errors import nearest
-from partnerlab.scoring.conditions import RuleField, facts_of, params_of, parse_number
+from partnerlab.scoring.conditions import RuleField, facts_of, params_of, parse_number, within_reach
 from partnerlab.scoring.shapes import SHAPES
-from partnerlab.specs import Spec
+from partnerlab.specs import Name, Spec, misplaced
 
 Combine = Literal["sum", "weighted_mean", "product", "max"]
 UnknownRule = Literal["refuse", "zero", "renormalise"]
@@ -25,14 +25,18 @@ def _number(given: Any) -> Any:
     """Accept 8, 0.5, '40/6', '20 %' or '$parameter'."""
     if isinstance(given, bool) or given is None:
         raise ValueError(f"a number is needed here, not {'null' if given is None else str(given).lower()}")
+    if not isinstance(given, int | float | str | Fraction):
+        kind = "a list" if isinstance(given, list | tuple) else "keys and values" if isinstance(given, dict) else type(given).__name__
+        raise ValueError(f"a number is needed here, not {kind}; write one such as 8, 0.5, '40/6' or '20 %'")
     if isinstance(given, str):
         if given.startswith("$"):
             return given
         try:
             return parse_number(given)
         except (ValueError, ZeroDivisionError):
-            raise ValueError(f"{given!r} is not a number, a ratio such as '40/6', a percentage or a $parameter") from None
-    return parse_number(repr(given)) if isinstance(given, float) else given
+            shown = given if len(given) <= 40 else f"{given[:37]}..."
+            raise ValueError(f"{shown!r} is not a number, a ratio such as '40/6', a percentage or a $parameter") from None
+    return within_reach(given) if isinstance(given, int | Fraction) else parse_number(repr(given))
 
 
 #: A number that people write: exact, or the name of a parameter.
@@ -53,8 +57,8 @@ class Part(Spec):
     'step2_inter'
     """
 
-    id: str | None = None
-    metric: str | None = None
+    id: Name | None = None
+    metric: Name | None = None
     shape: dict[str, Any] | None = None
     max: Amount | None = None
     weight: Amount = 1
@@ -71,11 +75,17 @@ class Part(Spec):
             raise ValueError(  # noqa: TRY004 - pydantic turns a ValueError into a finding
                 f"write the shape as {{name: argument}}, for example {{ratio: 40}}; known: {', '.join(SHAPES)}"
             )
-        names = [key for key in given if key != "max"]
+        names = [str(key) for key in given if key != "max"]
         if len(names) != 1 or names[0] not in SHAPES:
             unknown = next((key for key in names if key not in SHAPES), "")
             raise ValueError(f"one shape is needed, got {', '.join(names) or 'none'}{nearest(unknown, SHAPES) if unknown else ''}")
-        return {key: _argument(key, value) for key, value in given.items()}
+        read = {}
+        for key, value in given.items():
+            try:
+                read[key] = _argument(key, value)
+            except ValueError as error:
+                raise misplaced(str(error), key) from error
+        return read
 
     @pydantic.model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -129,7 +139,7 @@ def _all_zero(weights: Iterable[Any]) -> bool:
 def _argument(shape: str, value: Any) -> Any:
     """Check the argument of a shape."""
     if shape == "percentile":
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not value.isprintable() or not value.strip():
             raise ValueError("percentile takes 'population' or the attribute within which to rank, such as 'region'")
         return value
     if shape != "bands":
@@ -175,8 +185,8 @@ class Score(Spec):
     combine: Combine = "weighted_mean"
     max: Amount | None = None
     parts: tuple[Part, ...] = ()
-    divide: str | None = None
-    by: str | None = None
+    divide: Name | None = None
+    by: Name | None = None
     weights_by_goal: dict[str, dict[str, Amount]] = pydantic.Field(default_factory=dict)
     unknown: UnknownRule = "refuse"
 
@@ -189,7 +199,7 @@ class Score(Spec):
         names = [part.name for part in self.walk()]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
-            raise ValueError(f"part {twice!r} stands twice; give each its own id")
+            raise misplaced(f"part {twice!r} stands twice; give each its own id", "parts", word=twice)
         if self.unknown == "renormalise":
             self._can_renormalise()
         if self.parts and not self.weights_by_goal and _all_zero(part.weight for part in self.parts):
@@ -198,10 +208,15 @@ class Score(Spec):
             known = [part.name for part in self.parts]
             for name in weights:
                 if name not in known:
-                    raise ValueError(f"weights_by_goal.{goal} names part {name!r}, which is not a part{nearest(name, known)}")
-                _weight(weights[name])
+                    said = f"weights_by_goal.{goal} names part {name!r}, which is not a part{nearest(name, known)}"
+                    raise misplaced(said, "weights_by_goal", goal, name)
+                try:
+                    _weight(weights[name])
+                except ValueError as error:
+                    raise misplaced(str(error), "weights_by_goal", goal, name) from error
             if _all_zero(weights.values()):
-                raise ValueError(f"weights_by_goal.{goal} gives every part weight 0; give at least one a weight above 0")
+                said = f"weights_by_goal.{goal} gives every part weight 0; give at least one a weight above 0"
+                raise misplaced(said, "weights_by_goal", goal)
         return self
 
     def _can_renormalise(self) -> None:

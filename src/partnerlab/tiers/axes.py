@@ -7,7 +7,7 @@ from typing import Any, Self
 import pydantic
 
 from partnerlab.scoring.scorecard import Amount
-from partnerlab.specs import Spec
+from partnerlab.specs import Name, Spec
 
 
 class Cut(Spec):
@@ -33,7 +33,7 @@ class Cut(Spec):
     absolute: Amount | None = None
     quantile: Amount | None = None
     min: Amount | None = None
-    min_n: int = pydantic.Field(default=1, ge=1, strict=True)
+    min_n: int = pydantic.Field(default=1, ge=1, le=10**9, strict=True)
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -93,9 +93,9 @@ class Axis(Spec):
         lint on data and `check_anchors` say who stands on the wrong side.
     """
 
-    value: str
+    value: Name
     cut: Cut
-    within: str | None = None
+    within: Name | None = None
     strict: bool = False
     anchors: Anchors | None = None
 

@@ -25,7 +25,7 @@ from partnerlab.scoring.conditions import (
     params_of,
 )
 from partnerlab.scoring.scorecard import Amount
-from partnerlab.specs import Spec
+from partnerlab.specs import Name, Spec, misplaced
 from partnerlab.tiers.axes import Axis
 
 _ZERO = Number(Fraction(0))
@@ -51,7 +51,7 @@ class _Rules(Spec):
     def _check_rank(self, tiers: tuple[str, ...]) -> None:
         for tier in self.rank:
             if tier not in tiers:
-                raise ValueError(f"rank names {tier!r}, which is not a tier{nearest(tier, tiers)}")
+                raise misplaced(f"rank names {tier!r}, which is not a tier{nearest(tier, tiers)}", "rank", tier)
 
 
 class Quadrant(_Rules):
@@ -74,10 +74,10 @@ class Quadrant(_Rules):
     kind: Literal["quadrant"]
     x: Axis
     y: Axis
-    cells: dict[str, str]
+    cells: dict[str, Name]
     gate: RuleField | None = None
-    outside: str | None = None
-    missing: str = "unknown"
+    outside: Name | None = None
+    missing: Name = "unknown"
 
     CORNERS: ClassVar[tuple[str, ...]] = ("high_high", "low_high", "high_low", "low_low")
 
@@ -86,7 +86,7 @@ class Quadrant(_Rules):
     def _four_cells(cls, cells: dict[str, str]) -> dict[str, str]:
         for corner in cells:
             if corner not in cls.CORNERS:
-                raise ValueError(f"unknown cell {corner!r}{nearest(corner, cls.CORNERS)}")
+                raise misplaced(f"unknown cell {corner!r}{nearest(corner, cls.CORNERS)}", corner)
         missing = [corner for corner in cls.CORNERS if corner not in cells]
         if missing:
             raise ValueError(f"cells lack {', '.join(missing)}; every corner needs a tier")
@@ -149,7 +149,7 @@ class Share(Spec):
 
     goal: Amount | None = None
     cap: Amount | None = None
-    rank_by: str | None = None
+    rank_by: Name | None = None
     ties: Literal["out", "in"] = "out"
 
     @pydantic.model_validator(mode="after")
@@ -158,6 +158,8 @@ class Share(Spec):
             raise ValueError("a share is either {goal: 0.2} (reported) or {cap: 0.2, rank_by: score} (enforced)")
         if (self.cap is None) != (self.rank_by is None):
             raise ValueError("'cap' and 'rank_by' go together; a goal has neither")
+        if isinstance(self.goal, str):
+            raise misplaced(f"a goal is a number such as 0.2, not {self.goal}; write it out", "goal")
         given = self.goal if self.cap is None else self.cap
         if not isinstance(given, str) and given is not None and not 0 < given < 1:
             raise ValueError(f"a share lies between 0 and 1, not {float(given):g}; write 0.2 or '20 %'")
@@ -173,8 +175,8 @@ class Level(Spec):
     Compare(fact='total', operator='>=', line=Number(exact=Fraction(60, 1)))
     """
 
-    name: str
-    inherits: str | None = None
+    name: Name
+    inherits: Name | None = None
     all: tuple[RuleField, ...] | None = None
     any: tuple[RuleField, ...] | None = None
     at_least: int | None = None
@@ -229,7 +231,7 @@ class Ladder(_Rules):
     levels: tuple[Level, ...] = pydantic.Field(min_length=1)
     cumulative: bool = False
     scales: dict[str, tuple[RuleField, ...]] = pydantic.Field(default_factory=dict)
-    else_: str | None = pydantic.Field(default=None, alias="else")
+    else_: Name | None = pydantic.Field(default=None, alias="else")
     missing: Literal["unknown", "highest_proven"] = "unknown"
 
     @pydantic.model_validator(mode="after")
@@ -237,15 +239,17 @@ class Ladder(_Rules):
         names = [level.name for level in self.levels]
         twice = next((name for name in [*names, self.else_] if name and [*names, self.else_].count(name) > 1), None)
         if twice:
-            raise ValueError(f"level {twice!r} stands twice; keep one")
+            at = max(place for place, name in enumerate([*names, self.else_]) if name == twice)
+            path = ("levels", at, "name") if at < len(names) else ("else",)
+            raise misplaced(f"level {twice!r} stands twice; keep one", *path)
         for position, level in enumerate(self.levels):
             lower = names[position + 1 :]
             if level.inherits is not None and level.inherits not in lower:
-                raise ValueError(
-                    f"level {level.name!r} inherits {level.inherits!r}, which is no lower level{nearest(level.inherits, lower)}"
-                )
+                said = f"level {level.name!r} inherits {level.inherits!r}, which is no lower level{nearest(level.inherits, lower)}"
+                raise misplaced(said, "levels", position, "inherits")
         if self.else_ is None and self.rule_of(names[-1]) != ALWAYS:
-            raise ValueError(f"who meets no level? add 'else: UNRATED', or let the last level {names[-1]!r} take everybody with 'all: []'")
+            said = f"who meets no level? add 'else: UNRATED', or let the last level {names[-1]!r} take everybody with 'all: []'"
+            raise misplaced(said, "levels", len(names) - 1)
         self._check_rank(self.tiers)
         return self
 
@@ -254,10 +258,11 @@ class Ladder(_Rules):
         asked = {str(leaf): leaf for _, rule in self.rules() for leaf in leaves(rule)}
         for name, steps in self.scales.items():
             if len(steps) < 2:
-                raise ValueError(f"scale {name!r} has {len(steps)} step; a scale orders two conditions or more")
-            for step in steps:
+                raise misplaced(f"scale {name!r} has {len(steps)} step; a scale orders two conditions or more", "classify", "scales", name)
+            for place, step in enumerate(steps):
                 if step not in asked.values():
-                    raise ValueError(f"scale {name!r}: no level asks for '{step}'{nearest(str(step), asked)}; write it as the levels do")
+                    said = f"scale {name!r}: no level asks for '{step}'{nearest(str(step), asked)}; write it as the levels do"
+                    raise misplaced(said, "classify", "scales", name, place)
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -301,7 +306,7 @@ class Ladder(_Rules):
 class Band(Spec):
     """One band of a score: its name and where it begins."""
 
-    name: str
+    name: Name
     from_: Amount | None = pydantic.Field(default=None, alias="from")
     share: Share | None = None
 
@@ -310,21 +315,28 @@ class Bands(_Rules):
     """Bands of one value, best first; the last one without ``from`` takes the rest."""
 
     kind: Literal["bands"]
-    value: str
+    value: Name
     bands: tuple[Band, ...] = pydantic.Field(min_length=1)
-    else_: str | None = pydantic.Field(default=None, alias="else")
+    else_: Name | None = pydantic.Field(default=None, alias="else")
     missing: Literal["unknown", "highest_proven"] = "unknown"
 
     @pydantic.model_validator(mode="after")
     def _bands_fall(self) -> Self:
         starts = [band.from_ for band in self.bands]
-        if any(start is None for start in starts[:-1]):
-            raise ValueError("only the last band may do without 'from'")
+        names = [*(band.name for band in self.bands), *([self.else_] if self.else_ else [])]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                path = ("bands", place, "name") if place < len(starts) else ("else",)
+                raise misplaced(f"band {name!r} stands twice; give each its own name", *path)
+        for place, start in enumerate(starts[:-1]):
+            if start is None:
+                raise misplaced("only the last band may do without 'from'; say from which value it begins", "bands", place)
         if (starts[-1] is None) == (self.else_ is not None):
-            raise ValueError("who is below the last band? leave out its 'from', or name an 'else'")
-        numbers = [start for start in starts if start is not None and not isinstance(start, str)]
-        if any(higher <= lower for higher, lower in itertools.pairwise(numbers)):
-            raise ValueError("bands are listed best first: each must begin below the one before")
+            raise misplaced("who is below the last band? leave out its 'from', or name an 'else'", "bands", len(starts) - 1)
+        numbers = [(place, start) for place, start in enumerate(starts) if start is not None and not isinstance(start, str)]
+        for (_, higher), (place, lower) in itertools.pairwise(numbers):
+            if higher <= lower:
+                raise misplaced("bands are listed best first: each must begin below the one before", "bands", place, "from")
         self._check_rank(self.tiers)
         return self
 
@@ -387,10 +399,12 @@ def _by_kind(given: Any, _: Any) -> _Rules:
     """Check against the kind that is named, so that a mistake keeps its own line."""
     if isinstance(given, _Rules):
         return given
-    if not isinstance(given, dict) or given.get("kind") not in KINDS:
-        kind = given.get("kind") if isinstance(given, dict) else None
-        raise ValueError(f"classify.kind is {kind!r}{nearest(str(kind), KINDS)}" if kind else f"classify needs a kind: {', '.join(KINDS)}")
-    return KINDS[given["kind"]].model_validate(given)
+    kind = given.get("kind") if isinstance(given, dict) else None
+    if isinstance(kind, str) and kind in KINDS:
+        return KINDS[kind].model_validate(given)
+    if not kind:
+        raise ValueError(f"classify needs a kind: {', '.join(KINDS)}")
+    raise misplaced(f"classify.kind is {kind!r}{nearest(str(kind), KINDS)}", "kind")
 
 
 #: How a scheme classifies: one of the four.

@@ -13,15 +13,17 @@ from partnerlab.specs import Spec
 from partnerlab.tiers.history import Outside, Reason
 
 _CADENCE = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
+#: Most periods or ranks that a rule may name: what is remembered of partners is kept in small numbers.
+_LONGEST = 100
 Review = Literal["period", "month", "quarter", "half_year", "year"]
 
 
 class Confirm(Spec):
     """How many periods in a row must point the same way before a partner moves."""
 
-    up: int = pydantic.Field(default=1, ge=1, strict=True)
-    down: int = pydantic.Field(default=1, ge=1, strict=True)
-    sideways: int | None = pydantic.Field(default=None, ge=1, strict=True)
+    up: int = pydantic.Field(default=1, ge=1, le=_LONGEST, strict=True)
+    down: int = pydantic.Field(default=1, ge=1, le=_LONGEST, strict=True)
+    sideways: int | None = pydantic.Field(default=None, ge=1, le=_LONGEST, strict=True)
 
 
 class Cadence(Spec):
@@ -34,7 +36,7 @@ class Cadence(Spec):
 class Lock(Spec):
     """How long a tier that was reached is safe: some periods, or until its anniversary, year by year."""
 
-    periods: int | None = pydantic.Field(default=None, ge=1, strict=True)
+    periods: int | None = pydantic.Field(default=None, ge=1, le=_LONGEST, strict=True)
     until: Literal["anniversary"] | None = None
 
     @pydantic.model_validator(mode="after")
@@ -83,12 +85,12 @@ class Movement(Spec):
     )
     confirm: Confirm = Confirm()
     cadence: Cadence = Cadence()
-    grace: int = pydantic.Field(default=0, ge=0, strict=True)
-    max_step_down: int | None = pydantic.Field(default=None, ge=1, strict=True)
-    max_step_up: int | None = pydantic.Field(default=None, ge=1, strict=True)
+    grace: int = pydantic.Field(default=0, ge=0, le=_LONGEST, strict=True)
+    max_step_down: int | None = pydantic.Field(default=None, ge=1, le=_LONGEST, strict=True)
+    max_step_up: int | None = pydantic.Field(default=None, ge=1, le=_LONGEST, strict=True)
     lock: Lock | None = None
-    ever_within: int = pydantic.Field(default=1, ge=1, strict=True)
-    hold_unknown: int = pydantic.Field(default=0, ge=0, strict=True)
+    ever_within: int = pydantic.Field(default=1, ge=1, le=_LONGEST, strict=True)
+    hold_unknown: int = pydantic.Field(default=0, ge=0, le=_LONGEST, strict=True)
 
     @property
     def moves_freely(self) -> bool:

@@ -10,7 +10,7 @@ import pydantic
 from partnerlab.errors import nearest
 from partnerlab.scoring.conditions import ALWAYS, Compare, Number, Param, Rule, RuleField, all_of, params_of
 from partnerlab.scoring.scorecard import Amount
-from partnerlab.specs import Spec
+from partnerlab.specs import Name, Spec, misplaced
 
 if TYPE_CHECKING:
     from partnerlab.tiers.classify import Bands, Ladder
@@ -31,9 +31,9 @@ class CountAtLeast(Spec):
         What the partner as a whole must meet besides.
     """
 
-    level: str
+    level: Name
     units: Amount
-    tier: str | None = None
+    tier: Name | None = None
     all: tuple[RuleField, ...] = ()
 
     @pydantic.model_validator(mode="after")
@@ -67,7 +67,7 @@ class Over(Spec):
     ('Global', 'regions')
     """
 
-    unit: str
+    unit: Name
     take: Literal["highest"] = "highest"
     count_at_least: tuple[CountAtLeast, ...] = ()
 
@@ -80,13 +80,16 @@ class Over(Spec):
         """Refuse what does not fit the levels of the units, ValueError."""
         levels = [name for name, _, _ in rule.steps]
         names = [count.name for count in self.count_at_least]
-        for count in self.count_at_least:
+        for place, count in enumerate(self.count_at_least):
+            here = ("over", "count_at_least", place)
             if count.level not in levels:
-                raise ValueError(f"over.count_at_least names {count.level!r}, which is no level{nearest(count.level, levels)}")
+                said = f"over.count_at_least names {count.level!r}, which is no level{nearest(count.level, levels)}"
+                raise misplaced(said, *here, "level", word=count.level)
             if count.tier is not None and count.tier != count.level and count.tier in rule.tiers:
-                raise ValueError(f"over.count_at_least: tier {count.tier!r} is a level already; give it a name of its own")
-            if names.count(count.name) > 1:
-                raise ValueError(f"over.count_at_least names {count.name!r} twice; keep one")
+                said = f"over.count_at_least: tier {count.tier!r} is a level already; give it a name of its own"
+                raise misplaced(said, *here, "tier", word=count.tier)
+            if count.name in names[:place]:
+                raise misplaced(f"over.count_at_least names {count.name!r} twice; keep one", *here, word=count.name)
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -10,7 +10,7 @@ import pydantic
 from partnerlab.errors import SpecError, nearest
 from partnerlab.panel.indicators import Indicator
 from partnerlab.scoring.scorecard import Amount
-from partnerlab.specs import Spec
+from partnerlab.specs import Name, Spec
 
 #: Keys that say how often a tactic is owed, and the months each means.
 OWED = {"per_month": 1, "per_quarter": 3, "per_half_year": 6, "per_year": 12}
@@ -84,12 +84,12 @@ class Tactic(Spec):
     (2, 12)
     """
 
-    tactic: str
-    per_month: int | None = pydantic.Field(default=None, ge=1, strict=True)
-    per_quarter: int | None = pydantic.Field(default=None, ge=1, strict=True)
-    per_half_year: int | None = pydantic.Field(default=None, ge=1, strict=True)
-    per_year: int | None = pydantic.Field(default=None, ge=1, strict=True)
-    delivered_by: Annotated[str | Delivered | None, pydantic.WrapValidator(_rows_or_name)] = None
+    tactic: Name
+    per_month: int | None = pydantic.Field(default=None, ge=1, le=1000, strict=True)
+    per_quarter: int | None = pydantic.Field(default=None, ge=1, le=1000, strict=True)
+    per_half_year: int | None = pydantic.Field(default=None, ge=1, le=1000, strict=True)
+    per_year: int | None = pydantic.Field(default=None, ge=1, le=1000, strict=True)
+    delivered_by: Annotated[Name | Delivered | None, pydantic.WrapValidator(_rows_or_name)] = None
 
     @pydantic.model_validator(mode="after")
     def _owed_once(self) -> Self:
@@ -119,9 +119,9 @@ class Autopilot(Spec):
     ``at_least`` in a period; a period of which nothing is known counts as if there could have been one.
     """
 
-    tactic_rounds: int = pydantic.Field(ge=1, strict=True)
+    tactic_rounds: int = pydantic.Field(ge=1, le=1000, strict=True)
     response: Literal["none"] = "none"
-    measured_by: str | None = None
+    measured_by: Name | None = None
     at_least: Amount = 1
 
 

@@ -9,14 +9,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import pydantic
 
 from partnerlab.errors import SpecError, nearest
-from partnerlab.scoring.conditions import Rule, RuleField, facts_of, params_of, sets_of
+from partnerlab.scoring.conditions import Rule, RuleField, facts_of, sets_of
 from partnerlab.scoring.scorecard import Amount, Score, Scorecard
-from partnerlab.specs import Document, Spec, read_spec_file
+from partnerlab.specs import Document, Name, Spec, misplaced, read_spec_file
 from partnerlab.tiers import schemes
 from partnerlab.tiers.classify import Bands, Classify, Ladder, Quadrant, Recorded
 from partnerlab.tiers.movement import Movement
 from partnerlab.tiers.over import Over
-from partnerlab.tiers.playbook import Entry, facts_asked, stop_of, tactics_of
+from partnerlab.tiers.playbook import Entry, facts_asked, tactics_of
+from partnerlab.tiers.references import check_parameters
 
 Words = str | tuple[str, ...]
 
@@ -26,6 +27,12 @@ class Effective(Spec):
 
     from_: date | None = pydantic.Field(default=None, alias="from")
     until: date | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if self.from_ and self.until and self.until <= self.from_:
+            raise misplaced(f"the version ends ({self.until}) before it begins ({self.from_}); mend one of the two", "until")
+        return self
 
 
 class RegionalStandard(Spec):
@@ -58,7 +65,7 @@ class RegionalStandard(Spec):
         if not self.set and not self.scale:
             raise ValueError("an override sets or scales at least one parameter")
         if self.from_ and self.until and self.until <= self.from_:
-            raise ValueError(f"the override ends ({self.until}) before it begins ({self.from_})")
+            raise misplaced(f"the override ends ({self.until}) before it begins ({self.from_}); mend one of the two", "until")
         return self
 
 
@@ -81,7 +88,7 @@ class Label(Spec):
     """
 
     when: RuleField | None = None
-    shares: dict[str, str] = pydantic.Field(default_factory=dict)
+    shares: dict[Name, Name] = pydantic.Field(default_factory=dict)
     share_at_least: Amount | None = None
     min_n: int = pydantic.Field(default=5, ge=1, strict=True)
     meaning: str = ""
@@ -169,10 +176,10 @@ class TierScheme(Spec):
 
     shipped: ClassVar[str | None] = "partnerlab.tiers.schemes"
 
-    scheme: str
+    scheme: Name
     version: Annotated[
-        str,
-        pydantic.BeforeValidator(lambda given: str(given) if isinstance(given, int | float) else given),
+        Name,
+        pydantic.BeforeValidator(lambda given: str(given) if type(given) in (int, float) else given),
         pydantic.WithJsonSchema({"type": ["string", "number"]}),
     ] = "1"
     title: str = ""
@@ -180,15 +187,15 @@ class TierScheme(Spec):
     supersedes: str | None = None
     unit: Literal["partner"] = "partner"
     cadence: Literal["quarter", "month"] = "quarter"
-    indicators: str = "standard"
+    indicators: Name = "standard"
     goal: str | None = None
-    params: dict[str, Amount | bool] = pydantic.Field(default_factory=dict)
+    params: dict[str, Amount | pydantic.StrictBool] = pydantic.Field(default_factory=dict)
     overrides: tuple[RegionalStandard, ...] = ()
     scores: dict[str, Score] = pydantic.Field(default_factory=dict)
     classify: Classify
     over: Over | None = None
     movement: Movement = Movement()
-    labels: dict[str, Label] = pydantic.Field(default_factory=dict)
+    labels: dict[Name, Label] = pydantic.Field(default_factory=dict)
     targets: dict[str, float | Target] = pydantic.Field(default_factory=dict)
     playbook: dict[str, tuple[Entry, ...]] = pydantic.Field(default_factory=dict)
     glossary: dict[str, str] = pydantic.Field(default_factory=dict)
@@ -237,16 +244,7 @@ class TierScheme(Spec):
 
     @pydantic.model_validator(mode="after")
     def _names_hang_together(self) -> Self:
-        asked = list(self.classify.params()) + (self.over.params if self.over else [])
-        for score in self.scores.values():
-            asked += score.asks()
-        for name in asked:
-            if name not in self.params:
-                raise ValueError(f"${name} is used but has no value under params{nearest(name, self.params)}")
-        for standard in self.overrides:
-            for name in (*standard.set, *standard.scale):
-                if name not in self.params:
-                    raise ValueError(f"overrides change {name!r}, which is not a parameter{nearest(name, self.params)}")
+        check_parameters(self)
         if isinstance(self.classify, Ladder):
             self.classify.check_scales()
         self._check_over()
@@ -261,60 +259,58 @@ class TierScheme(Spec):
         if self.over is None:
             return
         if not isinstance(self.classify, Ladder | Bands):
-            raise ValueError(f"over counts levels of a ladder or bands; it does not go with kind: {self.kind}")  # noqa: TRY004 - pydantic reads it
+            raise misplaced(f"over counts levels of a ladder or bands; it does not go with kind: {self.kind}", "over")
         ranked = next((part.name for score in self.scores.values() for part in score.walk() if "percentile" in (part.shape or {})), None)
         if ranked is not None:
-            raise ValueError(f"over does not go with percentile ({ranked}): a rank is among partners, not among their {self.over.plural}")
+            raise misplaced(f"over does not go with percentile ({ranked}): a rank is among partners, not their {self.over.plural}", "over")
         self.over.check(self.classify)
 
     def _check_playbook(self) -> None:
         for tier, entries in self.playbook.items():
             if self.tiers and tier not in self.tiers:
-                raise ValueError(f"playbook names {tier!r}, which is not a tier{nearest(tier, self.tiers)}")
+                raise misplaced(f"playbook names {tier!r}, which is not a tier{nearest(tier, self.tiers)}", "playbook", tier)
             names = [tactic.tactic for tactic in tactics_of(entries)]
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice:
-                raise ValueError(f"playbook.{tier} lists {twice!r} twice; keep one")
-            asked = stop_of(entries)
-            at_least = asked.at_least if asked is not None else 0
-            if isinstance(at_least, str) and at_least[1:] not in self.params:
-                raise ValueError(f"{at_least} is used but has no value under params{nearest(at_least[1:], self.params)}")
+                at = max(place for place, entry in enumerate(entries) if getattr(entry, "tactic", None) == twice)
+                raise misplaced(f"playbook.{tier} lists {twice!r} twice; keep one", "playbook", tier, at)
 
     def _check_labels(self) -> None:
         twice = next((name for name in self.label_names if self.label_names.count(name) > 1), None)
         if twice:
-            raise ValueError(f"label {twice!r} stands twice; give each its own name")
-        for key, label in self.labels.items():
-            named = [label.share_at_least[1:]] if isinstance(label.share_at_least, str) else []
-            for name in [*named, *(params_of(label.when) if label.when is not None else ())]:
-                if name not in self.params:
-                    raise ValueError(f"labels.{key}: ${name} is used but has no value under params{nearest(name, self.params)}")
+            raise misplaced(f"label {twice!r} stands twice; give each its own name", "labels", word=twice)
 
     def _check_targets(self) -> None:
         known = (*self.tiers, *FIGURES)
         for name, aim in self.targets.items():
             share = name not in FIGURES or name in ("changed_tier", "lapse_rate")
             if name not in known and self.tiers:
-                raise ValueError(f"targets names {name!r}, which is neither a tier nor a figure{nearest(name, known)}")
+                raise misplaced(f"targets names {name!r}, which is neither a tier nor a figure{nearest(name, known)}", "targets", name)
             if share and not 0 <= _number(aim) <= 1:
-                raise ValueError(f"targets.{name} is a share between 0 and 1, not {_number(aim):g}")
+                raise misplaced(f"targets.{name} is a share between 0 and 1, not {_number(aim):g}; write 0.2", "targets", name)
 
     def _check_movement(self) -> None:
         if self.kind == "recorded":
             if not self.movement.moves_freely:
-                raise ValueError("recorded tiers are taken as they are; remove movement, or classify from data")
+                raise misplaced("recorded tiers are taken as they are; remove movement, or classify from data", "movement")
             return
         ranks = [rank for rank in self.ranks if rank is not None]
         if (self.movement.max_step_down or self.movement.max_step_up) and len(set(ranks)) < len(ranks):
-            raise ValueError("movement.max_step needs tiers of different rank; two tiers of this scheme are equally high")
+            said = "movement.max_step needs tiers of different rank; two tiers of this scheme are equally high: remove it, or give rank"
+            raise misplaced(said, "movement", "max_step_down" if self.movement.max_step_down else "max_step_up")
         if self.kind == "quadrant" and self.movement.margin and self.movement.ever_within > 1:
-            raise ValueError("on a quadrant movement.margin and movement.ever_within contradict one another; keep one of the two")
+            said = "on a quadrant movement.margin and movement.ever_within contradict one another; keep one of the two"
+            raise misplaced(said, "movement", "ever_within")
         if self.kind == "quadrant" and self.movement.margin and len(set(self.classify.cells.values())) < len(self.classify.cells):  # type: ignore[union-attr]
-            raise ValueError("movement.margin on a quadrant needs four different tiers; two cells share a name")
+            raise misplaced("movement.margin on a quadrant needs four different tiers; two cells share a name", "movement", "margin")
 
     def _check_scorecard(self) -> None:
-        if self.scores:
-            Scorecard(scores=self.scores, goal=self.goal)
+        goals = list(dict.fromkeys(goal for score in self.scores.values() for goal in score.weights_by_goal))
+        if goals and self.goal is None:
+            raise misplaced(f"weights depend on the goal: set goal to one of {', '.join(goals)}", "scores", word="weights_by_goal")
+        if self.goal is not None and self.goal not in goals:
+            hint = nearest(self.goal, goals) if goals else "; remove it, or give a score weights_by_goal"
+            raise misplaced(f"goal {self.goal!r} has no weights{hint}", "goal")
 
     @property
     def name_version(self) -> str:
