@@ -286,3 +286,58 @@ def test_a_day_of_joining_that_is_no_date_is_refused():
 
     with pytest.raises(ParameterError, match=r"attributes\.joined_at: 1 of 1 rows hold no date, such as '05/11/2025'"):
         build_spells(history)
+
+
+EVENTS_OF_MANY_KINDS = {
+    "object bools": pd.Series([True, False, None, True], dtype=object),
+    "object numbers": pd.Series([1, 0, None, 1], dtype=object),
+    "text numbers": pd.Series(["1", "0", "0.0", "1"]),
+    "text bools": pd.Series(["TRUE", "FALSE", "False", "True"]),
+    "categorical numbers": pd.Series(pd.Categorical([1, 0, 0, 1])),
+    "categorical bools": pd.Series(pd.Categorical([True, False, None, True])),
+    "nullable bools": pd.Series([True, False, None, True], dtype="boolean"),
+    "floats": pd.Series([1.0, 0.0, None, 1.0]),
+}
+
+
+@pytest.mark.parametrize("kind", EVENTS_OF_MANY_KINDS)
+def test_zero_and_false_are_no_ending_in_whatever_dtype_they_come(kind):
+    frame = pd.DataFrame({"partner": range(4), "duration": 1, "event": EVENTS_OF_MANY_KINDS[kind]})
+    assert Spells.from_frame(frame).frame["event"].tolist() == ["ended", "", "", "ended"]
+
+
+def test_causes_written_as_numbers_text_and_categories_are_the_same_causes():
+    for event in ([0, 1, 2], ["0", "1", "2"], pd.Categorical([0, 1, 2]), np.array([0, 1, 2], dtype=object), [0.0, 1.0, 2.0]):
+        assert Spells.from_frame(pd.DataFrame({"partner": range(3), "duration": 1, "event": event})).causes == ("1", "2")
+
+
+def test_missing_events_beside_zeros_are_counted_in_a_check_that_fails():
+    frame = pd.DataFrame({"partner": range(4), "duration": 1, "event": [1, 0, None, None]})
+    (check,) = Spells.from_frame(frame).checks
+    assert check.passed is False
+    assert "2 of 4" in check.detail
+
+
+def test_the_word_for_no_ending_is_honoured_without_states_and_doubted_where_it_is_not_given():
+    frame = pd.DataFrame({"partner": range(3), "duration": 1, "event": ["lapsed", "censored", "lapsed"]})
+    assert Spells.from_frame(frame, censored="censored").causes == ("lapsed",)
+    assert "censored='censored'" in Spells.from_frame(frame).checks[0].detail
+
+
+def test_rows_told_twice_are_counted_in_a_check():
+    frame = pd.DataFrame({"partner": [1, 1, 2, 3, 3], "duration": [4, 4, 5, 6, 6], "event": [1, 1, 0, 0, 0], "size": [1, 1, 2, 3, 4]})
+    (check,) = Spells.from_frame(frame).checks
+    assert check.passed is False
+    assert check.detail.startswith("1 rows repeat")
+
+
+def test_tables_that_cannot_be_spells_are_refused_in_one_line():
+    good = pd.DataFrame({"partner": [1, 2], "duration": [1, 2], "event": [1, 0]})
+    for bad, said in (
+        ([1, 2], "expected a DataFrame"),
+        (pd.concat([good, good[["event"]]], axis=1), "stand twice"),
+        (good.assign(start=[0.5, 1.0]), "no whole periods"),
+        (good.assign(event=[0.5, 1.0]), "fractions"),
+    ):
+        with pytest.raises(ContractError, match=said):
+            Spells.from_frame(bad)

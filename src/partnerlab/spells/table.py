@@ -12,13 +12,11 @@ import pandas as pd
 from partnerlab.errors import ContractError, nearest
 from partnerlab.periods import Calendar
 from partnerlab.results import Check
+from partnerlab.spells.events import CENSORED, read_events
 from partnerlab.spells.paths import read_paths
 
 #: Columns that every table of spells has, in this order; attributes follow.
 COLUMNS = ("partner", "spell", "entry", "duration", "event", "start", "start_known")
-
-#: Event of a spell that was not seen ending.
-CENSORED = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,8 +109,8 @@ class Spells:
         frame : DataFrame
             Further columns become attributes.
         partner, duration, event : str
-            Names of these columns. Events may be True/False, 1/0, or names of causes; False, 0, "" and missing
-            mean that no ending was seen.
+            Names of these columns. Events may be True/False, 1/0, or names of causes, in any dtype; False, 0 (also "0"
+            and "false"), "" and missing mean that no ending was seen. Missing ones are counted in a check.
         entry, spell, start : str, optional
             Names of these columns; each is used under its own name when present. ``start`` holds period labels
             of the calendar, or period numbers.
@@ -125,7 +123,7 @@ class Spells:
         absorbing : sequence of str
             States that nobody can leave: a row that does is refused.
         censored : object, optional
-            Value of ``event`` that means that no move was seen, such as ``"cens"``.
+            Value of ``event`` that means that no ending (with states: no move) was seen, such as ``"cens"``.
         of, unit : str
             As in `Spells`.
         calendar : Calendar, optional
@@ -157,18 +155,24 @@ class Spells:
             rest = [column for column in table.columns if column not in (*COLUMNS, "state")]
             paths = table.assign(start=starts, start_known=True)[[*COLUMNS, "state", *rest]]
             return cls(frame=paths, of="any state", unit=unit, calendar=calendar, states=known)
-        table["event"] = _read_events(table["event"])
+        table["event"], doubts = read_events(table["event"], censored=censored)
         table["start"] = _read_starts(table.get("start"), len(table), calendar)
         table["start_known"] = True if "start_known" not in table else table["start_known"].astype(bool)
         numbered = "spell" in table
         table = _number_spells(table)
         _check_overlaps(table, numbered=numbered)
         rest = [column for column in table.columns if column not in COLUMNS]
-        return cls(frame=table[[*COLUMNS, *rest]], of=of, unit=unit, calendar=calendar)
+        checks = (*doubts, *(() if numbered else _say_repeats(table)))
+        return cls(frame=table[[*COLUMNS, *rest]], of=of, unit=unit, calendar=calendar, checks=checks)
 
 
 def _named_columns(frame: pd.DataFrame, given: dict[str, str | None]) -> pd.DataFrame:
     """Copy the table under our own column names, refusing what is not there."""
+    if not isinstance(frame, pd.DataFrame):
+        raise ContractError(f"spells: expected a DataFrame with one row per spell, got {type(frame).__name__}")
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise ContractError(f"spells: {len(twice)} column name(s) stand twice (first: {twice[0]!r}); rename or drop one", column=twice[0])
     names = {}
     taken = {theirs for theirs in given.values() if theirs is not None}
     for ours, theirs in given.items():
@@ -211,30 +215,15 @@ def _check_times(table: pd.DataFrame) -> None:
         raise ContractError(message, column="entry", rows=int(backwards.sum()))
 
 
-def _read_events(event: pd.Series) -> pd.Series:
-    """Bring True/False, 0/1, causes and blanks to cause names, "" where no ending was seen."""
-    if pd.api.types.is_bool_dtype(event):
-        return _coded(event.fillna(False).to_numpy(dtype=np.int8), [CENSORED, "ended"], event.index)
-    if pd.api.types.is_numeric_dtype(event):
-        whole = event.fillna(0)
-        if not (whole == whole.round()).all():
-            broken = _rows(whole != whole.round())
-            raise ContractError(f"spells.event: {broken} hold fractions; give 0/1 or the name of a cause", column="event")
-        codes, seen = pd.factorize(whole.astype("int64"))
-        names = [CENSORED if one == 0 else str(one) for one in seen]
-        return _coded(codes, ["ended" if name == "1" else name for name in names] if set(names) <= {CENSORED, "1"} else names, event.index)
-    return event.astype("str").where(event.notna(), CENSORED)
-
-
-def _coded(codes: np.ndarray, names: list[str], index: pd.Index) -> pd.Series:
-    """Events as codes of their names: a million strings cost more than all that is counted from them."""
-    return pd.Series(pd.Categorical.from_codes(codes, names if CENSORED in names else [*names, CENSORED]), index=index)
-
-
 def _read_starts(start: pd.Series | None, rows: int, calendar: Calendar | None) -> pd.Series:
     if start is None:
         return pd.Series(pd.NA, index=range(rows), dtype="Int64")
     if pd.api.types.is_numeric_dtype(start):
+        numbers = start.to_numpy(dtype=float, na_value=np.nan)
+        broken = ~np.isnan(numbers) & (numbers != np.round(numbers)) | np.isinf(numbers)
+        if broken.any():
+            said = f"spells.start: {_rows(broken)} are no whole periods; give period numbers, or labels with calendar="
+            raise ContractError(said, column="start", rows=int(broken.sum()))
         return start.astype("Int64")
     if calendar is None:
         raise ContractError("spells.start holds labels; give calendar= so that they can be read", column="start")
@@ -282,6 +271,21 @@ def _same_as_before(table: pd.DataFrame, *columns: str) -> np.ndarray:
         code = table[column].to_numpy() if plain else pd.factorize(table[column])[0]
         same &= code == _before(code)
     return same
+
+
+def _say_repeats(table: pd.DataFrame) -> tuple[Check, ...]:
+    """Say how many rows repeat another row of the partner in every column, though each counts as a spell of its own."""
+    like = _same_as_before(table, "partner", "entry", "duration")
+    if not like.any():
+        return ()
+    told = [column for column in table.columns if column != "spell"]
+    repeats = int(table.loc[like | np.concatenate([like[1:], [False]]), told].duplicated().sum())
+    if not repeats:
+        return ()
+    said = (
+        f"{repeats:,} rows repeat another row of their partner in every column and count as spells of their own; drop them if told twice."
+    )
+    return (Check("No row told twice", False, said),)
 
 
 def _check_overlaps(table: pd.DataFrame, *, numbered: bool) -> None:
