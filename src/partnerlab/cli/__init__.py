@@ -1,4 +1,4 @@
-"""The command line: ``partnerlab demo | check | report | tiers``. Exit codes: 0 ok, 1 some report failed, 2 bad input."""
+"""The command line: ``partnerlab demo | check | report | tiers | experiment``. Exit codes: 0 ok, 1 some report failed, 2 bad input."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from partnerlab.cli.experiments import app as experiments_app
 from partnerlab.cli.printing import print_table, say, watching, working, write_csv
 from partnerlab.errors import PartnerlabError
 
@@ -29,6 +30,7 @@ report_app = typer.Typer(help="Make, list, open and verify quarterly reports.", 
 tiers_app = typer.Typer(help="Assign and explain tiers; check, compare and write tier schemes.", no_args_is_help=True)
 app.add_typer(report_app, name="report")
 app.add_typer(tiers_app, name="tiers")
+app.add_typer(experiments_app, name="experiment")
 
 DEMO = "duckdb:///data/demo.duckdb"
 

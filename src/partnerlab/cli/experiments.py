@@ -1,0 +1,140 @@
+"""The command line's experiments: ``partnerlab experiment design | assign | analyze | list``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from partnerlab.cli.printing import print_table, say, write_csv
+from partnerlab.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+app = typer.Typer(help="Design, deal, read and list experiments.", no_args_is_help=True)
+
+Declaration = Annotated[Path, typer.Argument(help="The experiment's YAML file.", show_default=False)]
+Dealt = Annotated[Path, typer.Argument(help="The file that `experiment assign` wrote.", show_default=False)]
+Ledger = Annotated[str, typer.Option(help="Ledger to register in or read. 'none' keeps no record.")]
+Program = Annotated[str, typer.Option(help="Program whose experiment it is.", show_default=False)]
+
+
+@app.command("design")
+def design(
+    declaration: Declaration,
+    outlooks: Annotated[Path, typer.Argument(help="YAML: for each metric its level, sd, shares, icc, kept, known.", show_default=False)],
+    units: Annotated[list[int], typer.Option(help="Units of all variants together; may be given several times.", show_default=False)],
+    quarters: Annotated[list[int] | None, typer.Option(help="How long it may run; may be given several times.", show_default=False)] = None,
+    clusters: Annotated[list[int] | None, typer.Option(help="Clusters, where they are dealt.", show_default=False)] = None,
+    size_cv: Annotated[float, typer.Option(min=0, help="Coefficient of variation of the clusters' sizes.")] = 0.0,
+    csv: Annotated[Path | None, typer.Option(help="Write the table as CSV.", show_default=False)] = None,
+) -> None:
+    """Say the smallest effect that each size of the experiment would find."""
+    from partnerlab.experiments import Experiment, Outlook, design_experiment
+    from partnerlab.specs import read_spec_file
+
+    document = read_spec_file(outlooks)
+    if not isinstance(document.data, dict) or not all(isinstance(value, dict) for value in document.data.values()):
+        raise ParameterError(f"{outlooks}: give the keys of each metric under its name, such as 'leads: {{sd: 2.5}}'")
+    designed = design_experiment(
+        Experiment.load(declaration),
+        outlooks={name: Outlook(**keys) for name, keys in document.data.items()},
+        units=units,
+        quarters=quarters or (1,),
+        clusters=clusters or None,
+        size_cv=size_cv,
+    )
+    shown = designed.table.rename(columns={"estimate": "smallest_effect"})
+    columns = ("metric", "units", "clusters", "quarters", "smallest_effect", "power_material")
+    print_table(shown.dropna(axis=1, how="all"), title=designed.estimand, columns=columns)
+    if csv is not None:
+        write_csv(designed.table, csv)
+
+
+@app.command("assign")
+def assign(
+    declaration: Declaration,
+    units: Annotated[Path, typer.Argument(help="CSV with a row for each unit: cluster, strata, what is known before.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Assignment file to write.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="The same seed and units give the same assignment.", show_default=False)],
+    program: Program = "",
+    ledger: Ledger = "none",
+) -> None:
+    """Deal the variants, write the assignment, and register the experiment."""
+    from partnerlab.experiments import Experiment, assign_variants, record_experiment
+
+    experiment = Experiment.load(declaration)
+    dealt = assign_variants(experiment, units=_read_csv(units, text=[experiment.unit]), seed=seed)
+    if ledger != "none":
+        record_experiment(_open(ledger, program), dealt, program=program)
+    dealt.write(out)
+    say(experiment.page)
+    counts = dealt.table.groupby("variant", as_index=False).size().rename(columns={"size": "units"})
+    print_table(counts, title=experiment.name)
+    say(f"{out} {dealt.digest[:16]}")
+
+
+@app.command("analyze")
+def analyze(
+    assignment: Dealt,
+    outcomes: Annotated[Path, typer.Argument(help="CSV with a row for each unit and its outcomes.", show_default=False)],
+    received: Annotated[str, typer.Option(help="Column with 1 where the unit had what it was offered.", show_default=False)] = "",
+    look: Annotated[int | None, typer.Option(help="Which of the declared looks this is. Default: the last.", show_default=False)] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the table as CSV.", show_default=False)] = None,
+    program: Program = "",
+    ledger: Ledger = "none",
+) -> None:
+    """Read the experiment as it was dealt: checks, effects, verdicts. Exit code 1 if a check stops it."""
+    from partnerlab.experiments import Assignment, Trial, analyze_experiment, record_experiment
+
+    dealt = Assignment.load(assignment)
+    frame = dealt.label(_read_csv(outcomes, text=[dealt.experiment.unit]))
+    trial = Trial.from_frame(frame, experiment=dealt.experiment, received=received or None)
+    reading = analyze_experiment(trial, assignment=dealt, look=look)
+    marks = {True: "passed", False: "FAILED", None: "note"}
+    for check in reading.checks:
+        say(f"{check.name}: {marks[check.passed]}. {check.detail}")
+    columns = ("metric", "variant", "effect", "estimate", "conf_low", "conf_high", "n", "p_adjusted", "p_redrawn", "claim")
+    print_table(reading.table, title=reading.estimand, columns=columns)
+    for verdict in reading.verdicts:
+        say(f"{verdict.earned.value}: {verdict.statement}")
+    if csv is not None:
+        write_csv(reading.table, csv)
+    if ledger != "none":
+        record_experiment(_open(ledger, program), dealt, program=program, reading=reading)
+    if reading.stopped:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_experiments(
+    ledger: Annotated[str, typer.Argument(help="Ledger.", show_default=False)],
+    program: Annotated[str, typer.Argument(help="Program.", show_default=False)],
+) -> None:
+    """List the registered experiments with what was found and decided."""
+    from partnerlab.experiments import load_experiments
+
+    found = load_experiments(_open(ledger, program), program=program)
+    print_table(found.drop(columns="assignment"), title=f"Experiments of {program}")
+
+
+def _open(ledger: str, program: str):
+    from partnerlab.ledger import Ledger as Book
+
+    if not program:
+        raise ParameterError("experiment: a record needs the program's name; give --program")
+    return Book.open(ledger)
+
+
+def _read_csv(path: Path, *, text: list[str]) -> pd.DataFrame:
+    """Read a table; units are text, so that 007 stays 007."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise ParameterError(f"{path}: no such file; give a CSV file")
+    try:
+        return pd.read_csv(path, dtype=dict.fromkeys(text, str), encoding="utf-8-sig")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path}: cannot be read as CSV ({str(error).splitlines()[0]}); save it as CSV with UTF-8 encoding") from error
