@@ -232,3 +232,33 @@ def test_scores_stay_between_nothing_and_full_marks(rows, rule):
     )
 
     assert (((values >= 0) & (values <= 100 + 1e-9)) | np.isnan(values)).all()
+
+
+def test_a_part_without_weight_leaves_the_score_known():
+    part = {"metric": "x", "shape": {"ratio": 10}}
+    panel = Panel.from_frame(pd.DataFrame({"partner": ["a", "b"], "quarter": "2026Q1", "x": [8.0, np.nan], "y": [np.nan, 1.0]}))
+    scores = score_partners(
+        panel, scorecard=Scorecard(scores={"s": {"parts": [part, {"metric": "y", "shape": {"ratio": 10}, "weight": 0}]}})
+    )
+
+    assert scores.values["s"].ravel().tolist() == [80.0, pytest.approx(np.nan, nan_ok=True)]
+
+
+PATHS = [{"id": name, "metric": name, "shape": {"per": 10, "max": 50}} for name in ("x", "y")]
+
+
+@pytest.mark.parametrize(
+    ("score", "values"),
+    [
+        ({"combine": "sum", "parts": [{"id": "best", "max_of": PATHS}]}, [50, None, None]),
+        ({"combine": "sum", "parts": [{"id": "both", "sum_of": PATHS, "max": 40}]}, [40, None, None]),
+        ({"combine": "sum", "parts": [{"id": "each", "product_of": PATHS}]}, [None, None, 0]),
+        ({"combine": "sum", "max": 50, "parts": PATHS}, [50, None, None]),
+        ({"combine": "max", "parts": PATHS}, [50, None, None]),
+    ],
+)
+def test_what_is_unknown_leaves_a_score_known_where_it_cannot_matter(score, values):
+    panel = Panel.from_frame(pd.DataFrame({"partner": list("abc"), "quarter": "2026Q1", "x": [5.0, 2, 0], "y": np.nan}))
+    found = score_partners(panel, scorecard=Scorecard(scores={"s": score})).values["s"].ravel()
+
+    assert [None if np.isnan(value) else value for value in found] == values

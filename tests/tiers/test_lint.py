@@ -96,3 +96,14 @@ def test_a_share_that_is_capped_as_if_it_were_points_is_named():
     assert found("maxima", scores={"s": {"combine": "sum", "parts": [part]}}, classify=classify) == [
         "ratio gives 1 at most, so max 50 never binds; for 50 points in full at 2000 write shape: {per: 50/2000, max: 50}"
     ]
+
+
+def test_a_part_that_a_goal_forgets_is_named():
+    parts = [{"metric": name, "shape": {"ratio": 10}} for name in ("x", "y")]
+    for weights, says in (
+        ({"x": 1}, ["goal brand gives no weight to y, so it counts nothing there; write 0 if that is meant"]),
+        ({"x": 1, "y": 0}, []),
+    ):
+        scores = {"s": {"parts": parts, "weights_by_goal": {"brand": weights}}}
+        classify = ladder({"name": "A", "all": ["s >= 50"]})
+        assert found("weights", goal="brand", scores=scores, classify=classify) == says

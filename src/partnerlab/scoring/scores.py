@@ -12,11 +12,16 @@ import pandas as pd
 from partnerlab.errors import MissingTableError, SpecError, nearest
 from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
+from partnerlab.scoring.reach import Range, part_range, weights_asked
 from partnerlab.scoring.scorecard import ABOVE_ZERO, Part, Score, Scorecard, UnknownRule
 from partnerlab.scoring.shapes import SHAPES
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel
+
+#: Parts taken together.
+Join = Callable[[list[np.ndarray]], np.ndarray]
+_JOINS: Mapping[str, Join] = {"sum": np.add.reduce, "max": np.maximum.reduce, "product": np.multiply.reduce}
 
 #: Values of parameters: numbers, or arrays that broadcast to ``(n, t)`` where regions differ.
 Params = Mapping[str, "float | np.ndarray"]
@@ -78,6 +83,10 @@ class PanelFacts:
     def amount(self, given: Any) -> float | np.ndarray:
         """Value of a number as written: a number, or the parameter it names."""
         return self.param(given[1:]) if isinstance(given, str) else float(given)
+
+    def most(self, given: Any) -> float:
+        """Largest value that a number as written has for anybody."""
+        return float(np.max(self.amount(given)))
 
     def scalar(self, given: Any) -> float:
         """Value of a number as written where one number must hold for everybody.
@@ -229,7 +238,7 @@ def _points(part: Part, inherited: UnknownRule, facts: PanelFacts, found: dict[s
     """Points of a part, shape ``(n, t)``, noted under its name in ``found``."""
     rule = part.unknown or inherited
     inner = [_points(each, rule, facts, found) for each in part.inner]
-    points = _shaped(part, facts) if part.metric else _joined(part, inner, rule)
+    points = _shaped(part, facts) if part.metric else _joined(part, inner, rule, facts)
     if part.cap is not None:
         points = np.minimum(points, facts.amount(part.cap))
     if part.requires is not None:
@@ -249,13 +258,28 @@ def _shaped(part: Part, facts: PanelFacts) -> np.ndarray:
     return SHAPES[name](facts.number(str(part.metric)), given, groups)
 
 
-def _joined(part: Part, inner: list[np.ndarray], rule: UnknownRule) -> np.ndarray:
-    """Parts taken together; where a gate or path is unknown the whole is, unless unknown counts as zero."""
+def _joined(part: Part, inner: list[np.ndarray], rule: UnknownRule, facts: PanelFacts) -> np.ndarray:
+    """Parts taken together; where a gate or path is unknown the whole is, unless unknown counts as zero or cannot matter."""
     if rule == "zero":
         inner = [np.nan_to_num(points) for points in inner]
-    if part.sum_of:
-        return np.sum(inner, axis=0)
-    return np.maximum.reduce(inner) if part.max_of else np.prod(inner, axis=0)
+    kind = "sum" if part.sum_of else "max" if part.max_of else "product"
+    points = _JOINS[kind](inner)
+    if not np.isnan(points).any():
+        return points
+    most = None if part.cap is None else facts.amount(part.cap)
+    return _decided(points, inner, ranges=[part_range(each, facts.most) for each in part.inner], join=_JOINS[kind], most=most)
+
+
+def _decided(
+    points: np.ndarray, inner: list[np.ndarray], *, ranges: list[Range], join: Join, most: float | np.ndarray | None = None
+) -> np.ndarray:
+    """Give what is unknown its value where it is the same whatever the unknown parts are: a known path at the cap, say."""
+    ends = []
+    for end in (0, 1):
+        with np.errstate(invalid="ignore"):  # 0 times what nothing bounds stays unknown
+            whole = join([np.where(np.isnan(given), bound[end], given) for given, bound in zip(inner, ranges, strict=True)])
+        ends.append(whole if most is None else np.minimum(whole, most))
+    return np.where(np.isnan(points) & (ends[0] == ends[1]), ends[0], points)
 
 
 def _gated(points: np.ndarray, gate: np.ndarray) -> np.ndarray:
@@ -265,8 +289,7 @@ def _gated(points: np.ndarray, gate: np.ndarray) -> np.ndarray:
 
 
 def _weights(score: Score, goal: str | None, facts: PanelFacts) -> dict[str, float]:
-    by_goal = score.weights_by_goal.get(goal, {}) if goal else {}
-    asked = {part.name: by_goal.get(part.name, 0) if by_goal else part.weight for part in score.parts}
+    asked = weights_asked(score, goal)
     weights = {name: facts.scalar(weight) for name, weight in asked.items()}
     below = next((name for name, weight in weights.items() if weight < 0), None)
     if below is not None:
@@ -279,28 +302,40 @@ def _weights(score: Score, goal: str | None, facts: PanelFacts) -> dict[str, flo
 def _combined(score: Score, parts: Mapping[str, np.ndarray], weights: Mapping[str, float], facts: PanelFacts) -> np.ndarray:
     """One score from its parts, shape ``(n, t)``."""
     order, heft = list(parts), [weights[name] for name in parts]
-    caps = [np.broadcast_to(facts.amount(part.cap), facts.shape) if part.cap is not None else None for part in score.parts]
     whole = 100.0 if score.max is None else facts.amount(score.max)
     scale = whole / sum(heft) if score.combine == "weighted_mean" else 1.0
+    full = _full_marks(score, facts)
+    ranges = [_weighted_range(part_range(part, facts.most), weight) for part, weight in zip(score.parts, heft, strict=True)]
+    join = _JOINS.get(score.combine, _JOINS["sum"])
 
     def column(index: int) -> np.ndarray:
         points = [parts[name][:, index] for name in order]
         if score.unknown == "zero":
             points = [np.nan_to_num(given) for given in points]
         if score.unknown == "renormalise":
-            full = [
-                1.0 if score.combine == "weighted_mean" else cap[:, index]
-                for cap in caps
-                if score.combine == "weighted_mean" or cap is not None
-            ]
-            return _known_only(points, heft, full)
-        weighted = [given * weight for given, weight in zip(points, heft, strict=True)]
-        join = {"max": np.maximum.reduce, "product": np.multiply.reduce}.get(score.combine, np.add.reduce)
-        return join(weighted)
+            return _known_only(points, heft, [most[:, index] for most in full])
+        # a part without weight says nothing, known or not
+        weighted = [given * weight if weight else np.zeros(len(given)) for given, weight in zip(points, heft, strict=True)]
+        joined = join(weighted)
+        if score.combine == "weighted_mean" or not np.isnan(joined).any():
+            return joined
+        most = None if score.max is None else np.broadcast_to(whole, facts.shape)[:, index]
+        return _decided(joined, weighted, ranges=ranges, join=join, most=most)
 
     values = kleene.by_column(facts.shape, column)
     values *= scale
     return values if score.combine == "weighted_mean" else _capped(values, score, facts)
+
+
+def _full_marks(score: Score, facts: PanelFacts) -> list[np.ndarray]:
+    """Full marks of each part, shape ``(n, t)``: 1 in a mean, what caps it in a sum."""
+    if score.combine == "weighted_mean":
+        return [np.broadcast_to(1.0, facts.shape)] * len(score.parts)
+    return [np.broadcast_to(facts.amount(part.cap), facts.shape) for part in score.parts if part.cap is not None]
+
+
+def _weighted_range(ends: Range, weight: float) -> Range:
+    return (ends[0] * weight, ends[1] * weight) if weight else (0.0, 0.0)
 
 
 def _known_only(points: list[np.ndarray], weights: list[float], full: list[Any]) -> np.ndarray:

@@ -96,8 +96,13 @@ def _attributes(scheme: TierScheme) -> set[str]:
 
 
 def _weights(scheme: TierScheme) -> Iterator[Finding]:
-    """Weights of a mean that add up; maxima of a sum that reach its maximum."""
+    """Weights of a mean that add up; parts that a goal forgets; maxima of a sum that reach its maximum."""
     for name, score in scheme.scores.items():
+        for goal, given in score.weights_by_goal.items():
+            forgotten = [part.name for part in score.parts if part.name not in given]
+            if forgotten:
+                said = f"goal {goal} gives no weight to {', '.join(forgotten)}, so it counts nothing there; write 0 if that is meant"
+                yield "weights", "warning", name, said
         if score.combine == "weighted_mean" and score.parts:
             for goal, total in _totals(score):
                 if total is not None and total != 1:
