@@ -122,6 +122,8 @@ def _check_looks(table: pd.DataFrame) -> None:
         if missing.any():
             first = ", ".join(map(str, np.flatnonzero(missing)[:3]))
             raise ContractError(f"observations.{column}: {int(missing.sum())} row(s) are missing (first: {first}); drop or fill them")
+    if not len(table) and not pd.api.types.is_numeric_dtype(table["time"]):
+        raise ContractError("observations: the table has no rows; nothing can be estimated from it")
     if not pd.api.types.is_numeric_dtype(table["time"]) or not np.isfinite(table["time"].to_numpy(dtype=float)).all():
         raise ContractError(f"observations.time: expected finite numbers, found {table['time'].dtype}; convert the column", column="time")
 

@@ -204,6 +204,8 @@ def _check_times(table: pd.DataFrame) -> None:
     for column in ("entry", "duration"):
         if not pd.api.types.is_numeric_dtype(table[column]) or pd.api.types.is_bool_dtype(table[column]):
             found = table[column].dtype
+            if not len(table):
+                raise ContractError("spells: the table has no rows; nothing can be estimated from it")
             raise ContractError(f"spells.{column}: expected numbers of periods, found {found}; convert the column", column=column)
         values = table[column].to_numpy(dtype=float, na_value=np.nan)
         for bad, what in ((~np.isfinite(values), "are missing or infinite"), (values < 0, "are negative")):

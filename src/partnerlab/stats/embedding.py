@@ -109,6 +109,8 @@ def nearest_generator(logarithm: np.ndarray) -> np.ndarray:
     [-0.35, 0.35, 0.0]
     """
     s = len(logarithm)
+    if s < 2:
+        return np.zeros((s, s))
     off = np.where(np.eye(s, dtype=bool), -np.inf, logarithm)
     order = -np.sort(-off, axis=1)[:, : s - 1]
     kept = np.arange(1, s)

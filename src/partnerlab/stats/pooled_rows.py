@@ -88,7 +88,7 @@ def pooled_rows(counts: np.ndarray, *, possible: np.ndarray | None = None, level
         alpha=alpha,
         weight=size / (n + size),
         share=share,
-        error=np.sqrt(variance),
+        error=np.sqrt(np.maximum(variance, 0.0)),
         low=np.minimum(low, share),
         high=np.maximum(high, share),
     )

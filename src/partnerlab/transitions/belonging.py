@@ -28,6 +28,8 @@ def check_baseline(noise: NoiseBaseline, *, history: TierHistory, stage: str) ->
     ParameterError
         What the two differ in. Whether the partners are the same is for `NoiseBaseline.places` to say.
     """
+    if not hasattr(noise, "scheme") or not hasattr(noise, "stage"):
+        raise ParameterError(f"noise is a {type(noise).__name__}; give what estimate_noise(panel, scheme=..., seed=...) gave")
     mine, its = history.scheme, noise.scheme
     again = "estimate it on the panel, with the scheme and stage, that the history was made with"
     if mine is not None and its is not None and mine != its:

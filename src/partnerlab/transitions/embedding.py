@@ -128,6 +128,8 @@ def check_embedding(matrix: pd.DataFrame | Transitions, *, step: float = 1.0) ->
     ------
     ContractError
         If entries are negative, or rows do not add up to 1.
+    SampleError
+        If there are fewer than two states.
 
     Examples
     --------
@@ -140,6 +142,8 @@ def check_embedding(matrix: pd.DataFrame | Transitions, *, step: float = 1.0) ->
     if not step > 0:
         raise ParameterError(f"step is {step}; give the length of the step, above 0")
     states, shares, counts, told = _read_matrix(matrix)
+    if len(states) < 2:
+        raise SampleError(f"not enough data: {len(states)} state to move between; two are needed")
     logarithm = arrays.principal_logarithm(shares)
     generators = _generators(shares, logarithm, counts)
     broken = arrays.broken_conditions(shares)

@@ -287,6 +287,8 @@ def estimate_noise(  # noqa: PLR0913 - what a baseline is asked
     from partnerlab.tiers import assign_tiers
 
     check_level(level)
+    if not hasattr(scheme, "name_version"):
+        raise ParameterError(f"noise: scheme is a {type(scheme).__name__}; give the TierScheme that the tiers are assigned by")
     if stage not in STAGES or draws < 2:
         raise ParameterError(f"noise: stage {stage!r}, draws {draws}; give a stage of {', '.join(STAGES)} and at least 2 draws")
     names = noisy_indicators(panel, scheme)
