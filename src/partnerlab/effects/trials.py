@@ -138,14 +138,13 @@ def design_of(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Intercept and the columns that no earlier ones repeat, centred and scaled; which columns were kept."""
     centred = columns - columns.mean(axis=0)
     size = centred.std(axis=0)
+    live = np.flatnonzero(size > 1e-12 * np.maximum(np.abs(columns).max(axis=0, initial=0.0), 1e-300))
+    scaled = centred[:, live] / size[live]
+    left = scaled.T @ scaled / max(len(columns), 1)  # what each column has that those kept before it do not
     kept: list[int] = []
-    basis = np.zeros((len(columns), 0))
-    for place in np.flatnonzero(size > 1e-12 * np.maximum(np.abs(columns).max(axis=0, initial=0.0), 1e-300)):
-        rest = centred[:, place] / (size[place] * np.sqrt(len(columns)))
-        rest = rest - basis @ (basis.T @ rest)
-        left = np.sqrt(rest @ rest)
-        if left > 1e-6:
-            kept.append(int(place))
-            basis = np.column_stack([basis, rest / left])
+    for place in range(len(live)):
+        if left[place, place] > 1e-10:
+            kept.append(int(live[place]))
+            left = left - np.outer(left[:, place], left[place]) / left[place, place]
     scaled = centred[:, kept] / size[kept]
     return np.column_stack([np.ones(len(columns)), scaled]), np.array(kept, dtype=np.int64)
