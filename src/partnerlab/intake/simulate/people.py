@@ -195,10 +195,11 @@ def _own_view(realized: Realized) -> pa.Table:
     rng, latents = stream(realized.seed, "own view"), realized.latents
     rate = np.where(realized.member, latents.log_rate, np.nan)
     asked = realized.member & ~np.isnan(latents.relevance) & (rng.random(realized.member.shape) < ASKED)
-    line = np.nanquantile(rate, 0.75)
     partner, quarter = np.nonzero(asked)
-    many = (rate[partner, quarter] > line) | (rng.random(len(partner)) < FLATTERED)
-    high = latents.relevance[partner, quarter] >= np.nanmedian(latents.relevance)
+    known, rated = latents.relevance[~np.isnan(latents.relevance)], rate[~np.isnan(rate)]
+    many = rng.random(len(partner)) < FLATTERED
+    many |= rate[partner, quarter] > (np.quantile(rated, 0.75) if len(rated) else np.inf)
+    high = latents.relevance[partner, quarter] >= (np.median(known) if len(known) else np.inf)
     said = np.array(CELLS)[many.astype(int), high.astype(int)]
     return contract_table(
         "partner_profile",
