@@ -95,10 +95,19 @@ def test_what_nobody_can_mean_is_refused(keys, said):
     assert said in _refusal(**keys)
 
 
-def test_a_mistake_in_yaml_names_file_line_and_key():
-    text = "indicators:\n  won:\n    from: deals\n    where: status = 'wonn'\n"
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("where: status = 'wonn'", r"where: .*status is never 'wonn'; did you mean 'won'"),
+        ("at: closed", r"at: .*no column 'closed'; did you mean 'closed_at'"),
+        ("at_least: 2", r"at_least: at_least has no meaning"),
+        ("window: [4]", r"window: not a whole number; write one such as 2"),
+    ],
+)
+def test_a_mistake_in_yaml_names_file_line_and_key(line, says):
+    text = f"indicators:\n  won:\n    from: deals\n    unit: deals\n    {line}\n"
 
-    with pytest.raises(SpecError, match=r"mine.yaml, line 2.*won.*status is never 'wonn'; did you mean 'won'"):
+    with pytest.raises(SpecError, match=rf"^mine.yaml, line 5, indicators.won.{says}"):
         Indicators.from_document(read_yaml(text, name="mine.yaml"))
 
 

@@ -152,6 +152,10 @@ def test_a_multiplier_needs_its_column():
         ({"points": {"rates": [{"rate": "much"}]}}, "a factor is a number"),
         ({"points": {"rates": []}}, "at least 1 item"),
         (
+            {"points": {"rates": [{"rate": 2, "from": "2025-04-01"}, {"rate": 1, "until": "2025-03-01"}]}},
+            "no rate holds from 2025-03-01 until 2025-04-01; close the gap, or say there that the rate is 0",
+        ),
+        (
             {"points": {"rates": [{"rate": 1}], "multipliers": [{"times": 2, "where": "custmer_market = 'x'"}]}},
             "did you mean 'customer_market'",
         ),

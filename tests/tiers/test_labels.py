@@ -90,7 +90,7 @@ def test_what_only_labels_ask_for_is_a_warning_where_the_data_lack_it():
         (MOTION | {"share_at_least": 10}, "a share lies between 0 and 1, not 10; write 0.1 or '10 %'"),
         (MOTION | {"share_at_least": "$enough"}, r"\$enough is used but has no value under params"),
         ({"when": "x >= $enough"}, r"\$enough is used but has no value under params"),
-        (MOTION | {"min_n": 0}, "greater than or equal to 1"),
+        (MOTION | {"min_n": 0}, "out of range; write 1 or more"),
     ],
 )
 def test_what_a_label_cannot_be_is_refused_in_one_line(label, says):

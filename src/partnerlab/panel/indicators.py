@@ -13,7 +13,7 @@ from partnerlab.errors import SpecError, nearest
 from partnerlab.intake.contract import TABLES, Column
 from partnerlab.panel.conditions import columns_named, parse_condition
 from partnerlab.panel.points import Points
-from partnerlab.specs import Spec
+from partnerlab.specs import Spec, misplaced
 
 Statistic = Literal["count", "sum", "mean", "median", "share", "distinct", "last", "held", "active", "months"]
 
@@ -150,11 +150,13 @@ class Indicator(Spec):
     def _check_shape(self) -> None:
         """Refuse combinations of keys that nobody can mean."""
         if self.statistic in _NEEDS_VALUE and self.value is None and self.from_ != FRAME and self.points is None:
-            raise ValueError(f"statistic {self.statistic} needs value: {_NEEDS_VALUE[self.statistic]}")
+            raise misplaced(f"statistic {self.statistic} needs value: {_NEEDS_VALUE[self.statistic]}", "statistic")
         if self.statistic in ("count", "active") and self.value is not None:
-            raise ValueError(f"statistic {self.statistic} counts rows and takes no value; drop it, or say sum, mean or distinct")
+            raise misplaced(f"statistic {self.statistic} counts rows and takes no value; drop it, or say sum, mean or distinct", "value")
         if self.statistic in _NO_WINDOW and self.window != 1:
-            raise ValueError(f"statistic {self.statistic} is a state at the end of a period, or no sum; drop window: {self.window}")
+            raise misplaced(
+                f"statistic {self.statistic} is a state at the end of a period, or no sum; drop window: {self.window}", "window"
+            )
         papers = self.statistic == "held" and self.from_ == "certifications"
         added = self.statistic in ("sum", "mean") and self.points is None
         fitting = {
@@ -164,50 +166,58 @@ class Indicator(Spec):
         }  # fmt: skip
         for key, fits in fitting.items():
             if key in self.model_fields_set and getattr(self, key) not in (None, False, (), {}) and not fits:
-                raise ValueError(f"{key} has no meaning for statistic {self.statistic} of {self.from_}; drop it")
+                raise misplaced(f"{key} has no meaning for statistic {self.statistic} of {self.from_}; drop it", key)
         if self.value is None and self.statistic in ("active", "months") and self.at_least != int(self.at_least):
-            raise ValueError(f"at_least counts rows, so it is a whole number, not {self.at_least:g}")
+            raise misplaced(f"at_least counts rows, so it is a whole number, not {self.at_least:g}", "at_least")
         if self.statistic == "median" and self.from_ == FRAME and self.window != 1:
-            raise ValueError(f"a frame holds medians, not the rows that a median of {self.window} periods needs; drop window")
+            raise misplaced(f"a frame holds medians, not the rows that a median of {self.window} periods needs; drop window", "window")
         for name in self.retired if self.any_of else ():
             if name not in self.any_of:
-                raise ValueError(f"retired: {name!r} is not among any_of{nearest(name, self.any_of)}")
+                raise misplaced(f"retired: {name!r} is not among any_of{nearest(name, self.any_of)}", "retired", name)
 
     def _check_columns(self) -> None:
         columns = self.columns
         if self.from_ != "deals" and "partner_id" not in columns:
-            raise ValueError(f"rows of {self.from_} belong to no partner; tables of partners: {', '.join(partner_tables())}")
+            raise misplaced(f"rows of {self.from_} belong to no partner; tables of partners: {', '.join(partner_tables())}", "from")
         self._check_conditions()
         if self.value is not None and self.statistic != "share":
             kind = self._column(self.value, "value").type
             if self.statistic in _OF_NUMBERS and kind not in _NUMBERS:
-                raise ValueError(f"value: {self.value} is {kind}, and statistic {self.statistic} needs a number")
+                raise misplaced(f"value: {self.value} is {kind}, and statistic {self.statistic} needs a number", "value")
             if self.value == "amount_base" and self.points is not None and self.points.currency:
-                raise ValueError("points.currency turns amounts into one currency, which amount_base is in already; take value: amount")
+                raise misplaced(
+                    "points.currency turns amounts into one currency, which amount_base is in already; take value: amount", "value"
+                )
         if self.event_time is None:
-            raise ValueError(f"{self.from_} has no event time; say at: which column tells when a row happened")
+            raise misplaced(f"{self.from_} has no event time; say at: which column tells when a row happened", "from")
         for name in (self.event_time, *self.interval_ends):
-            if self._column(name, "at").type not in ("date", "instant"):
-                raise ValueError(f"at: {name} is neither a date nor an instant")
+            key = "ends" if name in (self.ends or ()) else "at"
+            if self._column(name, key).type not in ("date", "instant"):
+                raise misplaced(f"{key}: {name} is neither a date nor an instant", key)
 
     def _check_conditions(self) -> None:
         named: set[str] = set()
-        texts = [("any_of" if self.any_of else "where", self.condition), ("value", self.value if self.statistic == "share" else None)]
-        texts += [(f"points.multipliers.{place}.where", text) for place, text in enumerate(self.multiplied)]
-        for key, text in texts:
+        texts: list[tuple[tuple[str | int, ...], str | None]] = [
+            (("where" if self.where is not None else "any_of",), self.condition),
+            (("value",), self.value if self.statistic == "share" else None),
+        ]
+        texts += [(("points", "multipliers", place, "where"), text) for place, text in enumerate(self.multiplied)]
+        for path, text in texts:
             if text is not None:
                 try:
                     named |= columns_named(parse_condition(text, columns=self.columns))
                 except ValueError as error:
-                    raise ValueError(f"{key}: {error}") from error
+                    raise misplaced(f"{'.'.join(map(str, path))}: {error}", *path) from error
         if self.role == "any":
             played = sorted(named & {"role", "is_primary", "weight"})
             if played:
-                raise ValueError(f"role: any counts a partner once for each deal, so {played[0]} cannot stand in a condition; name a role")
+                raise misplaced(
+                    f"role: any counts a partner once for each deal, so {played[0]} cannot stand in a condition; name a role", "role"
+                )
 
     def _column(self, name: str, key: str) -> Column:
         if name not in self.columns:
-            raise ValueError(f"{key}: {self.from_} has no column {name!r}{nearest(name, self.columns)}")
+            raise misplaced(f"{key}: {self.from_} has no column {name!r}{nearest(name, self.columns)}", key)
         return self.columns[name]
 
     @property
@@ -345,9 +355,10 @@ class Indicators(Spec):
     def _names_that_conditions_can_say(cls, indicators: dict[str, Indicator]) -> dict[str, Indicator]:
         for key, indicator in indicators.items():
             if not key.isidentifier() or key.endswith("_n"):
-                raise ValueError(f"{key!r} cannot be named in a condition; use letters, digits and underscores, and no ending in _n")
+                said = f"{key!r} cannot be named in a condition; use letters, digits and underscores, and no ending in _n"
+                raise misplaced(said, key)
             if indicator.name != key:
-                raise ValueError(f"{key}: name says {indicator.name!r}; drop name, the key is the name")
+                raise misplaced(f"{key}: name says {indicator.name!r}; drop name, the key is the name", key, "name")
         return indicators
 
     def __getitem__(self, name: str) -> Indicator:

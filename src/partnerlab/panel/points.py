@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self
 import pydantic
 from sqlglot import exp
 
-from partnerlab.specs import Spec
+from partnerlab.specs import Spec, misplaced
 
 #: Decimals that a factor may have, and its largest value.
 _DECIMALS, _MOST = 6, 1_000_000
@@ -55,7 +55,7 @@ class Rate(Spec):
     @pydantic.model_validator(mode="after")
     def _begins_before_it_ends(self) -> Self:
         if self.from_ and self.until and self.until <= self.from_:
-            raise ValueError(f"the rate ends ({self.until}) before it begins ({self.from_})")
+            raise misplaced(f"the rate ends ({self.until}) before it begins ({self.from_}); mend one of the two", "until")
         return self
 
 
@@ -72,7 +72,8 @@ class Points(Spec):
     Parameters
     ----------
     rates : list of Rate
-        One rate at a time; a row of a day without a rate earns nothing and is not counted.
+        One rate at a time, without a gap between them; a row of a day before the first or after the last earns nothing
+        and is not counted.
     multipliers : list of Multiplier
         Conditions on the row, such as the market of its customer; all that hold are multiplied.
         A row that does not say is not multiplied.
@@ -96,9 +97,11 @@ class Points(Spec):
         ordered = sorted(self.rates, key=lambda rate: rate.from_ or date.min)
         for before, after in itertools.pairwise(ordered):
             if before.until is None or after.from_ is None or after.from_ < before.until:
-                raise ValueError(
-                    f"two rates hold on {after.from_ or before.from_ or 'every day'}; end the one with until where the other begins"
-                )
+                said = f"two rates hold on {after.from_ or before.from_ or 'every day'}; end the one with until where the other begins"
+                raise misplaced(said, "rates", self.rates.index(after), "from")
+            if before.until < after.from_:  # points lost in silence
+                said = f"no rate holds from {before.until} until {after.from_}; close the gap, or say there that the rate is 0"
+                raise misplaced(said, "rates", self.rates.index(after), "from")
         return self
 
     @property

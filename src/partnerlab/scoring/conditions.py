@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import pydantic
 
 from partnerlab.errors import nearest
+from partnerlab.scoring.numbers import parse_number
 
 #: What may follow a number of periods in ``for 3 quarters``.
 _PERIODS = ("quarter", "quarters", "month", "months", "period", "periods")
@@ -28,9 +29,8 @@ _TOKEN = re.compile(
 )
 
 
-#: Longest and largest number that a person writes; deepest nesting that a person reads; longest memory, in periods.
-_DIGITS, _LARGEST, _DEEPEST, _LONGEST = 40, 10**18, 50, 1200
-_WRITTEN = re.compile(rf"[+-]?[\d.]{{1,{_DIGITS}}}(?:[eE][-+]?\d{{1,2}})?(?:/[\d.]{{1,{_DIGITS}}})?%?")
+#: Deepest nesting that a person reads; longest memory, in periods.
+_DEEPEST, _LONGEST = 50, 1200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,32 +206,6 @@ def facts_of(rule: Rule) -> list[str]:
 def params_of(rule: Rule) -> list[str]:
     """Parameters that a rule asks for, each once."""
     return list(dict.fromkeys(leaf.line.name for leaf in leaves(rule) if isinstance(leaf, Compare) and isinstance(leaf.line, Param)))
-
-
-def parse_number(text: str | float) -> Fraction:
-    """Read ``8``, ``0.5``, ``20 %`` or ``40/6`` exactly.
-
-    Examples
-    --------
-    >>> parse_number("40/6")
-    Fraction(20, 3)
-    >>> parse_number("20 %")
-    Fraction(1, 5)
-    """
-    body = str(text).replace(" ", "")
-    if not _WRITTEN.fullmatch(body):  # a number of thousands of digits or 1e999999999 would be computed for ever
-        raise ValueError(f"not a number of at most {_DIGITS} digits and an exponent of at most two")
-    percent = body.endswith("%")
-    top, _, bottom = body.removesuffix("%").partition("/")
-    value = Fraction(top) / Fraction(bottom or "1")
-    return within_reach(value / 100 if percent else value)
-
-
-def within_reach(value: Fraction | int) -> Any:
-    """Give the number back, or refuse it where no measure of a program is as large."""
-    if abs(value) > _LARGEST:
-        raise ValueError("a number is at most 1e18 here; write it in a larger unit")
-    return value
 
 
 def parse_condition(text: str) -> Rule:

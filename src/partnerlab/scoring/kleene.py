@@ -12,8 +12,10 @@ import numpy as np
 
 FALSE, UNKNOWN, TRUE = np.int8(0), np.int8(1), np.int8(2)
 
-#: Numbers closer than this, relative to the line, are equal: binary rounding must not decide a tier.
+#: Numbers closer than this, relative to the line, are equal: binary rounding must not decide a tier. And never further
+#: apart than a tenth of a cent, or the smallest steps of binary numbers where those are larger: a cent short is short.
 TOLERANCE = 1e-9
+_FURTHEST, _STEPS = 1e-3, 16 * float(np.finfo(float).eps)
 
 #: Comparison operators as they are written, and the same seen from the other side.
 MIRRORED = {">=": "<=", "<=": ">=", ">": "<", "<": ">", "==": "==", "!=": "!="}
@@ -79,9 +81,15 @@ def exceeds(values: np.ndarray, line: np.ndarray | float, operator: str) -> np.n
     values, line : ndarray or float
         Broadcast against one another.
     operator : {">=", ">", "<=", "<", "==", "!="}
-        Equality is judged within `TOLERANCE` of the line.
+        Equality is judged within `TOLERANCE` of the line, and a tenth of a cent.
+
+    Examples
+    --------
+    >>> exceeds(np.array([999_999_999.99, 0.1 + 0.2]), np.array([1e9, 0.3]), ">=").tolist()
+    [False, True]
     """
-    slack = TOLERANCE * np.maximum(1.0, np.abs(line))
+    size = np.abs(line)
+    slack = np.maximum(np.minimum(TOLERANCE * np.maximum(1.0, size), _FURTHEST), _STEPS * size)
     if operator == ">=":
         return values >= line - slack
     if operator == ">":

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 
 from partnerlab.errors import nearest
-from partnerlab.scoring.conditions import RuleField, facts_of, params_of, parse_number, within_reach
+from partnerlab.scoring.conditions import RuleField, facts_of, params_of
+from partnerlab.scoring.numbers import parse_number, within_reach
 from partnerlab.scoring.shapes import SHAPES
 from partnerlab.specs import Name, Spec, misplaced
 
@@ -27,7 +28,7 @@ def _number(given: Any) -> Any:
         raise ValueError(f"a number is needed here, not {'null' if given is None else str(given).lower()}")
     if not isinstance(given, int | float | str | Fraction):
         kind = "a list" if isinstance(given, list | tuple) else "keys and values" if isinstance(given, dict) else type(given).__name__
-        raise ValueError(f"a number is needed here, not {kind}; write one such as 8, 0.5, '40/6' or '20 %'")
+        raise ValueError(f"a number is needed here, not {kind}; write one such as 8, 0.5, '40/6' or '20 %'")  # noqa: TRY004 - pydantic reads it
     if isinstance(given, str):
         if given.startswith("$"):
             return given
@@ -204,6 +205,10 @@ class Score(Spec):
             self._can_renormalise()
         if self.parts and not self.weights_by_goal and _all_zero(part.weight for part in self.parts):
             raise ValueError("every part has weight 0; give at least one a weight above 0")
+        self._check_goals()
+        return self
+
+    def _check_goals(self) -> None:
         for goal, weights in self.weights_by_goal.items():
             known = [part.name for part in self.parts]
             for name in weights:
@@ -217,7 +222,6 @@ class Score(Spec):
             if _all_zero(weights.values()):
                 said = f"weights_by_goal.{goal} gives every part weight 0; give at least one a weight above 0"
                 raise misplaced(said, "weights_by_goal", goal)
-        return self
 
     def _can_renormalise(self) -> None:
         if self.combine in ("product", "max"):
