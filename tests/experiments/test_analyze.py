@@ -115,6 +115,12 @@ def test_tiers_are_read_as_wins_and_odds():
     assert row["log_odds_ratio"] > 0
 
 
+def test_the_verdict_on_tiers_says_what_rose():
+    tiers = Metric(name="rank", kind="tier", tiers=("Bronze", "Silver", "Gold"))
+
+    assert "more net chance of a higher rank per partner" in _read(_experiment(metrics=(LEADS, tiers)), effect=2.0).verdicts[1].statement
+
+
 def test_times_are_read_as_areas_with_a_log_rank_test():
     row = _read(_experiment(metrics=(MONTHS,))).table.iloc[0]
 

@@ -162,7 +162,8 @@ def _stakes(experiment: Experiment | None, stakes: Stakes | None, metric: Metric
     declared = stakes or (experiment.stakes if experiment else None)
     if declared is not None and first:
         return declared
-    return Stakes(unit=metric.name, per=declared.per if declared else "unit")
+    unit = f"net chance of a higher {metric.name}" if metric.kind == "tier" else metric.name
+    return Stakes(unit=unit, per=declared.per if declared else "unit")
 
 
 def _verdict(  # noqa: PLR0913, PLR0917 - everything that a verdict rests on
