@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import partnerlab as lab
 from partnerlab.report.readings import read_result, say_moves
-from partnerlab.results import TIDY, Check
+from partnerlab.results import TIDY, Check, Result
 from partnerlab.transitions import ForecastComparison, Movers, TierForecast
 from partnerlab.transitions.movers import FALSE_ALARMS
 
@@ -94,3 +95,40 @@ def test_a_forecast_is_called_closer_only_where_more_than_rounding_parts_them(ou
     )
 
     assert f"partners, {said} 'as last quarter' (37)" in read_result(ForecastComparison(estimand="", table=table, level=0.95, checks=()))[1]
+
+
+@pytest.fixture(scope="module")
+def walks():
+    rng = np.random.default_rng(5)
+    rows = [(f"p{p:02}", f"{2024 + q // 4}Q{q % 4 + 1}", ("Gold", "Base")[int(rng.random() < 0.6)]) for p in range(40) for q in range(9)]
+    return lab.TierHistory.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "tier"]), order=["Gold", "Base"])
+
+
+def test_where_partners_are_is_said_with_intervals(walks):
+    said = read_result(lab.estimate_state_occupancy(walks))
+
+    assert said[0].startswith("After 4 quarters: Gold ")
+    assert "; Base " in said[0]
+    assert said[1].startswith("After 8 quarters: ")
+
+
+def test_time_in_each_tier_and_first_entry_are_said(walks):
+    assert read_result(lab.estimate_sojourn(walks, tau=8))[0].startswith("Of 8 quarters, a partner spends on average ")
+    entered = read_result(lab.estimate_first_passage(walks, into="Gold", initial="Base"))
+    assert entered[0].startswith("Have entered Gold: ")
+    assert entered[1].startswith("Half have entered after ")
+
+
+def test_mobility_is_said_on_a_scale_that_is_explained(walks):
+    said = read_result(lab.estimate_mobility(walks))
+
+    assert said[0].startswith("On a scale from 0 (nobody moves) to 1 ")
+    assert said[1].startswith("Steps spent in a tier on average before it is left: Gold ")
+
+
+def test_a_failed_check_of_any_result_is_said_to_have_failed():
+    result = Result(
+        estimand="A number", table=pd.DataFrame(dict.fromkeys(TIDY, [1.0])), checks=(Check("All is well", False, "It is not."),)
+    )
+
+    assert read_result(result) == ("A number.", "Not passed: all is well. It is not.")

@@ -52,8 +52,7 @@ def read_result(result: Any, **options: Any) -> tuple[str, ...]:
 
 @read_result.register(Result)
 def _any(result: Result) -> tuple[str, ...]:
-    failed = [f"{check.name}: {check.detail}" for check in result.checks if check.passed is False]
-    return (f"{result.estimand}.", *failed)
+    return (f"{result.estimand}.", *say_failed(result))
 
 
 @read_result.register(TransitionEstimate)
@@ -62,7 +61,7 @@ def _flows(result: TransitionEstimate) -> tuple[str, ...]:
     if not rows:
         return ("Nobody was seen in a tier in two quarters in a row.",)
     said = [_moved(row, result) for row in rows[:8]]
-    return tuple(said + _failed(result))
+    return tuple(said + say_failed(result))
 
 
 def _moved(row: pd.Series, result: TransitionEstimate) -> str:
@@ -86,14 +85,14 @@ def _moved(row: pd.Series, result: TransitionEstimate) -> str:
 
 @read_result.register(ChainCheck)
 def _chain(result: ChainCheck) -> tuple[str, ...]:
-    return (f"{result.verdict}.", *_failed(result))
+    return (f"{result.verdict}.", *say_failed(result))
 
 
 @read_result.register(DriftEstimate)
 def _drift(result: DriftEstimate) -> tuple[str, ...]:
     from partnerlab.show.chains import drift_headline
 
-    return (f"{drift_headline(result)}.", *_failed(result))
+    return (f"{drift_headline(result)}.", *say_failed(result))
 
 
 @read_result.register(PooledTransitions)
@@ -115,7 +114,11 @@ def _pooled(result: PooledTransitions) -> tuple[str, ...]:
 def _noise(result: NoiseBaseline) -> tuple[str, ...]:
     row = result.moved.iloc[0]
     share = f"{say_share(row['estimate'])} ({say_interval(row['conf_low'], row['conf_high'], kind='share')})"
-    return (f"If no partner changed, {share} would still change tier in a quarter: counts of a few leads vary by chance.", *_failed(result))
+    return (
+    said = f"If no partner changed, {share} would still change tier in a quarter: counts of a few leads vary by chance."
+    return (said, *say_failed(result))
+        *say_failed(result),
+    )
 
 
 @read_result.register(Movers)
@@ -432,9 +435,11 @@ def _explanation(result: Explanation) -> tuple[str, ...]:
     return tuple(result.summary().splitlines())
 
 
-def _failed(result: Result) -> list[str]:
+def say_failed(result: Result) -> list[str]:
+    """Name the checks that did not pass."""
     return [f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}" for check in result.checks if check.passed is False]
 
 
 # registers the readings of its results; at the end because it registers with the verb above
+import partnerlab.report.state_words  # noqa: E402
 import partnerlab.report.survival_words  # noqa: E402, F401
