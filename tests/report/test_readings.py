@@ -127,8 +127,7 @@ def test_mobility_is_said_on_a_scale_that_is_explained(walks):
 
 
 def test_a_failed_check_of_any_result_is_said_to_have_failed():
-    result = Result(
-        estimand="A number", table=pd.DataFrame(dict.fromkeys(TIDY, [1.0])), checks=(Check("All is well", False, "It is not."),)
-    )
+    table = pd.DataFrame({name: [1.0] for name in TIDY})
+    result = Result(estimand="A number", table=table, checks=(Check("All is well", False, "It is not."),))
 
     assert read_result(result) == ("A number.", "Not passed: all is well. It is not.")

@@ -114,11 +114,8 @@ def _pooled(result: PooledTransitions) -> tuple[str, ...]:
 def _noise(result: NoiseBaseline) -> tuple[str, ...]:
     row = result.moved.iloc[0]
     share = f"{say_share(row['estimate'])} ({say_interval(row['conf_low'], row['conf_high'], kind='share')})"
-    return (
     said = f"If no partner changed, {share} would still change tier in a quarter: counts of a few leads vary by chance."
     return (said, *say_failed(result))
-        *say_failed(result),
-    )
 
 
 @read_result.register(Movers)
