@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -262,3 +263,24 @@ def test_what_is_unknown_leaves_a_score_known_where_it_cannot_matter(score, valu
     found = score_partners(panel, scorecard=Scorecard(scores={"s": score})).values["s"].ravel()
 
     assert [None if np.isnan(value) else value for value in found] == values
+
+
+def chain(*names: str) -> dict:
+    """Scores of which each doubles the one named after it."""
+    return {
+        name: {"combine": "sum", "parts": [{"id": f"{name}_part", "metric": after, "shape": {"per": 2}}]}
+        for name, after in itertools.pairwise(names)
+    }
+
+
+def test_a_score_of_a_score_may_be_listed_first():
+    panel = panel_of(x=[5.0])
+    scores = chain("third", "second", "first", "x")
+
+    for order in (scores, dict(reversed(scores.items()))):
+        assert score_partners(panel, scorecard=Scorecard(scores=order)).values["third"].item() == 40.0
+
+
+def test_scores_that_ask_for_one_another_are_refused_in_one_line():
+    with pytest.raises(SpecError, match=r"scores ask for one another: .*; take one of them out of the circle"):
+        score_partners(panel_of(x=[5.0]), scorecard=Scorecard(scores=chain("a", "b", "a")))

@@ -12,6 +12,7 @@ import pandas as pd
 from partnerlab.errors import MissingTableError, SpecError, nearest
 from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
+from partnerlab.scoring.order import order_scores
 from partnerlab.scoring.reach import Range, part_range, weights_asked
 from partnerlab.scoring.scorecard import ABOVE_ZERO, Part, Score, Scorecard, UnknownRule
 from partnerlab.scoring.shapes import SHAPES
@@ -213,7 +214,8 @@ def scores_from(facts: PanelFacts, *, scorecard: Scorecard) -> Scores:
     values: dict[str, np.ndarray] = {}
     parts: dict[str, dict[str, np.ndarray]] = {}
     weights: dict[str, dict[str, float]] = {}
-    for name, score in scorecard.scores.items():
+    for name in order_scores(scorecard.scores):
+        score = scorecard.scores[name]
         if score.divide:
             values[name] = _divided(facts.number(score.divide), facts.number(str(score.by)))
         else:

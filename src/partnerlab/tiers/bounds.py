@@ -11,6 +11,7 @@ from partnerlab.errors import PartnerlabError
 from partnerlab.panel.indicators import Indicators
 from partnerlab.scoring import kleene
 from partnerlab.scoring.conditions import Compare, Number, Param, leaves
+from partnerlab.scoring.order import order_scores
 from partnerlab.scoring.reach import OPEN, Range, indicator_range, part_range, score_range
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def ranges_of(scheme: TierScheme, params: Mapping[str, float]) -> dict[str, Rang
     def amount(given: object) -> float:
         return params[given[1:]] if isinstance(given, str) else float(given)  # type: ignore[arg-type]
 
-    for name, score in scheme.scores.items():
+    for name in order_scores(scheme.scores):
+        score = scheme.scores[name]
         parts = [part for part in score.walk() if part.name not in declared]
         found |= {part.name: part_range(part, amount, facts=found) for part in parts}
         found[name] = score_range(score, amount, goal=scheme.goal, facts=found)
