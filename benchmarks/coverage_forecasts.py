@@ -4,7 +4,8 @@ Partners are those of `frailty.py`: three tiers and lapsing, every partner with 
 (standard deviation 1 on their logarithm). The programs have long been running, as many join as lapse, and
 twelve quarters are there to learn from. With shocks, each quarter adds a normal number to everybody's log-odds
 of leaving. Results go to ``benchmarks/coverage_forecasts.csv``, one row for each number of partners, method, tier and
-quarters ahead.
+quarters ahead, with first seed, revision and machine. Programs are walked in rounds over all sizes, and the file is written
+after each round: stopped early, it holds what was done, and ``--first`` goes on with other seeds.
 
     python benchmarks/coverage_forecasts.py --programs 2000 --jobs 2
 """
@@ -16,6 +17,7 @@ import concurrent.futures
 import itertools
 import os
 import platform
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -38,6 +40,8 @@ AHEAD = (1, 2, 4, 8)
 SIZES = (60, 150, 1000)
 SHOCKS = (0.0, 0.3)
 LEARN = frailty.QUARTERS
+#: Programs of each size in a round.
+ROUND = 20
 #: Quarters that a program has been running before the first that is known.
 BURN = 24
 
@@ -132,24 +136,37 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--programs", type=int, default=2000)
-    parser.add_argument("--methods", nargs="*", default=["semi_markov", "direct"])
+    parser.add_argument("--first", type=int, default=FIRST_SEED)
+    parser.add_argument("--methods", nargs="*", default=["semi_markov"])
     parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES))
     parser.add_argument("--shocks", nargs="*", type=float, default=list(SHOCKS))
-    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "coverage_forecasts.csv")
     asked = parser.parse_args()
-    started, parts = time.monotonic(), []
+    started, walked = time.monotonic(), []
+    source = {"first_seed": asked.first, "draws": asked.draws, "revision": _revision(), "machine": _machine()}
+    worlds = [
+        {"partners": partners, "shock": shock, "methods": tuple(asked.methods), "draws": asked.draws}
+        for partners, shock in itertools.product(asked.sizes, asked.shocks)
+    ]
     with concurrent.futures.ProcessPoolExecutor(asked.jobs) as pool:
-        for partners, shock in itertools.product(asked.sizes, asked.shocks):
-            options = {"partners": partners, "shock": shock, "methods": tuple(asked.methods), "draws": asked.draws}
-            ranges = [range(FIRST_SEED + at, FIRST_SEED + min(at + 20, asked.programs)) for at in range(0, asked.programs, 20)]
-            walked = pd.concat(list(pool.map(_walk_many, ranges, itertools.repeat(options))), ignore_index=True)
-            parts.append(score(walked))
-            print(parts[-1].round(3).to_string(index=False), f"{time.monotonic() - started:.0f} s", flush=True)
-            pd.concat(parts, ignore_index=True).round(5).to_csv(asked.out, index=False, lineterminator="\n")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, numpy {np.__version__}"
-    print(f"{asked.programs} programs from seed {FIRST_SEED}, {time.monotonic() - started:.0f} s, {machine}")
+        for at in range(0, asked.programs, ROUND):
+            seeds = range(asked.first + at, asked.first + min(at + ROUND, asked.programs))
+            walked += pool.map(_walk_many, itertools.repeat(seeds), worlds)
+            scored = score(pd.concat(walked, ignore_index=True)).round(5)
+            scored.assign(**source).to_csv(asked.out, index=False, lineterminator="\n")
+            print(f"{seeds.stop - asked.first} programs of each size, {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _revision() -> str:
+    """Name the commit that is run."""
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+def _machine() -> str:
+    return f"{platform.machine()} {os.cpu_count()} cores Python {platform.python_version()} numpy {np.__version__}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Binomial counts whose log-odds are sums of shrunken effects: how strongly each family of effects is shrunk, the counts say.
 
 Every row (a tier, a time in it, a season, a quarter) has one level in each block; each block's effects are drawn
-from a normal distribution of their own variance. Empirical Bayes: variances by the generalised Fellner-Schall
-update at the penalised fit (Wood and Fasiolo 2017; Breslow and Clayton 1993).
+from a normal distribution of their own variance; numbers may have slopes, shrunk by a variance that is given. Empirical
+Bayes: variances by the generalised Fellner-Schall update at the penalised fit (Wood and Fasiolo 2017; Breslow and
+Clayton 1993).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class MixedLogit:
     Parameters
     ----------
     effects : ndarray, shape (p,)
-        Intercept, then the effects of each block.
+        Intercept, then the effects of each block, then slopes.
     covariance : ndarray, shape (p, p)
         Of the effects, given the variances.
     starts : ndarray of int, shape (b,)
@@ -78,13 +79,15 @@ def indicator_rows(places: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
     return rows
 
 
-def fit_mixed_logit(
+def fit_mixed_logit(  # noqa: PLR0913 - counts, and what shrinks what
     events: np.ndarray,
     trials: np.ndarray,
     places: np.ndarray,
     sizes: tuple[int, ...],
     *,
     fixed: Mapping[int, float] | None = None,
+    numbers: np.ndarray | None = None,
+    slope_variance: float = 1.0,
     rounds: int = 40,
 ) -> MixedLogit:
     """Fit effects and their variances to binomial counts.
@@ -99,6 +102,10 @@ def fit_mixed_logit(
         Levels of each block.
     fixed : mapping of int to float, or None
         Variances of blocks that are given, not fitted.
+    numbers : ndarray, shape (m, q), or None
+        Numbers that have slopes.
+    slope_variance : float
+        Variance of slopes, given.
     rounds : int
         Updates of the variances at most.
 
@@ -116,7 +123,9 @@ def fit_mixed_logit(
     (True, True)
     """
     events, trials = np.asarray(events, dtype=float), np.asarray(trials, dtype=float)
-    rows = indicator_rows(places, sizes)
+    numbers = np.zeros((len(places), 0)) if numbers is None else np.asarray(numbers, dtype=float)
+    rows = np.concatenate([indicator_rows(places, sizes), numbers], axis=1)
+    slopes = np.full(numbers.shape[1], 1.0 / slope_variance)
     starts = 1 + np.cumsum((0, *sizes[:-1]))
     blocks = [slice(int(start), int(start) + size) for start, size in zip(starts, sizes, strict=True)]
     variances, given = np.full(len(sizes), 0.2), dict(fixed or {})
@@ -125,7 +134,7 @@ def fit_mixed_logit(
     effects = np.zeros(rows.shape[1])
     effects[0] = special.logit(share)
     for _ in range(rounds):
-        effects, covariance = _penalised_fit(rows, events, trials, effects, _precision(variances, sizes))
+        effects, covariance = _penalised_fit(rows, events, trials, effects, np.append(_precision(variances, sizes), slopes))
         spread = covariance.diagonal()
         fresh = np.array([_variance(effects[block], spread[block], now) for block, now in zip(blocks, variances, strict=True)])
         fresh[list(given)] = list(given.values())
@@ -133,7 +142,7 @@ def fit_mixed_logit(
         variances = fresh
         if done:
             break
-    effects, covariance = _penalised_fit(rows, events, trials, effects, _precision(variances, sizes))
+    effects, covariance = _penalised_fit(rows, events, trials, effects, np.append(_precision(variances, sizes), slopes))
     return MixedLogit(effects=effects, covariance=covariance, starts=starts, sizes=sizes, variances=variances)
 
 
@@ -163,11 +172,11 @@ def _variance(effects: np.ndarray, spread: np.ndarray, now: float) -> float:
     return float(np.clip((effects @ effects + LITTLE) / told, SMALLEST, LARGEST))
 
 
-def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Generator, usual: float = 0.3) -> np.ndarray:
-    """Draw the standard deviation of a block's effects from its posterior: shape ``(draws,)``, 0 among it.
+def spread_at(fit: MixedLogit, block: int, *, ranks: np.ndarray, usual: float = 0.3) -> np.ndarray:
+    """Quantiles of the posterior of the standard deviation of a block's effects, 0 among them: shape of ``ranks``.
 
-    The counts say of each level's effect that it lies near a value, within an error; the posterior of the standard
-    deviation that such values have is laid out on a grid. Before the data, the levels are as likely to be all alike
+    What the counts say of all the block's effects together (a normal likelihood, the other effects integrated out) gives a
+    likelihood of their standard deviation, laid out on a grid. Before the data, the levels are as likely to be all alike
     (a standard deviation of 0) as not; if not, the prior is half-Cauchy (Gelman 2006).
 
     Parameters
@@ -176,10 +185,8 @@ def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Gener
         The fit.
     block : int
         Which block.
-    draws : int
-        How many.
-    rng : Generator
-        Source of chance.
+    ranks : ndarray
+        Ranks between 0 and 1.
     usual : float
         Scale of the prior, in log-odds.
 
@@ -188,18 +195,30 @@ def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Gener
     >>> rng = np.random.default_rng(0)
     >>> truth = special.expit(-1.0 + 0.5 * rng.standard_normal(40))
     >>> fit = fit_mixed_logit(rng.binomial(400, truth), np.full(40, 400), np.arange(40)[:, None], (40,))
-    >>> 0.4 < float(np.median(draw_spread(fit, 0, draws=500, rng=rng))) < 0.7
+    >>> 0.4 < float(spread_at(fit, 0, ranks=np.array(0.5))) < 0.7
     True
     """
     where, prior = fit.block(block), float(fit.variances[block])
-    spread = np.minimum(fit.covariance.diagonal()[where], prior * (1.0 - 1e-9))
-    precision = 1.0 / spread - 1.0 / prior
-    told = precision > 1e-3
-    value, error = (fit.effects[where] / spread)[told] / precision[told], 1.0 / precision[told]
+    precision = np.linalg.inv(fit.covariance[where, where])
+    # the posterior without its prior: what is left is the likelihood, along the directions that the counts tell apart
+    told, axes = np.linalg.eigh(precision - np.eye(len(precision)) / prior)
+    told, pull = np.maximum(told, 0.0), axes.T @ (precision @ fit.effects[where])
     grid = np.concatenate([[0.0], np.geomspace(0.01, 3.0, 120)])
-    total = grid[:, None] ** 2 + error
-    log = -0.5 * (np.log(total) + value**2 / total).sum(axis=1)
+    square = grid[:, None] ** 2
+    log = 0.5 * (pull**2 * square / (1.0 + square * told) - np.log1p(square * told)).sum(axis=1)
     slab = np.gradient(grid[1:]) / (1.0 + (grid[1:] / usual) ** 2)
     before = np.concatenate([[0.5], 0.5 * slab / slab.sum()])
     weight = before * np.exp(log - log.max())
-    return rng.choice(grid, size=draws, p=weight / weight.sum())
+    return grid[np.minimum(np.searchsorted(weight.cumsum() / weight.sum(), ranks), len(grid) - 1)]
+
+
+def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the standard deviation of a block's effects from its posterior (`spread_at`): shape ``(draws,)``.
+
+    Examples
+    --------
+    >>> fit = fit_mixed_logit(np.full(9, 30), np.full(9, 100), np.arange(9)[:, None], (9,))
+    >>> bool((draw_spread(fit, 0, draws=200, rng=np.random.default_rng(0)) == 0).mean() > 0.5)
+    True
+    """
+    return spread_at(fit, block, ranks=rng.random(draws))

@@ -27,7 +27,8 @@ class ForecastComparison(Result):
     Parameters
     ----------
     log_score, log_score_persistence : float
-        Of the latest of the forecasts, as are the others. Mean of ``-log`` of the share that was forecast for the tier a partner is in; lower is better.
+        Of the latest of the forecasts, as are the others. Mean of ``-log`` of the share that was forecast for the tier a
+        partner is in; lower is better.
     brier, brier_persistence : float
         Sum of squared differences between forecast and actual shares of the tiers; lower is better.
     """

@@ -275,10 +275,12 @@ def _forecast_table(course: Course, future: Future, quarters: tuple[str, ...], l
 def interval_edges(counts: np.ndarray, level: float) -> np.ndarray:
     """Interval of whole numbers, shape ``(2, ahead, s)``, that holds ``level`` of the draws and no more.
 
-    A number at the edge counts by half (mid-p, Lancaster 1961): draws are spread over the unit around them.
+    A number at the edge counts by half (mid-p, Lancaster 1961): draws are spread over the unit around them, and a number
+    is inside if its middle is.
     """
     spread = np.random.default_rng(0).uniform(-0.5, 0.5, counts.shape)
-    return np.maximum(np.rint(np.quantile(counts + spread, [(1 - level) / 2, (1 + level) / 2], axis=0)), 0.0)
+    low, high = np.quantile(counts + spread, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return np.maximum(np.stack([np.minimum(np.ceil(low), np.rint(high)), np.maximum(np.floor(high), np.rint(low))]), 0.0)
 
 
 def _partner_table(course: Course, future: Future, quarters: tuple[str, ...]) -> pd.DataFrame:

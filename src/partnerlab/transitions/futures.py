@@ -8,50 +8,60 @@ import numpy as np
 
 from partnerlab.transitions.courses import Course
 from partnerlab.transitions.direct import draw_direct, pooled_shares
-from partnerlab.transitions.semi_markov import (
+from partnerlab.transitions.semi_markov import DrawnFlows, Exit, draw_flows, fit_flows
+from partnerlab.transitions.stays import (
+    BANDS,
     CLASS_OF_STAY,
-    CLASSES,
     JOINED,
     KINDS,
     MOVED,
     NEXT_STAY,
     STAYS,
     USUAL,
-    DrawnFlows,
-    Exit,
-    draw_flows,
-    fit_flows,
+    YET_TO_JOIN,
+    band_of_tenure,
+    coming_clock,
     read_kinds,
     read_stays,
+    read_tenure,
 )
 
+#: Partners told apart all the way: by how restless they are and by when they joined.
+GROUPS = KINDS * BANDS
+#: Groups of those who will join, and of all others where nothing is remembered.
+COMING, ANYBODY = USUAL * BANDS + YET_TO_JOIN, USUAL * BANDS + YET_TO_JOIN + 1
+ENTRIES = (JOINED, MOVED)
 
-def step_matrices(drawn: DrawnFlows, chances: list[np.ndarray | None]) -> np.ndarray:
-    """Mean matrices of one coming quarter on states and stays, one for each kind of partner: ``(KINDS, s * STAYS, s * STAYS)``.
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """Partners by where they stand, in every draw.
 
     Parameters
     ----------
-    drawn : DrawnFlows
-        Draws of the flows.
-    chances : list of (ndarray or None), one for each exit
-        As `DrawnFlows.chances` gives them, for the quarter.
+    cells : ndarray of int, shape (m,)
+        Index into (state, group, stay), ascending; only cells where anybody can be.
+    counts : ndarray of int, shape (draws, m)
+        Partners in each.
+    reach : ndarray, shape (cells today, m)
+        Mean chance to be there, by where a partner stands today.
+    states : int
+        Number of states.
     """
-    states, cells = drawn.model.states, np.arange(STAYS)
-    matrices = np.zeros((KINDS, states, STAYS, states, STAYS))
-    draws = len(drawn.shares[0])
-    rest = np.ones((draws, states, KINDS, CLASSES))
-    for way, shares, chance in zip(drawn.model.exits, drawn.shares, chances, strict=True):
-        if chance is None:
-            continue
-        gone = rest[:, way.origins] * chance
-        reached = np.einsum("dokc,dot->kotc", gone, shares[:, way.origins]) / draws
-        entered = matrices[..., entry_stay(way)]
-        entered[:, way.origins] += reached[:, :, :, CLASS_OF_STAY].transpose(0, 1, 3, 2)
-        rest[:, way.origins] -= gone
-    stay = rest.mean(axis=0)[:, :, CLASS_OF_STAY].transpose(1, 0, 2)
-    for state in range(states):
-        matrices[:, state, cells, state, NEXT_STAY] += stay[:, state]
-    return matrices.reshape(KINDS, states * STAYS, states * STAYS)
+
+    cells: np.ndarray
+    counts: np.ndarray
+    reach: np.ndarray
+    states: int
+
+    @property
+    def places(self) -> tuple[np.ndarray, ...]:
+        """State, group and stay of each cell."""
+        return np.unravel_index(self.cells, (self.states, GROUPS, STAYS))
+
+    def by_state(self, values: np.ndarray) -> np.ndarray:
+        """Sum values of cells, shape ``(n, m)``, over the cells of each state: ``(n, s)``."""
+        return np.stack([values[:, self.places[0] == state].sum(axis=1) for state in range(self.states)], axis=1)
 
 
 def entry_stay(way: Exit) -> int:
@@ -59,42 +69,81 @@ def entry_stay(way: Exit) -> int:
     return JOINED if way.name == "return" else MOVED
 
 
-def simulate_counts(drawn: DrawnFlows, chances: list[np.ndarray | None], counts: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Let every draw's partners live through one quarter.
+def live_a_quarter(
+    drawn: DrawnFlows, crowd: Crowd, joiners: np.ndarray, *, season: int, clock: np.ndarray, rng: np.random.Generator
+) -> Crowd:
+    """Let every draw's partners live through one quarter, in which others join.
 
     Parameters
     ----------
     drawn : DrawnFlows
         Draws of the flows.
-    chances : list of (ndarray or None), one for each exit
-        Of this quarter.
-    counts : ndarray of int, shape (draws, s, KINDS, STAYS)
-        Partners in each state, by kind and time in it.
+    crowd : Crowd
+        Partners before.
+    joiners : ndarray of int, shape (draws, s)
+        Partners who come, by the state they come to.
+    season, clock : int, ndarray of shape (BANDS, CLASSES)
+        Of the quarter: season, and logarithm of time as a member.
     rng : Generator
         Source of chance.
-
-    Returns
-    -------
-    ndarray of int, shape (draws, s, KINDS, STAYS)
     """
-    rest, fresh = counts.copy(), {entry: np.zeros(counts.shape[:3], dtype=np.int64) for entry in (JOINED, MOVED)}
-    busy = counts.any(axis=(0, 1, 3))
-    for way, shares, chance in zip(drawn.model.exits, drawn.shares, chances, strict=True):
-        if chance is None:
+    state, group, stay = crowd.places
+    shocks, rest, chance_left = drawn.shocks(rng), crowd.counts.copy(), np.ones(crowd.counts.shape)
+    came = np.zeros((len(ENTRIES), len(rest), crowd.states, GROUPS), dtype=np.int64)
+    moves = np.zeros((len(ENTRIES), len(crowd.cells), crowd.states))
+    for place, (way, shares) in enumerate(zip(drawn.model.exits, drawn.shares, strict=True)):
+        at = np.flatnonzero(np.isin(state, way.origins))
+        if drawn.effects[place] is None or not len(at):
             continue
-        for kind in np.flatnonzero(busy):
-            crowd = rest[:, way.origins, kind]
-            gone = rng.binomial(crowd, chance[:, :, kind][:, :, CLASS_OF_STAY])
-            rest[:, way.origins, kind] -= gone
-            left = gone.sum(axis=2)
-            for place in np.flatnonzero(left.any(axis=0)):
-                fresh[entry_stay(way)][:, :, kind] += rng.multinomial(left[:, place], shares[:, way.origins[place]])
-    after = np.zeros_like(rest)
-    for stay in range(STAYS):
-        after[..., NEXT_STAY[stay]] += rest[..., stay]
-    for entry, came in fresh.items():
-        after[..., entry] += came
-    return after
+        told = np.stack([state[at], group[at] // BANDS, group[at] % BANDS, CLASS_OF_STAY[stay[at]]])
+        different, same = np.unique(told, axis=1, return_inverse=True)
+        chance = drawn.leaving(place, drawn.model.rows(way, different, season, clock), shocks)[:, same.ravel()]
+        gone, entry = rng.binomial(rest[:, at], chance), ENTRIES.index(entry_stay(way))
+        rest[:, at] -= gone
+        odds = chance_left[:, at] * chance / len(rest)
+        chance_left[:, at] *= 1.0 - chance
+        for origin in np.unique(state[at]):
+            here = state[at] == origin
+            moves[entry, at[here]] += odds[:, here].T @ shares[:, origin]
+            came[entry] += _destinations(gone[:, here], group[at[here]], shares[:, origin], rng).swapaxes(1, 2)
+    came[ENTRIES.index(JOINED), :, :, COMING] += joiners
+    return _next_crowd(crowd, rest, chance_left.mean(axis=0), came, moves)
+
+
+def _destinations(gone: np.ndarray, group: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Where those who leave a state go, by group: shape ``(draws, GROUPS, s)``; cells of a group stand side by side."""
+    groups, starts = np.unique(group, return_index=True)
+    left, found = np.add.reduceat(gone, starts, axis=1), np.zeros((len(gone), GROUPS, share.shape[1]), dtype=np.int64)
+    ways = np.flatnonzero(share.any(axis=0))
+    found[:, groups[:, None], ways] = left[:, :, None] if len(ways) == 1 else rng.multinomial(left, share[:, None, ways])
+    return found
+
+
+def _next_crowd(crowd: Crowd, rest: np.ndarray, stays: np.ndarray, came: np.ndarray, moves: np.ndarray) -> Crowd:
+    """Put those who stayed, and those who came, into the cells of the next quarter."""
+    shape = (crowd.states, GROUPS, STAYS)
+    state, group, stay = crowd.places
+    aged = np.ravel_multi_index((state, group, NEXT_STAY[stay]), shape)
+    entry, target, entered = np.nonzero(came.any(axis=1) | _possible(moves, group))
+    fresh = np.ravel_multi_index((target, entered, np.array(ENTRIES)[entry]), shape)
+    cells = np.unique(np.concatenate([aged, fresh]))
+    step, counts = np.zeros((len(crowd.cells), len(cells))), np.zeros((len(rest), len(cells)), dtype=np.int64)
+    into = np.searchsorted(cells, aged)
+    np.add.at(step, (np.arange(len(aged)), into), stays)
+    np.add.at(counts.T, into, rest.T)
+    counts[:, np.searchsorted(cells, fresh)] += came[entry, :, target, entered].T
+    for one in np.unique(group):
+        mine, new = np.flatnonzero(group == one), np.flatnonzero(entered == one)
+        step[np.ix_(mine, np.searchsorted(cells, fresh[new]))] += moves[entry[new], :, target[new]][:, mine].T
+    return Crowd(cells=cells, counts=counts, reach=crowd.reach @ step, states=crowd.states)
+
+
+def _possible(moves: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Whether anybody of a group can enter a state: shape ``(entries, s, GROUPS)``."""
+    found = np.zeros((len(ENTRIES), moves.shape[2], GROUPS), dtype=bool)
+    for one in np.unique(group):
+        found[:, :, one] = moves[:, group == one].any(axis=1)
+    return found
 
 
 def draw_joiners(came: np.ndarray, *, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -154,31 +203,31 @@ def semi_markov_future(course: Course, *, ahead: int, draws: int, rng: np.random
     states, steps = len(course.names), np.arange(1, course.codes.shape[1])
     model = fit_flows(course.codes, rank=course.rank, use=course.use, season=course.season(steps), seasons=course.seasons, memory=memory)
     drawn = draw_flows(model, draws=draws, rng=rng)
-    now, kind, stay = (
-        course.codes[:, -1].astype(np.int64),
-        read_kinds(course.codes, course.tiers)[:, -1],
-        read_stays(course.codes, course.tiers)[:, -1],
-    )
-    if not memory:
-        kind = np.full_like(kind, USUAL)
-    shape = (states, KINDS, STAYS)
-    cells = np.where(now >= 0, np.ravel_multi_index((np.maximum(now, 0), kind, stay), shape), -1)
-    start = np.bincount(cells[cells >= 0], minlength=states * KINDS * STAYS).reshape(shape)
-    olds, news = np.broadcast_to(start, (draws, *shape)).copy(), np.zeros((draws, *shape), dtype=np.int64)
-    reach, counts, joins, table = np.eye(states * STAYS), [], [], []
+    now, length = course.codes[:, -1].astype(np.int64), course.codes.shape[1]
+    kind, stay, tenure = (read(course.codes, course.tiers)[:, -1] for read in (read_kinds, read_stays, read_tenure))
+    group = kind.astype(np.int64) * BANDS + band_of_tenure(tenure, length) if memory else np.full(len(now), ANYBODY)
+    code = np.where(now >= 0, np.ravel_multi_index((np.maximum(now, 0), group, stay), (states, GROUPS, STAYS)), -1)
+    cells, count = np.unique(code[code >= 0], return_counts=True)
+    crowd = Crowd(cells=cells, counts=np.broadcast_to(count, (draws, len(count))), reach=np.eye(len(cells)), states=states)
+    counts, joins, table = [], [], []
     for step in range(1, ahead + 1):
-        season = int(course.season(course.codes.shape[1] - 1 + step))
-        chances = drawn.chances(season, rng)
-        reach = reach @ step_matrices(drawn, chances)
-        olds, news = (simulate_counts(drawn, chances, crowd, rng=rng) for crowd in (olds, news))
-        news[:, :, USUAL, JOINED] += draw_joiners(came, draws=draws, rng=rng)
-        counts.append((olds + news).sum(axis=(2, 3)))
-        joins.append(news.sum(axis=(2, 3)).mean(axis=0))
-        table.append(reach.reshape(KINDS, states, STAYS, states, STAYS).sum(axis=4).swapaxes(0, 1).reshape(-1, states))
+        season, clock = int(course.season(length - 1 + step)), coming_clock(tenure, length, step)
+        joiners = draw_joiners(came, draws=draws, rng=rng)
+        crowd = live_a_quarter(drawn, crowd, joiners, season=season, clock=clock, rng=rng)
+        counts.append(crowd.by_state(crowd.counts))
+        joins.append(crowd.by_state(crowd.counts * (crowd.places[1] == COMING)).mean(axis=0))
+        table.append(crowd.by_state(crowd.reach))
     if not memory:  # exactly the powers of the matrix
         shares = pooled_shares(course)
-        table = [np.repeat(np.linalg.matrix_power(shares, step), KINDS * STAYS, axis=0) for step in range(1, ahead + 1)]
-    return Future(counts=np.stack(counts, axis=1), joins=np.stack(joins), joining=_mean(came), cells=cells, table=np.stack(table))
+        today = cells // (GROUPS * STAYS)
+        table = [np.linalg.matrix_power(shares, step)[today] for step in range(1, ahead + 1)]
+    return Future(
+        counts=np.stack(counts, axis=1),
+        joins=np.stack(joins),
+        joining=_mean(came),
+        cells=np.where(code >= 0, np.searchsorted(cells, code), -1),
+        table=np.stack(table),
+    )
 
 
 def direct_future(course: Course, *, ahead: int, draws: int, rng: np.random.Generator, came: np.ndarray, memory: bool) -> Future:

@@ -2,7 +2,8 @@
 
 Ways out of a tier come one after the other (lapse; else down; else up; else elsewhere), each with log-odds that are
 sums of shrunken effects: tier, time in it, the two together, season, how often the partner has moved so far, and the
-quarter itself, whose effects are the common shocks. What no block can tell apart stays near the average of its block.
+quarter itself, whose effects are the common shocks; log-odds of lapsing have a slope on the logarithm of time as a member
+besides. What no block can tell apart stays near the average of its block.
 """
 
 from __future__ import annotations
@@ -12,91 +13,16 @@ import dataclasses
 import numpy as np
 from scipy import special
 
-from partnerlab.stats.mixed_logit import MixedLogit, draw_spread, fit_mixed_logit, indicator_rows
-from partnerlab.stats.pooling import gamma_poisson_prior
+from partnerlab.stats.mixed_logit import MixedLogit, fit_mixed_logit, indicator_rows, spread_at
+from partnerlab.transitions.stays import CLASS_OF_STAY, CLASSES, KINDS, clock_of, read_kinds, read_stays, read_tenure
 
-#: Quarters in a tier told apart from 1 on: of those who came to it on joining, of those who came from another tier.
-CHAIN = 8
-JOINED, MOVED, LONG, BEFORE = 0, CHAIN, 2 * CHAIN, 2 * CHAIN + 1
-#: Both chains, then longer than that, then stays that began before the record, by quarters seen of them.
-STAYS = 3 * CHAIN + 1
-#: Class of each stay: joined 1, 2, 3, 4, 5 to 8; moved 1, 2, 3, 4, 5 to 8; 9 and more; began before the record.
-CLASS_OF_STAY = np.array([0, 1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 8, 9, 9, 9, 9, 10, *[11] * CHAIN])
-CLASSES = 12
-#: The stay a quarter later, for those who stay.
-NEXT_STAY = np.array([*range(1, CHAIN), LONG, *range(MOVED + 1, LONG), LONG, LONG, *range(BEFORE + 1, STAYS), LONG])
 #: Degrees of freedom of shocks: now and then a quarter strays far, as those of a clean-up do.
 TAILS = 6
 #: Variance of tiers' log-odds, given: tiers are few and really differ, so only a tier with hardly any moves is drawn to the others.
 TIERS_APART = 1.0
 TIER, STAY, BOTH, SEASON, RESTLESS, QUARTER = range(6)
-#: Partners that move less often than others in their places, about as often, more often: edges of the shrunken ratio.
-CALM_BELOW, LIVELY_ABOVE = 0.7, 1.4
-KINDS, USUAL = 3, 1
-
-
-def read_stays(codes: np.ndarray, tiers: int) -> np.ndarray:
-    """How long each partner has been in its state, and how it came to it: index into the stays told apart, int8, ``(n, t)``.
-
-    Parameters
-    ----------
-    codes : ndarray of int, shape (n, t)
-        States, tiers first; negative is not observed. Who comes to a tier from there, or from having lapsed, has joined.
-    tiers : int
-        Number of tiers; having lapsed is the state after them.
-
-    Examples
-    --------
-    >>> read_stays(np.array([[0, 0, 1, 1], [-1, 0, 0, 1]]), 2).tolist()
-    [[17, 18, 8, 9], [17, 0, 1, 8]]
-    """
-    codes = np.asarray(codes)
-    stays = np.zeros(codes.shape, dtype=np.int8)
-    stays[:, 0] = BEFORE
-    for column in range(1, codes.shape[1]):
-        before = codes[:, column - 1]
-        fresh = np.where((before < 0) | (before == tiers), JOINED, MOVED)
-        stays[:, column] = np.where(codes[:, column] == before, NEXT_STAY[stays[:, column - 1]], fresh)
-    return stays
-
-
-def read_kinds(codes: np.ndarray, tiers: int) -> np.ndarray:
-    """How often each partner has moved so far, beside others in its places: 0 calm, 1 as usual, 2 lively; int8, ``(n, t)``.
-
-    Moves between tiers over those expected at the pooled rates of the tiers held, shrunk by a gamma prior fitted to all
-    partners (empirical Bayes); where partners do not differ beyond chance, all are as usual.
-
-    Parameters
-    ----------
-    codes : ndarray of int, shape (n, t)
-        States, tiers first.
-    tiers : int
-        Number of tiers.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> restless = np.where(np.arange(60)[:, None] < 30, rng.integers(0, 2, (60, 12)), np.arange(60)[:, None] % 2)
-    >>> kinds = read_kinds(restless, 2)[:, -1]
-    >>> bool(kinds[:30].mean() > 1.2), bool(kinds[30:].mean() < 0.2)
-    (True, True)
-    """
-    codes = np.asarray(codes)
-    before, after = codes[:, :-1], codes[:, 1:]
-    pair = (before >= 0) & (before < tiers) & (after >= 0) & (after < tiers)
-    moved = pair & (before != after)
-    place = np.where(pair, before, tiers)
-    at_risk = np.bincount(place.ravel(), minlength=tiers + 1)
-    rate = np.bincount(place.ravel(), weights=moved.ravel(), minlength=tiers + 1) / np.maximum(at_risk, 1)
-    rate[tiers] = 0.0
-    moves, expected = moved.cumsum(axis=1), rate[place].cumsum(axis=1)
-    kinds = np.full(codes.shape, USUAL, dtype=np.int8)
-    if not moved.any():
-        return kinds
-    shape, size = gamma_poisson_prior(moves[:, -1], expected[:, -1])
-    ratio = (shape + moves) / (size + expected)
-    kinds[:, 1:] += (ratio > LIVELY_ABOVE).astype(np.int8) - (ratio < CALM_BELOW).astype(np.int8)
-    return kinds
+#: Variance of the slope on the logarithm of time as a member, given; with gamma frailty it goes from 0 to -1 (Vaupel and others 1979).
+SLOPE = 0.25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,7 +38,8 @@ class Exit:
     counts : ndarray, shape (s, s)
         Moves seen.
     fit : MixedLogit or None
-        Log-odds of leaving this way rather than staying or leaving by a later one; None if nobody ever did.
+        Log-odds of leaving this way rather than staying or leaving by a later one; None if nobody ever did. The slope, on
+        the logarithm of time as a member, comes last; only lapses have one.
     """
 
     name: str
@@ -124,6 +51,10 @@ class Exit:
     def origins(self) -> np.ndarray:
         """States that can be left this way."""
         return np.flatnonzero(self.reach.any(axis=1))
+
+    def slopes(self, *, memory: bool) -> bool:
+        """Whether time as a member counts."""
+        return memory and self.name == "lapse"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,10 +81,25 @@ class FlowModel:
     seasons: int
     quarters: int
 
-    def places(self, origins: np.ndarray, season: int) -> np.ndarray:
-        """Levels of each state, kind and stay class in the coming quarter: shape ``(len(origins) * KINDS * CLASSES, blocks)``."""
-        state, kind, stay = (np.ravel(at) for at in np.broadcast_arrays(*np.ogrid[: len(origins), :KINDS, :CLASSES]))
-        return _levels(state, stay, kind, np.full(len(state), season), np.full(len(state), -1), memory=self.memory)
+    def rows(self, way: Exit, cells: np.ndarray, season: int, clock: np.ndarray) -> np.ndarray:
+        """Design rows of some cells in the coming quarter: shape ``(m, p)``.
+
+        Parameters
+        ----------
+        way : Exit
+            Which exit.
+        cells : ndarray of int, shape (4, m)
+            State, kind, band and class of stay; the state can be left this way.
+        season : int
+            Of the quarter.
+        clock : ndarray, shape (BANDS, CLASSES)
+            Logarithm of time as a member.
+        """
+        state, kind, band, stay = cells
+        state = np.searchsorted(way.origins, state)
+        levels = _levels(state, stay, kind, np.full(len(state), season), np.full(len(state), -1), memory=self.memory)
+        slopes = clock[band, stay][:, None] if way.slopes(memory=self.memory) else np.zeros((len(state), 0))
+        return np.concatenate([indicator_rows(levels, way.fit.sizes), slopes], axis=1)
 
 
 def _levels(state: np.ndarray, stay: np.ndarray, kind: np.ndarray, season: np.ndarray, quarter: np.ndarray, *, memory: bool) -> np.ndarray:
@@ -223,6 +169,7 @@ def fit_flows(
         partner=partner, step=step, origin=origin[partner, step].astype(np.int64), target=target[partner, step].astype(np.int64),
         stay=CLASS_OF_STAY[read_stays(codes, len(rank))[before][:, steps][partner, step]], season=np.asarray(season)[steps][step],
         kind=read_kinds(codes, len(rank))[before][:, steps][partner, step].astype(np.int64),
+        tenure=read_tenure(codes, len(rank))[before][:, steps][partner, step].astype(np.int64),
     )  # fmt: skip
     states, left, exits = len(rank) + 2, np.zeros(len(partner), dtype=bool), []
     for name, reach in exits_of(rank):
@@ -244,6 +191,7 @@ class _Moves:
     stay: np.ndarray
     season: np.ndarray
     kind: np.ndarray
+    tenure: np.ndarray
 
 
 def _fit_exit(
@@ -253,20 +201,22 @@ def _fit_exit(
     counts = np.bincount(moves.origin[gone] * states + moves.target[gone], minlength=states * states).reshape(states, states)
     if not gone.any():
         return Exit(name=name, reach=reach, counts=counts, fit=None)
-    origins = np.flatnonzero(reach.any(axis=1))
-    state = np.searchsorted(origins, moves.origin[at_risk])
-    shape = (quarters, len(origins), KINDS, CLASSES)
+    way = Exit(name=name, reach=reach, counts=counts, fit=None)
+    state, slopes = np.searchsorted(way.origins, moves.origin[at_risk]), way.slopes(memory=memory)
+    shape = (quarters, len(way.origins), KINDS, CLASSES, int(moves.tenure.max(initial=0)) + 1)
     past = (moves.kind[at_risk], moves.stay[at_risk]) if memory else (0, 0)
-    key = np.ravel_multi_index((moves.step[at_risk], state, *np.broadcast_arrays(*past, state)[:2]), shape)
+    tenure = moves.tenure[at_risk] if slopes else 0
+    key = np.ravel_multi_index((moves.step[at_risk], state, *np.broadcast_arrays(*past, tenure, state)[:3]), shape)
     cells, place, trials = np.unique(key, return_inverse=True, return_counts=True)
     events = np.bincount(place, weights=gone[at_risk].astype(float), minlength=len(cells))
-    quarter, state, kind, stay = np.unravel_index(cells, shape)
+    quarter, state, kind, stay, tenure = np.unravel_index(cells, shape)
     season_of = np.zeros(quarters, dtype=np.int64)
     season_of[moves.step] = moves.season
     levels = _levels(state, stay, kind, season_of[quarter], quarter, memory=memory)
-    sizes = (len(origins), CLASSES, len(origins) * CLASSES, seasons, KINDS, quarters)
-    fit = fit_mixed_logit(events, trials, levels, sizes, fixed={TIER: TIERS_APART})
-    return Exit(name=name, reach=reach, counts=counts, fit=fit)
+    sizes = (len(way.origins), CLASSES, len(way.origins) * CLASSES, seasons, KINDS, quarters)
+    clock = clock_of(tenure)[:, None] if slopes else None
+    fit = fit_mixed_logit(events, trials, levels, sizes, fixed={TIER: TIERS_APART}, numbers=clock, slope_variance=SLOPE)
+    return dataclasses.replace(way, fit=fit)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -293,25 +243,18 @@ class DrawnFlows:
     shares: tuple[np.ndarray, ...]
     together: np.ndarray
 
-    def chances(self, season: int, rng: np.random.Generator) -> list[np.ndarray | None]:
-        """Probability of each exit in a coming quarter, its shocks drawn: shapes ``(draws, origins, KINDS, CLASSES)``."""
+    def shocks(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw the shocks of one coming quarter, in standard deviations: shape ``(draws, exits)``."""
         draws = len(self.shares[0])
-        values, vectors = np.linalg.eigh(self.together)
-        mixed = vectors * np.sqrt(np.maximum(values, 0.0))
-        shocks = rng.standard_normal((draws, len(values))) @ (mixed / np.sqrt((mixed**2).sum(axis=1, keepdims=True))).T
-        shocks /= np.sqrt(rng.chisquare(TAILS, (draws, 1)) / TAILS)
-        ways = range(len(self.model.exits))
-        return [None if self.effects[place] is None else self._leaving(place, season, shocks[:, place]) for place in ways]
+        return _normals(self.together, draws, rng) / np.sqrt(rng.chisquare(TAILS, (draws, 1)) / TAILS)
 
-    def _leaving(self, place: int, season: int, shock: np.ndarray) -> np.ndarray:
-        way, effects = self.model.exits[place], self.effects[place]
-        origins = way.origins
-        rows = indicator_rows(self.model.places(origins, season), way.fit.sizes)
+    def leaving(self, place: int, rows: np.ndarray, shocks: np.ndarray) -> np.ndarray:
+        """Probability of an exit out of the cells whose design rows are given: shape ``(draws, m)``."""
+        fit, effects = self.model.exits[place].fit, self.effects[place]
         # a rate is as likely above its estimate as below, its log-odds are not: without this, doubt alone would speed all up
-        doubt = np.einsum("mp,pq,mq->m", rows, way.fit.covariance, rows)
-        slower = (0.5 - special.expit(rows @ way.fit.effects)) * doubt
-        shift = (self.spreads[place] * shock)[:, None] - slower
-        return special.expit(effects @ rows.T + shift).reshape(len(effects), len(origins), KINDS, CLASSES)
+        doubt = ((rows @ fit.covariance) * rows).sum(axis=1)
+        slower = (0.5 - special.expit(rows @ fit.effects)) * doubt
+        return special.expit(effects @ rows.T + (self.spreads[place] * shocks[:, place])[:, None] - slower)
 
 
 def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> DrawnFlows:
@@ -320,8 +263,10 @@ def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> Dra
     Effects are not widened by a design effect: the partners forecast are those whose quarters were read, so what sets
     a partner apart stays with it and does not have to be guessed for another.
     """
-    effects, spreads, shares = [], [], []
-    for way in model.exits:
+    effects, spreads, shares, together = [], [], [], _together(model)
+    # exits that were shaken together were shaken as much: doubt about how much is shared too
+    ranks = special.ndtr(_normals(together, draws, rng))
+    for place, way in enumerate(model.exits):
         shares.append(_draw_shares(way, draws, rng))
         if way.fit is None:
             effects.append(None)
@@ -330,21 +275,36 @@ def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> Dra
         values, vectors = np.linalg.eigh(way.fit.covariance)
         normal = rng.standard_normal((draws, len(values)))
         effects.append(way.fit.effects + normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
-        spreads.append(draw_spread(way.fit, QUARTER, draws=draws, rng=rng))
-    return DrawnFlows(model=model, effects=tuple(effects), spreads=tuple(spreads), shares=tuple(shares), together=_together(model))
+        spreads.append(spread_at(way.fit, QUARTER, ranks=ranks[:, place]))
+    return DrawnFlows(model=model, effects=tuple(effects), spreads=tuple(spreads), shares=tuple(shares), together=together)
+
+
+def _normals(together: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw standard normal numbers with these correlations: shape ``(draws, exits)``."""
+    values, vectors = np.linalg.eigh(together)
+    mixed = vectors * np.sqrt(np.maximum(values, 0.0))
+    return rng.standard_normal((draws, len(values))) @ (mixed / np.sqrt((mixed**2).sum(axis=1, keepdims=True))).T
 
 
 def _together(model: FlowModel) -> np.ndarray:
-    """Correlation of the exits' quarters, less what so few of them show by chance (adjusted as R2 is)."""
+    """Correlation of the exits' shocks.
+
+    That of the quarters' effects, less what so few quarters show by chance (adjusted as R2 is), over the reliability of
+    the effects (Spearman 1904): they are known with error, which alone makes them look less alike than the shocks were.
+    """
     found = np.eye(len(model.exits))
     fitted = [place for place, way in enumerate(model.exits) if way.fit is not None]
     if len(fitted) < 2 or model.quarters < 4:
         return found
-    effects = np.stack([model.exits[place].fit.effects[model.exits[place].fit.block(QUARTER)] for place in fitted])
+    at = [(model.exits[place].fit, model.exits[place].fit.block(QUARTER)) for place in fitted]
+    effects = np.stack([fit.effects[block] for fit, block in at])
+    signal = effects.var(axis=1)
+    reliable = signal / np.maximum(signal + [fit.covariance.diagonal()[block].mean() for fit, block in at], 1e-12)
     with np.errstate(invalid="ignore", divide="ignore"):
         seen = np.nan_to_num(np.corrcoef(effects))
     beyond = 1.0 - (1.0 - seen**2) * (model.quarters - 1.0) / (model.quarters - 2.0)
-    found[np.ix_(fitted, fitted)] = np.sign(seen) * np.sqrt(np.maximum(beyond, 0.0))
+    whole = np.sqrt(np.maximum(beyond, 0.0) / np.maximum(np.outer(reliable, reliable), 1e-12))
+    found[np.ix_(fitted, fitted)] = np.sign(seen) * np.minimum(whole, 1.0)
     np.fill_diagonal(found, 1.0)
     return found
 
