@@ -252,3 +252,21 @@ def test_if_the_data_stay_as_they_are_the_tier_falls_when_it_was_said(values, mo
     fell = [(name, quarter) for quarter, name in zip(later.labels[len(values) :], names, strict=True) if name > explanation.held]
 
     assert (explanation.falls_to, explanation.falls_in) == (fell[0] if fell else ("", ""))
+
+
+def test_a_rule_that_looks_back_beyond_the_panel_does_not_ask_the_partner():
+    said = explain([2.0, 2.0]).summary()
+
+    assert "For Gold: x >= 2 for 3 of 4 periods: cannot be judged, earlier periods are not loaded." in said
+    assert "tell us" not in said
+
+
+def test_a_tier_that_is_met_while_a_higher_one_is_undecided_is_called_sure():
+    levels = [{"name": "A", "all": ["y >= 1"]}, {"name": "B", "all": ["x >= 2"]}, {"name": "C", "all": []}]
+    rows = pd.DataFrame({"partner": ["p"], "quarter": "2026Q1", "x": [5.0], "y": [np.nan]})
+    scheme = TierScheme(scheme="demo", classify={"kind": "ladder", "levels": levels})
+    said = explain_tier(assign_tiers(Panel.from_frame(rows), scheme), partner="p", quarter="2026Q1").summary().splitlines()
+
+    assert said[0] == "p is unknown in 2026Q1 under demo@1."
+    assert "B is sure." in said
+    assert "For A: tell us y." in said

@@ -107,3 +107,17 @@ def test_a_part_that_a_goal_forgets_is_named():
         scores = {"s": {"parts": parts, "weights_by_goal": {"brand": weights}}}
         classify = ladder({"name": "A", "all": ["s >= 50"]})
         assert found("weights", goal="brand", scores=scores, classify=classify) == says
+
+
+def test_goals_that_add_up_to_more_than_everybody_are_told():
+    levels = [{"name": name, "all": [f"x >= {line}"], "share": {"goal": goal}} for name, line, goal in (("A", 3, 0.7), ("B", 1, 0.6))]
+
+    assert found("goals", classify=ladder(*levels)) == ["the goals of A, B add up to 130% of the partners; nobody is in two tiers"]
+    assert found("goals", classify=ladder(levels[0])) == []
+
+
+def test_an_else_that_nobody_can_reach_is_told():
+    everybody = ladder({"name": "A", "when": "x >= 1"}, {"name": "B", "all": []})
+
+    assert found("unreachable", classify=everybody) == ["nobody can be none: whatever the answers, a level takes them"]
+    assert found("unreachable", classify=ladder({"name": "A", "when": "x >= 1"})) == []

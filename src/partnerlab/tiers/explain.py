@@ -20,7 +20,7 @@ from partnerlab.tiers.classify import Quadrant, Recorded
 from partnerlab.tiers.forward import coming_fall, earliest_held, look_ahead, with_moving_lines
 from partnerlab.tiers.history import REASONS, Outside, TierHistory
 from partnerlab.tiers.parameters import facts_behind
-from partnerlab.tiers.requirements import COLUMNS, NOTED, STATUS, tier_rows
+from partnerlab.tiers.requirements import COLUMNS, NOT_LOADED, NOTED, STATUS, tier_rows
 from partnerlab.tiers.units import explain_units, unit_sentences
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 #: Whether the partner can change a value.
 YOURS, NOT_YOURS, MANAGERS = "yes", "no", "as its manager rates it"
+
+
+#: What is held while the data do not say which tier it is.
+UNDECIDED = Outside.UNKNOWN.label
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,8 @@ class Explanation:
         One row for each condition of the tier held and of each tier above: ``tier, condition,
         fact, value, operator, line, gap, to_move, status, needed, line_moves, line_low, line_high,
         earliest, opens, changeable, source, rows, latest, trust, meaning``.
-        ``status`` is met, not met, tell us (unknown), or within the margin (met, but not by what moves a partner).
+        ``status`` is met, not met, tell us (unknown), within the margin (met, but not by what moves a partner),
+        or earlier periods not loaded (a rule that must last looks back beyond the first period of the panel).
         ``gap`` is how far the value is from the line (positive is missing), ``to_move`` the value
         that also clears the margin, ``needed`` marks the shortest way under "any". ``line_low`` and
         ``line_high`` are the interval of a line that moves with the others (`quantile_interval`; empty
@@ -117,6 +122,9 @@ class Explanation:
         above = [tier for tier in dict.fromkeys(self.table["tier"]) if tier != self.held]
         lines += [f"For {self.held}: {said}." for said in self._carried(self.held, only=True)]
         for tier in above:
+            if self._is_sure(tier):
+                lines.append(f"{'; '.join([f'{tier} is sure', *self._carried(tier, only=True)])}.")
+                continue
             said = [*map(_sentence, self.missing(tier).to_dict("records")), *self._carried(tier)]
             lines.append(f"For {tier}: {'; '.join(said) or 'nothing is missing but time'}.{self._when(tier)}")
             lines += [f"It would help to open {row['opens']}: {_sentence(row)}." for row in self._helpful(tier)]
@@ -132,6 +140,10 @@ class Explanation:
         """Say which units carry a tier and, unless asked for them only, what the nearest others lack."""
         said = list(unit_sentences(self.units, tier, only_carrying=only)) if len(self.units) else []
         return ["; ".join(said)] if said else []
+
+    def _is_sure(self, tier: str) -> bool:
+        """Whether a tier is met although a higher one cannot be decided, so that none is held."""
+        return self.held == UNDECIDED and self.missing(tier).empty
 
     def _helpful(self, tier: str) -> list[dict[str, object]]:
         """List prerequisites that are not met and that a tier which is out of reach could do without."""
@@ -151,6 +163,8 @@ class Explanation:
 def _sentence(row: dict[str, object]) -> str:
     if row["status"] == "tell us":
         return f"tell us {row['fact']}"
+    if row["status"] == NOT_LOADED:
+        return f"{row['condition']}: cannot be judged, earlier periods are not loaded"
     if pd.isna(row["gap"]):
         return str(row["condition"]) + (" (not yours to change)" if row.get("changeable") == NOT_YOURS else "")
     first = f" (first: it opens {row['opens']})" if row.get("opens") and row["needed"] else ""

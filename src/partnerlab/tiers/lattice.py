@@ -43,6 +43,9 @@ def lint_lattice(scheme: TierScheme) -> Iterator[Finding]:
         for rule, grade, where, finding in _levels(truths_of(rules, scheme, params=params), ordered=list(ranked)):
             if (rule, grade, where, finding) not in usual:
                 yield rule, grade, f"overrides.{index}", f"{whom}: {finding}"
+    if scheme.classify.else_ is not None and np.logical_or.reduce(list(truths_of(rules, scheme).values())).all():
+        said = f"nobody can be {scheme.classify.else_}: whatever the answers, a level takes them"
+        yield "unreachable", "note", scheme.classify.else_, said
     if ranked:
         yield from _coverage(scheme, truths_of(ranked, scheme))
 

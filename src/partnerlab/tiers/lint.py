@@ -51,6 +51,7 @@ def lint_scheme(scheme: TierScheme, *, on: date | None = None, panel: Panel | No
         _glossary,
         _weights,
         _shares_with_points,
+        _goals,
         _spare_parameters,
         lint_bounds,
         lint_lattice,
@@ -123,6 +124,13 @@ def _shares_with_points(scheme: TierScheme) -> Iterator[Finding]:
             if shape is not None and cap is not None and not isinstance(cap, str) and cap > 1:
                 points = f"for {float(cap):g} points in full at 2000 write shape: {{per: {float(cap):g}/2000, max: {float(cap):g}}}"
                 yield "maxima", "warning", part.name, f"{shape} gives 1 at most, so max {float(cap):g} never binds; {points}"
+
+
+def _goals(scheme: TierScheme) -> Iterator[Finding]:
+    """Goals for the size of tiers that cannot all be met."""
+    goals = scheme.goals
+    if (total := sum(goals.values())) > 1 + 1e-9:
+        yield "goals", "warning", "share", f"the goals of {', '.join(goals)} add up to {total:.0%} of the partners; nobody is in two tiers"
 
 
 def _totals(score: Score) -> Iterator[tuple[str, Fraction | None]]:

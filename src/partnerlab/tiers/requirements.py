@@ -31,6 +31,8 @@ NOTED = ("wait", "sustained", "axis")
 
 #: Status of a condition, by truth value.
 STATUS = {0: "not met", 1: "tell us", 2: "met"}
+#: Unknown only because a rule that must last looks back beyond the first period of the panel.
+NOT_LOADED = "earlier periods not loaded"
 #: Met, but not by the margin that moves a partner.
 WITHIN = "within the margin"
 
@@ -222,7 +224,7 @@ def _todo(branch: list[dict[str, object]]) -> list[dict[str, object]]:
 def _apart(branch: list[dict[str, object]]) -> tuple[float, ...]:
     """Conditions failed, unknown, and the sum of relative gaps."""
     todo = _todo(branch)
-    unknown = sum(row["status"] == "tell us" for row in todo)
+    unknown = sum(row["status"] in (STATUS[kleene.UNKNOWN], NOT_LOADED) for row in todo)
     gaps = [float(row["gap"]) / max(abs(float(row["line"])), 1.0) for row in todo if not pd.isna(row["gap"])]  # type: ignore[arg-type]
     return len(todo) - unknown, unknown, float(sum(gaps))
 
@@ -282,6 +284,8 @@ def _sustained_row(rule: Sustained, facts: PanelFacts, column: int) -> dict[str,
     truth = int(evaluate_rule(rule, facts)[0, column])
     inside = " and ".join(dict.fromkeys(leaf["fact"] for leaf in _walk(rule.part, facts, column, 0.0)))
     row = _row(str(rule), inside, float((inner == kleene.TRUE).sum()), ">=", float(rule.met), truth)
+    if truth == kleene.UNKNOWN and column + 1 < rule.window and not (inner == kleene.UNKNOWN).any():
+        row["status"] = NOT_LOADED
     return row | {"sustained": True, "wait": periods_to_sustain(inner == kleene.TRUE, met=rule.met, window=rule.window)}
 
 
