@@ -48,15 +48,22 @@ def choose_covariance(asked: str, clusters: int | None, *, correction: str = "HC
     return "jackknife" if clusters < FEW_CLUSTERS else "cluster"
 
 
-def say_covariance(kind: str, clusters: int | None, *, correction: str = "HC0") -> str:
-    """Say in a sentence how standard errors were made."""
+def say_covariance(kind: str, clusters: int | None, *, correction: str = "HC0", by: str = "partner") -> str:
+    """Say in a sentence how standard errors were made.
+
+    Examples
+    --------
+    >>> say_covariance("cluster", 60, by="center")
+    'Standard errors are clustered by center (sandwich over 60 of them).'
+    """
+    them = "partners" if by == "partner" else f"values of {by}"
     if kind == "model":
         return "Standard errors are the model's own: rows count as independent."
     if kind == "jackknife":
         few = f", as {clusters} are fewer than {FEW_CLUSTERS}" if clusters is not None and clusters < FEW_CLUSTERS else ""
-        return f"Standard errors leave out one of {clusters} partners at a time (jackknife, Student's t){few}."
+        return f"Standard errors leave out one of {clusters} {them} at a time (jackknife, Student's t){few}."
     factor = ", HC1" if correction == "HC1" else ""
-    return f"Standard errors are clustered by partner (sandwich over {clusters} partners{factor})."
+    return f"Standard errors are clustered by {by} (sandwich over {clusters} {'partners' if by == 'partner' else 'of them'}{factor})."
 
 
 def freedom(kind: str, clusters: int | None) -> float | None:

@@ -135,9 +135,10 @@ class CoxFit:
         apart = []
         for cluster in range(int(self.data.cluster.max(initial=-1)) + 1):
             rest = self.data.select(self.data.cluster != cluster)
-            # where one partner has all the events nothing is left to fit
+            # where one partner has all the events, or alone bridges a gap in what is observed, nothing is left to fit
             alone = np.full(len(self.best.beta), np.nan)
-            apart.append(fit_cox_data(rest, ties=self.ties, like=self).best.beta - self.best.beta if rest.event.any() else alone)
+            told = rest.event.any() and (rest.competing is None or rest.observed.last_gap() is None)
+            apart.append(fit_cox_data(rest, ties=self.ties, like=self).best.beta - self.best.beta if told else alone)
         return jackknife_from_estimates(np.array(apart))
 
 

@@ -16,6 +16,8 @@ from partnerlab.stats.patterns import Coded, Patterns, code_values, find_pattern
 
 #: Rows laid out at a time.
 BLOCK = 1 << 14
+#: More levels of a covariate than this are a name, a date or a text, not a group.
+MOST_LEVELS = 100
 #: A column whose variance, given those before it, is less than this share of its own says nothing new.
 ALIASED = 1e-10
 
@@ -210,6 +212,11 @@ def read_column(name: str, told: Any, *, levels: Sequence[object] | None = None)
     levels : sequence, optional
         Levels in order, the reference first; sorted if not given. Levels that no row has are left out.
 
+    Raises
+    ------
+    ParameterError
+        If a number is infinite, or what is no number has more than `MOST_LEVELS` values.
+
     Examples
     --------
     >>> read_column("age", np.array([1, 2])).terms, read_column("region", np.array(["W", "N"], dtype=object)).terms
@@ -218,17 +225,31 @@ def read_column(name: str, told: Any, *, levels: Sequence[object] | None = None)
     values = plain_array(told)
     if levels is None and hasattr(values, "categories"):
         codes, known = np.asarray(values.codes, dtype=np.int64), tuple(values.categories)
-        return used_levels(Column(name=name, values=codes, levels=known))
+        return _few_levels(used_levels(Column(name=name, values=codes, levels=known)))
     kind = np.asarray(values[:0]).dtype.kind if len(values) else "f"
     if levels is None and kind in "biuf":
         numbers = np.asarray(values)
+        endless = np.isinf(numbers) if kind == "f" else np.zeros(0, dtype=bool)
+        if endless.any():
+            first = ", ".join(map(str, np.flatnonzero(endless)[:3]))
+            said = f"covariate {name}: {int(endless.sum())} of {len(numbers)} rows are infinite (first: {first})"
+            raise ParameterError(f"{said}; mend or drop them", column=name, rows=int(endless.sum()))
         return Column(name=name, values=numbers.astype(np.int64) if kind == "b" else numbers)
     import pandas as pd
 
     codes, found = pd.factorize(values, use_na_sentinel=False)
     known = list(levels) if levels is not None else sorted(found.tolist(), key=lambda value: (str(type(value)), value))
     place = {level: at for at, level in enumerate(known)}
-    return used_levels(Column(name=name, values=np.array([place[value] for value in found.tolist()])[codes], levels=tuple(known)))
+    coded = Column(name=name, values=np.array([place[value] for value in found.tolist()])[codes], levels=tuple(known))
+    return _few_levels(used_levels(coded))
+
+
+def _few_levels(column: Column) -> Column:
+    """Refuse a covariate with a level for almost every row."""
+    if len(column.levels) <= MOST_LEVELS:
+        return column
+    said = f"covariate {column.name}: {len(column.levels)} different values that are no numbers, more than the {MOST_LEVELS} levels allowed"
+    raise ParameterError(f"{said}. Group them, or give numbers", column=column.name)
 
 
 def read_again(columns: Sequence[Column], table: Any, *, of: str) -> tuple[tuple[Column, ...], np.ndarray]:

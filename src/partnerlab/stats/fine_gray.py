@@ -47,6 +47,18 @@ class Censoring:
             n = n - (np.searchsorted(ends, times, side="right") - np.searchsorted(ends, times, side="left"))
         return times, n, d
 
+    def last_gap(self) -> float | None:
+        """Latest time at which rows enter though nobody else is under observation; None where there is none.
+
+        There the chance of being under observation falls to 0, and no weight reaches across it.
+        """
+        if self.entry is None:
+            return None
+        times, d = np.unique(self.entry, return_counts=True)
+        inside = np.searchsorted(np.sort(self.entry), times, side="right") - np.searchsorted(np.sort(self.exits), times, side="right")
+        gaps = times[1:][(inside <= d)[1:]]
+        return float(gaps[-1]) if len(gaps) else None
+
     def chance(self, at: np.ndarray) -> np.ndarray:
         """Chance of being under observation just before each time, up to a factor."""
         times, n, d = self.counts()

@@ -66,6 +66,10 @@ def build_life_table(spans: Spans, edges: np.ndarray, *, cluster: np.ndarray | N
     ([3.5, 2.0], [0.714, 0.0])
     """
     m, width = len(edges) - 1, np.diff(edges)
+    # a table that begins late is of those still there when it does
+    there = spans.duration > edges[0]
+    if not there.all():
+        spans, cluster = Spans(*(values[there] for values in spans)), None if cluster is None else cluster[there]
     first = np.clip(np.searchsorted(edges, spans.entry, side="right") - 1, 0, m)
     last = np.searchsorted(edges, spans.duration, side="left") - 1
     # an entry at an edge is at risk for the whole of the interval that follows

@@ -32,6 +32,8 @@ class Optimum:
         Whether the last step was negligible.
     penalised : bool
         Whether Jeffreys' prior was added.
+    held : ndarray of bool, shape (p,), or None
+        Coefficients of cells that fit themselves: they ran off, and stand where nothing was left to gain.
     """
 
     beta: np.ndarray
@@ -41,6 +43,7 @@ class Optimum:
     iterations: int
     converged: bool
     penalised: bool = False
+    held: np.ndarray | None = None
 
     @property
     def covariance(self) -> np.ndarray:
@@ -184,8 +187,12 @@ def fit(
     *,
     first: tuple[float, np.ndarray, np.ndarray] | None = None,
     parts: np.ndarray | None = None,
+    cells: np.ndarray | None = None,
 ) -> tuple[Optimum, np.ndarray]:
     """Maximise; where coefficients run off, maximise the penalised likelihood instead.
+
+    A level of its own for each cell runs off where the cell is empty, and the likelihood of all else is then as if the cell
+    were not there: nothing needs a prior.
 
     Parameters
     ----------
@@ -198,21 +205,50 @@ def fit(
     parts : ndarray of int, shape (p,), or None
         Part of the likelihood that each coefficient belongs to, where parts share none: only those in which a coefficient
         runs off are penalised. One part by default.
+    cells : ndarray of bool, shape (p,), or None
+        Coefficients that are levels of cells of no interest of their own: where they run off they are held.
 
     Returns
     -------
     Optimum
         ``loglik`` is that of the data, without the prior.
     ran_off : ndarray of bool, shape (p,)
-        Coefficients that had no finite estimate before the prior was added.
+        Coefficients that had no finite estimate before the prior was added; those held are not among them.
     """
     plain = maximize(evaluate, start, first=first)
     ran_off = runs_off(plain)
     if not ran_off.any():
         return plain, ran_off
+    if cells is not None and (ran_off & cells).any():
+        held = ran_off & cells
+        if (ran_off == held).all():
+            return dataclasses.replace(plain, held=held), np.zeros_like(held)
+        return _fit_beside(evaluate, np.asarray(start, dtype=float), plain, held=held, ran_off=ran_off & ~held)
     places = None if parts is None else np.flatnonzero(np.isin(parts, parts[ran_off]))
     # other parts stand where they are highest already
     begin = np.asarray(start, dtype=float) if parts is None else np.where(np.isin(parts, parts[ran_off]), start, plain.beta)
     best = maximize(penalized(evaluate, places=places), begin, tol=1e-16, most=200, stride=1.0)
     loglik, _, information = evaluate(best.beta)
     return dataclasses.replace(best, loglik=loglik, information=information, start_loglik=plain.start_loglik, penalised=True), ran_off
+
+
+def _fit_beside(
+    evaluate: Evaluate, start: np.ndarray, plain: Optimum, *, held: np.ndarray, ran_off: np.ndarray
+) -> tuple[Optimum, np.ndarray]:
+    """Penalise what ran off while the levels of empty cells stand where they are."""
+    free = np.flatnonzero(~held)
+
+    def of_free(some: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        whole = plain.beta.copy()
+        whole[free] = some
+        loglik, score, information = evaluate(whole)
+        return loglik, score[free], information[np.ix_(free, free)]
+
+    found = maximize(penalized(of_free), start[free], tol=1e-16, most=200, stride=1.0)
+    beta = plain.beta.copy()
+    beta[free] = found.beta
+    loglik, _, information = evaluate(beta)
+    best = dataclasses.replace(
+        found, beta=beta, loglik=loglik, information=information, start_loglik=plain.start_loglik, penalised=True, held=held
+    )
+    return best, ran_off

@@ -107,9 +107,9 @@ class Model:
             loglik, score, information = loglik + found[0], score + found[1], information + found[2]
         return loglik, score, information
 
-    def fit(self) -> tuple[Optimum, np.ndarray]:
+    def fit(self, *, cells: np.ndarray | None = None) -> tuple[Optimum, np.ndarray]:
         """Maximise; penalised where outcomes are predicted perfectly, see `newton.fit`."""
-        return fit(self.evaluate, self._start())
+        return fit(self.evaluate, self._start(), cells=cells)
 
     def _start(self) -> np.ndarray:
         """Where to begin: for many rows at the estimate from a share of them, which saves passes over all."""

@@ -14,7 +14,17 @@ from partnerlab.spells import Spells
 from partnerlab.stats import clustered_curves, logrank, risksets
 from partnerlab.stats.intervals import critical_value
 from partnerlab.survival.curves import MIN_AT_RISK, limit_of_means, start_of_curves
-from partnerlab.survival.sample import Event, Sample, Variance, check_clusters, check_size, draw_sample, known_starts, uses_jackknife
+from partnerlab.survival.sample import (
+    Event,
+    Sample,
+    Variance,
+    check_clusters,
+    check_competing,
+    check_size,
+    draw_sample,
+    known_starts,
+    uses_jackknife,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,7 +122,8 @@ def compare_survival(  # noqa: PLR0913 - each a question of its own
     sets = risksets.count_risk_sets(sample.spans._replace(cause=np.minimum(sample.cause, 0)), group=sample.group, groups=sample.groups)
     limit = limit_of_means(sets, tau, origin, min_at_risk)
     test = _test(sample, stratum, weights=weights, clustered=clustered, trend=trend)
-    checks = (check_size(sample, minimum=2, unit=spells.unit), *starts, conditioned, check_clusters(sample), *_say_tests(test, strata))
+    size = check_size(sample, minimum=2, unit=spells.unit)
+    checks = (size, *starts, conditioned, check_clusters(sample), check_competing(sample), *_say_tests(test, strata))
     return SurvivalComparison(
         estimand=f"How many {spells.unit}s longer than {names[base]} partners stay, on average up to {limit:g} {spells.unit}s, by {by}",
         table=_differences(sample, sets, base=base, tau=limit, origin=origin, level=level, clustered=clustered),

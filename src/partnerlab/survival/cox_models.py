@@ -15,7 +15,7 @@ from partnerlab.spells import Spells
 from partnerlab.stats import coefficients
 from partnerlab.stats.coefficients import Correction, Covariance
 from partnerlab.stats.cox_fit import Baseline, CoxData, CoxFit, TiesAsked, fit_cox_data, make_baseline
-from partnerlab.stats.designs import Design, read_again
+from partnerlab.stats.designs import Design, read_again, used_levels
 from partnerlab.stats.intervals import check_level, critical_value
 from partnerlab.stats.patterns import Coded, find_patterns
 from partnerlab.stats.sandwich import at_least_model
@@ -41,6 +41,8 @@ class FittedCox:
         Their values, one for each stratum.
     df : float or None
         Degrees of freedom of intervals.
+    followed : ndarray, shape (strata,)
+        Time up to which somebody of each stratum was under observation.
     """
 
     design: Design
@@ -50,6 +52,7 @@ class FittedCox:
     strata: tuple[str, ...]
     layers: tuple[tuple, ...]
     df: float | None
+    followed: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,14 +93,15 @@ class CoxModel(Result):
         -------
         DataFrame
             ``partner | row, time, estimate, std_error, conf_low, conf_high, n, risk`` with ``risk`` the estimate; intervals on
-            the scale of the log cumulative hazard (Tsiatis 1981).
+            the scale of the log cumulative hazard (Tsiatis 1981). NaN where a covariate is missing or not seen by the model,
+            and at times that nobody was followed to.
 
         Raises
         ------
         ParameterError
             If a column is not there.
         """
-        table, asked = frame.reset_index(drop=True), np.asarray(times, dtype=float)
+        table, asked = frame.reset_index(drop=True), np.atleast_1d(np.asarray(times, dtype=float))
         columns, unknown = read_again(self.fitted.design.columns, table, of="predict")
         x = dataclasses.replace(self.fitted.design, columns=columns, rows=len(table)).lay_out()
         layer = self._layer_of(table)
@@ -105,7 +109,10 @@ class CoxModel(Result):
         for stratum in np.unique(layer[(layer >= 0) & ~unknown]):
             mine = (layer == stratum) & ~unknown
             whole = {"beta": self.fitted.beta, "covariance": self.fitted.covariance}
-            total[mine], error[mine] = self.fitted.baseline.cumulative(x[mine], stratum=int(stratum), times=asked, **whole)
+            within = asked <= self.fitted.followed[stratum]
+            total[np.ix_(mine, within)], error[np.ix_(mine, within)] = self.fitted.baseline.cumulative(
+                x[mine], stratum=int(stratum), times=asked[within], **whole
+            )
         reach = float(critical_value(self.level, self.fitted.df)) * np.divide(error, total, out=np.zeros_like(total), where=total > 0)
         risk, low, high = (-np.expm1(-total * np.exp(shift)) for shift in (0.0, -reach, reach))
         key = "partner" if "partner" in table.columns else "row"
@@ -156,7 +163,7 @@ def estimate_cox(  # noqa: PLR0913 - each a question of its own
     event : str or sequence of str, optional
         Endings that count; other endings are censored (cause-specific hazard). All by default.
     ties : {"efron", "breslow", "exact"}
-        Tied times; exact for small data.
+        Tied times; exact for small data, with the model's own covariance.
     strata : str or sequence of str, optional
         Attributes (or ``"spell"``) within which hazards have shapes of their own.
     weights : str, optional
@@ -193,6 +200,9 @@ def estimate_cox(  # noqa: PLR0913 - each a question of its own
     rows = read_spells(spells, covariates=covariates, event=event, cluster=cluster, also=also)
     data, layers = cox_data(rows, layered, weights)
     fitted = fit_cox_data(data, ties=ties)
+    if ties == "exact" and (covariance in ("cluster", "jackknife") or (weights is not None)):
+        asked = f"covariance={covariance!r}" if covariance in ("cluster", "jackknife") else f"weights={weights!r}"
+        raise ParameterError(f"ties='exact' knows only the model's own covariance and no weights; drop {asked}, or use ties='efron'")
     exact = covariance if ties != "exact" else "model"
     what = " or ".join(rows.causes) if event is not None else "any ending"
     return _finish(
@@ -243,7 +253,7 @@ def _finish(  # noqa: PLR0913 - a fit and all that is said of it
     events = int(fitted.data.event.sum())
     body = coefficients.wald_columns(estimate, error, len(rows.frame), level=level, df=df)
     partners = rows.frame["partner"].nunique()
-    said = coefficients.say_covariance(kind, rows.clusters, correction=asked[1])
+    said = coefficients.say_covariance(kind, rows.clusters, correction=asked[1], by=rows.clustered_by)
     checks = [
         *([] if fitted.data.competing is not None else check_other_endings(rows.cause)),
         Check("Standard errors", None if kind == "model" else True, said),
@@ -262,9 +272,25 @@ def _finish(  # noqa: PLR0913 - a fit and all that is said of it
         level=level,
         loglik=best.loglik,
         null_loglik=best.start_loglik,
-        fitted=FittedCox(design=design, beta=best.beta, covariance=spread, baseline=baseline, strata=layers[0], layers=layers[1], df=df),
+        fitted=FittedCox(
+            design=design,
+            beta=best.beta,
+            covariance=spread,
+            baseline=baseline,
+            strata=layers[0],
+            layers=layers[1],
+            df=df,
+            followed=_followed(fitted),
+        ),
         unit=spells.unit,
     )
+
+
+def _followed(fitted: CoxFit) -> np.ndarray:
+    stratum = fitted.data.stratum if fitted.data.stratum is not None else np.zeros(len(fitted.data), dtype=np.int64)
+    last = np.full(int(stratum.max(initial=0)) + 1, -np.inf)
+    np.maximum.at(last, stratum, fitted.data.exits.astype(float))
+    return last
 
 
 def estimate_fine_gray(  # noqa: PLR0913 - each a question of its own
@@ -303,7 +329,8 @@ def estimate_fine_gray(  # noqa: PLR0913 - each a question of its own
     ParameterError
         If an attribute or ending does not exist.
     SampleError
-        If spells come in pieces, or nothing ended this way.
+        If spells come in pieces, or nothing ended this way (after the last time at which nobody was under observation:
+        no weight reaches across it, so the model starts there, and a check says so).
 
     Examples
     --------
@@ -319,10 +346,34 @@ def estimate_fine_gray(  # noqa: PLR0913 - each a question of its own
     pieces = int(rows.frame.duplicated(["partner", "spell"]).sum())
     if pieces:
         raise SampleError(f"{pieces} rows are further pieces of a spell; Fine and Gray's model takes one row for each spell")
-    data, layers = cox_data(rows, (), None)
-    data = dataclasses.replace(data, competing=rows.cause == -2, after=convention == "survival")
+    rows, data = _after_gaps(rows, event=event, unit=spells.unit, after=convention == "survival")
     fitted = fit_cox_data(data, ties="breslow" if convention == "cmprsk" else "efron")
     return _finish(
-        spells, rows, fitted, layers=((), layers), level=level, asked=(covariance, correction), errors=False,
+        spells, rows, fitted, layers=((), ((),)), level=level, asked=(covariance, correction), errors=False,
         estimand=f"Log subdistribution hazard ratios of {event}, other endings competing, by {', '.join(covariates)}",
     )  # fmt: skip
+
+
+def _after_gaps(rows: SpellRows, *, event: str, unit: str, after: bool) -> tuple[SpellRows, CoxData]:
+    """Take the data of Fine and Gray's model from the last time on at which nobody was under observation."""
+    data = dataclasses.replace(cox_data(rows, (), None)[0], competing=rows.cause == -2, after=after)
+    gap = data.observed.last_gap()
+    if gap is None:
+        return rows, data
+    keep = data.exits > gap
+    left = int((~keep).sum())
+    if not data.event[keep].any():
+        raise SampleError(f"nobody was under observation just before {gap:g} {unit}s, and no spell ended by {event!r} after that")
+    said = (
+        f"Nobody was under observation just before {gap:g} {unit}s: the model starts there, and {left} spells that were over are left out."
+    )
+    frame = rows.frame.loc[keep].reset_index(drop=True)
+    later = dataclasses.replace(
+        rows,
+        frame=frame,
+        columns=tuple(used_levels(column.rows(keep)) if column.levels else column.rows(keep) for column in rows.columns),
+        cause=rows.cause[keep],
+        cluster=None if rows.cluster is None else pd.factorize(rows.cluster[keep])[0].astype(np.int64),
+        checks=(*rows.checks, Check("Under observation without a gap", False, said)),
+    )
+    return later, dataclasses.replace(cox_data(later, (), None)[0], competing=later.cause == -2, after=after)

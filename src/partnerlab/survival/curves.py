@@ -322,10 +322,13 @@ def _stack(sample: Sample, curves: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _quantiles(sample: Sample, curves: list[pd.DataFrame], shares: Sequence[float]) -> pd.DataFrame:
     """Find the times by which given shares have ended, with intervals that invert those of the curve."""
+    asked = np.atleast_1d(np.asarray(shares, dtype=float))
+    if not ((asked > 0) & (asked < 1)).all():
+        raise ParameterError(f"shares are {asked.tolist()}; give numbers between 0 and 1, such as (0.25, 0.5, 0.75)")
     rows, size = [], np.bincount(sample.group, minlength=sample.groups)
     for index, curve in enumerate(curves):
         n = int(size[index])
-        for share in shares:
+        for share in asked.tolist():
             at = {name: risksets.curve_quantile(curve["time"].to_numpy(), curve[name].to_numpy(), 1 - share) for name in _BOUNDED}
             rows.append({**name_group(sample, index), "share": share, **at, "n": n})
     table = pd.DataFrame(rows)

@@ -22,7 +22,7 @@ from partnerlab.stats.multinomial import Multinomial
 from partnerlab.stats.newton import Optimum
 from partnerlab.stats.regression import Family, Model, make_model, predict_chances
 from partnerlab.stats.sandwich import at_least_model
-from partnerlab.survival.period_rows import Baseline, PeriodRows, cut_periods
+from partnerlab.survival.period_rows import Baseline, PeriodRows, count_cells, cut_periods
 from partnerlab.survival.regressors import SpellRows, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event
 
@@ -35,7 +35,7 @@ TENURE = "tenure"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FittedHazard:
-    """What a prediction needs; no rows."""
+    """What a prediction needs; no rows. ``held`` are periods and outcomes that were never seen together."""
 
     family: Family
     design: Design
@@ -45,6 +45,7 @@ class FittedHazard:
     baseline: Baseline
     silent: tuple[int, ...]
     df: float | None
+    held: tuple[tuple[object, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,8 @@ class HazardModel(Result):
             The covariates, ``tenure`` (the period lived through: 1 is the first) where the baseline needs it, and
             ``partner`` if it is to be named.
         times : sequence of int, optional
-            Durations: chance of having ended by then of one who begins, covariates staying as they are (one way of ending).
+            Durations in whole periods: chance of having ended by then of one who begins (0 at time 0), covariates staying
+            as they are (one way of ending).
 
         Returns
         -------
@@ -97,14 +99,17 @@ class HazardModel(Result):
         Raises
         ------
         ParameterError
-            If a column is not there, or several ways of ending have a time.
+            If a column is not there, several ways of ending have a time, or a time is negative or not whole.
         """
         fitted, table = self.fitted, frame.reset_index(drop=True)
         if times is not None:
-            return self._by_time(table, np.asarray(times, dtype=np.int64))
+            return self._by_time(table, _whole_times(times))
         columns, unknown = read_again(fitted.design.columns, _with_clock(table, fitted.baseline), of="predict")
         design = dataclasses.replace(fitted.design, columns=columns, rows=len(table))
         chance, error = predict_chances(fitted.family, design, fitted.beta, fitted.covariance)
+        for period, outcome in fitted.held:
+            there = slice(None) if period is None else (table[TENURE] == period).to_numpy()
+            chance[there, outcome], error[there, outcome] = np.where(chance[there, outcome] < 1e-6, 0.0, chance[there, outcome]), np.nan
         low, high = coefficients.chance_interval(chance, error, level=self.level, df=fitted.df)
         kinds = len(fitted.outcomes)
         key = "partner" if "partner" in table.columns else "row"
@@ -129,16 +134,29 @@ class HazardModel(Result):
         x = dataclasses.replace(fitted.design, columns=columns, rows=len(long)).lay_out()
         hazard = np.where(quiet, 0.0, np.where(unknown, np.nan, fitted.family.probabilities(x, fitted.beta)[:, 1]))
         pull = np.where(quiet, 0.0, 1.0 / np.maximum(1.0 - hazard, 1e-12))[:, None] * fitted.family.slopes(x, fitted.beta)[:, 1]
-        stay = np.cumprod(1.0 - hazard.reshape(len(table), last), axis=1)[:, times - 1]
-        lean = np.cumsum(pull.reshape(len(table), last, -1), axis=1)[:, times - 1]
+        # at time 0 nobody has ended
+        stay = np.concatenate([np.ones((len(table), 1)), np.cumprod(1.0 - hazard.reshape(len(table), last), axis=1)], axis=1)[:, times]
+        pull = pull.reshape(len(table), last, pull.shape[1])
+        lean = np.concatenate([np.zeros_like(pull[:, :1]), np.cumsum(pull, axis=1)], axis=1)[:, times]
         error = stay * np.sqrt(np.maximum(np.einsum("btp,pq,btq->bt", lean, fitted.covariance, lean), 0.0))
         low, high = coefficients.chance_interval(1.0 - stay, error, level=self.level, df=fitted.df)
+        low, high = np.where(times == 0, 0.0, low), np.where(times == 0, 0.0, high)
         key = "partner" if "partner" in table.columns else "row"
         who = table["partner"].to_numpy() if key == "partner" else np.arange(len(table))
         body = {"estimate": 1.0 - stay, "std_error": error, "conf_low": low, "conf_high": high}
         found = {name: values.ravel() for name, values in body.items()}
         keys = {key: np.repeat(who, len(times)), "time": np.tile(times, len(table))}
         return pd.DataFrame(keys | found | {"n": int(self.table["n"].max()), "risk": found["estimate"]})
+
+
+def _whole_times(times: Sequence[int]) -> np.ndarray:
+    """Durations to predict for, refused where they are no whole periods."""
+    asked = np.atleast_1d(np.asarray(times, dtype=float))
+    bad = ~np.isfinite(asked) | (asked < 0) | (asked != np.round(asked))
+    if bad.any():
+        named = ", ".join(f"{time:g}" for time in asked[bad][:3])
+        raise ParameterError(f"predict: times hold {named}; a discrete hazard knows whole periods from 0 on")
+    return asked.astype(np.int64)
 
 
 def _with_clock(table: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
@@ -180,7 +198,8 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
         Scale.
     baseline : {"period", "log", "linear", "none"}
         Shape of the hazard over tenure: a level for each period, its logarithm, the period, or constant. Periods in which
-        nobody (or everybody) ended say nothing about covariates: they leave the likelihood, and a check counts them.
+        nobody (or everybody) ended say nothing about covariates: they leave the likelihood, and a check counts them. With
+        several endings a period that never saw one of them has no level for it (NaN); all else is as without that cell.
     panel : Panel, optional
         Where indicators are read, one period before the one lived through: what was known when it began.
     cluster, covariance, correction, level
@@ -218,8 +237,10 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
         raise SampleError(f"none of {len(rows.frame)} spells ended in the way asked for; there is nothing to explain")
     periods = cut_periods(spells, rows, later=later, baseline=baseline, several=link == "multinomial", panel=panel)
     family: Family = Multinomial(outcomes=len(rows.causes) + 1) if link == "multinomial" else Binomial(link=link)
-    model = make_model(periods.rows, family)
-    best, ran_off = model.fit()
+    model, cells = make_model(periods.rows, family), None
+    if link == "multinomial" and baseline == "period":
+        model, cells = _cells_apart(model, periods)
+    best, ran_off = model.fit(cells=cells)
     kind = coefficients.choose_covariance(covariance, rows.clusters, correction=correction)
     spread = at_least_model(model.covariance(best, kind=kind, correction=correction), best.covariance, ran_off)
     what = " or ".join(rows.causes) if event is not None or link == "multinomial" else "any ending"
@@ -251,9 +272,33 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
             baseline=baseline,
             silent=periods.silent,
             df=df,
+            held=_held_cells(model, best),
         ),
         unit=spells.unit,
     )
+
+
+def _cells_apart(model: Model, periods: PeriodRows) -> tuple[Model, np.ndarray]:
+    """Tell periods from the reference, not from their mean, so that where one ending never came only its level runs off.
+
+    Also which coefficients are such levels; the intercepts too where no period saw every kind of outcome.
+    """
+    design = model.design
+    clock = np.array([column.name == TENURE and bool(column.levels) for column in design.columns for _ in column.terms], dtype=bool)
+    apart = dataclasses.replace(model, design=dataclasses.replace(design, centre=np.where(clock, 0.0, design.centre)))
+    seen = count_cells(periods.tenure, periods.rows.outcome) > 0
+    whole = bool((seen.sum(axis=1) == model.family.outcomes).any())
+    return apart, np.tile(np.concatenate([[not whole], clock[design.keep]]), model.family.outcomes - 1)
+
+
+def _held_cells(model: Model, best: Optimum) -> tuple[tuple[object, int], ...]:
+    """Period and outcome of each level that is held."""
+    if best.held is None:
+        return ()
+    levels = [(column.name, level) for column in model.design.columns for level in (column.levels[1:] or (None,))]
+    kept = [None, *(level for (_, level), keep in zip(levels, model.design.keep, strict=True) if keep)]
+    width = len(kept)
+    return tuple((kept[at % width], at // width + 1) for at in np.flatnonzero(best.held).tolist())
 
 
 def _is_made(name: str, panel: Panel | None) -> bool:
@@ -269,7 +314,7 @@ def _bare(design: Design) -> Design:
 
 
 def _say(kind: str, rows: SpellRows, correction: str) -> str:
-    return coefficients.say_covariance(kind, rows.clusters, correction=correction)
+    return coefficients.say_covariance(kind, rows.clusters, correction=correction, by=rows.clustered_by)
 
 
 def _terms(model: Model) -> list[str]:
@@ -289,6 +334,8 @@ def _table(  # noqa: PLR0913 - a fit and how to show it
 ) -> pd.DataFrame:
     back = model.back
     estimate, error = back @ best.beta, coefficients.root_diagonal(back @ spread @ back.T)
+    if best.held is not None:
+        estimate, error = (np.where(best.held, np.nan, values) for values in (estimate, error))
     kept = np.concatenate([[True], model.design.keep])
     every = ["(intercept)", *model.design.terms]
     keep = np.tile(kept, len(outcomes) - 1)
@@ -314,8 +361,10 @@ def _fit_checks(model: Model, best: Optimum, ran_off: np.ndarray, rows: SpellRow
     terms = _terms(model)
     kinds = model.family.outcomes - 1
     events = int(model.counts[:, 1:].sum(axis=0).min())
+    cells = _say_held(model, best, rows)
     found = coefficient_checks(model.design, terms * kinds, ran_off, events=events, converged=best.converged)
-    if kinds > 1 or rows.cluster is None or rows.clusters == len(model.rows):
+    found = [*cells, *found]
+    if not isinstance(model.family, Binomial) or rows.cluster is None or rows.clusters == len(model.rows):
         return found
     test = frailty_test(model, best)
     seen = test.p_value < 0.05
@@ -325,3 +374,17 @@ def _fit_checks(model: Model, best: Optimum, ran_off: np.ndarray, rows: SpellRow
     advice = "; ratios are averages over partners, and a falling hazard may be selection." if seen else "."
     said = f"Score test of a frailty shared by a partner's periods: z = {test.statistic:.2f}, p = {test.p_value:.3g}: {more}{advice}"
     return [*found, Check("No frailty left", not seen, said)]
+
+
+def _say_held(model: Model, best: Optimum, rows: SpellRows) -> list[Check]:
+    """Say which periods and endings were never seen together."""
+    cells = _held_cells(model, best)
+    if not cells:
+        return []
+    outcomes = ("stay", *rows.causes)
+    named = ", ".join(f"{outcomes[outcome]} in {'the first' if period is None else period}" for period, outcome in cells[:4])
+    more = f" and {len(cells) - 4} more" if len(cells) > 4 else ""
+    said = (
+        f"{len(cells)} levels of the baseline run off, as these were never seen (or nobody stayed): {named}{more}. They are held out (NaN)"
+    )
+    return [Check("Empty cells of the baseline", None, f"{said}; all other coefficients are what they are without these cells.")]

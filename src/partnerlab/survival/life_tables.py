@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError
-from partnerlab.results import Result
+from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
 from partnerlab.stats import lifetables, risksets
 from partnerlab.stats.intervals import critical_value
@@ -72,7 +72,8 @@ def estimate_life_table(
     width : float
         Length of an interval in periods; 4 quarters by default.
     breaks : sequence of float, optional
-        Edges of the intervals instead, ascending; what lies beyond the last is followed up to there.
+        Edges of the intervals instead, ascending; what lies beyond the last is followed up to there, and where the first is
+        above 0 the table is of spells that lasted until then.
     event, level, variance
         As in `estimate_survival`.
 
@@ -97,7 +98,12 @@ def estimate_life_table(
     table = pd.concat(pieces, ignore_index=True)
     group = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
     keys = pd.DataFrame(key_columns(sample, group), index=table.index, columns=list(sample.by))
-    checks = (check_size(sample, minimum=1, unit=spells.unit), *starts, check_clusters(sample), check_competing(sample))
+    before = int((sample.duration <= edges[0]).sum())
+    said = (
+        f"{before} of {len(sample)} spells were over by {edges[0]:g}, where the table begins; shares are of those that lasted until then."
+    )
+    late = Check("Spells that last until the table begins", None, said) if before else None
+    checks = (check_size(sample, minimum=1, unit=spells.unit), *starts, late, check_clusters(sample), check_competing(sample))
     return LifeTableEstimate(
         estimand=f"Share of spells of {spells.of} not ended at the end of each interval of {spells.unit}s{f', by {by}' if by else ''}",
         table=pd.concat([keys, table], axis=1),

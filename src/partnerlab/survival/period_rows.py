@@ -33,7 +33,7 @@ class PeriodRows:
     tenure : ndarray of int64, shape (n,)
         Period lived through, 1 is the first.
     silent : tuple of int
-        Periods in which nobody, or everybody, ended; they are not among the rows.
+        Periods in which nobody, or everybody in one way, ended; they are not among the rows.
     checks : tuple of Check
         What was left out.
     """
@@ -80,11 +80,11 @@ def cut_periods(
     outcome[np.cumsum(length)[ended] - 1] = rows.cause[ended] + 1 if several else 1
     made = [_period_column(spells, rows, name, spell=spell, tenure=tenure, panel=panel) for name in later]
     keep, unknown = _known(made, len(spell))
-    quiet, silent = _telling(tenure[keep], outcome[keep], several) if baseline == "period" else ((), ())
+    quiet, silent = _telling(tenure[keep], outcome[keep]) if baseline == "period" else ((), ())
     if silent:
         keep &= ~np.isin(tenure, silent)
     spell, tenure, outcome = spell[keep], tenure[keep], outcome[keep]
-    columns = [*_clock(tenure, baseline), *(column.rows(spell) for column in rows.columns)]
+    columns = [*_clock(tenure, outcome, baseline), *(column.rows(spell) for column in rows.columns)]
     columns += [used_levels(column.rows(keep)) if column.levels else column.rows(keep) for column in made]
     cluster = None if rows.cluster is None else pd.factorize(rows.cluster[spell])[0].astype(np.int64)
     found = OutcomeRows(columns=tuple(columns), outcome=outcome, cluster=cluster)
@@ -112,12 +112,12 @@ def _whole(values: np.ndarray, name: str) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _telling(tenure: np.ndarray, outcome: np.ndarray, several: bool) -> tuple[tuple[Check, ...], tuple[int, ...]]:
-    """Periods in which nobody or everybody ended: they fit themselves and say nothing of covariates."""
-    size = int(tenure.max(initial=0)) + 1
-    at_risk, ended = np.bincount(tenure, minlength=size), np.bincount(tenure, weights=outcome > 0, minlength=size)
-    mute = (at_risk > 0) & ((ended == 0) | (ended == at_risk))
-    if not mute.any() or several:
+def _telling(tenure: np.ndarray, outcome: np.ndarray) -> tuple[tuple[Check, ...], tuple[int, ...]]:
+    """Periods in which nobody ended, or everybody in one way: they fit themselves and say nothing of covariates."""
+    seen = count_cells(tenure, outcome)
+    at_risk = seen.sum(axis=1)
+    mute = (at_risk > 0) & (seen.max(axis=1) == at_risk)
+    if not mute.any():
         return (), ()
     if mute[at_risk > 0].all():
         raise SampleError("in no period did some end and others stay; a hazard for each period explains all: use baseline='log'")
@@ -127,12 +127,23 @@ def _telling(tenure: np.ndarray, outcome: np.ndarray, several: bool) -> tuple[tu
     return (Check("Every period tells something", None, said),), tuple(int(period) for period in np.flatnonzero(mute))
 
 
-def _clock(tenure: np.ndarray, baseline: Baseline) -> list[Column]:
+def count_cells(tenure: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    """Spell-periods with each outcome in each period, shape ``(last + 1, K)``."""
+    kinds, last = int(outcome.max(initial=1)) + 1, int(tenure.max(initial=0))
+    return np.bincount(tenure * kinds + outcome, minlength=(last + 1) * kinds).reshape(last + 1, kinds)
+
+
+def _clock(tenure: np.ndarray, outcome: np.ndarray, baseline: Baseline) -> list[Column]:
     if baseline == "none":
         return []
     if baseline == "period":
         last = int(tenure.max(initial=1))
-        return [used_levels(Column(name="tenure", values=tenure - 1, levels=tuple(range(1, last + 1))))]
+        # the others are told against the first period in which most kinds of outcome were seen
+        first = int(np.argmax((count_cells(tenure, outcome) > 0).sum(axis=1)))
+        order = np.array([first, *(period for period in range(1, last + 1) if period != first)])
+        place = np.zeros(last + 1, dtype=np.int64)
+        place[order] = np.arange(last)
+        return [used_levels(Column(name="tenure", values=place[tenure], levels=tuple(order.tolist())))]
     return [Column(name="tenure", values=tenure)] if baseline == "linear" else [Column(name="log tenure", values=np.log(tenure))]
 
 

@@ -15,7 +15,7 @@ from partnerlab.stats import censored_scores, incidence, risksets
 from partnerlab.stats.clustered_curves import sum_by_cluster
 from partnerlab.stats.concordance import concordance
 from partnerlab.stats.intervals import critical_value
-from partnerlab.survival.predictions import draw_holdout, match_predictions
+from partnerlab.survival.predictions import check_predictions, draw_holdout, match_predictions
 from partnerlab.survival.sample import Event, Sample
 
 
@@ -220,6 +220,7 @@ def estimate_concordance(  # noqa: PLR0913 - each a question of its own
     sample, checks = draw_holdout(spells, event=event, late_entry=weights == "harrell")
     spans = sample.spans._replace(cause=np.minimum(sample.cause, 0))
     rows = []
+    check_predictions(predictions, score, *([] if at is None else ["time"]))
     told = predictions if at is None else predictions[predictions["time"] == at]
     for one in match_predictions(sample, told, column=score, timed=False):
         share, influence, pairs = concordance(spans, one.values, weighted=weights == "uno", tau=np.inf if tau is None else tau)

@@ -54,14 +54,11 @@ def match_predictions(
     Raises
     ------
     ContractError
-        If a column is missing, a value is no risk, a spell has no prediction or several.
+        If a column is missing, there are no rows, a value is no risk or no time, a spell has no prediction or several.
     ParameterError
         If ``at`` is none of the horizons.
     """
-    needed = ["partner", column] + (["time"] if timed and at is None else [])
-    for name in needed:
-        if name not in predictions:
-            raise ContractError(f"predictions: no column {name!r}{nearest(name, predictions.columns)}", column=name)
+    check_predictions(predictions, "partner", column, *(["time"] if timed and at is None else []))
     values = pd.to_numeric(predictions[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = ~np.isfinite(values) | (((values < 0) | (values > 1)) if timed else False)
     if bad.any():
@@ -69,7 +66,8 @@ def match_predictions(
         raise ContractError(f"predictions.{column}: {int(bad.sum())} values are {what}; mend or drop them", column=column)
     place = _places(sample, predictions)
     model = predictions["model"].astype("str").to_numpy() if "model" in predictions else np.full(len(predictions), UNNAMED)
-    time = predictions["time"].to_numpy(dtype=float) if timed and "time" in predictions else np.full(len(predictions), at or np.nan)
+    unnamed = np.full(len(predictions), np.nan if at is None else float(at))
+    time = _times(predictions["time"]) if timed and "time" in predictions else unnamed
     if timed and at is not None and not (time == at).any():
         raise ParameterError(
             f"predictions say nothing about time {at:g}; they speak of {', '.join(f'{one:g}' for one in np.unique(time)[:8])}"
@@ -81,6 +79,19 @@ def match_predictions(
             picked = (model == name) & (place >= 0) & ((time == horizon) | (not timed))
             laid = _one_each(sample, place[picked], values[picked], model=str(name), time=float(horizon))
             yield Prediction(model=str(name), time=float(horizon), values=laid)
+
+
+def check_predictions(predictions: pd.DataFrame, *needed: str) -> None:
+    """Refuse what is no table of predictions with these columns."""
+    if not isinstance(predictions, pd.DataFrame):
+        raise ContractError(f"predictions: expected a DataFrame with one row per spell, got {type(predictions).__name__}")
+    for name in needed:
+        if name not in predictions:
+            raise ContractError(f"predictions: no column {name!r}{nearest(name, predictions.columns)}", column=name)
+        if list(predictions.columns).count(name) > 1:
+            raise ContractError(f"predictions: the column {name!r} stands twice; rename or drop one", column=name)
+    if len(predictions) == 0:
+        raise ContractError("predictions: the table has no rows; give one for each spell", rows=0)
 
 
 def _places(sample: Sample, predictions: pd.DataFrame) -> np.ndarray:
@@ -98,6 +109,16 @@ def _places(sample: Sample, predictions: pd.DataFrame) -> np.ndarray:
         return found
     keys = pd.MultiIndex.from_arrays([sample.partner, sample.spell])
     return keys.get_indexer(pd.MultiIndex.from_arrays([partner, predictions["spell"].to_numpy()]))
+
+
+def _times(told: pd.Series) -> np.ndarray:
+    time = pd.to_numeric(told, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    bad = ~np.isfinite(time)
+    if bad.any():
+        raise ContractError(
+            f"predictions.time: {int(bad.sum())} values are no times; mend or drop them", column="time", rows=int(bad.sum())
+        )
+    return time
 
 
 def _one_each(sample: Sample, place: np.ndarray, values: np.ndarray, *, model: str, time: float) -> np.ndarray:

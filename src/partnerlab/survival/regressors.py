@@ -37,6 +37,8 @@ class SpellRows:
         Partner (or what else was asked for) of each row.
     checks : tuple of Check
         What was left out.
+    clustered_by : str
+        What ``cluster`` holds.
     """
 
     frame: pd.DataFrame
@@ -45,6 +47,7 @@ class SpellRows:
     causes: tuple[str, ...]
     cluster: np.ndarray | None
     checks: tuple[Check, ...]
+    clustered_by: str = "partner"
 
     @property
     def clusters(self) -> int | None:
@@ -124,6 +127,7 @@ def read_spells(
         causes=causes,
         cluster=None if owner is None else pd.factorize(owner)[0].astype(np.int64),
         checks=(*starts, *told),
+        clustered_by=cluster or "partner",
     )
 
 
