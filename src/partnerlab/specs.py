@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -17,11 +18,32 @@ import yaml
 
 from partnerlab.errors import SpecError, nearest
 
+#: What nobody writes by hand: deeper nesting, more entries (aliases written out), longer numbers are refused.
+_DEEPEST, _MOST_ENTRIES, _MOST_DIGITS = 50, 100_000, 18
+
 
 class _StrictLoader(yaml.SafeLoader):
     """YAML 1.2's core types only: ``NO`` stays Norway, ``007`` and dates stay text."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+
+    depth = 0
+
+    def get_event(self) -> yaml.Event:
+        """Refuse tags, nesting and numbers that no reader should meet, before anything is made of them."""
+        event = super().get_event()
+        self.depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        number = isinstance(event, yaml.ScalarEvent) and event.style is None and re.fullmatch(r"[-+.\deE]+", event.value)
+        said = ""
+        if self.depth > _DEEPEST:
+            said = f"nested more than {_DEEPEST} levels deep; write it flatter"
+        elif getattr(event, "tag", None) is not None:
+            said = f"the tag {event.tag!r} is not read; remove it"
+        elif number and len(re.sub(r"\D", "", event.value)) > _MOST_DIGITS:
+            said = f"a number of more than {_MOST_DIGITS} digits; write fewer"
+        if said:
+            raise yaml.MarkedYAMLError(problem=said, problem_mark=event.start_mark, note="refused")
+        return event
 
 
 _StrictLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
@@ -33,10 +55,6 @@ _StrictLoader.add_implicit_resolver(
     list("-0123456789"),
 )
 _StrictLoader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^(?:<<)$"), ["<"])
-
-
-#: What nobody writes by hand: deeper nesting, more entries (aliases written out), longer numbers are refused.
-_DEEPEST, _MOST_ENTRIES, _MOST_DIGITS = 50, 100_000, 18
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,21 +101,6 @@ def misplaced(message: str, *path: str | int, word: str = "") -> pydantic_core.P
     return pydantic_core.PydanticCustomError("misplaced", "{message}", {"message": message, "path": path, "word": word})
 
 
-def _refuse_monsters(text: str, name: str) -> None:
-    """Refuse tags, nesting and numbers that no reader should meet; events come one by one, so depth costs nothing here."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_StrictLoader):
-        line = event.start_mark.line + 1
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            raise SpecError(f"{name}, line {line}: nested more than {_DEEPEST} levels deep; write it flatter", line=line)
-        if getattr(event, "tag", None) is not None:
-            raise SpecError(f"{name}, line {line}: the tag {event.tag!r} is not read; remove it", line=line)
-        plain = isinstance(event, yaml.ScalarEvent) and event.style is None
-        if plain and re.fullmatch(r"[-+.\deE]+", event.value) and len(re.sub(r"\D", "", event.value)) > _MOST_DIGITS:
-            raise SpecError(f"{name}, line {line}: a number of more than {_MOST_DIGITS} digits; write fewer", line=line)
-
-
 def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], name: str) -> None:
     here = node.start_mark.line + 1
     if len(path) > _DEEPEST:
@@ -139,11 +142,11 @@ def read_yaml(text: str, *, name: str) -> Document:
     lines: dict[tuple[str | int, ...], int] = {}
     name = " ".join(name.split())
     try:
-        _refuse_monsters(text, name)
-        node = yaml.compose(text, Loader=_StrictLoader)
+        loader = _StrictLoader(text)
+        node = loader.get_single_node()
         if node is not None:
             _walk(node, (), lines, name)
-        data = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader with fewer types
+        data = None if node is None else loader.construct_document(node)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         code = error.character if isinstance(error.character, int) else ord(error.character)
@@ -152,6 +155,8 @@ def read_yaml(text: str, *, name: str) -> Document:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        if getattr(error, "note", None) == "refused":
+            raise SpecError(f"{name}, line {line}: {problem}", line=line) from error
         raise SpecError(f"{name}, line {line}: not YAML: {problem}; mend the line", line=line) from error
     return Document(data=data, lines=lines, name=name)
 
@@ -171,10 +176,16 @@ def read_spec_file(path: str | Path, *, package: str | None = None) -> Document:
         return read_yaml(_read_text(given), name=str(given))
     if package is None:
         raise SpecError(f"{given}: give the path of a .yaml file")
+    return _read_shipped(package, str(path))
+
+
+@functools.cache
+def _read_shipped(package: str, name: str) -> Document:
+    """Read a YAML file that ships with the package, once."""
     shipped = {item.name.removesuffix(".yaml"): item for item in resources.files(package).iterdir() if item.name.endswith(".yaml")}
-    if str(path) not in shipped:
-        raise SpecError(f"no file and no shipped spec is called {str(path)!r}{nearest(str(path), shipped)}")
-    return read_yaml(shipped[str(path)].read_text(encoding="utf-8"), name=f"{path}.yaml")
+    if name not in shipped:
+        raise SpecError(f"no file and no shipped spec is called {name!r}{nearest(name, shipped)}")
+    return read_yaml(shipped[name].read_text(encoding="utf-8"), name=f"{name}.yaml")
 
 
 def _read_text(path: Path) -> str:
@@ -258,6 +269,8 @@ class Spec(pydantic.BaseModel, metaclass=_SpecType):
         SpecError
             Naming file, line, key and remedy.
         """
+        if cls.shipped is not None and Path(path).suffix not in (".yaml", ".yml"):
+            return _load_shipped(cls, str(path))
         return cls.from_document(read_spec_file(path, package=cls.shipped))
 
     @classmethod
@@ -267,6 +280,12 @@ class Spec(pydantic.BaseModel, metaclass=_SpecType):
             raise SpecError(f"{document.name}, line 1: expected keys and values; known keys: {', '.join(sorted(cls.model_fields))}")
         with _one_line(cls.__name__, document):
             return cls.model_validate(document.data)
+
+
+@functools.cache
+def _load_shipped(kind: type[Spec], name: str) -> Any:
+    """Load a spec that ships with the package, once: specs do not change."""
+    return kind.from_document(read_spec_file(name, package=kind.shipped))
 
 
 def _one_line_name(given: str) -> str:
