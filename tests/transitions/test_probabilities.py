@@ -52,6 +52,16 @@ def test_probabilities_are_what_happens(steady):
         assert abs(said - was) < 3 * np.sqrt(max(said * (1 - said), 0.01) / n)
 
 
+@pytest.mark.parametrize(("line", "told"), [("leads >= 1", True), ("leads > 0", True), ("leads >= 2", False)])
+def test_a_line_of_one_event_is_said_to_be_read_on_the_expectation(line, told):
+    levels = {"kind": "ladder", "levels": [{"name": "Gold", "all": [line]}, {"name": "Member", "all": []}]}
+    panel = _program(_steady(partners=30))
+    belongs = estimate_tier_probability(panel, scheme=TierScheme(scheme="demo", classify=levels), draws=20, seed=1)
+    said = [check.detail for check in belongs.checks if check.name == "Lines of single events"]
+
+    assert [line in text for text in said] == [True] * told
+
+
 def test_the_share_of_wrong_tiers_is_foretold(steady):
     rate, panel, belongs = steady
     wrong = ((rate[:, -1] >= 4) != (panel.values("leads")[:, -1] >= 4)).mean()

@@ -239,4 +239,28 @@ def rate_checks(program: TrueProgram, history: TierHistory) -> tuple[Check, ...]
         else "Neighbouring quarters differ as Poisson counts do.",
     )
     gate = Check("Who is rated", None, "Who fails the gate is taken as seen.") if program.outside.any() else None
-    return tuple(check for check in (changes, stated, chance, gate) if check is not None)
+    return tuple(check for check in (changes, stated, chance, _single_events(program, history), gate) if check is not None)
+
+
+def _single_events(program: TrueProgram, history: TierHistory) -> Check | None:
+    """Say which lines ask for one event: an expected count below one never reaches them, though the event is often seen."""
+    from partnerlab.scoring.conditions import Compare, Number, Param, leaves
+    from partnerlab.tiers.lattice import line_at
+
+    params = {name: float(value) for name, value in history.scheme.params.items()}
+    counted = {name for measure in program.measures if measure.rates is not None for name in measure.noise.names}
+    asked = [
+        leaf
+        for _, rule in history.scheme.classify.rules()
+        for leaf in leaves(rule)
+        if isinstance(leaf, Compare) and leaf.fact in counted and leaf.operator in (">=", ">") and isinstance(leaf.line, Number | Param)
+    ]
+    once = [str(leaf) for leaf in asked if (leaf.operator, line_at(leaf, params)) in ((">=", 1.0), (">", 0.0))]
+    if not once:
+        return None
+    said = (
+        f"{', '.join(dict.fromkeys(once))}: read on the expected count. A line of >= 1 is truly reached from one event expected in "
+        "the window on, and whoever is expected below that is still seen there in up to 63 % of windows; a line of > 0 is truly "
+        "reached by everybody. Near 0 or 100 % such a tier speaks of what is expected, not of what will be seen."
+    )
+    return Check("Lines of single events", None, said)
