@@ -241,9 +241,43 @@ def test_a_scheme_that_does_not_exist_is_refused_with_the_nearest():
 
 def test_indicators_are_looked_for_beside_the_scheme(tmp_path):
     path = tmp_path / "own.yaml"
+    (tmp_path / "counts.yaml").write_text("indicators:\n  x: {from: deals}\n")
     path.write_text("scheme: own\nindicators: counts.yaml\nclassify: {kind: bands, value: x, bands: [{name: A}]}\n")
 
     assert TierScheme.load(path).indicators == str(tmp_path / "counts.yaml")
+
+
+OWN = "scheme: own\nindicators: counts.yaml\nscores:\n  points: {parts: [{metric: deals, shape: {ratio: 9}}]}\nclassify:\n  kind: ladder\n  levels:\n    - {name: A, all: [points >= 60]}\n    - {name: B, all: []}\n"  # fmt: skip
+COUNTS = "indicators:\n  deals: {from: deals}\n"
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "says"),
+    [
+        ("points >= 60", "pionts >= 60", r"line 8, classify.levels.0.all.0: 'pionts' is no score, .*did you mean 'points'"),
+        ("metric: deals", "metric: deels", r"line 4, scores.points.parts.0.metric: 'deels' is no score, .*did you mean 'deals'"),
+        (
+            "classify:",
+            "playbook:\n  A:\n    - {autopilot_after: {tactic_rounds: 2, measured_by: leads}}\nclassify:",
+            r"line 7, playbook.A.0.autopilot_after.measured_by: 'leads' is no",
+        ),
+        ("indicators: counts.yaml", "indicators: nope.yaml", r"line 2, indicators: .*nope.yaml: no such file"),
+        ("indicators: counts.yaml", "indicators: standerd", r"line 2, indicators: no file and no shipped .*did you mean 'standard'"),
+    ],
+)
+def test_a_fact_that_nothing_gives_is_refused_where_it_is_asked_for(tmp_path, good, bad, says):
+    (tmp_path / "counts.yaml").write_text(COUNTS)
+    (tmp_path / "good.yaml").write_text(OWN)
+    text = OWN.replace(good, bad, 1)
+
+    assert TierScheme.load(tmp_path / "good.yaml").tiers == ("A", "B")
+    assert re.search(says, refusal(tmp_path, text))
+
+
+def test_a_score_misspelt_is_refused_beside_the_shipped_indicators_too(tmp_path):
+    text = OWN.replace("indicators: counts.yaml\n", "").replace("points >= 60", "pionts >= 60")
+
+    assert "line 7, classify.levels.0.all.0: 'pionts' is no score" in refusal(tmp_path, text)
 
 
 def test_a_scheme_lists_what_it_needs_down_to_the_indicators():

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from partnerlab.errors import nearest
-from partnerlab.scoring.conditions import Compare, Param, Rule, leaves
+from partnerlab.errors import SpecError, nearest
+from partnerlab.panel.indicators import Indicators
+from partnerlab.scoring.conditions import Compare, Number, Param, Rule, leaves
 from partnerlab.scoring.scorecard import ABOVE_ZERO, Score
-from partnerlab.specs import misplaced
-from partnerlab.tiers.playbook import stop_of
+from partnerlab.specs import Document, misplaced
+from partnerlab.tiers.playbook import facts_asked, stop_of
 
 if TYPE_CHECKING:
     from partnerlab.tiers.scheme import TierScheme
+
+#: Parts of a scheme that ask for facts.
+_ASKING = ("classify", "scores", "over", "labels", "playbook")
 
 #: A parameter that is asked for: its name, what its place needs, the keys under which it stands.
 Asked = tuple[str, str, tuple[str | int, ...]]
@@ -126,3 +132,54 @@ def _of_rule(rule: Rule, path: tuple[str | int, ...]) -> Iterator[Asked]:
     for leaf in leaves(rule):
         if isinstance(leaf, Compare) and isinstance(leaf.line, Param):
             yield leaf.line.name, "any value" if leaf.operator in ("==", "!=") else "a number", path
+
+
+def check_facts(scheme: TierScheme, document: Document) -> None:
+    """Refuse a file of indicators that is not there, and numbers that nothing gives, SpecError at the line that asks.
+
+    Where the scheme names a file of its own, that file says what there is. Of the shipped indicators a scheme may ask for
+    more than they give (a frame may hold it), so there only a word is refused that looks like a score misspelt and that
+    the glossary does not know.
+    """
+    own = scheme.indicators.endswith((".yaml", ".yml"))
+    if own and not Path(scheme.indicators).is_file():
+        raise _stray(document, ("indicators",), f"{scheme.indicators}: no such file; indicators are looked for beside the scheme")
+    try:
+        declared = Indicators.load(scheme.indicators)
+    except SpecError as error:
+        if own:
+            raise
+        raise _stray(document, ("indicators",), str(error)) from error
+    made = {*scheme.scores, *(part.name for score in scheme.scores.values() for part in score.walk() if part.name != part.metric)}
+    made |= {scheme.over.fact(count) for count in scheme.over.count_at_least} if scheme.over else set()
+    known = {*made, *declared.names, *(f"{name}_n" for name in declared.names)}
+    for fact in dict.fromkeys(_numbers_asked(scheme)):
+        misspelt = fact not in scheme.glossary and difflib.get_close_matches(fact, made, n=1, cutoff=0.8)
+        if fact not in known and (own or misspelt):
+            places = (document.find((section,), fact) for section in _ASKING)
+            path = next((place for place in places if len(place) > 1), ("classify",))
+            raise _stray(document, path, f"{fact!r} is no score, and no indicator of {scheme.indicators}{nearest(fact, known)}")
+
+
+def _stray(document: Document, path: tuple[str | int, ...], said: str) -> SpecError:
+    key, line = ".".join(map(str, path)), document.line(path)
+    return SpecError(f"{document.name}, line {line}, {key}: {' '.join(said.split())}", file=document.name, line=line, key=key)
+
+
+def _numbers_asked(scheme: TierScheme) -> Iterator[str]:
+    """Facts that are asked for as numbers; words, yes and no may be attributes of partners."""
+    rules = [*(rule for _, rule in scheme.classify.rules()), *(scheme.over.rules if scheme.over else ())]
+    rules += [label.when for label in scheme.labels.values() if label.when is not None]
+    for score in scheme.scores.values():
+        yield from (name for name in (score.divide, score.by) if name)
+        for part in score.walk():
+            yield from [part.metric] if part.metric else []
+            rules += [part.requires] if part.requires is not None else []
+    for rule in rules:
+        for leaf in leaves(rule):
+            if isinstance(leaf, Compare) and (isinstance(leaf.line, Number) or leaf.operator in (">=", ">", "<=", "<")):
+                yield leaf.fact
+    yield from (axis.value for key in ("x", "y") if (axis := getattr(scheme.classify, key, None)) is not None)
+    yield from (share.rank_by for _, _, share in getattr(scheme.classify, "steps", ()) if share is not None and share.rank_by)
+    yield from (fact for label in scheme.labels.values() for fact in label.shares.values())
+    yield from (fact for entries in scheme.playbook.values() for fact in facts_asked(entries))

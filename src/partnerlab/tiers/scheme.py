@@ -17,7 +17,7 @@ from partnerlab.tiers.classify import Bands, Classify, Ladder, Quadrant, Recorde
 from partnerlab.tiers.movement import Movement
 from partnerlab.tiers.over import Over
 from partnerlab.tiers.playbook import Entry, facts_asked, tactics_of
-from partnerlab.tiers.references import check_parameters
+from partnerlab.tiers.references import check_facts, check_parameters
 
 Words = str | tuple[str, ...]
 
@@ -216,7 +216,8 @@ class TierScheme(Spec):
         folder = Path(str(path)).parent if str(path).endswith((".yaml", ".yml")) else Path(schemes.__file__).parent
         beside = folder / scheme.indicators
         if scheme.indicators.endswith((".yaml", ".yml")) and not Path(scheme.indicators).is_absolute():
-            return scheme.model_copy(update={"indicators": str(beside)})
+            scheme = scheme.model_copy(update={"indicators": str(beside)})
+        check_facts(scheme, document)
         return scheme
 
     @classmethod
