@@ -38,6 +38,8 @@ class Course:
         Pairs of neighbouring quarters that count.
     shared : bool
         Whether a column is the same quarter for all; otherwise no season and no shock is common to them.
+    possible : ndarray of bool, shape (s, s), or None
+        Moves that can be made; None where all can.
     """
 
     codes: np.ndarray
@@ -48,6 +50,7 @@ class Course:
     calendar: Calendar | None
     use: np.ndarray
     shared: bool = True
+    possible: np.ndarray | None = None
 
     @property
     def tiers(self) -> int:
@@ -131,5 +134,13 @@ def _course_of_pairs(pairs: Transitions) -> Course:
     return Course(
         codes=codes, names=names, rank=tuple(range(len(tiers), 0, -1)) if pairs.ordered else (None,) * len(tiers),
         partners=pairs.partners, first=first, calendar=pairs.calendar if pairs.clock == "calendar" else None,
-        use=np.ones(codes.shape[1] - 1, dtype=bool), shared=pairs.clock == "calendar",
+        use=np.ones(codes.shape[1] - 1, dtype=bool), shared=pairs.clock == "calendar", possible=_possible(pairs, len(names)),
     )  # fmt: skip
+
+
+def _possible(pairs: Transitions, states: int) -> np.ndarray:
+    """Give the moves that pairs allow, among tiers, lapsed and unknown: shape ``(s, s)``; no lapse where there is no such state."""
+    found = np.ones((states, states), dtype=bool)
+    found[: len(pairs.states), : len(pairs.states)] = pairs.possible
+    found[:, len(pairs.tiers)] &= LAPSED in pairs.states
+    return found

@@ -201,7 +201,10 @@ class Future:
 def semi_markov_future(course: Course, *, ahead: int, draws: int, rng: np.random.Generator, came: np.ndarray, memory: bool) -> Future:
     """Futures quarter by quarter: moves by tier, time in it and season (or, without memory, by tier alone) and shocks."""
     states, steps = len(course.names), np.arange(1, course.codes.shape[1])
-    model = fit_flows(course.codes, rank=course.rank, use=course.use, season=course.season(steps), seasons=course.seasons, memory=memory)
+    model = fit_flows(
+        course.codes, rank=course.rank, use=course.use, season=course.season(steps), seasons=course.seasons, memory=memory,
+        possible=course.possible,
+    )  # fmt: skip
     drawn = draw_flows(model, draws=draws, rng=rng)
     now, length = course.codes[:, -1].astype(np.int64), course.codes.shape[1]
     kind, stay, tenure = (read(course.codes, course.tiers)[:, -1] for read in (read_kinds, read_stays, read_tenure))

@@ -38,7 +38,7 @@ class Exit:
     counts : ndarray, shape (s, s)
         Moves seen.
     fit : MixedLogit or None
-        Log-odds of leaving this way rather than staying or leaving by a later one; None if nobody ever did. The slope, on
+        Log-odds of leaving this way rather than staying or leaving by a later one; None if nobody could. The slope, on
         the logarithm of time as a member, comes last; only lapses have one.
     """
 
@@ -109,8 +109,10 @@ def _levels(state: np.ndarray, stay: np.ndarray, kind: np.ndarray, season: np.nd
     return np.stack([state, stay, state * CLASSES + stay, season, kind, quarter], axis=1)
 
 
-def exits_of(rank: tuple[int | None, ...]) -> list[tuple[str, np.ndarray]]:
+def exits_of(rank: tuple[int | None, ...], possible: np.ndarray | None = None) -> list[tuple[str, np.ndarray]]:
     """Ways out of tiers of these heights, then of having lapsed and of being unknown: name, and what each state reaches.
+
+    Only moves that can be made, shape ``(s, s)``; all by default.
 
     Examples
     --------
@@ -131,11 +133,19 @@ def exits_of(rank: tuple[int | None, ...]) -> list[tuple[str, np.ndarray]]:
     reach["elsewhere"][np.arange(tiers), np.arange(tiers)] = False
     reach["return"][lapsed] = np.arange(states) != lapsed
     reach["found"][unknown] = np.arange(states) != unknown
-    return [(name, reach[name]) for name in names]
+    can = np.ones((states, states), dtype=bool) if possible is None else possible
+    return [(name, reach[name] & can) for name in names]
 
 
 def fit_flows(
-    codes: np.ndarray, *, rank: tuple[int | None, ...], use: np.ndarray, season: np.ndarray, seasons: int, memory: bool = True
+    codes: np.ndarray,
+    *,
+    rank: tuple[int | None, ...],
+    use: np.ndarray,
+    season: np.ndarray,
+    seasons: int,
+    memory: bool = True,
+    possible: np.ndarray | None = None,
 ) -> FlowModel:
     """Fit how partners move on.
 
@@ -153,6 +163,8 @@ def fit_flows(
         Seasons of a year.
     memory : bool
         Whether time in the state and season count; without them a move depends on the state alone.
+    possible : ndarray of bool, shape (s, s), or None
+        Moves that can be made; all by default. With memory a way out that nobody took yet is given half a move.
 
     Examples
     --------
@@ -172,7 +184,10 @@ def fit_flows(
         tenure=read_tenure(codes, len(rank))[before][:, steps][partner, step].astype(np.int64),
     )  # fmt: skip
     states, left, exits = len(rank) + 2, np.zeros(len(partner), dtype=bool), []
-    for name, reach in exits_of(rank):
+    can = np.ones((states, states), dtype=bool) if possible is None else possible.copy()
+    # tiers can be reached though nobody was there yet; having lapsed and being unknown are states only where somebody was
+    can[:, len(rank) :] &= np.isin([len(rank), len(rank) + 1], codes)
+    for name, reach in exits_of(rank, can):
         at_risk = reach.any(axis=1)[moves.origin] & ~left
         gone = reach[moves.origin, moves.target] & at_risk
         exits.append(_fit_exit(name, reach, moves, at_risk, gone, sizes=(states, len(steps), seasons), memory=memory))
@@ -199,7 +214,7 @@ def _fit_exit(
 ) -> Exit:
     states, quarters, seasons = sizes
     counts = np.bincount(moves.origin[gone] * states + moves.target[gone], minlength=states * states).reshape(states, states)
-    if not gone.any():
+    if not at_risk.any() or not (memory or gone.any()):
         return Exit(name=name, reach=reach, counts=counts, fit=None)
     way = Exit(name=name, reach=reach, counts=counts, fit=None)
     state, slopes = np.searchsorted(way.origins, moves.origin[at_risk]), way.slopes(memory=memory)
@@ -209,6 +224,8 @@ def _fit_exit(
     key = np.ravel_multi_index((moves.step[at_risk], state, *np.broadcast_arrays(*past, tenure, state)[:3]), shape)
     cells, place, trials = np.unique(key, return_inverse=True, return_counts=True)
     events = np.bincount(place, weights=gone[at_risk].astype(float), minlength=len(cells))
+    # what was not seen yet can happen: half a move, spread over those at risk
+    events = events if gone.any() else 0.5 * trials / trials.sum()
     quarter, state, kind, stay, tenure = np.unravel_index(cells, shape)
     season_of = np.zeros(quarters, dtype=np.int64)
     season_of[moves.step] = moves.season
@@ -267,7 +284,7 @@ def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> Dra
     # exits that were shaken together were shaken as much: doubt about how much is shared too
     ranks = special.ndtr(_normals(together, draws, rng))
     for place, way in enumerate(model.exits):
-        shares.append(_draw_shares(way, draws, rng))
+        shares.append(_draw_shares(way, draws, rng, memory=model.memory))
         if way.fit is None:
             effects.append(None)
             spreads.append(None)
@@ -293,7 +310,7 @@ def _together(model: FlowModel) -> np.ndarray:
     the effects (Spearman 1904): they are known with error, which alone makes them look less alike than the shocks were.
     """
     found = np.eye(len(model.exits))
-    fitted = [place for place, way in enumerate(model.exits) if way.fit is not None]
+    fitted = [place for place, way in enumerate(model.exits) if way.fit is not None and way.counts.any()]
     if len(fitted) < 2 or model.quarters < 4:
         return found
     at = [(model.exits[place].fit, model.exits[place].fit.block(QUARTER)) for place in fitted]
@@ -309,10 +326,12 @@ def _together(model: FlowModel) -> np.ndarray:
     return found
 
 
-def _draw_shares(way: Exit, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Dirichlet rows: the moves seen and half a move, spread over the states that anybody ever reached this way."""
-    reached = way.reach & ((way.counts.sum(axis=0) > 0) | (way.counts.sum() == 0))
-    reached = np.where(reached.any(axis=1, keepdims=True), reached, way.reach)
+def _draw_shares(way: Exit, draws: int, rng: np.random.Generator, *, memory: bool) -> np.ndarray:
+    """Dirichlet rows: the moves seen and half a move, spread over the states that can be reached this way."""
+    reached = way.reach
+    if not memory:
+        reached = way.reach & ((way.counts.sum(axis=0) > 0) | (way.counts.sum() == 0))
+        reached = np.where(reached.any(axis=1, keepdims=True), reached, way.reach)
     prior = 0.5 * reached / np.maximum(reached.sum(axis=1, keepdims=True), 1)
     drawn = rng.standard_gamma(np.broadcast_to(way.counts + prior, (draws, *way.counts.shape)))
     total = drawn.sum(axis=2, keepdims=True)
