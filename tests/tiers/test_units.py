@@ -413,3 +413,14 @@ def test_all_periods_at_once_are_each_period_alone():
 
     for column, quarter in enumerate(quarters):
         np.testing.assert_array_equal(assign_tiers(panel.until(quarter), _scheme()).raw[:, -1], history.raw[:, column])
+
+
+def test_a_tier_that_some_units_surely_carry_is_not_put_off():
+    over = {"unit": "region", "take": "highest", "count_at_least": [{"tier": "Top", "level": "Good", "units": 2}]}
+    history = assign_tiers(_with_unknown(1.0, None), _scheme(classify=WINS, over=over, params={}))
+
+    assert explain_tier(history, partner="acme", quarter="2026Q1").summary().splitlines() == [
+        "acme is unknown in 2026Q1 under global@1.",
+        "Good is sure; R0 reaches Good.",
+        "For Top: R0 reaches Good; R1: tell us wins.",
+    ]

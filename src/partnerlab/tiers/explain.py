@@ -125,7 +125,7 @@ class Explanation:
             if self._is_sure(tier):
                 lines.append(f"{'; '.join([f'{tier} is sure', *self._carried(tier, only=True)])}.")
                 continue
-            said = [*map(_sentence, self.missing(tier).to_dict("records")), *self._carried(tier)]
+            said = [*map(_sentence, self._askable(tier)), *self._carried(tier)]
             lines.append(f"For {tier}: {'; '.join(said) or 'nothing is missing but time'}.{self._when(tier)}")
             lines += [f"It would help to open {row['opens']}: {_sentence(row)}." for row in self._helpful(tier)]
         lost = self.outlook.loc[(self.outlook["lost_in"] != "") & self.outlook["holds"]] if len(self.outlook) else self.outlook
@@ -140,6 +140,11 @@ class Explanation:
         """Say which units carry a tier and, unless asked for them only, what the nearest others lack."""
         said = list(unit_sentences(self.units, tier, only_carrying=only)) if len(self.units) else []
         return ["; ".join(said)] if said else []
+
+    def _askable(self, tier: str) -> list[dict[str, object]]:
+        """List what is missing; a number of units that is unknown is asked for unit by unit."""
+        rows = self.missing(tier).to_dict("records")
+        return [row for row in rows if self.units.empty or row["status"] != STATUS[kleene.UNKNOWN] or str(row["fact"]).isidentifier()]
 
     def _is_sure(self, tier: str) -> bool:
         """Whether a tier is met although a higher one cannot be decided, so that none is held."""
