@@ -146,9 +146,10 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     Notes
     -----
     ``"semi_markov"``: ways out of a tier have log-odds with effects of tier, time in it (1, 2, 3, 4, 5 to 8, 9 and more
-    quarters, or begun before the record), both together, season and quarter, each family shrunk by a variance of its own
-    (`partnerlab.stats.mixed_logit`). Quarters that strayed, such as those of a clean-up, count as shocks: they move the
-    effects little and widen the interval.
+    quarters, or begun before the record), both together, season, how often the partner has moved, and quarter, each family
+    shrunk by a variance of its own (`partnerlab.stats.mixed_logit`); lapses fall with time as a member besides. Where the
+    record begins with the program itself, that time is overstated, and so are lapses far ahead. Quarters that strayed, such
+    as those of a clean-up, count as shocks: they move the effects little and widen the interval.
 
     Examples
     --------
