@@ -7,6 +7,7 @@ import pytest
 from partnerlab.errors import ContractError, ParameterError
 from partnerlab.spells import Spells
 from partnerlab.survival import (
+    check_calibration,
     compare_survival,
     estimate_brier,
     estimate_concordance,
@@ -161,3 +162,26 @@ def test_empty_cells_of_the_baseline_leave_all_other_coefficients_at_maximum_lik
     chance = said.loc[said["outcome"] == "sold", "risk"].to_numpy()
     for weight in (rows["size"], *(rows["tenure"] == period for period in (1, 2, 3))):
         assert abs(((rows["sold"] - chance) * weight).sum()) < 1e-6
+
+
+def test_where_all_end_at_once_cox_has_not_enough_data():
+    found = estimate_cox(Spells.from_frame(_frame().assign(duration=3, event=1)), covariates=["size"])
+
+    assert found.table[["estimate", "std_error", "conf_low", "p_value"]].isna().all(axis=None)
+    assert any("not enough data" in check.detail for check in found.checks)
+
+
+def test_two_spells_get_a_finite_estimate_with_the_model_s_own_error():
+    two = Spells.from_frame(pd.DataFrame({"partner": [1, 2], "duration": [1, 2], "event": [1, 1], "size": [0.0, 1.0]}))
+    row = estimate_cox(two, covariates=["size"]).table.iloc[0]
+
+    assert row["estimate"] == pytest.approx(-np.log(3), abs=1e-4)
+    assert row["std_error"] > 1
+
+
+def test_predictions_that_miss_by_the_same_everywhere_report_no_certainty():
+    spells = Spells.from_frame(_frame().assign(duration=3, event=1))
+    risks = pd.DataFrame({"partner": range(200), "time": 3.0, "risk": 0.2})
+
+    assert estimate_brier(spells, predictions=risks).table[["std_error", "conf_low", "conf_high"]].isna().all(axis=None)
+    assert check_calibration(spells, predictions=risks).summaries["std_error"].isna().all()

@@ -335,6 +335,13 @@ def _log_rank(result: SurvivalEstimate) -> list[str]:
     ]
 
 
+def _name_key(value: object, key: str, unit: str) -> str:
+    """Name a value of a key: a period of tenure by its number."""
+    return (
+        f"{unit} {say_number(value, digits=0)}" if key in ("tenure", "time") and isinstance(value, (int, float, np.number)) else str(value)
+    )
+
+
 @read_result.register(HazardEstimate)
 def _hazard(result: HazardEstimate) -> tuple[str, ...]:
     known = result.table.dropna(subset=["estimate"])
@@ -347,7 +354,7 @@ def _hazard(result: HazardEstimate) -> tuple[str, ...]:
     if odd.empty:
         return first, "No single value stands out from that beyond its interval."
     names = [
-        f"{' '.join(str(row[key]) for key in result.keys)} "
+        f"{' '.join(_name_key(row[key], key, result.unit) for key in result.keys)} "
         f"({say_share(row['estimate'])}, {say_interval(row['conf_low'], row['conf_high'], kind='share')})"
         for _, row in odd.head(5).iterrows()
     ]

@@ -133,7 +133,7 @@ def _more_often(result: IncidenceComparison) -> tuple[str, ...]:
     if apart.empty:
         return (f"Groups do not clearly differ in any of {plural(len(known), 'way')} of ending (Gray's test).",)
     return tuple(
-        f"Groups differ in how often stays end by {row['cause']} (Gray's test, p = {row['p_value']:.2g})." for _, row in apart.iterrows()
+        f"Groups differ in how often stays end by {row['cause']} (Gray's test, {say_p(row['p_value'])})." for _, row in apart.iterrows()
     )
 
 

@@ -11,6 +11,7 @@ from scipy import special
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.stats.designs import move_column
 from partnerlab.stats.intervals import critical_value
+from partnerlab.stats.newton import RUN_OFF
 from partnerlab.stats.regression import Model, mean_effect
 from partnerlab.stats.sandwich import FEW_CLUSTERS
 
@@ -91,6 +92,20 @@ def wald_columns(
         if ratio:
             columns |= {"ratio": np.exp(estimate), "ratio_low": np.exp(estimate - reach), "ratio_high": np.exp(estimate + reach)}
     return columns | {"p_value": p_value}
+
+
+def without_information(covariance: np.ndarray, model: np.ndarray) -> np.ndarray:
+    """Which standardised coefficients the data say nothing about, though numbers come out, shape ``(p,)``.
+
+    Their residuals are all nothing, so that clusters report certainty, or the model's own error is past all bounds.
+
+    Examples
+    --------
+    >>> without_information(np.diag([1e-33, 0.5]), np.diag([0.2, 0.4])).tolist()
+    [True, False]
+    """
+    own, theirs = np.diag(covariance), np.diag(model)
+    return (own <= 1e-12 * theirs) | (theirs >= RUN_OFF**2)
 
 
 def root_diagonal(covariance: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ import numpy as np
 #: Log-likelihood, score (p,) and information (p, p) at a point.
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 
+#: A fit that stopped with less log-likelihood than this to gain stands at the top for all purposes.
+HOVER = 1e-8
 #: A standardised coefficient whose standard error exceeds this has run off: the data are separated.
 RUN_OFF = 30.0
 
@@ -108,7 +110,7 @@ def maximize(
     """
     beta = np.array(start, dtype=float)
     loglik, score, information = evaluate(beta) if first is None else first
-    began, converged, count = loglik, beta.size == 0, 0
+    began, converged, count, decrement = loglik, beta.size == 0, 0, np.inf
     while not converged and count < most:
         count += 1
         step = _direction(information, score)
@@ -122,6 +124,8 @@ def maximize(
             break
         beta, (loglik, score, information) = found
         converged = decrement < tol
+    # with a prior steps are not quite Newton's and may hover about the top
+    converged = converged or 0 <= decrement < HOVER
     return Optimum(beta=beta, loglik=loglik, start_loglik=began, information=information, iterations=count, converged=converged)
 
 

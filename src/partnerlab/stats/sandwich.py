@@ -94,6 +94,8 @@ def at_least_model(covariance: np.ndarray, model: np.ndarray, which: np.ndarray)
     >>> at_least_model(np.diag([0.01, 0.01]), np.eye(2), np.array([True, False])).tolist()
     [[1.0, 0.0], [0.0, 0.01]]
     """
-    own, theirs = np.maximum(np.diag(covariance), 1e-300), np.diag(model)
-    ratio = np.where(which, np.sqrt(np.maximum(theirs / own, 1.0)), 1.0)
-    return covariance * np.outer(ratio, ratio)
+    own, theirs = np.diag(covariance), np.diag(model)
+    nothing = which & ~(own > 1e-12 * theirs)
+    ratio = np.where(which & ~nothing, np.sqrt(np.maximum(theirs / np.where(nothing | ~(own > 0), theirs, own), 1.0)), 1.0)
+    wide = np.where(np.logical_or.outer(nothing, nothing), 0.0, covariance * np.outer(ratio, ratio))
+    return wide + np.diag(np.where(nothing, theirs, 0.0))

@@ -120,6 +120,8 @@ def _observed(spans: risksets.Spans, t: float, z: float) -> dict[str, float]:
     rest = 1.0 - share if share < 1 - 1e-12 else 0.0
     log_variance = np.array([(error / rest) ** 2 if rest > 0 else np.nan])
     low, high = risksets.survival_interval(np.array([rest]), log_variance, np.array([n[0]]), quantile=z)
+    # where all, or none, have ended Greenwood's error is nothing, which is not certainty
+    error = error if error > 0 else np.nan
     return {"estimate": share, "std_error": error, "conf_low": 1.0 - high[0], "conf_high": 1.0 - low[0]}
 
 
@@ -150,7 +152,8 @@ def _summaries(sample: Sample, spans: risksets.Spans, one: Prediction, *, link: 
         x, ones = calibration.link_risk(one.values, link), np.ones((len(pseudo), 1))
         for name, design, offset in (("intercept", ones, x), ("slope", np.column_stack([ones, x]), np.zeros(len(x)))):
             found, covariance = calibration.recalibrate_pseudo(pseudo, design, offset=offset, link=link, cluster=sample.partner)
-            quantities[name] = (float(found[-1]), float(np.sqrt(covariance[-1, -1])))
+            error = float(np.sqrt(covariance[-1, -1]))
+            quantities[name] = (float(found[-1]), error) if error > 1e-9 else (np.nan, np.nan)
     ratio, error = whole["estimate"] / expected, whole["std_error"] / expected
     rows = [("observed / expected", ratio, error, whole["conf_low"] / expected, whole["conf_high"] / expected, 1.0)]
     rows += [(name, value, se, value - z * se, value + z * se, float(name == "slope")) for name, (value, se) in quantities.items()]

@@ -23,6 +23,7 @@ from partnerlab.survival.sample import (
     check_size,
     draw_sample,
     known_starts,
+    say_p,
     uses_jackknife,
 )
 
@@ -226,7 +227,7 @@ def _say_tests(test: pd.DataFrame, strata: str | None) -> list[Check]:
     found = []
     for _, row in test.iterrows():
         how = "variance clustered by partner" if row["clustered"] else "one spell per partner"
-        detail = f"chi-squared {row['statistic']:.2f} on {int(row['df'])} df, p = {row['p_value']:.3g} ({how})."
+        detail = f"chi-squared {row['statistic']:.2f} on {int(row['df'])} df, {say_p(row['p_value'])} ({how})."
         nothing = "fewer than two groups with endings: nothing to compare"
         found.append(Check(f"Groups differ ({row['weights']} test{within})", None, detail if row["df"] else nothing))
     return found

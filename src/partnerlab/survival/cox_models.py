@@ -19,7 +19,7 @@ from partnerlab.stats.designs import Design, read_again, used_levels
 from partnerlab.stats.intervals import check_level, critical_value
 from partnerlab.stats.patterns import Coded, find_patterns
 from partnerlab.stats.sandwich import at_least_model
-from partnerlab.survival.regressors import SpellRows, check_other_endings, coefficient_checks, read_spells
+from partnerlab.survival.regressors import SpellRows, check_information, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event
 
 
@@ -248,8 +248,11 @@ def _finish(  # noqa: PLR0913 - a fit and all that is said of it
     spread = at_least_model(fitted.covariance(kind=kind, correction=asked[1]), fitted.best.covariance, fitted.ran_off)
     df = coefficients.freedom(kind, rows.clusters)
     keep, best = fitted.design.keep, fitted.best
-    estimate = coefficients.spread_out(best.beta / fitted.scale, keep)
-    error = coefficients.spread_out(coefficients.root_diagonal(spread) / fitted.scale, keep)
+    mute = coefficients.without_information(spread, best.covariance)
+    # where all who are at risk end at once nobody is compared with anybody
+    mute |= not any_compared(fitted.data)
+    estimate = coefficients.spread_out(np.where(mute, np.nan, best.beta / fitted.scale), keep)
+    error = coefficients.spread_out(np.where(mute, np.nan, coefficients.root_diagonal(spread) / fitted.scale), keep)
     events = int(fitted.data.event.sum())
     body = coefficients.wald_columns(estimate, error, len(rows.frame), level=level, df=df)
     partners = rows.frame["partner"].nunique()
@@ -257,6 +260,7 @@ def _finish(  # noqa: PLR0913 - a fit and all that is said of it
     checks = [
         *([] if fitted.data.competing is not None else check_other_endings(rows.cause)),
         Check("Standard errors", None if kind == "model" else True, said),
+        *check_information(fitted.terms, mute, events),
         *coefficient_checks(fitted.design, fitted.terms, fitted.ran_off, events=events, converged=best.converged),
     ]
     baseline = make_baseline(fitted)
@@ -284,6 +288,15 @@ def _finish(  # noqa: PLR0913 - a fit and all that is said of it
         ),
         unit=spells.unit,
     )
+
+
+def any_compared(data: CoxData) -> bool:
+    """Whether at the time of some event somebody of the stratum was at risk and did not end in it then."""
+    stratum = np.zeros(len(data), dtype=np.int64) if data.stratum is None else data.stratum
+    first = np.full(int(stratum.max(initial=0)) + 1, np.inf)
+    np.minimum.at(first, stratum[data.event], data.exits[data.event].astype(float))
+    begun = first[stratum] if data.entry is None else np.maximum(first[stratum], data.entry)
+    return bool(((data.exits > begun) | ((data.exits == begun) & ~data.event)).any())
 
 
 def _followed(fitted: CoxFit) -> np.ndarray:

@@ -25,6 +25,7 @@ from partnerlab.survival.sample import (
     key_columns,
     known_starts,
     name_group,
+    say_p,
     uses_jackknife,
 )
 
@@ -386,7 +387,7 @@ def _compared(comparison: pd.DataFrame | None) -> tuple[Check, ...]:
     if not row["df"]:
         return (Check("Groups differ (log-rank)", None, "fewer than two groups with endings: nothing to compare"),)
     how = "variance clustered by partner" if row["clustered"] else "one spell per partner"
-    detail = f"chi-squared {row['statistic']:.2f} on {int(row['df'])} df, p = {row['p_value']:.3g} ({how})."
+    detail = f"chi-squared {row['statistic']:.2f} on {int(row['df'])} df, {say_p(row['p_value'])} ({how})."
     return (Check("Groups differ (log-rank)", None, detail),)
 
 

@@ -23,8 +23,8 @@ from partnerlab.stats.newton import Optimum
 from partnerlab.stats.regression import Family, Model, make_model, predict_chances
 from partnerlab.stats.sandwich import at_least_model
 from partnerlab.survival.period_rows import Baseline, PeriodRows, count_cells, cut_periods
-from partnerlab.survival.regressors import SpellRows, check_other_endings, coefficient_checks, read_spells
-from partnerlab.survival.sample import Event
+from partnerlab.survival.regressors import SpellRows, check_information, check_other_endings, coefficient_checks, read_spells
+from partnerlab.survival.sample import Event, say_p
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel
@@ -256,6 +256,9 @@ def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own
             *periods.checks,
             *check_other_endings(rows.cause),
             Check("Standard errors", None if kind == "model" else True, _say(kind, rows, correction)),
+            *check_information(
+                _terms(model) * (len(outcomes) - 1), _mute(best, spread) & ~_held(best), int(periods.rows.outcome.astype(bool).sum())
+            ),
             *_fit_checks(model, best, ran_off, rows),
         ),
         evidence=Evidence.C,
@@ -291,6 +294,10 @@ def _cells_apart(model: Model, periods: PeriodRows) -> tuple[Model, np.ndarray]:
     return apart, np.tile(np.concatenate([[not whole], clock[design.keep]]), model.family.outcomes - 1)
 
 
+def _held(best: Optimum) -> np.ndarray:
+    return np.zeros(len(best.beta), dtype=bool) if best.held is None else best.held
+
+
 def _held_cells(model: Model, best: Optimum) -> tuple[tuple[object, int], ...]:
     """Period and outcome of each level that is held."""
     if best.held is None:
@@ -304,6 +311,12 @@ def _held_cells(model: Model, best: Optimum) -> tuple[tuple[object, int], ...]:
 def _is_made(name: str, panel: Panel | None) -> bool:
     """Whether a covariate is made period by period."""
     return name in ("tenure", "season", "quarter") or (panel is not None and panel.known(name))
+
+
+def _mute(best: Optimum, spread: np.ndarray) -> np.ndarray:
+    """Which coefficients have no number: levels of empty cells, and what the data say nothing about."""
+    nothing = coefficients.without_information(spread, best.covariance)
+    return nothing if best.held is None else nothing | best.held
 
 
 def _bare(design: Design) -> Design:
@@ -334,8 +347,8 @@ def _table(  # noqa: PLR0913 - a fit and how to show it
 ) -> pd.DataFrame:
     back = model.back
     estimate, error = back @ best.beta, coefficients.root_diagonal(back @ spread @ back.T)
-    if best.held is not None:
-        estimate, error = (np.where(best.held, np.nan, values) for values in (estimate, error))
+    mute = _mute(best, spread)
+    estimate, error = (np.where(mute, np.nan, values) for values in (estimate, error))
     kept = np.concatenate([[True], model.design.keep])
     every = ["(intercept)", *model.design.terms]
     keep = np.tile(kept, len(outcomes) - 1)
@@ -372,7 +385,7 @@ def _fit_checks(model: Model, best: Optimum, ran_off: np.ndarray, rows: SpellRow
         f"partners differ beyond their covariates (variance of the log scale about {test.variance:.2g})" if seen else "no more than chance"
     )
     advice = "; ratios are averages over partners, and a falling hazard may be selection." if seen else "."
-    said = f"Score test of a frailty shared by a partner's periods: z = {test.statistic:.2f}, p = {test.p_value:.3g}: {more}{advice}"
+    said = f"Score test of a frailty shared by a partner's periods: z = {test.statistic:.2f}, {say_p(test.p_value)}: {more}{advice}"
     return [*found, Check("No frailty left", not seen, said)]
 
 

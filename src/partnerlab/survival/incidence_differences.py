@@ -14,7 +14,7 @@ from partnerlab.spells import Spells
 from partnerlab.stats import clustered_curves, gray, incidence, risksets
 from partnerlab.stats.intervals import critical_value
 from partnerlab.survival.curves import MIN_AT_RISK, limit_of_means, start_of_curves
-from partnerlab.survival.sample import Sample, Variance, check_clusters, check_size, draw_sample, known_starts, uses_jackknife
+from partnerlab.survival.sample import Sample, Variance, check_clusters, check_size, draw_sample, known_starts, say_p, uses_jackknife
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -176,6 +176,6 @@ def _say_tests(tests: pd.DataFrame) -> list[Check]:
     found = []
     for _, row in tests.iterrows():
         how = "variance clustered by partner" if row["clustered"] else "one spell per partner"
-        detail = f"chi-squared {row['statistic']:.2f} on {int(row['df'])} df, p = {row['p_value']:.3g} ({how})."
+        detail = f"chi-squared {row['statistic']:.2f} on {int(row['df'])} df, {say_p(row['p_value'])} ({how})."
         found.append(Check(f"Groups differ in {row['cause']} (Gray's test)", None, detail if row["df"] else "nothing to compare"))
     return found

@@ -272,6 +272,8 @@ def _table(rows: list[_Scored], sample: Sample, *, level: float, highest: float)
     reach, lines = float(critical_value(level)), []
     for row in rows:
         error = float(np.sqrt((row.influence**2).sum()))
+        # where all are equally far off nothing tells how sure that is
+        error = error if error > 1e-12 else np.nan
         low, high = np.clip([row.score - reach * error, row.score + reach * error], 0.0, highest)
         bounds = {"estimate": row.score, "std_error": error, "conf_low": low, "conf_high": high, "n": len(sample)}
         lines.append({"model": row.model, "time": row.time, **bounds, **row.extra})

@@ -16,7 +16,7 @@ from partnerlab.stats.cox_fit import CoxFit, fit_cox_data
 from partnerlab.stats.cox_tests import Clock, hazard_tests, slot_clock
 from partnerlab.survival.cox_models import cox_data
 from partnerlab.survival.regressors import read_spells
-from partnerlab.survival.sample import Event
+from partnerlab.survival.sample import Event, say_p
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,7 @@ def check_proportional_hazards(
     )
     drifting = table.loc[(table["p_value"] < 0.05) & (table["term"] != "all"), "term"].tolist()
     alone = f"{', '.join(drifting)}: the hazard ratio changes with time; read it as an average, or stratify." if drifting else ""
-    said = alone or f"No term is seen to drift (all together p = {table['p_value'].iloc[-1]:.3g})."
+    said = alone or f"No term is seen to drift (all together {say_p(table['p_value'].iloc[-1])})."
     return ProportionalHazards(
         estimand=f"Chi-squared of a log hazard ratio that changes with time ({clock} clock) against one that does not",
         table=table,

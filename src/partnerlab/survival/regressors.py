@@ -167,6 +167,14 @@ def coefficient_checks(design: Design, terms: Sequence[str], ran_off: np.ndarray
     return found
 
 
+def check_information(terms: Sequence[str], mute: np.ndarray, events: int) -> list[Check]:
+    """Say which coefficients the data say nothing about."""
+    if not mute.any():
+        return []
+    names = ", ".join(term for term, nothing in zip(terms, mute, strict=True) if nothing)
+    return [Check("Enough data", False, f"{names}: not enough data (n = {events} endings), nobody differs from those at risk beside them.")]
+
+
 def check_other_endings(cause: np.ndarray) -> list[Check]:
     """Say that other endings count as censored."""
     others = int((cause == -2).sum())
