@@ -337,9 +337,7 @@ def _log_rank(result: SurvivalEstimate) -> list[str]:
 
 def _name_key(value: object, key: str, unit: str) -> str:
     """Name a value of a key: a period of tenure by its number."""
-    return (
-        f"{unit} {say_number(value, digits=0)}" if key in ("tenure", "time") and isinstance(value, (int, float, np.number)) else str(value)
-    )
+    return f"{unit} {value:g}" if key == "tenure" and isinstance(value, (int, float, np.number)) else str(value)
 
 
 @read_result.register(HazardEstimate)

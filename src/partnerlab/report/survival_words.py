@@ -15,6 +15,7 @@ from partnerlab.report.tables import FEWEST_GROUPS, MOST_GROUPS, USUAL
 from partnerlab.spells import Spells
 from partnerlab.stats.replicates import hash_units
 from partnerlab.survival import Calibration, CoxModel, IncidenceComparison, IncidenceEstimate, PredictionScores, SurvivalComparison
+from partnerlab.survival.sample import say_p
 from partnerlab.tiers.history import TierHistory
 from partnerlab.words import plural, say_interval, say_number, say_share
 
