@@ -46,3 +46,19 @@ def test_what_is_no_noise_baseline_is_named():
 def test_a_table_of_headers_alone_has_no_rows(noun, columns, options):
     with pytest.raises(ContractError, match="the table has no rows"):
         noun.from_frame(pd.DataFrame(columns=columns), **options)
+
+
+def test_a_bare_table_is_told_of_the_doors_it_can_take(still):
+    with pytest.raises(ParameterError, match=r"not a DataFrame; .* Transitions\.from_frame or from_matrix"):
+        lab.estimate_transitions(pd.DataFrame({"a": [1]}))
+
+
+def test_a_count_that_is_none_is_shown_as_it_was_written():
+    frame = pd.DataFrame({"partner": ["a"], "month": ["2026-01"], "n": [-1]})
+    with pytest.raises(ParameterError, match="of 0 or more, such as -1"):
+        lab.Activity.from_frame(frame, count="n")
+
+
+def test_no_pairs_have_no_steady_state(still):
+    with pytest.raises(SampleError, match="there is none"):
+        lab.estimate_steady_state(still.select([False] * len(still)))

@@ -142,7 +142,7 @@ def report_build(  # noqa: PLR0913, PLR0917 - one argument for each option
     as_of: AsOf = "",
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 7,
     notebooks: Annotated[
-        list[str] | None, typer.Option(help="Notebooks by number, name or path; repeat for several. Default: all.", show_default=False)
+        list[str] | None, typer.Option(help="Notebooks by number, name or path, several with commas. Default: all.", show_default=False)
     ] = None,
     parameter: Annotated[
         list[str] | None, typer.Option(help="Further notebook parameter, name=value; repeat for several.", show_default=False)
@@ -165,7 +165,7 @@ def report_build(  # noqa: PLR0913, PLR0917 - one argument for each option
         seed=seed,
         ledger="" if ledger == "none" else ledger,
         by=by,
-        notebooks=tuple(notebooks or ()),
+        notebooks=tuple(name.strip() for names in notebooks or () for name in names.split(",") if name.strip()),
         extra=_pairs(parameter or []),
         out=out,
         jobs=jobs,

@@ -115,7 +115,7 @@ class Activity:
         bad = ~(values >= 0) | (values != np.round(values))
         if bad.any():
             raise ParameterError(
-                f"activity: {int(bad.sum())} of {len(frame)} rows have no whole {count} of 0 or more, such as {frame[count][bad].iloc[0]!r}"
+                f"activity: {int(bad.sum())} of {len(frame)} rows have no whole {count} of 0 or more, such as {frame[count][bad].iloc[0]}"
             )
         key = unit_of * width + (places - first)
         twice = len(key) - len(np.unique(key))

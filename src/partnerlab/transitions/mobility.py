@@ -187,6 +187,8 @@ def _read_pairs(transitions: Transitions | TierHistory) -> Transitions:
 
 def _among(pairs: Transitions, among: Sequence[str] | None) -> tuple[tuple[str, ...], Transitions]:
     """Keep the pairs between the states asked for."""
+    if not len(pairs):
+        raise SampleError("transitions need pairs that were observed at both ends; there is none")
     for name in among or ():
         if str(name) not in pairs.states:
             raise ParameterError(f"among: no state {name!r}{nearest(str(name), pairs.states)}")

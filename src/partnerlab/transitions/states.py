@@ -62,7 +62,10 @@ def read_states(history: TierHistory, *, stage: str, include_partial: bool) -> F
         If there is no such stage, or what was given is no history.
     """
     if not isinstance(history, TierHistory):
-        raise ParameterError(f"flows are read from a TierHistory, not a {type(history).__name__}; make one with assign_tiers or from_frame")
+        raise ParameterError(
+            f"flows are read from a TierHistory or Transitions, not a {type(history).__name__}; "
+            "make a history with assign_tiers or TierHistory.from_frame, pairs or counts with Transitions.from_frame or from_matrix"
+        )
     if stage not in STAGES:
         raise ParameterError(f"stage {stage!r} does not exist{nearest(stage, STAGES)}")
     partial = np.asarray(history.partial, dtype=bool)
