@@ -409,3 +409,33 @@ def test_hazard_ratios_say_of_how_many_intervals():
 
     assert model.ratios["n"].sum() == 90
     assert (model.ratios["n"] > 0).all()
+
+
+def _three_states():
+    rng = np.random.default_rng(6)
+    looks = []
+    for partner in range(60):
+        state = int(rng.integers(3))
+        for time in range(6):
+            looks.append((partner, time, "ABC"[state], partner % 2))
+            state = int(np.clip(state + rng.choice([-1, 0, 0, 1]), 0, 2))
+    return lab.Observations.from_frame(pd.DataFrame(looks, columns=["partner", "time", "state", "big"]))
+
+
+def test_a_covariate_has_one_effect_on_each_group_of_moves():
+    looks, allowed = _three_states(), {"A": ["B"], "B": ["A", "C"], "C": ["B"]}
+    up, down = [("A", "B"), ("B", "C")], [("B", "A"), ("C", "B")]
+    grouped = lab.estimate_generator(looks, allowed=allowed, covariates=["big"], shared={"big": [up, down]})
+    # the same by two copies of the column, each on its own moves
+    frame = looks.frame.assign(rise=looks.frame["big"], fall=looks.frame["big"])
+    copies = lab.estimate_generator(
+        lab.Observations.from_frame(frame), allowed=allowed, covariates={"rise": up, "fall": down}, shared=["rise", "fall"]
+    )
+
+    assert len(grouped.parameters) == 6
+    assert grouped.log_likelihood == pytest.approx(copies.log_likelihood, abs=1e-6)
+    assert sorted(grouped.ratios["ratio"].round(4)) == sorted(copies.ratios["ratio"].round(4))
+    one = lab.estimate_generator(looks, allowed=allowed, covariates=["big"], shared={"big": [up]})
+    assert len(one.parameters) == 7
+    with pytest.raises(ParameterError, match="a move stands twice"):
+        lab.estimate_generator(looks, allowed=allowed, covariates=["big"], shared={"big": [up, up]})

@@ -22,6 +22,7 @@ from partnerlab.transitions.rate_models import (
     Covariates,
     Move,
     RateModel,
+    Shared,
     Terms,
     build_model,
     check_possible,
@@ -37,7 +38,7 @@ def estimate_generator(  # noqa: PLR0913 - each a question of its own
     *,
     allowed: Allowed = None,
     covariates: Covariates = (),
-    shared: Sequence[str] = (),
+    shared: Shared = (),
     equal: Sequence[Sequence[Move]] = (),
     fixed: Mapping[Move, float] | None = None,
     variance: Literal["model", "cluster"] = "model",
@@ -57,8 +58,8 @@ def estimate_generator(  # noqa: PLR0913 - each a question of its own
         out of a state that anybody left. Fewer are easier to identify.
     covariates : sequence of str, or mapping of str to pairs of states
         Columns whose values at the beginning of an interval multiply intensities; with a mapping only those of the moves named.
-    shared : sequence of str
-        Covariates with one effect on all their moves.
+    shared : sequence of str, or mapping of str to groups of pairs of states
+        Covariates with one effect on all their moves; with a mapping one on each group of moves, and one of its own on any other.
     equal : sequence of groups of pairs of states
         Moves with one intensity.
     fixed : mapping of pair of states to float, optional
@@ -110,7 +111,7 @@ def estimate_generator(  # noqa: PLR0913 - each a question of its own
     return _result(rows, model, fit, found, missing=missing, level=level)
 
 
-def _read(looks: Looks, covariates: Covariates, shared: Sequence[str]) -> tuple[PanelRows, np.ndarray, Terms, int]:
+def _read(looks: Looks, covariates: Covariates, shared: Shared) -> tuple[PanelRows, np.ndarray, Terms, int]:
     """Read intervals with known covariates, these as numbers, and how many intervals lack one."""
     rows = read_looks(looks, list(covariates))
     coded, names, levels, known = code_covariates(rows.covariates)

@@ -168,6 +168,10 @@ def check_possible(rows: PanelRows, allowed: np.ndarray) -> None:
         raise SampleError(f"observations: {told}; allow a way, or mend the rows")
 
 
+#: Covariates with one effect on all their moves; or, of each, the groups of moves that have one.
+Shared = Sequence[str] | Mapping[str, Sequence[Sequence[Move]]]
+
+
 class Terms(NamedTuple):
     """Covariates of a rate model: coded terms, their means, levels of categories, the moves of each, and which are shared by all moves."""
 
@@ -175,7 +179,20 @@ class Terms(NamedTuple):
     means: np.ndarray
     levels: Mapping[str, tuple[str, ...]]
     only: Mapping[str, Sequence[Move]]
-    shared: Sequence[str]
+    shared: Shared
+
+
+def _groups_of(name: str, moves: np.ndarray, shared: Shared, place: Mapping[Move, int], states: tuple[str, ...]) -> list[np.ndarray]:
+    """Find the moves on which a covariate has one effect: a list of groups, empty where each move has its own."""
+    if name not in shared:
+        return []
+    if not isinstance(shared, Mapping):
+        return [moves]
+    found = [np.array([_move_at(move, place, states, "shared") for move in group], dtype=np.int64) for group in shared[name]]
+    every = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+    if len(np.unique(every)) < len(every) or not np.isin(every, moves).all():
+        raise ParameterError(f"shared: a move stands twice in the groups of {name!r}, or {name!r} has no effect on it")
+    return found
 
 
 def build_model(
@@ -203,7 +220,9 @@ def build_model(
         if name in terms.only:
             moves = np.array([_move_at(move, place, rows.states, "covariates") for move in terms.only[name]], dtype=np.int64)
         # equal intensities stay equal: they share effects too
-        sets = [moves] if name in terms.shared else [np.intersect1d(np.flatnonzero(column == one), moves) for one in free]
+        apart = _groups_of(name, moves, terms.shared, place, rows.states)
+        alone = np.setdiff1d(moves, np.concatenate(apart)) if apart else moves
+        sets = [*apart, *(np.intersect1d(np.flatnonzero(column == one), alone) for one in free)]
         columns += [(at, index) for at in sets if len(at)]
     base, effects = np.zeros((len(origin), len(columns))), np.zeros((len(terms.names), len(origin), len(columns)))
     for parameter, (at, term_index) in enumerate(columns):
