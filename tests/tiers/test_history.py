@@ -185,6 +185,28 @@ def test_overrides_and_upheld_appeals_may_come_in_one_table():
     assert history.to_frame()["reason"].tolist() == ["as the rule says", "override", "as the rule says", "appeal upheld"]
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"valid_from": "2026-06-01", "valid_to": "2026-01-01"}, r"overrides.valid_to: 1 rows, .*'p', end before they begin"),
+        ({"approver": ""}, r"overrides.approver: 1 rows, .* nobody approved; say approver for each"),
+        ({"reason": None}, r"overrides.reason: 1 rows, .* have no reason; say reason for each"),
+    ],
+)
+def test_an_override_by_hand_says_on_whose_word_why_and_until_when(change, says):
+    with pytest.raises(ContractError, match=says):
+        published(override(**change))
+
+
+def test_periods_outside_the_time_of_a_version_are_said():
+    panel = Panel.from_frame(pd.DataFrame({"partner": "p", "quarter": ["2026Q1", "2026Q2"], "points": [5.0, 5.0]}))
+    later = TierScheme(scheme="demo", effective={"from": "2030-01-01"}, classify=BANDS)
+    half = TierScheme(scheme="demo", effective={"from": "2026-04-01"}, classify=BANDS)
+
+    assert assign_tiers(panel, later).notes == ("demo@1 holds from 2030-01-01; 2 of 2 periods lie outside, such as 2026Q2",)
+    assert assign_tiers(panel, half).notes == ("demo@1 holds from 2026-04-01; 1 of 2 periods lie outside, such as 2026Q1",)
+
+
 def test_a_table_that_is_neither_is_refused():
     with pytest.raises(ContractError, match="no column tier, and for appeals no quarter"):
         published({"partner_id": "p"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from partnerlab.tiers.cuts import Cuts
 from partnerlab.tiers.history import Outside, Reason, TierHistory
 from partnerlab.tiers.movement import Rules, best_within, heights, hold_tiers, review_periods
 from partnerlab.tiers.overrides import apply_overrides, note_strangers, upheld_appeals
-from partnerlab.tiers.parameters import resolve_params
+from partnerlab.tiers.parameters import period_ends, resolve_params
 from partnerlab.tiers.raw import LINES, Judged, judge_ladder, judge_quadrant
 from partnerlab.tiers.scheme import TierScheme
 from partnerlab.tiers.units import judge_units
@@ -75,7 +76,21 @@ def assign_tiers(panel: Panel, scheme: TierScheme, *, ledger: Any = None, overri
         )
     recorded = isinstance(scheme.classify, Recorded)
     history = _take_recorded(panel, scheme, scheme.classify) if recorded else _classify(panel, scheme)
+    history = dataclasses.replace(history, notes=(*history.notes, *_out_of_time(panel, scheme)))
     return _publish(history, ledger, overrides)
+
+
+def _out_of_time(panel: Panel, scheme: TierScheme) -> list[str]:
+    """Say which periods lie outside the time of a version: it may be tried on them, and was not the rule then."""
+    ends = period_ends(PanelFacts(panel=panel))
+    begins, stops = scheme.effective.from_ or date.min, scheme.effective.until or date.max
+    outside = np.flatnonzero((ends < np.datetime64(begins)) | (ends >= np.datetime64(stops)))
+    if not len(outside):
+        return []
+    since = f" from {begins}" if scheme.effective.from_ else ""
+    until = f" until {stops}" if scheme.effective.until else ""
+    last = panel.labels[outside[-1]]
+    return [f"{scheme.name_version} holds{since}{until}; {len(outside)} of {len(ends)} periods lie outside, such as {last}"]
 
 
 def _meant(scheme: Any) -> str:

@@ -35,7 +35,7 @@ def apply_overrides(history: TierHistory, overrides: pd.DataFrame) -> tuple[np.n
     Raises
     ------
     ContractError
-        If a column is missing, or a tier is not one of the scheme.
+        If a column is missing, a tier is not one of the scheme, an override ends before it begins, or nobody approved it.
     """
     rows = _checked(history, overrides)
     ends = history.calendar.bounds_date(int(history.periods[0]), int(history.periods[-1]))[1:] - np.timedelta64(1, "D")
@@ -107,10 +107,26 @@ def _checked(history: TierHistory, overrides: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(position=pd.Index(history.partners).get_indexer(rows["partner_id"].astype(str)))
     rows = rows.assign(begins=_days(rows, "valid_from", "1900-01-01"), stops=_days(rows, "valid_to", "2262-01-01"))
     kind = rows["kind"] if "kind" in rows else pd.Series("override", index=rows.index)
+    recorded = rows["override_id"].notna() if "override_id" in rows else pd.Series(data=False, index=rows.index)
+    _check_by_hand(rows.loc[(kind != "appeal") & ~recorded])
     rows = rows.assign(
         code=pd.Index(history.tiers).get_indexer(rows["tier"]), why=np.where(kind == "appeal", Reason.APPEAL, Reason.OVERRIDE)
     )
     return rows.loc[rows["position"] >= 0].sort_values("begins", kind="stable")[["position", "code", "begins", "stops", "why"]]
+
+
+def _check_by_hand(rows: pd.DataFrame) -> None:
+    """Refuse overrides without a word of who and why, or of no time; those of a table or the ledger were checked there."""
+    _refuse(rows.loc[rows["stops"] <= rows["begins"]], "valid_to", "end before they begin; mend valid_from or valid_to")
+    for name, lacks in (("approver", "nobody approved"), ("reason", "have no reason")):
+        said = rows[name].fillna("").astype(str).str.strip() if name in rows else pd.Series("", index=rows.index)
+        _refuse(rows.loc[said == ""], name, f"{lacks}; say {name} for each")
+
+
+def _refuse(rows: pd.DataFrame, column: str, said: str) -> None:
+    if len(rows):
+        first = f"such as the one of partner {str(rows['partner_id'].iloc[0])!r}"
+        raise ContractError(f"overrides.{column}: {len(rows)} rows, {first}, {said}", table="overrides", column=column)
 
 
 def _days(rows: pd.DataFrame, name: str, default: str) -> pd.Series:

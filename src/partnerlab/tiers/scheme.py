@@ -131,6 +131,10 @@ class TierScheme(Spec):
         Together the name under which tiers are published.
     title : str
         For people.
+    effective : Effective
+        From when until when it holds; ``notes`` of a history say which periods lie outside.
+    supersedes : str or None
+        Name and version that it replaces, for people.
     indicators : str
         Where its indicators are declared: a shipped name, or a YAML file beside the scheme.
     params : mapping of name to number
@@ -158,8 +162,6 @@ class TierScheme(Spec):
         Every tier and every indicator, score and parameter in plain words.
     appeal : str
         How a partner says that its tier is wrong; the end of every explanation.
-    audience : mapping of name to {"internal", "partner"}
-        What partners are not shown; all else they are.
 
     Raises
     ------
@@ -200,7 +202,6 @@ class TierScheme(Spec):
     playbook: dict[str, tuple[Entry, ...]] = pydantic.Field(default_factory=dict)
     glossary: dict[str, str] = pydantic.Field(default_factory=dict)
     appeal: str = ""
-    audience: dict[str, Literal["internal", "partner"]] = pydantic.Field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -248,6 +249,8 @@ class TierScheme(Spec):
         check_parameters(self)
         if isinstance(self.classify, Ladder):
             self.classify.check_scales()
+        if self.supersedes == self.name_version:
+            raise misplaced(f"{self.name_version} cannot supersede itself; raise version", "supersedes")
         self._check_over()
         self._check_playbook()
         self._check_labels()
