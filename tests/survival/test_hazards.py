@@ -179,3 +179,21 @@ def test_standard_errors_equal_the_sum_over_partners(frame):
         expected = plain if size == row.n else max(clustered, plain)
         if plain > 0:
             assert row.std_error**2 == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_low_hazard_of_the_first_year_is_called_a_honeymoon():
+    random = np.random.default_rng(2)
+    late = 4 + random.geometric(0.2, 300)
+    frame = pd.DataFrame({"partner": range(300), "duration": np.minimum(late, 12), "event": (late <= 12).astype(int)})
+    checks = {check.name: check.detail for check in estimate_hazard(Spells.from_frame(frame), by="tenure").checks}
+
+    assert "first 4 quarters 0.0%" in checks["Honeymoon"]
+    assert checks["Honeymoon"].endswith("a honeymoon.")
+
+
+def test_a_hazard_that_is_the_same_throughout_is_no_honeymoon():
+    life = np.random.default_rng(2).geometric(0.15, 300)
+    frame = pd.DataFrame({"partner": range(300), "duration": np.minimum(life, 12), "event": (life <= 12).astype(int)})
+    checks = {check.name: check.detail for check in estimate_hazard(Spells.from_frame(frame), by="tenure").checks}
+
+    assert checks["Honeymoon"].endswith("no honeymoon is seen.")

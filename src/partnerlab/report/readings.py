@@ -348,6 +348,8 @@ def _hazard(result: HazardEstimate) -> tuple[str, ...]:
     overall = float((known["estimate"] * known["n"]).sum() / known["n"].sum())
     size = f"{say_count(known['n'].sum())} partner-{result.unit}s"
     first = f"In an average {result.unit} {say_share(overall)} of those at risk left ({size})."
+    honeymoon = next((check.detail for check in result.checks if check.name == "Honeymoon"), None)
+    first = f"{first} {honeymoon.replace('%', chr(160) + '%')}" if honeymoon else first
     odd = known[(known["conf_low"] > overall) | (known["conf_high"] < overall)]
     if odd.empty:
         return first, "No single value stands out from that beyond its interval."

@@ -25,7 +25,8 @@ def _hazard(result: HazardEstimate, *, period: str = "") -> Picture:
         raise ParameterError(
             f"a hazard by {result.axis} and {words.say_list(groups)} is read as a table; estimate it by one of them to draw it"
         )
-    peak = next((check.detail for check in result.checks if check.name in ("Renewal season", "Steepest tenure")), "")
+    # of tenure the question is whether there is a honeymoon; the steepest of many periods is second to it
+    peak = next((check.detail for check in result.checks if check.name in ("Renewal season", "Honeymoon", "Steepest tenure")), "")
     return plot_hazard(
         result.table,
         by=result.axis or groups[0],

@@ -107,6 +107,7 @@ def estimate_hazard(spells: Spells, *, by: str | Sequence[str] = "quarter", even
         *starts,
         check_clusters(sample),
         check_competing(sample),
+        _honeymoon(used, sample, axis),
         _peak(used, sample, axis),
     )
     return HazardEstimate(
@@ -254,6 +255,28 @@ def _hazard_table(sample: Sample, cells: _Cells, *, axis: str | None, names: tup
 
 #: A time with fewer spells at risk is not named as the one in which most leave.
 _NAMED = 20
+
+
+#: Periods in a year, for the honeymoon.
+_YEAR = {"week": 52, "month": 12, "quarter": 4, "half-year": 2, "year": 1}
+
+
+def _honeymoon(spells: Spells, sample: Sample, axis: str | None) -> Check | None:
+    """Compare the hazard of the first year with that of later: whether there is a honeymoon."""
+    first = _YEAR.get(spells.unit, 4)
+    if axis != "tenure" or len(sample) == 0:
+        return None
+    cells = _count_cells(spells, dataclasses.replace(sample, group=np.zeros(len(sample), dtype=np.int64), labels=[()]), "tenure")
+    early = np.array([float(place) <= first for place in cells.places])
+    (n, d), (m, e) = ((cells.at_risk[0][part].sum(), cells.events[0][part].sum()) for part in (early, ~early))
+    if min(n, m) < _NAMED or d + e == 0:
+        return None
+    rate, later = d / n, e / m
+    error = np.sqrt(rate * (1 - rate) / n + later * (1 - later) / m)
+    clear = bool(error > 0 and abs(rate - later) / error > critical_value(0.95))
+    told = "fewer than chance would give: a honeymoon" if rate < later else "more than chance would give: no honeymoon"
+    said = f"In the first {first} {spells.unit}s {rate:.1%} of those at risk left in a {spells.unit}, later {later:.1%}"
+    return Check("Honeymoon", None, f"{said}: {told if clear else 'no more apart than chance would give, no honeymoon is seen'}.")
 
 
 def _peak(spells: Spells, sample: Sample, axis: str | None) -> Check | None:
