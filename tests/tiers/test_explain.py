@@ -95,7 +95,9 @@ def test_an_override_is_named():
     history = assign_tiers(
         history_of(x=3.0, y=0.0, z=1.0).scores.panel,
         TierScheme(scheme="demo", classify=LADDER, params={"some": 4}),
-        overrides=pd.DataFrame([{"partner_id": "p", "tier": "A", "valid_from": "2026-01-01", "valid_to": None}]),
+        overrides=pd.DataFrame(
+            [{"partner_id": "p", "tier": "A", "valid_from": "2026-01-01", "valid_to": None, "approver": "a", "reason": "r"}]
+        ),
     )
 
     assert explain(history).summary().splitlines()[:2] == ["p is A in 2026Q1 under demo@1.", "By the data alone it would be C: override."]
