@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -172,6 +173,7 @@ def made_up(scheme: TierScheme) -> Panel:
 @pytest.mark.parametrize("seed", range(2))
 def test_order_of_keys_at_any_depth_of_a_shipped_file_does_not_matter(name, seed, tmp_path):
     path = tmp_path / f"{name}.yaml"
+    shutil.copytree(FOLDER / "indicators", tmp_path / "indicators")
     text = shuffled(yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8")), Random(seed))
     path.write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
     shipped, other = TierScheme.load(name), TierScheme.load(path)
