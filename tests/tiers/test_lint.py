@@ -74,6 +74,8 @@ def test_spare_parameters_and_expired_standards_are_named():
 
     assert found("parameters", **spec) == ["parameter many is never used"]
     assert found("override", on=date(2026, 9, 30), **spec) == ["the standard approved by team ended on 2026-06-30"]
+    ended = spec["overrides"][0] | {"until": "2020-06-30"}
+    assert found("override", **(spec | {"overrides": [ended]})) == ["the standard approved by team ended on 2020-06-30"]
 
 
 @pytest.mark.parametrize("name", ["quadrant", "rating", "recorded"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from partnerlab.scoring.conditions import Compare, Words, leaves, params_of
@@ -30,7 +31,7 @@ def lint_scheme(scheme: TierScheme, *, on: date | None = None, panel: Panel | No
     scheme : TierScheme
         What to look at.
     on : date or None
-        The day for which expiry is judged; without it expiry is left out.
+        The day for which expiry is judged; without it the last day of the panel, or today where there is none.
     panel : Panel or None
         Data to try the scheme on: facts that are not there, or that were not yet recorded in early
         quarters; members who cannot be rated; tiers that nobody is in; lines that nobody can draw.
@@ -60,7 +61,7 @@ def lint_scheme(scheme: TierScheme, *, on: date | None = None, panel: Panel | No
         _goal_and_playbook,
     )
     found = [row for check in checks for row in check(scheme)]
-    found += [] if on is None else list(_expiry(scheme, on))
+    found += _expiry(scheme, on or _last_day(panel))
     if panel is not None and scheme.kind != "recorded":
         from partnerlab.tiers.lint_data import lint_on
 
@@ -69,6 +70,13 @@ def lint_scheme(scheme: TierScheme, *, on: date | None = None, panel: Panel | No
 
 
 Finding = tuple[str, str, str, str]
+
+
+def _last_day(panel: Panel | None) -> date:
+    """Last day of a panel, or today."""
+    if panel is None:
+        return datetime.now(UTC).date()
+    return (panel.calendar.bounds_date(int(panel.periods[-1]), int(panel.periods[-1]))[1] - np.timedelta64(1, "D")).item()
 
 
 def _glossary(scheme: TierScheme) -> Iterator[Finding]:
