@@ -271,10 +271,10 @@ def _survival_headline(curves: dict[str, pd.DataFrame], median: pd.DataFrame | N
         found = _median_of(median, by, name)
         if found is not None and np.isfinite(found["estimate"]):
             return f"Half have ended after {_median_words(found, time_unit)}"
-        time = min(float(frame["time"].min()) + 4.0, float(frame["time"].max()))
+        time = min(_read_at(float(frame["time"].min())), float(frame["time"].max()))
         return f"{_share_at(frame, time)} remain after {words.say_number(time)} {time_unit}"
     start = max(float(frame["time"].min()) for frame in known.values())
-    time = min(start + 4.0, *(float(frame["time"].max()) for frame in known.values()))
+    time = min(_read_at(start), *(float(frame["time"].max()) for frame in known.values()))
     rows = {name: _row_at(frame, time) for name, frame in known.items()}
     low, high = min(rows, key=lambda name: rows[name]["estimate"]), max(rows, key=lambda name: rows[name]["estimate"])
     if claims.furthest_apart(pd.DataFrame(rows).T.astype({"estimate": float, "conf_low": float, "conf_high": float}))[2]:
@@ -284,6 +284,11 @@ def _survival_headline(curves: dict[str, pd.DataFrame], median: pd.DataFrame | N
         )
     span = f"{_share_at(known[low], time)} to {_share_at(known[high], time)}"
     return f"No clear difference between groups after {words.say_number(time)} {time_unit}: {span} remain"
+
+
+def _read_at(start: float) -> float:
+    """Multiple of four periods at which a curve that starts there is read, as the words beside it are."""
+    return max(4.0, 4.0 * np.floor((start + 4.0) / 4.0))
 
 
 def _row_at(frame: pd.DataFrame, time: float) -> pd.Series:

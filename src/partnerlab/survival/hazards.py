@@ -276,7 +276,7 @@ def _honeymoon(spells: Spells, sample: Sample, axis: str | None) -> Check | None
     clear = bool(error > 0 and abs(rate - later) / error > critical_value(0.95))
     told = "fewer than chance would give: a honeymoon" if rate < later else "more than chance would give: no honeymoon"
     said = f"In the first {first} {spells.unit}s {rate:.1%} of those at risk left in a {spells.unit}, later {later:.1%}"
-    return Check("Honeymoon", None, f"{said}: {told if clear else 'no more apart than chance would give, no honeymoon is seen'}.")
+    return Check("Honeymoon", None, f"{said}, {told if clear else 'no more apart than chance would give, no honeymoon is seen'}.")
 
 
 def _peak(spells: Spells, sample: Sample, axis: str | None) -> Check | None:
