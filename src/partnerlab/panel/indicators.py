@@ -183,7 +183,7 @@ class Indicator(Spec):
         if self.value is not None and self.statistic != "share":
             kind = self._column(self.value, "value").type
             if self.statistic in _OF_NUMBERS and kind not in _NUMBERS:
-                raise misplaced(f"value: {self.value} is {kind}, and statistic {self.statistic} needs a number", "value")
+                raise misplaced(f"{self.value} is {kind}, and statistic {self.statistic} needs a number", "value")
             if self.value == "amount_base" and self.points is not None and self.points.currency:
                 raise misplaced(
                     "points.currency turns amounts into one currency, which amount_base is in already; take value: amount", "value"
@@ -193,7 +193,7 @@ class Indicator(Spec):
         for name in (self.event_time, *self.interval_ends):
             key = "ends" if name in (self.ends or ()) else "at"
             if self._column(name, key).type not in ("date", "instant"):
-                raise misplaced(f"{key}: {name} is neither a date nor an instant", key)
+                raise misplaced(f"{name} is neither a date nor an instant", key)
 
     def _check_conditions(self) -> None:
         named: set[str] = set()
@@ -207,7 +207,7 @@ class Indicator(Spec):
                 try:
                     named |= columns_named(parse_condition(text, columns=self.columns))
                 except ValueError as error:
-                    raise misplaced(f"{'.'.join(map(str, path))}: {error}", *path) from error
+                    raise misplaced(str(error), *path) from error
         if self.role == "any":
             played = sorted(named & {"role", "is_primary", "weight"})
             if played:
@@ -217,7 +217,7 @@ class Indicator(Spec):
 
     def _column(self, name: str, key: str) -> Column:
         if name not in self.columns:
-            raise misplaced(f"{key}: {self.from_} has no column {name!r}{nearest(name, self.columns)}", key)
+            raise misplaced(f"{self.from_} has no column {name!r}{nearest(name, self.columns)}", key)
         return self.columns[name]
 
     @property
