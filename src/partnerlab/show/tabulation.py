@@ -131,9 +131,7 @@ def kind_of(column: pd.Series) -> str:
         return "count"
     if str(column.name).startswith("p_"):
         return "p"
-    if str(column.name).startswith(("noise", "share", "probability")) or str(column.name).endswith(
-        ("_share", "probability", "_rate")
-    ):
+    if str(column.name).startswith(("noise", "share", "probability")) or str(column.name).endswith(("_share", "probability", "_rate")):
         return "share"
     known = column.dropna().to_numpy(dtype=np.float64)
     return "count" if len(known) and np.isfinite(known).all() and (known == np.round(known)).all() else "number"
