@@ -134,7 +134,7 @@ def compare_versions(panel: Panel, *, scheme: TierScheme, against: str, quarter:
     """
     other = against or next((name for name, version in _versions(scheme.scheme).items() if version != scheme.version), "")
     if not other:
-        raise SampleError(f"no other version of {scheme.scheme} ships; name one in the parameter 'against'")
+        raise SampleError(f"no other version of {scheme.scheme} ships; name one in against=")
     first = panel.labels[max(panel.column(quarter) - past, 0)]
     return compare_schemes(panel, before=scheme, after=TierScheme.load(other), quarter=quarter, first=first)
 
