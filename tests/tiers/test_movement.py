@@ -162,7 +162,7 @@ def test_a_sideways_move_can_have_its_own_confirmation():
 
 @pytest.mark.parametrize(
     ("movement", "says"),
-    [({"max_step_down": 1}, "two tiers of this scheme are equally high"), ({"lock": {}}, "either"), ({"margin": 2}, "less than 1")],
+    [({"max_step_down": 1}, "two tiers of this scheme are equally high"), ({"lock": {}}, "either"), ({"margin": 2}, "below 1")],
 )
 def test_movement_that_cannot_be_meant_is_refused(movement, says):
     with pytest.raises(SpecError, match=says):

@@ -233,5 +233,5 @@ def test_nominal_95_percent_intervals_cover_the_truth(history_of, frail_codes, p
 
 
 def test_what_is_no_history_is_refused():
-    with pytest.raises(ParameterError, match="read from a TierHistory, not a str; make one with assign_tiers"):
+    with pytest.raises(ParameterError, match="read from a TierHistory or Transitions, not a str; make a history with assign_tiers"):
         estimate_transitions("quadrant")

@@ -144,12 +144,20 @@ def backtest_forecast(  # noqa: PLR0913 - what to forecast, when, and what to sc
     if unknown:
         raise ParameterError(f"without names {unknown[0]}, which the history lacks{nearest(unknown[0], _labels(course))}")
     origins = _origins(course, first, last)
+    strange = [label for label in as_known or {} if label not in _labels(course)]
+    if strange:
+        raise ParameterError(f"as_known: {strange[0]} is no quarter of the history{nearest(strange[0], _labels(course))}")
     known = {label: read_course(one, stage=stage) for label, one in (as_known or {}).items()}
     how = Forecasting(ahead=ahead, method=method, draws=draws, seed=seed, level=level, classes=classes)
     rounds = [run_round(course, origin, how, known=known.get(course.label(course.first + origin))) for origin in origins]
     trials = _stack(rounds, course)
     if not len(trials.partner):
         raise SampleError("nobody was in a tier in one of the quarters and known in the one forecast; nothing to score")
+    if event is not None and not (classes[trials.target] == 1).any():
+        moved = "lapsed" if event == LAPSED else f"came to {event}"
+        raise SampleError(
+            f"not enough data (n = {len(trials.partner)}): nobody {moved} in the quarters scored, so no forecast can be told from another"
+        )
     ordered = event is None and all(one is not None for one in course.rank)
     table = score_table(trials, classes, level=level, ordered=ordered)
     calibration = calibration_table(trials, _transitions(course, event), without=tuple(without), label=course.label, level=level)
@@ -253,5 +261,10 @@ def _backtest_checks(
         "Intervals hold", None, f"{int(inside.sum())} of {len(inside)} intervals one quarter ahead ({level:.0%}) held what happened."
     )
     many = Check("Quarters enough", quarters >= COMFORTABLE_QUARTERS, f"{quarters} quarters were forecast; with few, intervals are rough.")
-    source = "the data as known at each quarter" if as_known else "the history as it stands today, cut at each quarter"
-    return better, meant, held, many, Check("No look ahead", True, f"Each forecast read {source}.")
+    if as_known:
+        cut = Check("No look ahead", True, "Each forecast read the data as known at each quarter.")
+    else:
+        cut = Check(
+            "No look ahead", None, "Each forecast read the history as it stands today, cut at each quarter; later corrections are in it."
+        )
+    return better, meant, held, many, cut

@@ -227,12 +227,16 @@ def _judge_powers(given: TierHistory | Transitions, course: Course, *, stage: st
     """
     from partnerlab.transitions.chain_checks import check_duration, check_homogeneity, check_order
 
-    known = given.until(course.label(course.last)) if isinstance(given, TierHistory) else given.select(given.period <= course.last)
+    known: TierHistory | Transitions = given
+    if isinstance(given, TierHistory):
+        known = given.until(course.label(course.last))
+    elif given.clock == "calendar":
+        known = given.select(given.period <= course.last)
     found = {}
     for name, verb in (("order", check_order), ("duration", check_duration), ("homogeneity", check_homogeneity)):
         try:
             found[name] = verb(known, stage=stage, level=level, draws=399, seed=seed).p("p_clustered")
-        except SampleError:
+        except (SampleError, ParameterError):  # too little data, or pairs without quarters
             found[name] = np.nan
     said = ", ".join(f"{name} p = {value:.3f}" for name, value in found.items() if np.isfinite(value)) or "no test had enough data"
     rejected = [name for name, value in found.items() if value < (1.0 - level) / len(found)]
