@@ -34,6 +34,7 @@ class FittedMoves:
     stratum: np.ndarray
     terms: tuple[str, ...]
     levels: Mapping[str, tuple[str, ...]]
+    centre: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,13 +170,14 @@ def estimate_state_hazards(
     if not len(moves):
         raise SampleError(f"not enough data (n = {drawn.partners}): nobody was seen to move")
     strata = _strata(moves, proportional, drawn.states)
-    data, names, counts = _stack(drawn, coded, known, moves=moves, strata=strata, terms=terms)
+    centre = _centre(coded[known], shared=bool(strata[1]))
+    data, names, counts = _stack(drawn, coded - centre, known, moves=moves, strata=strata, terms=terms)
     # moves that share no baseline share nothing: where one is separated the others stay as they are
     fit = fit_cox_data(data, ties="breslow", parts=np.array([strata[0][at] for _, at in names]))
     found = at_least_model(fit.covariance(kind=covariance), fit.best.covariance, fit.ran_off)
     fitted = FittedMoves(
         fit=fit, baseline=make_baseline(fit), covariance=found, origin=moves[:, 0], target=moves[:, 1], stratum=strata[0],
-        terms=terms, levels=levels,
+        terms=terms, levels=levels, centre=centre,
     )  # fmt: skip
     missing = int((~known).sum())
     told = (Check("Covariates known", False, f"{missing} rows lack a covariate and are left out."),) if missing else ()
@@ -206,6 +208,15 @@ def _strata(moves: np.ndarray, proportional: Sequence[Sequence[Move]], states: S
         stratum[at] = stratum[at].min()
         shared += sorted(at)[1:]
     return np.unique(stratum, return_inverse=True)[1].reshape(-1), shared
+
+
+def _centre(coded: np.ndarray, *, shared: bool) -> np.ndarray:
+    """Find what numbers are counted from, shape ``(c,)``: their mean, so that a year or a price far from 0 does no harm.
+
+    Where moves share a baseline their ratio is the one at 0 of all covariates, so nothing is moved.
+    """
+    plain = ((coded == 0.0) | (coded == 1.0)).all(axis=0)
+    return np.where(plain | shared, 0.0, coded.mean(axis=0))
 
 
 def _stack(
@@ -251,12 +262,12 @@ def _read_one(fitted: FittedMoves, values: Mapping[str, object]) -> np.ndarray:
 
 def _hazards_at(fitted: FittedMoves, values: np.ndarray, *, after: float) -> MoveHazards:
     """Lay the hazards of all moves of one partner out on the times of all of them."""
-    many, design = len(fitted.origin), fitted.fit.design
+    many, design, moved = len(fitted.origin), fitted.fit.design, values - fitted.centre
     columns = []
     for column in design.columns:
         name, at = column.name.rsplit(":", 1)
         mine = np.arange(many) == int(at)
-        columns.append(Column(name=column.name, values=mine * (1.0 if name == "baseline" else values[fitted.terms.index(name)])))
+        columns.append(Column(name=column.name, values=mine * (1.0 if name == "baseline" else moved[fitted.terms.index(name)])))
     x = dataclasses.replace(design, columns=tuple(columns), rows=many).lay_out()
     ratio, base = np.exp(x @ fitted.fit.best.beta), fitted.baseline
     time = np.unique(base.time[base.time > after])
