@@ -134,7 +134,7 @@ def test_the_line_of_a_design_can_be_dragged_and_the_movers_follow(lab, small, c
 
     page.keyboard.press("Control+End")
     slider = page.locator(".widget-slider").last
-    slider.scroll_into_view_if_needed()
+    slider.scroll_into_view_if_needed(timeout=PATIENCE * 1000)
     handle, said = slider.locator(".noUi-handle"), page.locator(".widget-html").last
     before = said.inner_text()
     box = handle.bounding_box()

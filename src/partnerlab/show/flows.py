@@ -168,13 +168,16 @@ def _heat_cell(canvas: Canvas, box: tuple[float, float, float, float], cell: obj
     small = 10 if wide >= 46 else 9
     say = functools.partial(words.say_share, unit=False) if wide >= 56 else _whole
     canvas.words(centre, top + 17, say(cell.estimate) + mark, size=12.5 if wide >= 46 else 11, weight="bold", ha="center", colour=ink)
-    canvas.words(centre, top + 29, f"{say(cell.conf_low)}–{say(cell.conf_high)}", size=small, ha="center", colour=ink)
+    if not np.isnan([cell.conf_low, cell.conf_high]).any():
+        canvas.words(centre, top + 29, f"{say(cell.conf_low)}–{say(cell.conf_high)}", size=small, ha="center", colour=ink)
     if noisy and not np.isnan(cell.noise):
         canvas.words(centre, top + 41, f"({say(cell.noise) if cell.noise else '–'})", size=small, ha="center", colour=ink)
 
 
 def _whole(share: float) -> str:
     """Write a share in whole per cent, for narrow cells; still never 0 or 100 for what is only near it."""
+    if np.isnan(share):
+        return "–"
     percent = round(100 * share)
     if percent == 0 and share > 0.0005:
         return "<1"
