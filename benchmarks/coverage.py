@@ -28,7 +28,7 @@ from partnerlab.intake import connect
 from partnerlab.intake.simulate import Truth, simulate_program, true_flows, true_hazards, true_survival
 from partnerlab.panel import Indicators, Panel, build_panel
 from partnerlab.spells import build_spells
-from partnerlab.stats.intervals import wilson_interval
+from partnerlab.stats.inference.intervals import wilson_interval
 from partnerlab.survival import estimate_hazard, estimate_survival
 from partnerlab.tiers import TierScheme, assign_tiers
 from partnerlab.transitions import detect_movers, estimate_noise, estimate_transitions

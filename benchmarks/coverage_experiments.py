@@ -17,9 +17,9 @@ from scipy import stats
 
 from partnerlab import Experiment, Looks, Metric, Outlook, Stakes, design_experiment
 from partnerlab.experiments.looks import always_valid_reach
-from partnerlab.stats.arm_differences import Arms, arm_difference, mean_by_cluster
-from partnerlab.stats.randomization import Draw, redraw_p_value
-from partnerlab.stats.sequential import boundaries
+from partnerlab.stats.trials.arm_differences import Arms, arm_difference, mean_by_cluster
+from partnerlab.stats.trials.randomization import Draw, redraw_p_value
+from partnerlab.stats.trials.sequential import boundaries
 
 ICC = 0.15
 DRAWS = 399

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from partnerlab.stats.intervals import wilson_interval
+from partnerlab.stats.inference.intervals import wilson_interval
 from partnerlab.transitions.courses import Course
 from partnerlab.transitions.forecasts import future_of, interval_edges
 

@@ -97,8 +97,8 @@ def _answer(names: tuple[str, ...], beta: np.ndarray, error: np.ndarray | None =
 
 
 def _cox_arrays(x: Arrays) -> dict[str, float]:
-    from partnerlab.stats.cox_fit import CoxData, fit_cox_data
-    from partnerlab.stats.designs import Column
+    from partnerlab.stats.hazards.cox_fit import CoxData, fit_cox_data
+    from partnerlab.stats.regressions.designs import Column
 
     columns = tuple(Column(name=name, values=x[name]) for name in _names(x))
     found = fit_cox_data(CoxData(columns=columns, exits=x["duration"], event=x["event"] > 0))
@@ -149,8 +149,8 @@ answer <- c(setNames(coef(fit), paste("b", names)), setNames(sqrt(diag(vcov(fit)
 
 
 def _outcome_model(x: Arrays, family: object, *, clustered: bool = False) -> tuple[object, object]:
-    from partnerlab.stats.designs import Column
-    from partnerlab.stats.regression import OutcomeRows, make_model
+    from partnerlab.stats.regressions.designs import Column
+    from partnerlab.stats.regressions.regression import OutcomeRows, make_model
 
     columns = tuple(Column(name=name, values=x[name]) for name in _names(x))
     model = make_model(OutcomeRows(columns=columns, outcome=x["y"], cluster=x["partner"] if clustered else None), family)
@@ -158,7 +158,7 @@ def _outcome_model(x: Arrays, family: object, *, clustered: bool = False) -> tup
 
 
 def _cloglog_arrays(x: Arrays) -> dict[str, float]:
-    from partnerlab.stats.glm import Binomial
+    from partnerlab.stats.regressions.glm import Binomial
 
     model, best = _outcome_model(x, Binomial(link="cloglog"))
     beta, spread = model.back @ best.beta, model.back @ best.covariance @ model.back.T
@@ -166,7 +166,7 @@ def _cloglog_arrays(x: Arrays) -> dict[str, float]:
 
 
 def _cloglog_clustered(x: Arrays) -> dict[str, float]:
-    from partnerlab.stats.glm import Binomial
+    from partnerlab.stats.regressions.glm import Binomial
 
     model, best = _outcome_model(x, Binomial(link="cloglog"), clustered=True)
     model.covariance(best, kind="cluster")
@@ -199,7 +199,7 @@ def _labels(x: Arrays) -> tuple[str, ...]:
 
 
 def _multinomial_arrays(x: Arrays) -> dict[str, float]:
-    from partnerlab.stats.multinomial import Multinomial
+    from partnerlab.stats.regressions.multinomial import Multinomial
 
     model, best = _outcome_model(x, Multinomial(outcomes=4))
     beta, error = model.back @ best.beta, np.sqrt(np.diag(model.back @ best.covariance @ model.back.T))
@@ -207,7 +207,7 @@ def _multinomial_arrays(x: Arrays) -> dict[str, float]:
 
 
 def _multinomial_clustered(x: Arrays) -> dict[str, float]:
-    from partnerlab.stats.multinomial import Multinomial
+    from partnerlab.stats.regressions.multinomial import Multinomial
 
     model, best = _outcome_model(x, Multinomial(outcomes=4), clustered=True)
     model.covariance(best, kind="cluster")

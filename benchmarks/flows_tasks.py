@@ -72,7 +72,7 @@ def _from_start(x: Arrays) -> np.ndarray:
 
 
 def _curves_arrays(x: Arrays) -> dict[str, float]:
-    from partnerlab.stats import logrank, risksets
+    from partnerlab.stats.curves import logrank, risksets
 
     spans = risksets.Spans(_from_start(x), x["duration"], (x["event"] > 0).view(np.int8) - np.int8(1))
     sets = risksets.count_risk_sets(spans, group=x["group"], groups=GROUPS)
@@ -156,7 +156,7 @@ answer <- c(setNames(at$surv, paste0("S", 0:5)), setNames(at$std.err, paste0("se
 
 
 def _ways_arrays(x: Arrays) -> dict[str, float]:
-    from partnerlab.stats import incidence, risksets
+    from partnerlab.stats.curves import incidence, risksets
 
     spans = risksets.Spans(_from_start(x), x["duration"], x["event"].astype(np.int8) - np.int8(1))
     sets = risksets.count_risk_sets(spans, causes=CAUSES)
@@ -226,7 +226,7 @@ REPLICATES = 1000
 
 
 def _matrix_product(x: Arrays) -> dict[str, float]:
-    from partnerlab.stats.replicates import bootstrap_sums
+    from partnerlab.stats.inference.replicates import bootstrap_sums
 
     partners = int(x["partner"][-1]) + 1
     cell = (x["partner"] * TIERS + x["origin"]) * TIERS + x["target"]

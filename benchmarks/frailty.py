@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.periods import Calendar
-from partnerlab.stats.counts import FlowRows, flow_rows
-from partnerlab.stats.pooled_rows import pooled_rows
+from partnerlab.stats.inference.counts import FlowRows, flow_rows
+from partnerlab.stats.shrinkage.pooled_rows import pooled_rows
 from partnerlab.transitions import Transitions, check_duration, check_entry_time, check_homogeneity, check_order
 from partnerlab.transitions.cells import cell_table
 from partnerlab.transitions.flow_counts import Flows

@@ -22,7 +22,7 @@ from partnerlab.errors import SampleError
 from partnerlab.panel.indicators import Indicators
 from partnerlab.panel.panel import Panel
 from partnerlab.periods import Calendar
-from partnerlab.stats.intervals import wilson_interval
+from partnerlab.stats.inference.intervals import wilson_interval
 from partnerlab.tiers import TierScheme, assign_tiers
 from partnerlab.transitions import detect_movers, estimate_noise, estimate_real_moves, estimate_tier_probability
 

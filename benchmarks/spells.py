@@ -23,7 +23,7 @@ import statsmodels
 
 from partnerlab.periods import Calendar
 from partnerlab.spells import Spells, build_spells
-from partnerlab.stats import logrank, risksets
+from partnerlab.stats.curves import logrank, risksets
 from partnerlab.survival import estimate_hazard, estimate_incidence, estimate_survival
 from partnerlab.survival.sample import draw_sample
 from partnerlab.tiers.history import TierHistory

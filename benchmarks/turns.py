@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from partnerlab.stats.intervals import wilson_interval
+from partnerlab.stats.inference.intervals import wilson_interval
 from partnerlab.transitions import Activity, detect_turns
 
 SEED = 20260201

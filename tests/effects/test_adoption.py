@@ -9,8 +9,8 @@ import pytest
 from partnerlab.effects import Known, TacticPanel, TacticStudy, compare_adoption, estimate_adoption
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.intake.simulate import simulate_world
-from partnerlab.stats.did import group_time_effects
-from partnerlab.stats.did_aggregates import aggregate_effects, influence_covariance
+from partnerlab.stats.causes.did import group_time_effects
+from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance
 from partnerlab.verdicts import Stakes
 
 HEALTH = (Known(name="health", at="start", lag=0),)

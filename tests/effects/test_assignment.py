@@ -6,7 +6,7 @@ import pytest
 from partnerlab.effects import Known, TacticPanel, TacticStudy, check_assignment
 from partnerlab.effects.assignment import _read
 from partnerlab.intake.simulate import simulate_world
-from partnerlab.stats.assignment import added_reason
+from partnerlab.stats.causes.assignment import added_reason
 from partnerlab.verdicts import Stakes
 
 STUDY = TacticStudy(tactic="Dinner", stakes=Stakes(unit="leads"), covariates=(Known(name="health", at="start", lag=0),))

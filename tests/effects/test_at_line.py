@@ -7,7 +7,7 @@ import pytest
 from partnerlab import estimate_at_line
 from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.results import Evidence
-from partnerlab.stats.discontinuity import best_bandwidth, estimate_jump
+from partnerlab.stats.causes.discontinuity import best_bandwidth, estimate_jump
 
 
 def _world(seed=2, n=1500, jump=1.0, lifted=0.0, size=0.0, fake=0.0):

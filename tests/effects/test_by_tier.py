@@ -7,7 +7,7 @@ import pytest
 from partnerlab import estimate_by_tier, simulate_world
 from partnerlab.effects import TacticPanel, TacticStudy, estimate_on_off
 from partnerlab.errors import MissingTableError, ParameterError, SampleError
-from partnerlab.stats.hierarchy import pool_cells
+from partnerlab.stats.shrinkage.hierarchy import pool_cells
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from partnerlab import check_robustness
 from partnerlab.effects import EventPath, Strength
 from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.results import Evidence
-from partnerlab.stats.rebound import expected_rebound
+from partnerlab.stats.shrinkage.rebound import expected_rebound
 from partnerlab.verdicts import Stakes, Verdict
 
 

@@ -9,10 +9,10 @@ from scipy import stats
 
 from partnerlab.errors import ParameterError, SpecError
 from partnerlab.experiments import Experiment, Looks, Metric, Outlook, Prior, Variant, design_experiment
-from partnerlab.stats.arm_differences import Arms, arm_difference
-from partnerlab.stats.power import power_of_t
-from partnerlab.stats.preposterior import value_of_testing
-from partnerlab.stats.sequential import boundaries, crossing
+from partnerlab.stats.trials.arm_differences import Arms, arm_difference
+from partnerlab.stats.trials.power import power_of_t
+from partnerlab.stats.trials.preposterior import value_of_testing
+from partnerlab.stats.trials.sequential import boundaries, crossing
 from partnerlab.verdicts import Stakes
 
 

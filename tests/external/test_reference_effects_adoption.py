@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.stats.did import NEVER, group_time_effects
-from partnerlab.stats.did_aggregates import aggregate_effects, influence_covariance
+from partnerlab.stats.causes.did import NEVER, group_time_effects
+from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance
 
 pytestmark = pytest.mark.external
 SPECS = [f"{covariates}|{score}|{control}" for covariates in ("none", "lpop") for score in ("dr", "reg", "ipw")

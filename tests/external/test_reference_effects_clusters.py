@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.stats.linear import classic_covariance, clustered_covariance, fit_line, satterthwaite_df, two_way_covariance
+from partnerlab.stats.regressions.linear import classic_covariance, clustered_covariance, fit_line, satterthwaite_df, two_way_covariance
 
 pytestmark = pytest.mark.external
 SLOPE = np.array([0.0, 1.0])

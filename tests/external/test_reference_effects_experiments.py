@@ -9,12 +9,12 @@ import pytest
 from scipy.stats import norm, rankdata
 
 from partnerlab.experiments import Metric, Trial, analyze_experiment
-from partnerlab.stats.designs import Column
-from partnerlab.stats.multiplicity import adjust_p_values, dunnett_p_values
-from partnerlab.stats.randomization import exact_p_value, normal_statistic
-from partnerlab.stats.srm import ratio_mismatch, ratio_test
-from partnerlab.stats.stratified_tables import common_odds
-from partnerlab.stats.tier_odds import tier_odds
+from partnerlab.stats.inference.multiplicity import adjust_p_values, dunnett_p_values
+from partnerlab.stats.inference.stratified_tables import common_odds
+from partnerlab.stats.regressions.designs import Column
+from partnerlab.stats.trials.randomization import exact_p_value, normal_statistic
+from partnerlab.stats.trials.srm import ratio_mismatch, ratio_test
+from partnerlab.stats.trials.tier_odds import tier_odds
 
 pytestmark = pytest.mark.external
 

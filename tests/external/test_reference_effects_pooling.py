@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.stats.intervals import critical_value
-from partnerlab.stats.random_effects import fit_random_effects, prediction_interval, shrunken_effects
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.shrinkage.random_effects import fit_random_effects, prediction_interval, shrunken_effects
 
 pytestmark = pytest.mark.external
 

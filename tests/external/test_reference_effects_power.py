@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.stats import power
+from partnerlab.stats.trials import power
 
 pytestmark = pytest.mark.external
 

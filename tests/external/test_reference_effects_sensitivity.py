@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.stats.hidden_bias import matched_bounds, matched_scores, signed_rank_bounds
-from partnerlab.stats.honest import smoothness_interval
-from partnerlab.stats.linear import classic_covariance, fit_line
-from partnerlab.stats.sensitivity import (
+from partnerlab.stats.causes.hidden_bias import matched_bounds, matched_scores, signed_rank_bounds
+from partnerlab.stats.causes.honest import smoothness_interval
+from partnerlab.stats.causes.sensitivity import (
     benchmark_bound,
     difference_as_risk,
     e_value,
@@ -18,6 +17,7 @@ from partnerlab.stats.sensitivity import (
     ratio_as_risk,
     robustness_value,
 )
+from partnerlab.stats.regressions.linear import classic_covariance, fit_line
 
 pytestmark = pytest.mark.external
 

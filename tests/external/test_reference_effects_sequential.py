@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from partnerlab.stats import sequential
+from partnerlab.stats.trials import sequential
 
 pytestmark = pytest.mark.external
 

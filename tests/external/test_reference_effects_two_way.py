@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from partnerlab.effects import TacticPanel, compare_adoption, estimate_adoption
-from partnerlab.stats.did import NEVER
-from partnerlab.stats.two_way import bacon_weights, event_times, fit_two_way, interaction_weighted, two_way_events
+from partnerlab.stats.causes.did import NEVER
+from partnerlab.stats.causes.two_way import bacon_weights, event_times, fit_two_way, interaction_weighted, two_way_events
 
 pytestmark = pytest.mark.external
 

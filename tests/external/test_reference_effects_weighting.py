@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.stats.aipw import weighted_effect
+from partnerlab.stats.causes.aipw import weighted_effect
 
 pytestmark = pytest.mark.external
 

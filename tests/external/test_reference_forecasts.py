@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.stats.scoring_rules import brier_scores, log_scores, ranked_scores, skill
+from partnerlab.stats.prediction.scoring_rules import brier_scores, log_scores, ranked_scores, skill
 
 pytestmark = pytest.mark.external
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.spells import Spells
-from partnerlab.stats import logrank, risksets
+from partnerlab.stats.curves import logrank, risksets
 from partnerlab.survival import (
     compare_incidence,
     compare_survival,

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from partnerlab.periods import Calendar
-from partnerlab.stats.clusters import jackknife_shares, sandwich_errors
-from partnerlab.stats.intervals import exact_interval, goodman_intervals, wilson_interval
+from partnerlab.stats.inference.clusters import jackknife_shares, sandwich_errors
+from partnerlab.stats.inference.intervals import exact_interval, goodman_intervals, wilson_interval
 
 pytestmark = pytest.mark.external
 

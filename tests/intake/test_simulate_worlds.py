@@ -5,8 +5,8 @@ import pytest
 
 from partnerlab.errors import ParameterError
 from partnerlab.intake.simulate.worlds import EFFECTS, simulate_world
-from partnerlab.stats.did import NEVER, group_time_effects
-from partnerlab.stats.did_aggregates import aggregate_effects
+from partnerlab.stats.causes.did import NEVER, group_time_effects
+from partnerlab.stats.causes.did_aggregates import aggregate_effects
 
 SEEDS = range(40)
 #: Bias of the naive, two-way and Callaway-Sant'Anna (without covariates) estimates that each world is known for.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from partnerlab.stats.discontinuity import estimate_jump
+from partnerlab.stats.causes.discontinuity import estimate_jump
 
 HERE = Path(__file__).parent / "discontinuity"
 

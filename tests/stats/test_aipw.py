@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from partnerlab.stats.aipw import balancing_weights, weighted_effect
-from partnerlab.stats.propensity import fit_propensity
+from partnerlab.stats.causes.aipw import balancing_weights, weighted_effect
+from partnerlab.stats.causes.propensity import fit_propensity
 
 TARGETS = ("att", "ate", "ato")
 

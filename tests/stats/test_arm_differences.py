@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from partnerlab.stats.arm_differences import Arms, arm_difference, mean_by_cluster
-from partnerlab.stats.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
-from partnerlab.stats.linear import clustered_covariance, fit_line, satterthwaite_df
+from partnerlab.stats.regressions.linear import clustered_covariance, fit_line, satterthwaite_df
+from partnerlab.stats.trials.arm_differences import Arms, arm_difference, mean_by_cluster
+from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
 
 FEW = settings(max_examples=15, deadline=None)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from partnerlab.stats.changepoints import (
+from partnerlab.stats.turns.changepoints import (
     Baseline,
     both_charts,
     chart_height,

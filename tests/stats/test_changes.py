@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import special, stats
 
-from partnerlab.stats.changes import MeanLevels, RateLevels, ShareLevels, fit_hazard, fit_paths, forward_evidence, spell_evidence
+from partnerlab.stats.turns.changes import MeanLevels, RateLevels, ShareLevels, fit_hazard, fit_paths, forward_evidence, spell_evidence
 
 COUNTS = arrays(np.int64, (3, 5), elements=st.integers(0, 30))
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from partnerlab.stats.clusters import design_effects, jackknife_shares, sandwich_errors
+from partnerlab.stats.inference.clusters import design_effects, jackknife_shares, sandwich_errors
 
 ROWS = hnp.arrays(np.int64, st.tuples(st.integers(3, 12), st.just(3)), elements=st.integers(0, 6)).map(
     lambda hits: hits + np.eye(3, dtype=int)[0]

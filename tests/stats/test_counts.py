@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from partnerlab.stats import counts
-from partnerlab.stats.counts import flow_rows, move_counts, partner_counts, stack_rows, step_counts
+from partnerlab.stats.inference import counts
+from partnerlab.stats.inference.counts import flow_rows, move_counts, partner_counts, stack_rows, step_counts
 
 CODES = hnp.arrays(np.int8, st.tuples(st.integers(1, 9), st.integers(1, 8)), elements=st.integers(-3, 3))
 

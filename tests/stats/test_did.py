@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partnerlab.stats.did import NEVER, group_time_effects, two_period_effect
-from partnerlab.stats.did_aggregates import aggregate_effects, influence_covariance, simultaneous_critical
+from partnerlab.stats.causes.did import NEVER, group_time_effects, two_period_effect
+from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance, simultaneous_critical
 
 
 def _panel(seed, *, units=120, periods=6, effect=0.5, covariate=False):

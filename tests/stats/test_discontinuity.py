@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partnerlab.stats.discontinuity import best_bandwidth, density_jump, estimate_jump
-from partnerlab.stats.intervals import critical_value
+from partnerlab.stats.causes.discontinuity import best_bandwidth, density_jump, estimate_jump
+from partnerlab.stats.inference.intervals import critical_value
 
 SCORE = np.linspace(-1, 1, 200)
 NOISE = np.random.default_rng(0).normal(0, 0.2, 200)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partnerlab.stats.counts import move_counts
-from partnerlab.stats.hidden_chains import Misreading, empty_drop, fit_chain, gather_readings, profile_limit, smooth_states
-from partnerlab.stats.intervals import share_interval
+from partnerlab.stats.inference.counts import move_counts
+from partnerlab.stats.inference.intervals import share_interval
+from partnerlab.stats.states.hidden_chains import Misreading, empty_drop, fit_chain, gather_readings, profile_limit, smooth_states
 
 FOLDER = Path(__file__).parents[1] / "reference" / "hidden"
 MATRIX = np.array([[0.85, 0.12, 0.03], [0.08, 0.84, 0.08], [0.01, 0.09, 0.90]])

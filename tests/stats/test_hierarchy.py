@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partnerlab.stats.hierarchy import pool_cells
-from partnerlab.stats.random_effects import fit_random_effects, prediction_interval, shrunken_effects
+from partnerlab.stats.shrinkage.hierarchy import pool_cells
+from partnerlab.stats.shrinkage.random_effects import fit_random_effects, prediction_interval, shrunken_effects
 
 TACTIC, TIER = np.repeat(np.arange(8), 3), np.tile(np.arange(3), 8)
 vectors = st.lists(st.floats(-2, 2), min_size=4, max_size=8)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partnerlab.stats.honest import breakdown_bend, folded_critical, largest_bend, smoothness_interval
+from partnerlab.stats.causes.honest import breakdown_bend, folded_critical, largest_bend, smoothness_interval
 
 NOISE = 0.0004 * (np.eye(6) + 0.5)
 

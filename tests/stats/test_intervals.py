@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partnerlab.errors import ParameterError
-from partnerlab.stats.intervals import critical_value, exact_interval, goodman_intervals, share_interval, wilson_interval, zero_cell_limit
+from partnerlab.stats.inference.intervals import (
+    critical_value,
+    exact_interval,
+    goodman_intervals,
+    share_interval,
+    wilson_interval,
+    zero_cell_limit,
+)
 
 LEVELS = st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99])
 TRIALS = st.integers(1, 5000)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from partnerlab.stats.linear import classic_covariance, clustered_covariance, fit_line, satterthwaite_df, two_way_covariance
+from partnerlab.stats.regressions.linear import classic_covariance, clustered_covariance, fit_line, satterthwaite_df, two_way_covariance
 
 CORRECTIONS = ("CR0", "CR1", "CR2", "CR3")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from partnerlab.stats.mixed_logit import draw_spread, fit_mixed_logit
+from partnerlab.stats.shrinkage.mixed_logit import draw_spread, fit_mixed_logit
 
 
 def levels(count, *, spread, trials, seed):

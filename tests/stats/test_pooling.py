@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, special
 
-from partnerlab.stats.pooling import LARGEST, dirichlet_prior, gamma_poisson_prior, marginal_likelihood, shrunken_rates
+from partnerlab.stats.shrinkage.pooling import LARGEST, dirichlet_prior, gamma_poisson_prior, marginal_likelihood, shrunken_rates
 
 
 def _negative_binomial(log_prior, events, exposure):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from partnerlab.stats import power
+from partnerlab.stats.trials import power
 
 
 @given(st.floats(0.01, 5), st.floats(0.05, 2), st.floats(2, 300), st.sampled_from([0.9, 0.95, 0.99]))

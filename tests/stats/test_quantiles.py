@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from partnerlab.errors import ParameterError
-from partnerlab.stats.quantiles import quantile_interval
+from partnerlab.stats.inference.quantiles import quantile_interval
 
 
 # the ranks of the sign test's interval for the median, as textbooks table them

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partnerlab.errors import SampleError
-from partnerlab.stats.multiplicity import adjust_p_values, dunnett_p_values
-from partnerlab.stats.randomization import Draw, exact_p_value, imbalance, redraw_p_value
-from partnerlab.stats.srm import ratio_mismatch, share_mismatch
+from partnerlab.stats.inference.multiplicity import adjust_p_values, dunnett_p_values
+from partnerlab.stats.trials.randomization import Draw, exact_p_value, imbalance, redraw_p_value
+from partnerlab.stats.trials.srm import ratio_mismatch, share_mismatch
 
 FEW = settings(max_examples=20, deadline=None)
 P_VALUES = st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=12).map(np.array)

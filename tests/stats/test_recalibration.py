@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from partnerlab.stats.recalibration import mean_difference, recalibrate, two_way_meat
+from partnerlab.stats.prediction.recalibration import mean_difference, recalibrate, two_way_meat
 
 
 @pytest.fixture(scope="module")

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partnerlab.stats.cox import cut_steps, score_rows
-from partnerlab.stats.cox_fit import CoxData, fit_cox_data
-from partnerlab.stats.designs import Column, compress, make_design, read_column
-from partnerlab.stats.fine_gray import Censoring
-from partnerlab.stats.frailty import frailty_test
-from partnerlab.stats.glm import Binomial
-from partnerlab.stats.multinomial import Multinomial
-from partnerlab.stats.newton import maximize
-from partnerlab.stats.ordinal import Cumulative
-from partnerlab.stats.patterns import code_values, find_patterns
-from partnerlab.stats.regression import OutcomeRows, make_model, mean_effect
+from partnerlab.stats.hazards.cox import cut_steps, score_rows
+from partnerlab.stats.hazards.cox_fit import CoxData, fit_cox_data
+from partnerlab.stats.hazards.fine_gray import Censoring
+from partnerlab.stats.hazards.frailty import frailty_test
+from partnerlab.stats.regressions.designs import Column, compress, make_design, read_column
+from partnerlab.stats.regressions.glm import Binomial
+from partnerlab.stats.regressions.multinomial import Multinomial
+from partnerlab.stats.regressions.newton import maximize
+from partnerlab.stats.regressions.ordinal import Cumulative
+from partnerlab.stats.regressions.patterns import code_values, find_patterns
+from partnerlab.stats.regressions.regression import OutcomeRows, make_model, mean_effect
 
 SEEDS = st.integers(0, 10_000)
 FEW = settings(max_examples=15, deadline=None)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from partnerlab.stats import coefficients
-from partnerlab.stats.cox_fit import CoxData, fit_cox_data
-from partnerlab.stats.designs import Column
-from partnerlab.stats.glm import Binomial
-from partnerlab.stats.intervals import critical_value
-from partnerlab.stats.multinomial import Multinomial
-from partnerlab.stats.regression import OutcomeRows, make_model
+from partnerlab.stats.hazards.cox_fit import CoxData, fit_cox_data
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.regressions import coefficients
+from partnerlab.stats.regressions.designs import Column
+from partnerlab.stats.regressions.glm import Binomial
+from partnerlab.stats.regressions.multinomial import Multinomial
+from partnerlab.stats.regressions.regression import OutcomeRows, make_model
 
 RUNS = 250
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partnerlab.stats import incidence, logrank, risksets
-from partnerlab.stats.clustered_curves import (
+from partnerlab.stats.curves import incidence, logrank, risksets
+from partnerlab.stats.curves.clustered_curves import (
     clustered_log_variance,
     cross_products,
     log_survival_steps,
@@ -15,7 +15,7 @@ from partnerlab.stats.clustered_curves import (
     sum_products,
     trace_steps,
 )
-from partnerlab.stats.risksets import CENSORED, Spans
+from partnerlab.stats.curves.risksets import CENSORED, Spans
 
 # six spells: two enter late, ties of endings with censorings, nobody at risk on (3, 4]
 BY_HAND = Spans(np.array([0, 0, 0, 1, 0, 4]), np.array([1, 2, 2, 3, 2, 6]), np.array([0, 0, CENSORED, 0, CENSORED, 0]))
@@ -187,7 +187,7 @@ def test_blocks_of_clusters_give_what_one_pass_gives(monkeypatch):
     rng = np.random.default_rng(3)
     cluster, values = rng.integers(0, 40, 200), rng.normal(size=(200, 5))
     whole = cross_products(lambda rows: values[rows], cluster, 5)
-    monkeypatch.setattr("partnerlab.stats.clustered_curves._BLOCK", 30)
+    monkeypatch.setattr("partnerlab.stats.curves.clustered_curves._BLOCK", 30)
 
     blocks = cross_products(lambda rows: values[rows], cluster, 5)
 

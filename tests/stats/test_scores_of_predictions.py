@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partnerlab.stats import calibration, censored_scores, incidence, replicates
-from partnerlab.stats.concordance import RankSums, concordance
-from partnerlab.stats.risksets import CENSORED, Spans, count_risk_sets
+from partnerlab.stats.curves import incidence
+from partnerlab.stats.curves.risksets import CENSORED, Spans, count_risk_sets
+from partnerlab.stats.inference import replicates
+from partnerlab.stats.prediction import calibration, censored_scores
+from partnerlab.stats.prediction.concordance import RankSums, concordance
 
 MANY = settings(max_examples=40, deadline=None)
 
@@ -125,7 +127,7 @@ def test_more_replicates_keep_the_first():
 def test_blocks_give_the_sums_of_one_pass(monkeypatch):
     values = np.random.default_rng(1).poisson(2, (300, 4)).astype(float)
     whole = replicates.bootstrap_sums(values, replicates=64, seed=9)
-    monkeypatch.setattr("partnerlab.stats.replicates._BLOCK", 64 * 7)
+    monkeypatch.setattr("partnerlab.stats.inference.replicates._BLOCK", 64 * 7)
 
     assert np.array_equal(replicates.bootstrap_sums(values, replicates=64, seed=9), whole)
     assert np.array_equal(whole, replicates.partner_weights(np.arange(300), replicates=64, seed=9).T.astype(float) @ values)

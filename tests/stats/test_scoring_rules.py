@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partnerlab.stats.scoring_rules import brier_scores, log_scores, ranked_scores, skill
+from partnerlab.stats.prediction.scoring_rules import brier_scores, log_scores, ranked_scores, skill
 
 RULES = [log_scores, brier_scores, ranked_scores]
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partnerlab.stats.hidden_bias import largest_gamma, matched_bounds, matched_scores, signed_rank_bounds
-from partnerlab.stats.linear import classic_covariance, fit_line
-from partnerlab.stats.sensitivity import (
+from partnerlab.stats.causes.hidden_bias import largest_gamma, matched_bounds, matched_scores, signed_rank_bounds
+from partnerlab.stats.causes.sensitivity import (
     adjusted_estimate,
     benchmark_bound,
     difference_as_risk,
@@ -19,6 +18,7 @@ from partnerlab.stats.sensitivity import (
     ratio_as_risk,
     robustness_value,
 )
+from partnerlab.stats.regressions.linear import classic_covariance, fit_line
 
 ratios = st.floats(0.01, 100)
 

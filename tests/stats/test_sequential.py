@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partnerlab.errors import ParameterError
-from partnerlab.stats import sequential
+from partnerlab.stats.trials import sequential
 
 FIVE = np.arange(1, 6) / 5
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from partnerlab.stats.did import NEVER, group_time_effects
-from partnerlab.stats.did_aggregates import aggregate_effects
-from partnerlab.stats.imputation import impute_effects
-from partnerlab.stats.two_way import bacon_weights, event_times, fit_two_way, interaction_weighted, remove_two_way, two_way_events
+from partnerlab.stats.causes.did import NEVER, group_time_effects
+from partnerlab.stats.causes.did_aggregates import aggregate_effects
+from partnerlab.stats.causes.imputation import impute_effects
+from partnerlab.stats.causes.two_way import bacon_weights, event_times, fit_two_way, interaction_weighted, remove_two_way, two_way_events
 
 
 def _panel(seed, *, units=60, periods=6, effect=0.5, groups=(2, 4), gaps=0.0):

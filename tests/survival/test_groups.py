@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from partnerlab.errors import ContractError, ParameterError, SampleError
 from partnerlab.spells import Spells
-from partnerlab.stats import gray, risksets
+from partnerlab.stats.curves import gray, risksets
 from partnerlab.survival import compare_incidence, compare_survival, estimate_incidence, estimate_life_table, estimate_survival
 
 FEW = settings(max_examples=15, deadline=None)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from partnerlab.errors import ContractError, ParameterError
 from partnerlab.periods import Calendar
 from partnerlab.spells import Spells
-from partnerlab.stats.intervals import share_interval
+from partnerlab.stats.inference.intervals import share_interval
 from partnerlab.survival import estimate_hazard
 
 CALENDAR = Calendar()

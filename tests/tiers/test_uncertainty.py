@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 
 from partnerlab.errors import ContractError, MissingTableError, ParameterError, SampleError
 from partnerlab.panel.panel import Panel
-from partnerlab.stats.agreement import cohen_kappa
-from partnerlab.stats.association import clustered_correlation, rank_scores
-from partnerlab.stats.jumps import cells_from_line, density_jump
+from partnerlab.stats.causes.jumps import cells_from_line, density_jump
+from partnerlab.stats.inference.agreement import cohen_kappa
+from partnerlab.stats.inference.association import clustered_correlation, rank_scores
 from partnerlab.tiers import (
     TierHistory,
     TierScheme,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.stats.powers import matrix_power_errors
+from partnerlab.stats.states.powers import matrix_power_errors
 from partnerlab.transitions import Transitions, estimate_drift
 from partnerlab.transitions.drift import split_drift
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.stats.intervals import critical_value, zero_cell_limit
+from partnerlab.stats.inference.intervals import critical_value, zero_cell_limit
 from partnerlab.transitions import estimate_transitions
 
 CODES = hnp.arrays(np.int8, st.tuples(st.integers(2, 15), st.integers(2, 7)), elements=st.integers(-3, 2))

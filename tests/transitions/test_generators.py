@@ -11,9 +11,9 @@ from scipy.linalg import expm, expm_frechet
 
 import partnerlab as lab
 from partnerlab.errors import ContractError, ParameterError, SampleError
-from partnerlab.stats import embedding
-from partnerlab.stats.matrix_exponential import Flows, exponentials
-from partnerlab.stats.panel_likelihood import PanelCounts, RateDesign, cell_scores, log_likelihood
+from partnerlab.stats.states import embedding
+from partnerlab.stats.states.matrix_exponential import Flows, exponentials
+from partnerlab.stats.states.panel_likelihood import PanelCounts, RateDesign, cell_scores, log_likelihood
 
 FEW = settings(max_examples=12, deadline=None)
 

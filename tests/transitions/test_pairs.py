@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from partnerlab.errors import ContractError, MissingTableError, ParameterError, SampleError
 from partnerlab.panel import Panel
-from partnerlab.stats.intervals import goodman_intervals, wilson_interval
+from partnerlab.stats.inference.intervals import goodman_intervals, wilson_interval
 from partnerlab.transitions import Transitions, build_transitions, estimate_transitions
 
 CODES = hnp.arrays(np.int8, st.tuples(st.integers(2, 12), st.integers(2, 7)), elements=st.integers(-3, 2))

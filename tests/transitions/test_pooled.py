@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.stats.pooled_rows import pooled_rows
-from partnerlab.stats.pooling import dirichlet_prior
+from partnerlab.stats.shrinkage.pooled_rows import pooled_rows
+from partnerlab.stats.shrinkage.pooling import dirichlet_prior
 from partnerlab.transitions import Transitions, estimate_pooled_transitions, estimate_transitions
 
 FOLDER = Path(__file__).parents[1] / "reference" / "transitions"

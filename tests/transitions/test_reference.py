@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.stats.counts import FlowRows
-from partnerlab.stats.intervals import exact_interval, goodman_intervals, wilson_interval
+from partnerlab.stats.inference.counts import FlowRows
+from partnerlab.stats.inference.intervals import exact_interval, goodman_intervals, wilson_interval
 from partnerlab.transitions import Transitions, check_homogeneity, check_order
 from partnerlab.transitions.cells import cell_table
 

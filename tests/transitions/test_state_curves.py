@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import partnerlab as lab
 from partnerlab.errors import ContractError, ParameterError, SampleError
-from partnerlab.stats.multistate import Paths, count_moves, greenwood_variance, product_integral
-from partnerlab.stats.multistate_influence import influence_variance
+from partnerlab.stats.states.multistate import Paths, count_moves, greenwood_variance, product_integral
+from partnerlab.stats.states.multistate_influence import influence_variance
 
 FEW = settings(max_examples=12, deadline=None)
 STATES = ("A", "B", "C")
@@ -210,7 +210,7 @@ def test_the_jackknife_in_small_blocks_is_the_same(monkeypatch):
     counts = count_moves(paths, 3)
     path = product_integral(counts.steps, np.eye(3))
     whole = influence_variance(paths, counts, path)[0]
-    monkeypatch.setattr("partnerlab.stats.multistate_influence._BLOCK", 30)
+    monkeypatch.setattr("partnerlab.stats.states.multistate_influence._BLOCK", 30)
 
     assert np.allclose(influence_variance(paths, counts, path)[0], whole)
 

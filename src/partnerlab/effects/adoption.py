@@ -13,8 +13,8 @@ from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.did import GroupTimeEffects, Score, group_time_effects
-from partnerlab.stats.did_aggregates import aggregate_effects, influence_covariance, simultaneous_critical
+from partnerlab.stats.causes.did import GroupTimeEffects, Score, group_time_effects
+from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance, simultaneous_critical
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural
 

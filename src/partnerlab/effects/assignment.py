@@ -14,7 +14,7 @@ from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, design_of, stack_trials
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.assignment import AddedReason, added_reason
+from partnerlab.stats.causes.assignment import AddedReason, added_reason
 from partnerlab.verdicts import Stakes
 from partnerlab.words import say_number
 

@@ -12,9 +12,9 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.discontinuity import FEWEST_ROWS, FEWEST_SCORES, best_bandwidth, density_jump, estimate_jump
-from partnerlab.stats.intervals import check_level, critical_value
-from partnerlab.stats.multiplicity import adjust_p_values
+from partnerlab.stats.causes.discontinuity import FEWEST_ROWS, FEWEST_SCORES, best_bandwidth, density_jump, estimate_jump
+from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.words import plural, say_list, say_number, say_p_value
 
 #: Different scores on a side under which a score counts as coarse: nothing lies near the line but its neighbours.
@@ -103,7 +103,7 @@ def estimate_at_line(  # noqa: PLR0913 - columns have names
 
     Notes
     -----
-    Array functions and papers: `partnerlab.stats.discontinuity`. Errors allow for the bias of local lines. Clustering by a coarse
+    Array functions and papers: `partnerlab.stats.causes.discontinuity`. Errors allow for the bias of local lines. Clustering by a coarse
     score's own values does not mend it (Kolesár and Rothe 2018), so a coarse score is a doubt that is said.
 
     Examples

@@ -10,10 +10,10 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.hierarchy import PooledCells, pool_cells
-from partnerlab.stats.intervals import critical_value
-from partnerlab.stats.multiplicity import adjust_p_values
-from partnerlab.stats.random_effects import fit_random_effects
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.multiplicity import adjust_p_values
+from partnerlab.stats.shrinkage.hierarchy import PooledCells, pool_cells
+from partnerlab.stats.shrinkage.random_effects import fit_random_effects
 from partnerlab.words import plural, say_number, say_p_value
 
 #: Most classifications that cells are pooled over.
@@ -100,7 +100,7 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
 
     Notes
     -----
-    Priors and method: `partnerlab.stats.hierarchy`.
+    Priors and method: `partnerlab.stats.shrinkage.hierarchy`.
 
     Examples
     --------

@@ -14,10 +14,10 @@ from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.did import Score
-from partnerlab.stats.imputation import impute_effects
-from partnerlab.stats.linear import clustered_covariance, fit_line
-from partnerlab.stats.two_way import EventLine, bacon_weights, event_times, fit_two_way, interaction_weighted, two_way_events
+from partnerlab.stats.causes.did import Score
+from partnerlab.stats.causes.imputation import impute_effects
+from partnerlab.stats.causes.two_way import EventLine, bacon_weights, event_times, fit_two_way, interaction_weighted, two_way_events
+from partnerlab.stats.regressions.linear import clustered_covariance, fit_line
 from partnerlab.verdicts import Stakes
 from partnerlab.words import say_share
 

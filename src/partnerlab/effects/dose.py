@@ -12,8 +12,8 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.intervals import check_level, critical_value
-from partnerlab.stats.linear import Line, clustered_covariance, fit_line, satterthwaite_df
+from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.regressions.linear import Line, clustered_covariance, fit_line, satterthwaite_df
 from partnerlab.words import plural, say_list, say_number
 
 #: Most different doses that are compared one by one.

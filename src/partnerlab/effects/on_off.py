@@ -14,7 +14,7 @@ from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, design_of, stack_trials
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.aipw import WeightedEffect, weighted_effect
+from partnerlab.stats.causes.aipw import WeightedEffect, weighted_effect
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_number, say_share
 

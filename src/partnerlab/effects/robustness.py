@@ -12,12 +12,12 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.hidden_bias import largest_gamma, signed_rank_bounds
-from partnerlab.stats.honest import breakdown_bend, largest_bend
-from partnerlab.stats.intervals import critical_value
-from partnerlab.stats.multiplicity import adjust_p_values
-from partnerlab.stats.rebound import expected_rebound
-from partnerlab.stats.sensitivity import benchmark_bound, difference_as_risk, e_value, e_value_limit, robustness_value
+from partnerlab.stats.causes.hidden_bias import largest_gamma, signed_rank_bounds
+from partnerlab.stats.causes.honest import breakdown_bend, largest_bend
+from partnerlab.stats.causes.sensitivity import benchmark_bound, difference_as_risk, e_value, e_value_limit, robustness_value
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.multiplicity import adjust_p_values
+from partnerlab.stats.shrinkage.rebound import expected_rebound
 from partnerlab.verdicts import Verdict
 from partnerlab.words import say_number, say_p_value
 

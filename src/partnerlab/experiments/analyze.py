@@ -17,8 +17,8 @@ from partnerlab.experiments.looks import look_level
 from partnerlab.experiments.readings import Reading, read_metric
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.arm_differences import Adjustment, ArmDifference
-from partnerlab.stats.multiplicity import adjust_p_values
+from partnerlab.stats.inference.multiplicity import adjust_p_values
+from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference
 from partnerlab.verdicts import Stakes, Verdict
 from partnerlab.words import plural, say_share
 

@@ -15,7 +15,7 @@ import pandas as pd
 from partnerlab.errors import LedgerError, ParameterError, SampleError, nearest
 from partnerlab.experiments.dealing import deal
 from partnerlab.experiments.experiment import Experiment
-from partnerlab.stats.randomization import Draw
+from partnerlab.stats.trials.randomization import Draw
 from partnerlab.words import plural
 
 FIRST_LINE = "# partnerlab assignment "

@@ -12,9 +12,9 @@ from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.experiment import Experiment
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check
-from partnerlab.stats.arm_differences import Arms, arm_difference
-from partnerlab.stats.multiplicity import adjust_p_values
-from partnerlab.stats.srm import ratio_mismatch, share_mismatch
+from partnerlab.stats.inference.multiplicity import adjust_p_values
+from partnerlab.stats.trials.arm_differences import Arms, arm_difference
+from partnerlab.stats.trials.srm import ratio_mismatch, share_mismatch
 from partnerlab.words import plural, say_number, say_share
 
 #: A check fails below this p-value: one sound trial in a hundred is stopped by it.

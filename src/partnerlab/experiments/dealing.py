@@ -6,7 +6,7 @@ import numpy as np
 
 from partnerlab.errors import ParameterError
 from partnerlab.experiments.experiment import Experiment
-from partnerlab.stats.randomization import Draw, imbalance
+from partnerlab.stats.trials.randomization import Draw, imbalance
 
 #: Deals from which the accepted imbalance is learnt.
 TRIALS = 2000

@@ -16,9 +16,9 @@ from partnerlab.experiments.experiment import Experiment, Looks, Metric
 from partnerlab.experiments.looks import always_valid_reach
 from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.results import Check, Result
-from partnerlab.stats.power import power_of_t, smallest_effect, stepped_wedge_variance
-from partnerlab.stats.preposterior import value_of_testing
-from partnerlab.stats.sequential import boundaries, crossing
+from partnerlab.stats.trials.power import power_of_t, smallest_effect, stepped_wedge_variance
+from partnerlab.stats.trials.preposterior import value_of_testing
+from partnerlab.stats.trials.sequential import boundaries, crossing
 from partnerlab.words import plural, say_share
 
 #: Effect in standard errors beyond which it is found for sure.

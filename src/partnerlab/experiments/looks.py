@@ -10,7 +10,7 @@ from partnerlab.errors import ParameterError
 from partnerlab.experiments.experiment import Experiment
 from partnerlab.experiments.readings import Reading
 from partnerlab.results import Check
-from partnerlab.stats.sequential import boundaries, conditional_power, crossing, mixing_rate, sequence_half_width
+from partnerlab.stats.trials.sequential import boundaries, conditional_power, crossing, mixing_rate, sequence_half_width
 from partnerlab.words import plural, say_number, say_share
 
 #: Chance of still reaching a finding under which going on is a waste.

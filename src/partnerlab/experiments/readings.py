@@ -11,14 +11,14 @@ from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.checks import arms_of, things_of
 from partnerlab.experiments.experiment import Metric
 from partnerlab.experiments.trial import Trial
-from partnerlab.stats.arm_differences import Adjustment, ArmDifference, Arms, arm_difference
-from partnerlab.stats.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
-from partnerlab.stats.designs import Column
-from partnerlab.stats.linear import fit_line
-from partnerlab.stats.logrank import log_rank
-from partnerlab.stats.randomization import Draw, redraw_p_value
-from partnerlab.stats.risksets import CENSORED, Spans, count_risk_sets
-from partnerlab.stats.tier_odds import tier_odds
+from partnerlab.stats.curves.logrank import log_rank
+from partnerlab.stats.curves.risksets import CENSORED, Spans, count_risk_sets
+from partnerlab.stats.regressions.designs import Column
+from partnerlab.stats.regressions.linear import fit_line
+from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, Arms, arm_difference
+from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
+from partnerlab.stats.trials.randomization import Draw, redraw_p_value
+from partnerlab.stats.trials.tier_odds import tier_odds
 
 #: Most things (units or clusters) for which the deal is repeated; beyond it both tests agree.
 MOST_THINGS = 2000

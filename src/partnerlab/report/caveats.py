@@ -142,7 +142,7 @@ def hazard_ahead(history: TierHistory, panel: Panel, quarter: str, *, level: flo
     DataFrame or Unavailable
         ``tier, partners_today, lapsed_then, at_least, at_most, partner_quarters``.
     """
-    from partnerlab.stats.intervals import wilson_interval
+    from partnerlab.stats.inference.intervals import wilson_interval
 
     if not records_leaving(panel):
         return Unavailable(what="hazard_ahead", reason="these data record no partner leaving")

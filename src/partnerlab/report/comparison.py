@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from partnerlab.stats.intervals import critical_value, wilson_interval
+from partnerlab.stats.inference.intervals import critical_value, wilson_interval
 
 
 class Compared(NamedTuple):

@@ -383,7 +383,7 @@ def _history(result: TierHistory, *, quarter: str | None = None) -> tuple[str, .
 
 
 def _goals(result: TierHistory, codes: np.ndarray) -> list[str]:
-    from partnerlab.stats.intervals import wilson_interval
+    from partnerlab.stats.inference.intervals import wilson_interval
 
     goals = result.scheme.goals if result.scheme is not None else {}
     n = int((codes >= 0).sum())

@@ -13,7 +13,7 @@ from partnerlab.panel import Panel
 from partnerlab.report.readings import READ_AT, read_result
 from partnerlab.report.tables import FEWEST_GROUPS, MOST_GROUPS, USUAL
 from partnerlab.spells import Spells
-from partnerlab.stats.replicates import hash_units
+from partnerlab.stats.inference.replicates import hash_units
 from partnerlab.survival import Calibration, CoxModel, IncidenceComparison, IncidenceEstimate, PredictionScores, SurvivalComparison
 from partnerlab.survival.sample import say_p
 from partnerlab.tiers.history import TierHistory

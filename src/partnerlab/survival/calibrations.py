@@ -11,8 +11,9 @@ import pandas as pd
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
-from partnerlab.stats import calibration, incidence, risksets
-from partnerlab.stats.intervals import critical_value
+from partnerlab.stats.curves import incidence, risksets
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.prediction import calibration
 from partnerlab.survival.prediction_scores import follow_up, join_endings
 from partnerlab.survival.predictions import Prediction, draw_holdout, match_predictions
 from partnerlab.survival.sample import Event, Sample

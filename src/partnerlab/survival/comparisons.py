@@ -11,8 +11,8 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
-from partnerlab.stats import clustered_curves, logrank, risksets
-from partnerlab.stats.intervals import critical_value
+from partnerlab.stats.curves import clustered_curves, logrank, risksets
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.survival.curves import MIN_AT_RISK, limit_of_means, start_of_curves
 from partnerlab.survival.sample import (
     Event,

@@ -12,13 +12,13 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.spells import Spells
-from partnerlab.stats import coefficients
-from partnerlab.stats.coefficients import Correction, Covariance
-from partnerlab.stats.cox_fit import Baseline, CoxData, CoxFit, TiesAsked, fit_cox_data, make_baseline
-from partnerlab.stats.designs import Design, read_again, used_levels
-from partnerlab.stats.intervals import check_level, critical_value
-from partnerlab.stats.patterns import Coded, find_patterns
-from partnerlab.stats.sandwich import at_least_model
+from partnerlab.stats.hazards.cox_fit import Baseline, CoxData, CoxFit, TiesAsked, fit_cox_data, make_baseline
+from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.inference.sandwich import at_least_model
+from partnerlab.stats.regressions import coefficients
+from partnerlab.stats.regressions.coefficients import Correction, Covariance
+from partnerlab.stats.regressions.designs import Design, read_again, used_levels
+from partnerlab.stats.regressions.patterns import Coded, find_patterns
 from partnerlab.survival.regressors import SpellRows, check_information, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event
 

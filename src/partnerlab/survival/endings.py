@@ -10,8 +10,8 @@ import pandas as pd
 
 from partnerlab.results import Result
 from partnerlab.spells import Spells
-from partnerlab.stats import incidence, risksets
-from partnerlab.stats.intervals import critical_value
+from partnerlab.stats.curves import incidence, risksets
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.survival.curves import MIN_AT_RISK, start_of_curves
 from partnerlab.survival.sample import Sample, Variance, check_clusters, check_size, draw_sample, known_starts, name_group, uses_jackknife
 

@@ -12,16 +12,16 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.spells import Spells
-from partnerlab.stats import coefficients
-from partnerlab.stats.coefficients import Correction, Covariance
-from partnerlab.stats.designs import Design, read_again
-from partnerlab.stats.frailty import frailty_test
-from partnerlab.stats.glm import Binomial
-from partnerlab.stats.intervals import check_level
-from partnerlab.stats.multinomial import Multinomial
-from partnerlab.stats.newton import Optimum
-from partnerlab.stats.regression import Family, Model, make_model, predict_chances
-from partnerlab.stats.sandwich import at_least_model
+from partnerlab.stats.hazards.frailty import frailty_test
+from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.inference.sandwich import at_least_model
+from partnerlab.stats.regressions import coefficients
+from partnerlab.stats.regressions.coefficients import Correction, Covariance
+from partnerlab.stats.regressions.designs import Design, read_again
+from partnerlab.stats.regressions.glm import Binomial
+from partnerlab.stats.regressions.multinomial import Multinomial
+from partnerlab.stats.regressions.newton import Optimum
+from partnerlab.stats.regressions.regression import Family, Model, make_model, predict_chances
 from partnerlab.survival.period_rows import Baseline, PeriodRows, count_cells, cut_periods
 from partnerlab.survival.regressors import SpellRows, check_information, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event, say_p

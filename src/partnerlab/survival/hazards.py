@@ -12,9 +12,9 @@ import pandas as pd
 from partnerlab.errors import ContractError, ParameterError
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
-from partnerlab.stats.clustered_curves import repeat_clusters, sum_by_cluster
-from partnerlab.stats.intervals import check_level, critical_value, share_interval
-from partnerlab.stats.risksets import CENSORED
+from partnerlab.stats.curves.clustered_curves import repeat_clusters, sum_by_cluster
+from partnerlab.stats.curves.risksets import CENSORED
+from partnerlab.stats.inference.intervals import check_level, critical_value, share_interval
 from partnerlab.survival.sample import Event, Sample, check_clusters, check_competing, check_size, draw_sample, key_columns, known_starts
 
 #: Time axes along which a hazard can be read, beside the attributes.
@@ -58,7 +58,7 @@ def estimate_hazard(spells: Spells, *, by: str | Sequence[str] = "quarter", even
 
     Each period that a spell is at risk is one trial. Where a partner gives several trials to a cell (a
     season, an attribute, a tenure reached twice) the variance is clustered by partner and the interval
-    (`partnerlab.stats.intervals.share_interval`) takes the effective number of trials and a t quantile.
+    (`partnerlab.stats.inference.intervals.share_interval`) takes the effective number of trials and a t quantile.
 
     Parameters
     ----------

@@ -12,8 +12,8 @@ import pandas as pd
 from partnerlab.errors import ParameterError
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
-from partnerlab.stats import lifetables, risksets
-from partnerlab.stats.intervals import critical_value
+from partnerlab.stats.curves import lifetables, risksets
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.survival.sample import (
     Event,
     Sample,

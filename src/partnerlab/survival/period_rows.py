@@ -12,8 +12,8 @@ import pandas as pd
 from partnerlab.errors import ContractError, ParameterError, SampleError, nearest
 from partnerlab.results import Check
 from partnerlab.spells import Spells
-from partnerlab.stats.designs import Column, used_levels
-from partnerlab.stats.regression import OutcomeRows
+from partnerlab.stats.regressions.designs import Column, used_levels
+from partnerlab.stats.regressions.regression import OutcomeRows
 from partnerlab.survival.regressors import SpellRows
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ import pandas as pd
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
-from partnerlab.stats import censored_scores, incidence, risksets
-from partnerlab.stats.clustered_curves import sum_by_cluster
-from partnerlab.stats.concordance import concordance
-from partnerlab.stats.intervals import critical_value
+from partnerlab.stats.curves import incidence, risksets
+from partnerlab.stats.curves.clustered_curves import sum_by_cluster
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.prediction import censored_scores
+from partnerlab.stats.prediction.concordance import concordance
 from partnerlab.survival.predictions import check_predictions, draw_holdout, match_predictions
 from partnerlab.survival.sample import Event, Sample
 

@@ -12,8 +12,8 @@ import pandas as pd
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
-from partnerlab.stats.cox_fit import CoxFit, fit_cox_data
-from partnerlab.stats.cox_tests import Clock, hazard_tests, slot_clock
+from partnerlab.stats.hazards.cox_fit import CoxFit, fit_cox_data
+from partnerlab.stats.hazards.cox_tests import Clock, hazard_tests, slot_clock
 from partnerlab.survival.cox_models import cox_data
 from partnerlab.survival.regressors import read_spells
 from partnerlab.survival.sample import Event, say_p

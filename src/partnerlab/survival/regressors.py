@@ -11,8 +11,8 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check
 from partnerlab.spells import CENSORED, Spells
-from partnerlab.stats import coefficients
-from partnerlab.stats.designs import Column, Design, read_column
+from partnerlab.stats.regressions import coefficients
+from partnerlab.stats.regressions.designs import Column, Design, read_column
 from partnerlab.survival.sample import Event, known_starts
 
 #: Columns that are no covariates.

@@ -12,9 +12,9 @@ import pandas as pd
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check
 from partnerlab.spells import CENSORED, Spells
-from partnerlab.stats.clustered_curves import repeat_clusters
-from partnerlab.stats.risksets import CENSORED as NO_CAUSE
-from partnerlab.stats.risksets import Spans
+from partnerlab.stats.curves.clustered_curves import repeat_clusters
+from partnerlab.stats.curves.risksets import CENSORED as NO_CAUSE
+from partnerlab.stats.curves.risksets import Spans
 from partnerlab.words import say_p_value
 
 Event = str | Sequence[str] | None

@@ -10,8 +10,8 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats.agreement import Kappa, cohen_kappa
-from partnerlab.stats.intervals import check_level, critical_value
+from partnerlab.stats.inference.agreement import Kappa, cohen_kappa
+from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.tiers.movement import heights
 
 if TYPE_CHECKING:

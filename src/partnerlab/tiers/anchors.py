@@ -12,7 +12,7 @@ import pandas as pd
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Result
 from partnerlab.scoring import kleene
-from partnerlab.stats.intervals import check_level, share_interval
+from partnerlab.stats.inference.intervals import check_level, share_interval
 from partnerlab.tiers.classify import Quadrant
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from scipy import special
 
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level, critical_value
-from partnerlab.stats.jumps import bin_width, cells_from_line, density_jump
+from partnerlab.stats.causes.jumps import bin_width, cells_from_line, density_jump
+from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.tiers.lines import Line, scheme_lines
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
-from partnerlab.stats.intervals import check_level, share_interval
+from partnerlab.stats.inference.intervals import check_level, share_interval
 from partnerlab.tiers.assign import assign_tiers
 from partnerlab.tiers.history import Outside, TierHistory
 from partnerlab.tiers.movement import heights

@@ -12,7 +12,7 @@ from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.panel.indicators import Indicators
 from partnerlab.results import Check, Result
 from partnerlab.scoring import kleene
-from partnerlab.stats.intervals import check_level, share_interval
+from partnerlab.stats.inference.intervals import check_level, share_interval
 from partnerlab.tiers.history import TierHistory
 from partnerlab.tiers.parameters import facts_behind
 from partnerlab.tiers.playbook import Delivered, Tactic, stop_of, tactics_of

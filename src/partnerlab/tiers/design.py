@@ -13,8 +13,8 @@ from scipy import special
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.scoring import kleene
-from partnerlab.stats.intervals import check_level, wilson_interval
-from partnerlab.stats.pooling import shrunken_rates
+from partnerlab.stats.inference.intervals import check_level, wilson_interval
+from partnerlab.stats.shrinkage.pooling import shrunken_rates
 from partnerlab.tiers.history import TierHistory
 from partnerlab.tiers.lines import Line, moved_tiers, scheme_lines
 from partnerlab.tiers.movement import heights

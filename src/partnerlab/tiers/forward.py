@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
-from partnerlab.stats.quantiles import quantile_interval
+from partnerlab.stats.inference.quantiles import quantile_interval
 from partnerlab.tiers.assign import _tenure
 from partnerlab.tiers.classify import Quadrant
 from partnerlab.tiers.history import REASONS, Outside, Reason, TierHistory

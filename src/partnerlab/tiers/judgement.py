@@ -10,8 +10,8 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.clusters import jackknife_shares
-from partnerlab.stats.intervals import check_level, wilson_interval
+from partnerlab.stats.inference.clusters import jackknife_shares
+from partnerlab.stats.inference.intervals import check_level, wilson_interval
 from partnerlab.tiers.history import Reason
 from partnerlab.tiers.movement import heights
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
-from partnerlab.stats.intervals import check_level, share_interval
+from partnerlab.stats.inference.intervals import check_level, share_interval
 from partnerlab.tiers.history import Outside, TierHistory
 from partnerlab.tiers.parameters import facts_behind
 
@@ -37,7 +37,7 @@ def assign_labels(history: TierHistory, *, quarter: str, level: float = 0.95) ->
     DataFrame
         ``partner, label, status, share, conf_low, conf_high, n, sure``; the status is ``met``, ``tell us`` where the rule
         is undecided, or ``too few`` where fewer deals than ``min_n`` could say. ``share`` is the share of the partner's
-        ``n`` counted deals that are of this kind, with its interval (`partnerlab.stats.intervals.share_interval`; empty
+        ``n`` counted deals that are of this kind, with its interval (`partnerlab.stats.inference.intervals.share_interval`; empty
         for labels by rule); ``sure`` where the whole interval lies beyond the line, or a rule is met.
 
     Raises

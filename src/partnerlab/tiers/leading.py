@@ -10,8 +10,8 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.association import clustered_correlation, rank_scores, rest_of
-from partnerlab.stats.intervals import check_level, critical_value
+from partnerlab.stats.inference.association import clustered_correlation, rank_scores, rest_of
+from partnerlab.stats.inference.intervals import check_level, critical_value
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel

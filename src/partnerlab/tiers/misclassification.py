@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import ContractError, ParameterError, SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level, wilson_interval
+from partnerlab.stats.inference.intervals import check_level, wilson_interval
 
 if TYPE_CHECKING:
     from partnerlab.tiers.history import TierHistory

@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level, wilson_interval
+from partnerlab.stats.inference.intervals import check_level, wilson_interval
 from partnerlab.tiers.assign import assign_tiers
 from partnerlab.tiers.lines import moved_tiers, scheme_lines
 from partnerlab.tiers.movement import heights

@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import share_interval
+from partnerlab.stats.inference.intervals import share_interval
 from partnerlab.tiers.history import Outside, Stage, TierHistory
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level
+from partnerlab.stats.inference.intervals import check_level
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.backtest_rounds import Forecasting, Round, run_round
 from partnerlab.transitions.backtest_tables import Trials, calibration_table, quarter_table, reliability_table, score_table

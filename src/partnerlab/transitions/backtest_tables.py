@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from partnerlab.stats.clusters import design_effects, jackknife_shares
-from partnerlab.stats.intervals import share_interval
-from partnerlab.stats.recalibration import mean_difference, recalibrate
-from partnerlab.stats.scoring_rules import brier_scores, log_scores, ranked_scores
+from partnerlab.stats.inference.clusters import design_effects, jackknife_shares
+from partnerlab.stats.inference.intervals import share_interval
+from partnerlab.stats.prediction.recalibration import mean_difference, recalibrate
+from partnerlab.stats.prediction.scoring_rules import brier_scores, log_scores, ranked_scores
 from partnerlab.transitions.baselines import BASELINES
 
 #: Bins of a reliability table, and fewest forecasts in one.

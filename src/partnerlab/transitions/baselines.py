@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from partnerlab.stats.counts import step_counts
+from partnerlab.stats.inference.counts import step_counts
 from partnerlab.transitions.courses import Course
 from partnerlab.transitions.direct import thin
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from partnerlab.stats.clusters import design_effects, jackknife_shares
-from partnerlab.stats.counts import FlowRows
-from partnerlab.stats.intervals import share_interval
+from partnerlab.stats.inference.clusters import design_effects, jackknife_shares
+from partnerlab.stats.inference.counts import FlowRows
+from partnerlab.stats.inference.intervals import share_interval
 from partnerlab.transitions.states import LAPSED
 
 #: A row of the matrix with less than this behind it gets no interval: not enough data.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partnerlab.errors import ParameterError, SampleError
-from partnerlab.stats.chains import bundle_counts, multiplier_draws, row_chi_squares, row_distances, tail_share
-from partnerlab.stats.intervals import check_level
+from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.states.chains import bundle_counts, multiplier_draws, row_chi_squares, row_distances, tail_share
 from partnerlab.transitions.chain_groups import Grouping, Runs, by_duration, by_period, by_previous, shuffled_statistics
 from partnerlab.transitions.chain_results import ChainCheck, Question, chain_result, read_pairs, read_runs, with_whole
 from partnerlab.transitions.flow_counts import pair_segments

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from partnerlab.errors import SampleError
-from partnerlab.stats.chains import BUNDLES, entry_scores, quadratic_forms, random_signs, tail_share
-from partnerlab.stats.intervals import check_level
+from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.states.chains import BUNDLES, entry_scores, quadratic_forms, random_signs, tail_share
 from partnerlab.transitions.chain_groups import shuffled_statistics
 from partnerlab.transitions.chain_results import ChainCheck, Question, chain_result, read_pairs, read_runs, with_whole
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from partnerlab.stats.shuffles import Chains, shuffle_chains
+from partnerlab.stats.states.shuffles import Chains, shuffle_chains
 from partnerlab.transitions.pairs import Transitions
 
 #: Pairs shuffled in all, over the replicates: beyond it there are fewer replicates, 99 at least.

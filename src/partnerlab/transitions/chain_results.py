@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import SampleError
 from partnerlab.results import TIDY, Check, Result
-from partnerlab.stats.chains import chi_square_tail
+from partnerlab.stats.states.chains import chi_square_tail
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.chain_groups import Runs
 from partnerlab.transitions.pair_building import build_transitions

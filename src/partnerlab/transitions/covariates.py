@@ -11,8 +11,8 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check
-from partnerlab.stats.designs import Column, read_column
-from partnerlab.stats.regression import OutcomeRows
+from partnerlab.stats.regressions.designs import Column, read_column
+from partnerlab.stats.regressions.regression import OutcomeRows
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import LAPSED
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from partnerlab.stats.clusters import design_effects, jackknife_shares
-from partnerlab.stats.counts import flow_rows, step_counts
+from partnerlab.stats.inference.clusters import design_effects, jackknife_shares
+from partnerlab.stats.inference.counts import flow_rows, step_counts
 from partnerlab.transitions.courses import Course
 
 

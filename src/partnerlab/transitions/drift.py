@@ -10,8 +10,8 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.chains import bundle_counts
-from partnerlab.stats.intervals import check_level, critical_value
+from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.states.chains import bundle_counts
 from partnerlab.transitions.cells import FEWEST_PARTNERS
 from partnerlab.transitions.chain_results import read_pairs
 from partnerlab.transitions.flow_counts import COMFORTABLE_PARTNERS

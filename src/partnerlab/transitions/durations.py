@@ -10,8 +10,8 @@ import pandas as pd
 from partnerlab.errors import SampleError
 from partnerlab.results import Check
 from partnerlab.spells import Spells
-from partnerlab.stats.clustered_curves import sum_by_cluster
-from partnerlab.stats.multistate import STAYS
+from partnerlab.stats.curves.clustered_curves import sum_by_cluster
+from partnerlab.stats.states.multistate import STAYS
 from partnerlab.transitions.generator import GeneratorEstimate
 from partnerlab.transitions.panel_rows import PanelRows
 from partnerlab.transitions.rate_models import Allowed, Terms, build_model, read_allowed

@@ -10,8 +10,8 @@ import pandas as pd
 
 from partnerlab.errors import ContractError, ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats import embedding as arrays
-from partnerlab.stats.matrix_exponential import exponentials
+from partnerlab.stats.states import embedding as arrays
+from partnerlab.stats.states.matrix_exponential import exponentials
 from partnerlab.transitions.pairs import Transitions
 
 #: Generators that are offered, and what each is.

@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Result
-from partnerlab.stats.intervals import check_level, share_interval
+from partnerlab.stats.inference.intervals import check_level, share_interval
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.belonging import check_baseline
 from partnerlab.transitions.cells import cell_frame, cell_table, drop_idle, moved_table
@@ -203,7 +203,7 @@ def estimate_transitions(
     -----
     A partner's quarters are not independent. The standard error leaves out one partner at a time; the design
     effect ``max(1, (se / se_iid)^2)`` deflates the counts that enter Wilson's (1927) interval with
-    ``t(partners - 1)``, mended for cells that were seen hardly ever or never (`partnerlab.stats.intervals.share_interval`).
+    ``t(partners - 1)``, mended for cells that were seen hardly ever or never (`partnerlab.stats.inference.intervals.share_interval`).
     On panels with strong differences between partners this keeps its coverage where Wald, plain Wilson and the
     percentile bootstrap do not; `benchmarks/README.md` has the figures. Where partners are not known, a check says that
     counts are treated as independent. Moves that cannot be made are 0 for certain.

@@ -11,9 +11,9 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level
-from partnerlab.stats.multistate import STAYS
-from partnerlab.stats.risksets import curve_quantile
+from partnerlab.stats.curves.risksets import curve_quantile
+from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.states.multistate import STAYS
 from partnerlab.transitions.occupancy import Initial, occupancy_curves
 from partnerlab.transitions.state_curves import check_start
 from partnerlab.transitions.state_paths import MultiState, StatePaths, draw_paths

@@ -9,7 +9,7 @@ import pandas as pd
 
 from partnerlab.errors import SampleError
 from partnerlab.results import Check
-from partnerlab.stats.counts import FlowRows, flow_rows, stack_rows
+from partnerlab.stats.inference.counts import FlowRows, flow_rows, stack_rows
 from partnerlab.tiers.history import Outside, TierHistory
 from partnerlab.transitions.cells import FEWEST_AT_RISK, FEWEST_PARTNERS
 from partnerlab.transitions.pairs import Transitions

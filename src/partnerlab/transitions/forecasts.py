@@ -10,8 +10,8 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats.counts import flow_rows, step_counts
-from partnerlab.stats.intervals import check_level
+from partnerlab.stats.inference.counts import flow_rows, step_counts
+from partnerlab.stats.inference.intervals import check_level
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.cells import FEWEST_AT_RISK, FEWEST_PARTNERS
 from partnerlab.transitions.courses import UNKNOWN, Course, read_course
@@ -147,7 +147,7 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     -----
     ``"semi_markov"``: ways out of a tier have log-odds with effects of tier, time in it (1, 2, 3, 4, 5 to 8, 9 and more
     quarters, or begun before the record), both together, season, how often the partner has moved, and quarter, each family
-    shrunk by a variance of its own (`partnerlab.stats.mixed_logit`); lapses fall with time as a member besides. Where the
+    shrunk by a variance of its own (`partnerlab.stats.shrinkage.mixed_logit`); lapses fall with time as a member besides. Where the
     record begins with the program itself, that time is overstated, and so are lapses far ahead. Quarters that strayed, such
     as those of a clean-up, count as shocks: they move the effects little and widen the interval.
 

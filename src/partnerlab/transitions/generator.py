@@ -11,9 +11,9 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError
 from partnerlab.results import Result
-from partnerlab.stats.delta import delta_errors
-from partnerlab.stats.intervals import critical_value
-from partnerlab.stats.matrix_exponential import directional, exponentials
+from partnerlab.stats.inference.delta import delta_errors
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.states.matrix_exponential import directional, exponentials
 from partnerlab.transitions.rate_models import RateModel
 from partnerlab.transitions.state_paths import share_bounds
 

@@ -11,9 +11,9 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
-from partnerlab.stats.clustered_curves import sum_by_cluster
-from partnerlab.stats.intervals import check_level, critical_value
-from partnerlab.stats.panel_likelihood import PanelCounts, RateDesign, RateFit, cell_scores, fit_rates
+from partnerlab.stats.curves.clustered_curves import sum_by_cluster
+from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.states.panel_likelihood import PanelCounts, RateDesign, RateFit, cell_scores, fit_rates
 from partnerlab.transitions.durations import fit_durations
 from partnerlab.transitions.generator import GeneratorEstimate
 from partnerlab.transitions.panel_rows import Looks, PanelRows, compress, read_looks

@@ -10,7 +10,8 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats.hidden_chains import (
+from partnerlab.stats.inference.intervals import check_level, critical_value, share_interval
+from partnerlab.stats.states.hidden_chains import (
     ChainFit,
     Misreading,
     Readings,
@@ -21,7 +22,6 @@ from partnerlab.stats.hidden_chains import (
     profile_limit,
     smooth_states,
 )
-from partnerlab.stats.intervals import check_level, critical_value, share_interval
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.estimates import estimate_transitions
 from partnerlab.transitions.misreading import draw_misreading, read_misclassification

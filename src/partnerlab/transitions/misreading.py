@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
-from partnerlab.stats.hidden_chains import Misreading
+from partnerlab.stats.states.hidden_chains import Misreading
 from partnerlab.transitions.rates import MeasureRates, TrueProgram, true_program
 from partnerlab.transitions.redraw import redraw_panel
 

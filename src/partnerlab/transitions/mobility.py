@@ -11,9 +11,9 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats import mobility as arrays
-from partnerlab.stats.clustered_curves import sum_by_cluster
-from partnerlab.stats.intervals import check_level, critical_value
+from partnerlab.stats.curves.clustered_curves import sum_by_cluster
+from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.states import mobility as arrays
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.generator import log_bounds
 from partnerlab.transitions.pair_building import build_transitions

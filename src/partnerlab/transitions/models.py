@@ -11,12 +11,12 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats import coefficients
-from partnerlab.stats.coefficients import Correction, Covariance
-from partnerlab.stats.designs import Design, read_again
-from partnerlab.stats.glm import Link
-from partnerlab.stats.intervals import check_level
-from partnerlab.stats.regression import Family, predict_chances
+from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.regressions import coefficients
+from partnerlab.stats.regressions.coefficients import Correction, Covariance
+from partnerlab.stats.regressions.designs import Design, read_again
+from partnerlab.stats.regressions.glm import Link
+from partnerlab.stats.regressions.regression import Family, predict_chances
 from partnerlab.transitions.covariates import MoveRows, Outcomes, read_moves
 from partnerlab.transitions.pair_building import build_transitions
 from partnerlab.transitions.pairs import Transitions

@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level, wilson_interval
+from partnerlab.stats.inference.intervals import check_level, wilson_interval
 from partnerlab.tiers.history import Reason, TierHistory
 from partnerlab.transitions.belonging import check_baseline
 from partnerlab.transitions.evidence import adjusted_probabilities, moved_by_statement, partner_evidence, stated_changes

@@ -12,8 +12,8 @@ import pandas as pd
 from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.panel.panel import Panel
 from partnerlab.results import Check, Result
-from partnerlab.stats.counts import partner_counts
-from partnerlab.stats.intervals import check_level, wilson_interval
+from partnerlab.stats.inference.counts import partner_counts
+from partnerlab.stats.inference.intervals import check_level, wilson_interval
 from partnerlab.transitions.redraw import IndicatorNoise, fit_noise, redraw_panel
 from partnerlab.transitions.states import LAPSED, STAGES, flow_codes
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level, critical_value
+from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.transitions.state_curves import StateCurves, check_start, start_shares, trace_curves
 from partnerlab.transitions.state_paths import MultiState, StatePaths, draw_paths
 from partnerlab.transitions.state_probabilities import lay_out, read_steps

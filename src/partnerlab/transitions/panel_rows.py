@@ -11,7 +11,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check
 from partnerlab.spells.observations import Observations
-from partnerlab.stats.panel_likelihood import PanelCounts
+from partnerlab.stats.states.panel_likelihood import PanelCounts
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import read_states

@@ -10,9 +10,9 @@ import pandas as pd
 
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.counts import FlowRows
-from partnerlab.stats.intervals import check_level
-from partnerlab.stats.pooled_rows import pooled_rows
+from partnerlab.stats.inference.counts import FlowRows
+from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.shrinkage.pooled_rows import pooled_rows
 from partnerlab.transitions.cells import cell_frame, cell_table, drop_idle, plain_shares
 from partnerlab.transitions.flow_counts import Flows, read_flows
 from partnerlab.transitions.states import LAPSED
@@ -119,7 +119,7 @@ def estimate_pooled_transitions(
     (Minka 2000). A partner's quarters are not independent: counts are divided by the tier's design effect, the ratio of the
     clustered to the binomial variance of the counts, summed over segments and cells (Rao and Scott 1981). Moves that cannot be
     made, and lapsed where nobody lapsed, are no cells. Intervals integrate over how alike the segments could be
-    (`partnerlab.stats.pooled_rows.pooled_rows`).
+    (`partnerlab.stats.shrinkage.pooled_rows.pooled_rows`).
 
     Examples
     --------

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError
-from partnerlab.stats.intervals import critical_value
-from partnerlab.stats.powers import clustered_power_errors, matrix_power_errors, passes_through
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.states.powers import clustered_power_errors, matrix_power_errors, passes_through
 from partnerlab.transitions.cells import FEWEST_AT_RISK, FEWEST_PARTNERS
 from partnerlab.transitions.flow_counts import Flows
 from partnerlab.transitions.states import LAPSED

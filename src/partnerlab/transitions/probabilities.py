@@ -11,7 +11,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError
 from partnerlab.panel.panel import Panel
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level, wilson_interval
+from partnerlab.stats.inference.intervals import check_level, wilson_interval
 from partnerlab.transitions.rates import TrueProgram, longest_span, true_program
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.glm import Link
+from partnerlab.stats.regressions.glm import Link
 from partnerlab.transitions.covariates import read_moves
 from partnerlab.transitions.models import FEWEST_PAIRS, as_pairs, tiers_to_fit
 from partnerlab.transitions.pairs import Transitions

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.stats.panel_likelihood import RateDesign, fill_generators
+from partnerlab.stats.states.panel_likelihood import RateDesign, fill_generators
 from partnerlab.transitions.panel_rows import PanelRows
 
 Move = tuple[str, str]

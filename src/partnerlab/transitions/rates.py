@@ -1,7 +1,7 @@
 """Where partners' rates truly stand: draws of what the rules would read if nothing were left to chance.
 
 Counts are Poisson at a rate, shares binomial, amounts as many values around a level; each rate, share or level
-holds until it changes (`partnerlab.stats.changes`). What is stated, such as a manager's rating, is taken as it stands.
+holds until it changes (`partnerlab.stats.turns.changes`). What is stated, such as a manager's rating, is taken as it stands.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from partnerlab.panel.indicators import FRAME, Indicator, Indicators
 from partnerlab.panel.panel import Panel
 from partnerlab.panel.windows import trailing_sum
 from partnerlab.scoring.conditions import AtLeast, Not, Rule, Sustained
-from partnerlab.stats.changes import LevelPaths, MeanLevels, RateLevels, ShareLevels, fit_paths
-from partnerlab.stats.pooling import gamma_poisson_prior
+from partnerlab.stats.shrinkage.pooling import gamma_poisson_prior
+from partnerlab.stats.turns.changes import LevelPaths, MeanLevels, RateLevels, ShareLevels, fit_paths
 from partnerlab.tiers.classify import Quadrant
 from partnerlab.transitions.noise import noisy_indicators
 from partnerlab.transitions.redraw import IndicatorNoise, fit_noise, prior_groups

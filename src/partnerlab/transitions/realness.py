@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, SampleError
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level, wilson_interval
+from partnerlab.stats.inference.intervals import check_level, wilson_interval
 from partnerlab.transitions.movers import Movers, direction_names
 from partnerlab.transitions.probabilities import check_draws, last_whole, rate_checks, rule_span, true_tiers
 from partnerlab.transitions.rates import noisy_indicators, true_program

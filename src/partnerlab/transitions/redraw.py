@@ -16,8 +16,8 @@ import pandas as pd
 
 from partnerlab.panel.indicators import FRAME, Indicator
 from partnerlab.panel.panel import Panel
-from partnerlab.stats.changepoints import common_index, count_wildness
-from partnerlab.stats.pooling import dirichlet_prior, gamma_poisson_prior
+from partnerlab.stats.shrinkage.pooling import dirichlet_prior, gamma_poisson_prior
+from partnerlab.stats.turns.changepoints import common_index, count_wildness
 
 Kind = Literal["count", "share", "amount", "held"]
 #: Groups with fewer partners than this share one prior.

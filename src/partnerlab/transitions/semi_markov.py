@@ -13,7 +13,7 @@ import dataclasses
 import numpy as np
 from scipy import special
 
-from partnerlab.stats.mixed_logit import MixedLogit, fit_mixed_logit, indicator_rows, spread_at
+from partnerlab.stats.shrinkage.mixed_logit import MixedLogit, fit_mixed_logit, indicator_rows, spread_at
 from partnerlab.transitions.stays import CLASS_OF_STAY, CLASSES, KINDS, clock_of, read_kinds, read_stays, read_tenure
 
 #: Degrees of freedom of shocks: now and then a quarter strays far, as those of a clean-up do.

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 
 from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.stats.multistate import count_moves, greenwood_variance, product_integral, starting_shares
-from partnerlab.stats.multistate_influence import influence_variance
+from partnerlab.stats.states.multistate import count_moves, greenwood_variance, product_integral, starting_shares
+from partnerlab.stats.states.multistate_influence import influence_variance
 from partnerlab.transitions.state_paths import FEWEST_PARTNERS, VARIANCES, StatePaths
 
 

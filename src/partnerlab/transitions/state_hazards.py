@@ -12,12 +12,12 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.spells import Spells
-from partnerlab.stats.cox_fit import Baseline, CoxData, CoxFit, fit_cox_data, make_baseline
-from partnerlab.stats.designs import Column
-from partnerlab.stats.hazard_products import MoveHazards, carry
-from partnerlab.stats.intervals import check_level, critical_value
-from partnerlab.stats.multistate import STAYS
-from partnerlab.stats.sandwich import at_least_model
+from partnerlab.stats.hazards.cox_fit import Baseline, CoxData, CoxFit, fit_cox_data, make_baseline
+from partnerlab.stats.hazards.hazard_products import MoveHazards, carry
+from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.inference.sandwich import at_least_model
+from partnerlab.stats.regressions.designs import Column
+from partnerlab.stats.states.multistate import STAYS
 from partnerlab.transitions.rate_models import Move, code_covariates
 from partnerlab.transitions.state_paths import StatePaths, draw_paths, share_bounds
 

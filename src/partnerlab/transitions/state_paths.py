@@ -10,8 +10,8 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check
 from partnerlab.spells import Spells, build_spells
-from partnerlab.stats.intervals import critical_value, zero_cell_limit
-from partnerlab.stats.multistate import STAYS, Paths
+from partnerlab.stats.inference.intervals import critical_value, zero_cell_limit
+from partnerlab.stats.states.multistate import STAYS, Paths
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.pairs import Transitions
 

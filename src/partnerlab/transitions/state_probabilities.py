@@ -11,8 +11,8 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats.intervals import check_level
-from partnerlab.stats.multistate import starting_shares
+from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.states.multistate import starting_shares
 from partnerlab.transitions.state_curves import StateCurves, check_start, trace_curves
 from partnerlab.transitions.state_paths import MultiState, StatePaths, draw_paths, share_bounds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from partnerlab.stats.pooling import gamma_poisson_prior
+from partnerlab.stats.shrinkage.pooling import gamma_poisson_prior
 
 #: Quarters in a tier told apart from 1 on: of those who came to it on joining, of those who came from another tier.
 CHAIN = 8

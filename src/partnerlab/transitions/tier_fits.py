@@ -8,13 +8,13 @@ import numpy as np
 from scipy import special
 
 from partnerlab.results import Check
-from partnerlab.stats import coefficients
-from partnerlab.stats.glm import Binomial, Link
-from partnerlab.stats.multinomial import Multinomial
-from partnerlab.stats.newton import Optimum, invert
-from partnerlab.stats.ordinal import Cumulative
-from partnerlab.stats.regression import Family, Model, make_model
-from partnerlab.stats.sandwich import at_least_model
+from partnerlab.stats.inference.sandwich import at_least_model
+from partnerlab.stats.regressions import coefficients
+from partnerlab.stats.regressions.glm import Binomial, Link
+from partnerlab.stats.regressions.multinomial import Multinomial
+from partnerlab.stats.regressions.newton import Optimum, invert
+from partnerlab.stats.regressions.ordinal import Cumulative
+from partnerlab.stats.regressions.regression import Family, Model, make_model
 from partnerlab.transitions.covariates import MoveRows
 
 #: Terms whose test of proportional odds, Holm's correction included, falls below this get a coefficient for each threshold.

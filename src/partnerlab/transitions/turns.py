@@ -11,7 +11,9 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
-from partnerlab.stats.changepoints import (
+from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.shrinkage.pooling import gamma_poisson_prior
+from partnerlab.stats.turns.changepoints import (
     MULTIPLES,
     Baseline,
     both_charts,
@@ -24,8 +26,6 @@ from partnerlab.stats.changepoints import (
     turn_time,
     unchanged_heights,
 )
-from partnerlab.stats.intervals import check_level
-from partnerlab.stats.pooling import gamma_poisson_prior
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.activity import Activity
 from partnerlab.transitions.evidence import adjusted_probabilities
@@ -144,7 +144,7 @@ def detect_turns(
 
     Notes
     -----
-    A gamma-Poisson likelihood-ratio chart (`partnerlab.stats.changepoints`), whose highest point over the last quarter is compared
+    A gamma-Poisson likelihood-ratio chart (`partnerlab.stats.turns.changepoints`), whose highest point over the last quarter is compared
     with that of counts drawn again for the same partner: one rate from its posterior before the window, as wild as counts of
     this program are from period to period, and busy as all partners together were. Whoever is reached by at most
     ``false_alarms / 100`` of the draws signals; who is looked at both ways shares that between them. A signal is relative to

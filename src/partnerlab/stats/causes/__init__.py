@@ -1,0 +1,1 @@
+"""Effects of what was not dealt by chance: designs, weights, and what would overturn them."""

@@ -1,0 +1,77 @@
+"""Whether one thing more tells who is treated, given what is already looked at: a score test on a logit, clustered."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from partnerlab.stats.causes.propensity import fit_propensity
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AddedReason:
+    """What a further reason would add to the log-odds of treatment.
+
+    Parameters
+    ----------
+    estimate, std_error : float
+        One Newton step from a coefficient of zero, and its clustered error; NaN where it cannot be known.
+    p_value : float
+        Of no such reason: clustered score against Student's t.
+    df : float
+        Clusters less one.
+    rows : int
+        Rows that could tell.
+    """
+
+    estimate: float
+    std_error: float
+    p_value: float
+    df: float
+    rows: int
+
+
+def added_reason(treated: np.ndarray, design: np.ndarray, added: np.ndarray, *, clusters: np.ndarray) -> AddedReason:
+    """Test whether a variable tells of treatment beyond a design.
+
+    Parameters
+    ----------
+    treated : bool array, shape (m,)
+    design : float array, shape (m, k)
+        With its intercept; columns that repeat others are to be left out by the caller.
+    added : float array, shape (m,)
+        The variable tested; it is measured in its own standard deviations.
+    clusters : int array, shape (m,)
+        Who chose together.
+
+    Examples
+    --------
+    >>> treated = np.array([True, False, True, False] * 5)
+    >>> added_reason(treated, np.ones((20, 1)), np.arange(20.0), clusters=np.arange(20)).p_value > 0.5
+    True
+    """
+    from scipy.stats import t
+
+    code = np.unique(clusters, return_inverse=True)[1]
+    groups = int(code.max()) + 1 if len(code) else 0
+    spread = added.std() if len(added) else 0.0
+    logit = fit_propensity(treated, design, np.ones(len(treated))) if groups > 1 and spread > 0 else None
+    if logit is None:
+        return AddedReason(estimate=np.nan, std_error=np.nan, p_value=np.nan, df=max(groups - 1.0, 0.0), rows=len(treated))
+    chance = logit.predict(design)
+    weight = chance * (1.0 - chance)
+    rest = added / spread
+    rest = rest - design @ np.linalg.solve((design * weight[:, None]).T @ design, design.T @ (weight * rest))
+    scores = np.bincount(code, rest * (treated - chance), minlength=groups)
+    information = float(weight @ rest**2)
+    if not information > 1e-9 * len(treated):
+        return AddedReason(estimate=np.nan, std_error=np.nan, p_value=np.nan, df=groups - 1.0, rows=len(treated))
+    error = float(np.sqrt((scores**2).sum() * groups / (groups - 1)))
+    return AddedReason(
+        estimate=float(scores.sum()) / information,
+        std_error=error / information,
+        p_value=float(2 * t.sf(abs(scores.sum()) / error, groups - 1)) if error > 0 else np.nan,
+        df=groups - 1.0,
+        rows=len(treated),
+    )

@@ -1,0 +1,265 @@
+"""Least squares with an effect of each unit and of each period: the fit, event studies on it, and what it averages.
+
+Unbalanced panels are exact: unit effects are eliminated, period effects solved for. Interaction weights: Sun and Abraham (2021),
+Journal of Econometrics 225. What two-way fixed effects average: Goodman-Bacon (2021), same volume.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from partnerlab.stats.causes.did import NEVER
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TwoWayLine:
+    """A fit with unit and period effects.
+
+    Parameters
+    ----------
+    coefficients : float array, shape (k,)
+        NaN where a regressor repeats the others or the fixed effects.
+    covariance : float array, shape (k, k)
+        Clustered.
+    """
+
+    coefficients: np.ndarray
+    covariance: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EventLine:
+    """Effects by event time from one regression.
+
+    Parameters
+    ----------
+    at : int array, shape (m,)
+        Event times.
+    att : float array, shape (m,)
+        Effects, relative to the period before adoption.
+    covariance : float array, shape (m, m)
+        Clustered; shares of groups are taken as known.
+    overall, overall_error : float
+        Average over treated unit-periods and its standard error; NaN where the regression has none.
+    group, group_att, group_error : array, shape (g,)
+        Averages over the treated periods of each group; empty where the regression has none.
+    """
+
+    at: np.ndarray
+    att: np.ndarray
+    covariance: np.ndarray
+    overall: float = np.nan
+    overall_error: float = np.nan
+    group: np.ndarray = dataclasses.field(default_factory=lambda: np.array([], dtype=np.int64))
+    group_att: np.ndarray = dataclasses.field(default_factory=lambda: np.array([]))
+    group_error: np.ndarray = dataclasses.field(default_factory=lambda: np.array([]))
+
+
+def solve_two_way(values: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Solve for the effects of units and periods whose sums over the seen cells match those of the values.
+
+    Parameters
+    ----------
+    values : float array, shape (n, t, k)
+        Any values where a cell is not seen count as well: they are what is to be matched. Set them to 0 for a fit.
+    seen : bool array, shape (n, t)
+        Cells that the effects lie on; a unit without any gets the effect 0.
+
+    Returns
+    -------
+    unit : float array, shape (n, k)
+    period : float array, shape (t, k)
+    """
+    counted = seen.astype(float)
+    per_unit, per_period = counted.sum(axis=1), counted.sum(axis=0)
+    inverse = np.divide(1.0, per_unit, out=np.zeros_like(per_unit), where=per_unit > 0)
+    sums, totals = values.sum(axis=1), values.sum(axis=0)
+    cross = counted * inverse[:, None]
+    gram = np.diag(per_period) - cross.T @ counted
+    period = np.linalg.pinv(gram, rcond=1e-12, hermitian=True) @ (totals - cross.T @ sums)
+    unit = inverse[:, None] * (sums - counted @ period)
+    return unit, period
+
+
+def remove_two_way(values: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Take unit and period effects out of each variable; cells not seen become 0.
+
+    Parameters
+    ----------
+    values : float array, shape (n, t, k)
+    seen : bool array, shape (n, t)
+
+    Examples
+    --------
+    >>> values = np.array([[1.0, 2.0], [3.0, 4.5]])[:, :, None]
+    >>> remove_two_way(values, np.ones((2, 2), dtype=bool))[:, :, 0].round(6).tolist()
+    [[0.125, -0.125], [-0.125, 0.125]]
+    """
+    inside = np.where(seen[:, :, None], values, 0.0)
+    unit, period = solve_two_way(inside, seen)
+    return np.where(seen[:, :, None], inside - unit[:, None, :] - period[None, :, :], 0.0)
+
+
+def fit_two_way(outcome: np.ndarray, regressors: np.ndarray, *, clusters: np.ndarray) -> TwoWayLine:
+    """Fit by least squares with unit and period effects.
+
+    Parameters
+    ----------
+    outcome : float array, shape (n, t)
+        NaN where not observed.
+    regressors : float array, shape (n, t, k)
+    clusters : int array, shape (n,)
+        Codes 0, 1, ... that hold whole units. The covariance has the factor ``G / (G - 1) * (m - 1) / (m - k - t)``:
+        unit effects lie within clusters and are not counted (as fixest does).
+    """
+    seen = np.isfinite(outcome)
+    k = regressors.shape[2]
+    within = remove_two_way(np.concatenate([np.nan_to_num(outcome)[:, :, None], regressors], axis=2), seen)
+    x, y = within[:, :, 1:][seen], within[:, :, 0][seen]
+    kept = _independent(x)
+    coefficients, covariance = np.full(k, np.nan), np.full((k, k), np.nan)
+    bread = np.linalg.inv(x[:, kept].T @ x[:, kept])
+    beta = bread @ (x[:, kept].T @ y)
+    score = x[:, kept] * (y - x[:, kept] @ beta)[:, None]
+    groups, code = np.unique(clusters, return_inverse=True)
+    totals = np.zeros((len(groups), len(kept)))
+    np.add.at(totals, np.broadcast_to(code[:, None], seen.shape)[seen], score)
+    rows, g = len(y), len(groups)
+    factor = g / (g - 1) * (rows - 1) / (rows - len(kept) - seen.any(axis=0).sum())
+    coefficients[kept] = beta
+    covariance[np.ix_(kept, kept)] = factor * bread @ (totals.T @ totals) @ bread
+    return TwoWayLine(coefficients=coefficients, covariance=covariance)
+
+
+def _independent(x: np.ndarray) -> np.ndarray:
+    """Columns that no earlier ones repeat."""
+    size = np.sqrt((x**2).sum(axis=0))
+    kept: list[int] = []
+    basis = np.zeros((len(x), 0))
+    for column in range(x.shape[1]):
+        if not size[column] > 1e-9 * np.sqrt(len(x)):
+            continue
+        rest = x[:, column] / size[column]
+        rest = rest - basis @ (basis.T @ rest)
+        rest = rest - basis @ (basis.T @ rest)
+        left = np.sqrt(rest @ rest)
+        if left > 1e-8:
+            kept.append(column)
+            basis = np.column_stack([basis, rest / left])
+    return np.array(kept, dtype=np.int64)
+
+
+def event_times(adopted: np.ndarray, periods: int) -> np.ndarray:
+    """Periods since adoption of each unit, shape ``(n, periods)``; a value no panel reaches for units that never adopt."""
+    since = np.arange(periods)[None, :] - adopted[:, None]
+    return np.where((adopted == NEVER)[:, None], np.iinfo(np.int64).min, since)
+
+
+def two_way_events(outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.ndarray) -> EventLine:
+    """Event study by two-way fixed effects: one effect for each event time, whatever the group.
+
+    Biased where effects differ between groups (Sun and Abraham 2021): for comparison.
+    """
+    since = event_times(adopted, outcome.shape[1])
+    treated = adopted != NEVER
+    at = np.unique(since[treated])
+    at = at[at != -1]
+    line = fit_two_way(outcome, (since[:, :, None] == at).astype(float), clusters=clusters)
+    return EventLine(at=at, att=line.coefficients, covariance=line.covariance)
+
+
+def interaction_weighted(outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.ndarray) -> EventLine:
+    """Event study by interaction weights: an effect of each group at each event time, averaged by their observed shares.
+
+    Parameters
+    ----------
+    outcome : float array, shape (n, t)
+        NaN where not observed.
+    adopted : int array, shape (n,)
+        Period of adoption; `NEVER` compares. Without units that never adopt, the last group compares, before it adopts.
+    clusters : int array, shape (n,)
+        Codes that hold whole units.
+    """
+    if not (adopted == NEVER).any() and len(adopted):
+        last = adopted.max()
+        outcome, adopted = outcome[:, :last], np.where(adopted == last, NEVER, adopted)
+    since = event_times(adopted, outcome.shape[1])
+    groups = np.unique(adopted[adopted != NEVER])
+    cells = np.array([(group, event) for group in groups for event in np.unique(since[adopted == group]) if event != -1])
+    inside = (adopted[:, None, None] == cells[:, 0]) & (since[:, :, None] == cells[:, 1])
+    line = fit_two_way(outcome, inside.astype(float), clusters=clusters)
+    size = (inside & np.isfinite(outcome)[:, :, None]).sum(axis=(0, 1)) * np.isfinite(line.coefficients)
+    beta, covariance = np.nan_to_num(line.coefficients), np.nan_to_num(line.covariance)
+    at = np.unique(cells[size > 0, 1])
+    after = cells[:, 1] >= 0
+    picks = [cells[:, 1] == event for event in at] + [after & (cells[:, 0] == group) for group in groups] + [after]
+    shares = np.array([pick * size / max((pick * size).sum(), 1) for pick in picks])
+    found, spread = shares @ beta, shares @ covariance @ shares.T
+    m, g = len(at), len(groups)
+    error = np.sqrt(np.diag(spread))
+    return EventLine(
+        at=at, att=found[:m], covariance=spread[:m, :m], overall=float(found[-1]), overall_error=float(error[-1]),
+        group=groups, group_att=found[m : m + g], group_error=error[m : m + g],
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bacon:
+    """The comparisons of two groups that two-way fixed effects average, in a balanced panel.
+
+    Parameters
+    ----------
+    treated, compared : int array, shape (c,)
+        Groups; ``compared`` is `NEVER` for units that never adopt.
+    estimate, weight : float array, shape (c,)
+        Difference in differences of the pair, and its weight; the weights sum to one.
+    """
+
+    treated: np.ndarray
+    compared: np.ndarray
+    estimate: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def forbidden(self) -> np.ndarray:
+        """Pairs whose comparison group already had the treatment, bool of shape ``(c,)``."""
+        return (self.compared != NEVER) & (self.compared < self.treated)
+
+
+def bacon_weights(outcome: np.ndarray, adopted: np.ndarray) -> Bacon:
+    """Take two-way fixed effects apart into comparisons of two groups.
+
+    Parameters
+    ----------
+    outcome : float array, shape (n, t)
+        Without NaN: the decomposition holds in balanced panels.
+    adopted : int array, shape (n,)
+        Period of adoption, above 0; `NEVER`.
+    """
+    periods = outcome.shape[1]
+    groups = np.unique(adopted)
+    means = {int(group): outcome[adopted == group].mean(axis=0) for group in groups}
+    share = {int(group): (adopted == group).mean() for group in groups}
+    on = {int(group): 0.0 if group == NEVER else (periods - group) / periods for group in groups}
+    found: list[tuple[int, int, float, float]] = []
+    for one in map(int, groups[groups != NEVER]):
+        for other in map(int, groups[groups != one]):
+            window = slice(0, periods) if other == NEVER else slice(0, other) if other > one else slice(other, periods)
+            change = (means[one] - means[other])[window]
+            after = np.arange(periods)[window] >= one
+            early, late = (one, other) if other == NEVER or one < other else (other, one)
+            size = share[one] * share[other]
+            if other == NEVER:
+                weight = size * on[one] * (1 - on[one])
+            elif one < other:
+                weight = size * (on[early] - on[late]) * (1 - on[early])
+            else:
+                weight = size * on[late] * (on[early] - on[late])
+            found.append((one, other, float(change[after].mean() - change[~after].mean()), weight))
+    table = np.array(found).reshape(-1, 4)
+    return Bacon(
+        treated=table[:, 0].astype(np.int64), compared=table[:, 1].astype(np.int64), estimate=table[:, 2],
+        weight=table[:, 3] / table[:, 3].sum(),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Curves of survival and incidence over risk sets, and tests between them."""

@@ -1,0 +1,1 @@
+"""Regressions of hazards: Cox, Fine-Gray, frailty, and states built from hazards."""

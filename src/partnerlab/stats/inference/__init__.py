@@ -1,0 +1,1 @@
+"""How sure: intervals, quantiles, clusters, replicates, many comparisons, two-way tables."""

@@ -1,0 +1,101 @@
+"""Covariances that hold though a partner's rows are not independent: sandwich, jackknife, and when to use which."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: With fewer clusters the sandwich is too small; the jackknife and Student's t take its place.
+FEW_CLUSTERS = 40
+
+
+def sum_clusters(scores: np.ndarray, cluster: np.ndarray, *, clusters: int | None = None) -> np.ndarray:
+    """Sum rows by cluster, shape ``(G, p)``.
+
+    Examples
+    --------
+    >>> sum_clusters(np.array([[1.0], [2.0], [4.0]]), np.array([0, 1, 0])).ravel().tolist()
+    [5.0, 2.0]
+    """
+    size = int(np.max(cluster, initial=-1)) + 1 if clusters is None else clusters
+    columns = [np.bincount(cluster, weights=scores[:, place], minlength=size) for place in range(scores.shape[1])]
+    return np.stack(columns, axis=1) if columns else np.zeros((size, 0))
+
+
+def sandwich(bread: np.ndarray, totals: np.ndarray, *, rows: int | None = None) -> np.ndarray:
+    """Covariance ``B (sum of u u') B`` of cluster scores (Liang and Zeger 1986).
+
+    Parameters
+    ----------
+    bread : ndarray, shape (p, p)
+        Inverse information.
+    totals : ndarray, shape (G, p)
+        Scores added up by cluster.
+    rows : int or None
+        None gives HC0; the number of rows gives HC1, times ``G / (G - 1) * (n - 1) / (n - p)``.
+
+    Examples
+    --------
+    >>> sandwich(np.array([[0.5]]), np.array([[1.0], [-1.0]])).tolist()
+    [[0.5]]
+    """
+    reached = totals @ bread
+    factor = 1.0
+    if rows is not None:
+        clusters, width = totals.shape
+        factor = clusters / max(clusters - 1, 1) * (rows - 1) / max(rows - width, 1)
+    return reached.T @ reached * factor
+
+
+def jackknife_from_scores(information: np.ndarray, totals: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Delete-one-cluster jackknife in one Newton step each: ``(I - I_g)^-1 u_g`` (MacKinnon, Nielsen and Webb 2023).
+
+    Parameters
+    ----------
+    information : ndarray, shape (p, p)
+        Information of all.
+    totals : ndarray, shape (G, p)
+        Scores by cluster; they add up to nothing at the estimate.
+    parts : ndarray, shape (G, p, p)
+        Information of each cluster.
+
+    Returns
+    -------
+    ndarray, shape (p, p)
+        ``(G - 1) / G`` times the sum of squares of what leaving each cluster out changes: CV3.
+
+    Examples
+    --------
+    The mean of 1, 2, 6: its jackknife variance is that of the textbook.
+
+    >>> values = np.array([1.0, 2.0, 6.0])
+    >>> jackknife_from_scores(np.array([[3.0]]), (values - 3.0)[:, None], np.ones((3, 1, 1))).round(4).tolist()
+    [[2.3333]]
+    """
+    from partnerlab.stats.regressions.newton import invert
+
+    rest = information[None] - parts
+    apart = np.stack([invert(one) @ score for one, score in zip(rest, totals, strict=True)]) if len(totals) else totals
+    return jackknife_from_estimates(-apart)
+
+
+def jackknife_from_estimates(apart: np.ndarray) -> np.ndarray:
+    """Covariance from what leaving each cluster out changes, shape ``(G, p)``."""
+    clusters = len(apart)
+    return (clusters - 1) / max(clusters, 1) * (apart.T @ apart)
+
+
+def at_least_model(covariance: np.ndarray, model: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Widen a clustered covariance to the model's own for some coefficients.
+
+    Where nothing was seen to happen, residuals are nearly nothing and clusters cannot tell how unsure that is.
+
+    Examples
+    --------
+    >>> at_least_model(np.diag([0.01, 0.01]), np.eye(2), np.array([True, False])).tolist()
+    [[1.0, 0.0], [0.0, 0.01]]
+    """
+    own, theirs = np.diag(covariance), np.diag(model)
+    nothing = which & ~(own > 1e-12 * theirs)
+    ratio = np.where(which & ~nothing, np.sqrt(np.maximum(theirs / np.where(nothing | ~(own > 0), theirs, own), 1.0)), 1.0)
+    wide = np.where(np.logical_or.outer(nothing, nothing), 0.0, covariance * np.outer(ratio, ratio))
+    return wide + np.diag(np.where(nothing, theirs, 0.0))

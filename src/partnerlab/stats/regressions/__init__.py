@@ -1,0 +1,1 @@
+"""Regressions on patterns and counts: designs, fits, errors, coefficients as people read them."""

@@ -1,0 +1,1 @@
+"""Borrowing strength: many groups with few data each."""

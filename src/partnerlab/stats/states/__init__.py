@@ -1,0 +1,1 @@
+"""States over time: chains, product integrals, generators, hidden states."""

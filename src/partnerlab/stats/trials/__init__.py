@@ -1,0 +1,1 @@
+"""Trials: power, dealing by chance, looking, reading."""

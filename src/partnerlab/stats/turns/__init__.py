@@ -1,0 +1,1 @@
+"""Turns of a rate: when a unit left the level that it had."""
