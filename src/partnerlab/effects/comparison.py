@@ -17,6 +17,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.did import Score
 from partnerlab.stats.causes.imputation import impute_effects
 from partnerlab.stats.causes.two_way import EventLine, bacon_weights, event_times, fit_two_way, interaction_weighted, two_way_events
+from partnerlab.stats.inference.sandwich import sum_clusters
 from partnerlab.stats.regressions.linear import clustered_covariance, fit_line
 from partnerlab.verdicts import Stakes
 from partnerlab.words import say_share
@@ -134,8 +135,7 @@ def _imputed(outcome: np.ndarray, adopted: np.ndarray, since: np.ndarray, cluste
     at = np.unique(since[(since >= 0) & (adopted != NEVER)[:, None]])
     targets = np.concatenate([((since >= 0) & (adopted != NEVER)[:, None])[:, :, None], since[:, :, None] == at], axis=2)
     found = impute_effects(outcome, adopted, targets=targets)
-    sums = np.zeros((clusters.max() + 1, targets.shape[2]))
-    np.add.at(sums, clusters, found.influence)
+    sums = sum_clusters(found.influence, clusters)
     return pd.DataFrame(
         {
             "aggregate": ["overall"] + ["event"] * len(at), "at": ["partner-quarters", *map(str, at)],

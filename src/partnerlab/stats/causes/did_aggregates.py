@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from partnerlab.stats.causes.did import GroupTimeEffects
+from partnerlab.stats.inference.sandwich import sum_clusters
 
 Kind = Literal["simple", "event", "group", "calendar"]
 
@@ -169,8 +170,7 @@ def influence_covariance(influence: np.ndarray, *, clusters: np.ndarray | None =
     n = len(influence)
     if clusters is None:
         return influence.T @ influence / n**2
-    summed = np.zeros((int(clusters.max()) + 1, influence.shape[1]))
-    np.add.at(summed, clusters, influence)
+    summed = sum_clusters(influence, clusters)
     return summed.T @ summed / n**2
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 
 from partnerlab.stats.causes.did import NEVER
+from partnerlab.stats.inference.sandwich import sum_clusters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,8 +125,7 @@ def fit_two_way(outcome: np.ndarray, regressors: np.ndarray, *, clusters: np.nda
     beta = bread @ (x[:, kept].T @ y)
     score = x[:, kept] * (y - x[:, kept] @ beta)[:, None]
     groups, code = np.unique(clusters, return_inverse=True)
-    totals = np.zeros((len(groups), len(kept)))
-    np.add.at(totals, np.broadcast_to(code[:, None], seen.shape)[seen], score)
+    totals = sum_clusters(score, np.broadcast_to(code[:, None], seen.shape)[seen], clusters=len(groups))
     rows, g = len(y), len(groups)
     factor = g / (g - 1) * (rows - 1) / (rows - len(kept) - seen.any(axis=0).sum())
     coefficients[kept] = beta

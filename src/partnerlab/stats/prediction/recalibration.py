@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special
 
 from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.sandwich import sum_clusters
 
 
 def two_way_meat(scores: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -40,7 +41,7 @@ def _meat(scores: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     groups = int(cluster.max(initial=-1)) + 1
     if groups < 2:
         return np.zeros((scores.shape[1], scores.shape[1]))
-    sums = np.stack([np.bincount(cluster, weights=column, minlength=groups) for column in scores.T], axis=1)
+    sums = sum_clusters(scores, cluster, clusters=groups)
     return groups / (groups - 1) * sums.T @ sums
 
 

@@ -11,6 +11,7 @@ import dataclasses
 
 import numpy as np
 
+from partnerlab.stats.inference.sandwich import sum_clusters
 from partnerlab.stats.states.matrix_exponential import Flows
 
 _TINY = 1e-300
@@ -130,9 +131,7 @@ def _exact_slopes(probability: np.ndarray, ratio: np.ndarray, panel: PanelCounts
     for ending in np.flatnonzero(panel.exact >= 0):
         into = np.flatnonzero(design.target == panel.exact[ending])
         there = np.einsum("us,usm->um", ratio[:, :, ending], probability[:, :, design.origin[into]])
-        own = np.zeros((patterns, len(into)))
-        np.add.at(own, panel.which, there)
-        slope[:, into] += own
+        slope[:, into] += sum_clusters(there, panel.which, clusters=patterns)
     return slope
 
 
