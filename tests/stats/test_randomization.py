@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
 
 from partnerlab.errors import SampleError
 from partnerlab.stats.inference.multiplicity import adjust_p_values, dunnett_p_values
@@ -83,6 +84,13 @@ def test_hommel_is_kindest_of_those_that_bound_any_error(p):
     assert (hommel <= hochberg + 1e-12).all()
     assert (hochberg <= holm + 1e-12).all()
     assert (holm <= bonferroni + 1e-12).all()
+
+
+def test_false_discovery_adjustments_are_those_of_scipy():
+    values = np.random.default_rng(0).random(50) ** 3
+
+    for method in ("BH", "BY"):
+        assert np.allclose(adjust_p_values(values, method=method), false_discovery_control(values, method=method.lower()))
 
 
 def test_unknown_p_values_are_not_counted():

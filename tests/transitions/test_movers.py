@@ -8,7 +8,7 @@ from scipy import stats
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.tiers import TierScheme, assign_tiers
 from partnerlab.transitions import detect_movers, estimate_noise
-from partnerlab.transitions.evidence import adjusted_probabilities, amount_tails, count_tails
+from partnerlab.transitions.evidence import amount_tails, count_tails
 from partnerlab.transitions.movers import direction_names, move_probabilities
 
 
@@ -29,12 +29,6 @@ def test_amount_tails_are_those_of_a_gamma_with_these_moments():
 
     assert np.allclose(amount_tails(np.array([60.0, 300.0]), np.array([100.0, 100.0]), np.array([2500.0, 2500.0])),
                        [law.cdf([60.0, 300.0]), law.sf([60.0, 300.0])])  # fmt: skip
-
-
-def test_adjustment_is_that_of_scipy():
-    values = np.random.default_rng(0).random(50) ** 3
-
-    assert np.allclose(adjusted_probabilities(values), stats.false_discovery_control(values))
 
 
 def test_move_probabilities_sum_to_one():

@@ -106,14 +106,15 @@ def find_cooling(history: TierHistory, panel: Panel, *, noise: NoiseBaseline, qu
         ``partner, (name, region), tier, what_fell, usual_per_quarter, now_per_quarter, chance_with_nothing_changed``;
         most surprising first.
     """
-    from partnerlab.transitions.evidence import adjusted_probabilities, partner_evidence
+    from partnerlab.stats.inference.multiplicity import adjust_p_values
+    from partnerlab.transitions.evidence import partner_evidence
 
     column = panel.column(quarter)
     looked_at = _looked_at(history, panel, column)
     if not len(looked_at):
         return pd.DataFrame()
     evidence = partner_evidence(noise, noise.places(history.partners)[looked_at], history.first + column)
-    adjusted = adjusted_probabilities(evidence["surprise"])
+    adjusted = adjust_p_values(evidence["surprise"], method="BH")
     fell = (evidence["now"] < evidence["before"]) & (adjusted <= 1.0 - level)
     names = evidence["indicator"]
     money = np.array([panel.known(str(name)) and bool(panel.indicator(str(name)).money) for name in names], dtype=bool)

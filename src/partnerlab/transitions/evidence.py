@@ -57,22 +57,6 @@ def amount_tails(now: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tup
     return np.where((now <= 0) & positive, np.maximum(low, np.exp(-np.minimum(shape, 700.0))), low), high
 
 
-def adjusted_probabilities(values: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg (1995) step-up adjustment of p-values.
-
-    Examples
-    --------
-    >>> adjusted_probabilities(np.array([0.01, 0.04, 0.03, 1.0])).round(4)
-    array([0.04  , 0.0533, 0.0533, 1.    ])
-    """
-    values = np.asarray(values, dtype=float)
-    order = np.argsort(values)[::-1]
-    ranks = np.arange(len(values), 0, -1)
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(np.minimum.accumulate(values[order] * len(values) / ranks), 1.0)
-    return adjusted
-
-
 def _window(one: IndicatorNoise, place: np.ndarray, column: int, window: int) -> tuple[np.ndarray, ...]:
     """Sum counts, exposure and totals before the window that ends at a column, and in it."""
     start = max(column - window + 1, 0)

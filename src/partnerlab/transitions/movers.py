@@ -11,9 +11,10 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
 from partnerlab.stats.inference.intervals import check_level, wilson_interval
+from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.tiers.history import Reason, TierHistory
 from partnerlab.transitions.belonging import check_baseline
-from partnerlab.transitions.evidence import adjusted_probabilities, moved_by_statement, partner_evidence, stated_changes
+from partnerlab.transitions.evidence import moved_by_statement, partner_evidence, stated_changes
 from partnerlab.transitions.noise import CHANCE_COUNTS, NoiseBaseline, stray_interval
 from partnerlab.transitions.states import read_states
 
@@ -173,7 +174,7 @@ def detect_movers(history: TierHistory, *, noise: NoiseBaseline, quarter: str, l
     counted = moved & free & ~by_word
     p_value = np.where(counted, np.minimum(evidence["surprise"], np.maximum(any_move, 1.0 / (draws["behind"] + 1.0))), np.nan)
     adjusted = np.full(len(moved), np.nan)
-    adjusted[free & ~by_word] = adjusted_probabilities(np.where(counted, p_value, 1.0)[free & ~by_word])
+    adjusted[free & ~by_word] = adjust_p_values(np.where(counted, p_value, 1.0)[free & ~by_word], method="BH")
     drawn = p_value < evidence["surprise"]
     low, high = wilson_interval(p_value, draws["behind"] + PSEUDO_QUARTERS, level=level)
     names = np.array(history.tiers)

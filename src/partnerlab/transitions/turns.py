@@ -12,6 +12,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.pooling import gamma_poisson_prior
 from partnerlab.stats.turns.changepoints import (
     MULTIPLES,
@@ -28,7 +29,6 @@ from partnerlab.stats.turns.changepoints import (
 )
 from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.activity import Activity
-from partnerlab.transitions.evidence import adjusted_probabilities
 
 #: Partners from which on what all share (season, shocks) is told apart from what one does.
 ENOUGH_FOR_INDEX = 30
@@ -181,7 +181,7 @@ def detect_turns(
     direction = np.where(probability[0] <= probability[1], "up", "down")
     best = probability.min(axis=0)
     table = _sizes(activity, rows, baseline, direction, level)
-    table = table.assign(p_value=best, adjusted=adjusted_probabilities(best), signalled=best <= false_alarms / 100.0)
+    table = table.assign(p_value=best, adjusted=adjust_p_values(best, method="BH"), signalled=best <= false_alarms / 100.0)
     if tier is not None:
         table.insert(1, "tier", tier[rows])
     table = table.sort_values(["signalled", "p_value", "partner"], ascending=[False, True, True], ignore_index=True)
