@@ -14,6 +14,7 @@ import pydantic
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.specs import Spec
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.words import decimals_of, plural, say_number
 
 Finding = Literal["raised", "lowered", "too small to matter", "cannot tell"]
@@ -135,19 +136,19 @@ class Verdict:
     @property
     def conf_low(self) -> float:
         """Lower end of the interval."""
-        return self.estimate - _critical(self.level, self.df) * self.std_error
+        return self.estimate - float(critical_value(self.level, self.df)) * self.std_error
 
     @property
     def conf_high(self) -> float:
         """Upper end of the interval."""
-        return self.estimate + _critical(self.level, self.df) * self.std_error
+        return self.estimate + float(critical_value(self.level, self.df)) * self.std_error
 
     @property
     def smallest_effect(self) -> float:
         """Effect that these data would have shown in 8 of 10 cases: ``(t(level) + t(0.8)) * std_error``."""
         from scipy.stats import t
 
-        return (_critical(self.level, self.df) + float(t.ppf(POWER, self.df))) * self.std_error
+        return (float(critical_value(self.level, self.df)) + float(t.ppf(POWER, self.df))) * self.std_error
 
     @property
     def finding(self) -> Finding:
@@ -352,12 +353,6 @@ def compare_verdicts(verdicts: Sequence[Verdict], *, level: float = 0.95) -> Ver
         level=level,
         ranked=ranked,
     )
-
-
-def _critical(level: float, df: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(0.5 + level / 2, df))
 
 
 def _chance_positive(middle: float, spread: float, df: float) -> float:

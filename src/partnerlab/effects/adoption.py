@@ -8,13 +8,14 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, critical, eligible_groups, first_starts, known_before, moved_check
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, eligible_groups, first_starts, known_before, moved_check
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.did import GroupTimeEffects, Score, group_time_effects
 from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance, simultaneous_critical
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural
 
@@ -269,7 +270,7 @@ def _aggregate(effects: GroupTimeEffects, sample: AdoptionSample, panel: TacticP
 def _rows(aggregate, at, att, influence, n, clusters: Clusters, *, level: float, seed: int) -> pd.DataFrame:  # noqa: PLR0913
     covariance = influence_covariance(influence, clusters=clusters.code)
     error = np.sqrt(np.diag(covariance))
-    width, band = critical(level, clusters.df), simultaneous_critical(covariance, level=level, seed=seed, df=clusters.df)
+    width, band = float(critical_value(level, clusters.df)), simultaneous_critical(covariance, level=level, seed=seed, df=clusters.df)
     return pd.DataFrame(
         {
             "aggregate": aggregate, "at": pd.Series(at, dtype="str"), "estimate": att, "std_error": error,

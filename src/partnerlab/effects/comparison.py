@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.adoption import Control, adoption_sample, estimate_adoption
-from partnerlab.effects.sample import Cluster, clusters_of, critical, eligible_groups
+from partnerlab.effects.sample import Cluster, clusters_of, eligible_groups
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
 from partnerlab.errors import SampleError
@@ -17,6 +17,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.did import Score
 from partnerlab.stats.causes.imputation import impute_effects
 from partnerlab.stats.causes.two_way import EventLine, bacon_weights, event_times, fit_two_way, interaction_weighted, two_way_events
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.sandwich import sum_clusters
 from partnerlab.stats.regressions.linear import clustered_covariance, fit_line
 from partnerlab.verdicts import Stakes
@@ -105,7 +106,7 @@ def compare_adoption(
     ]
     names = ("group-time", "interaction", "imputation", "two-way", "naive")
     whole = pd.concat([rows.assign(estimator=name) for name, rows in zip(names, table, strict=True)], ignore_index=True)
-    width = critical(level, clusters.df)
+    width = float(critical_value(level, clusters.df))
     whole = whole.assign(conf_low=whole["estimate"] - width * whole["std_error"], conf_high=whole["estimate"] + width * whole["std_error"])
     bacon = _bacon(outcome, adopted, panel)
     return AdoptionComparison(
@@ -187,7 +188,7 @@ def naive_rows(panel: TacticPanel, *, study: TacticStudy, cluster: Cluster | Non
     line = fit_two_way(outcome, on[:, :, None], clusters=clusters.code)
     estimate = np.array([naive["estimate"], line.coefficients[0]], dtype=float)
     error = np.array([naive["std_error"], line.covariance[0, 0] ** 0.5], dtype=float)
-    width = critical(level, clusters.df)
+    width = float(critical_value(level, clusters.df))
     return pd.DataFrame(
         {
             "estimator": ["naive", "two-way"], "estimate": estimate, "std_error": error,

@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, critical, moved_check
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, moved_check
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, design_of, stack_trials
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.aipw import WeightedEffect, weighted_effect
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_number, say_share
 
@@ -184,7 +185,7 @@ def _row(group, ahead, found: _Comparison, trials: Trials, clusters: Clusters, s
         count = len(np.unique(clusters.code[partner[on]]))
         if count > 1:
             error = float(np.sqrt((sums**2).sum() * count / (count - 1)))
-            width = critical(level, count - 1.0)
+            width = float(critical_value(level, count - 1.0))
     return {"group": group, "at": ahead, "estimate": estimate, "std_error": error, "conf_low": estimate - width * error,
             "conf_high": estimate + width * error, "n": int(on.sum()), "partners": sides[0], "compared": sides[1]}  # fmt: skip
 

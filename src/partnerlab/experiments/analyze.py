@@ -17,6 +17,7 @@ from partnerlab.experiments.looks import look_level
 from partnerlab.experiments.readings import Reading, read_metric
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference
 from partnerlab.verdicts import Stakes, Verdict
@@ -234,12 +235,9 @@ def _rows(trial: Trial, metric: Metric, code: int, found: Reading, *, level: flo
 
 
 def _interval(effect: ArmDifference, level: float) -> tuple[float, float]:
-    from scipy.special import stdtrit
-    from scipy.stats import norm
-
     if not math.isfinite(effect.std_error):
         return math.nan, math.nan
-    reach = (norm.ppf(0.5 + level / 2) if math.isinf(effect.df) else stdtrit(effect.df, 0.5 + level / 2)) * effect.std_error
+    reach = float(critical_value(level, effect.df)) * effect.std_error
     return float(effect.estimate - reach), float(effect.estimate + reach)
 
 

@@ -10,6 +10,7 @@ from partnerlab.errors import ParameterError
 from partnerlab.experiments.experiment import Experiment
 from partnerlab.experiments.readings import Reading
 from partnerlab.results import Check
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.trials.sequential import boundaries, conditional_power, crossing, mixing_rate, sequence_half_width
 from partnerlab.words import plural, say_number, say_share
 
@@ -91,10 +92,8 @@ def _as_level(reach: float) -> float:
 
 
 def _peeking(quarters: int, level: float) -> Check:
-    from scipy.stats import norm
-
     share = np.arange(1, quarters + 1) / quarters
-    false = float(crossing(share, np.full(quarters, norm.ppf(0.5 + level / 2))).sum())
+    false = float(crossing(share, np.full(quarters, critical_value(level))).sum())
     text = (
         f"one look at the end; stopping at the first finding of {quarters} quarterly looks would find something "
         f"in {say_share(false)} of trials where nothing is"

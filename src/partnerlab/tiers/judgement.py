@@ -11,7 +11,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
 from partnerlab.stats.inference.clusters import jackknife_shares
-from partnerlab.stats.inference.intervals import check_level, wilson_interval
+from partnerlab.stats.inference.intervals import check_level, critical_value, wilson_interval
 from partnerlab.tiers.history import Reason
 from partnerlab.tiers.movement import heights
 
@@ -148,8 +148,6 @@ def _nearer(later: np.ndarray | float, set_to: float, rule: float) -> np.ndarray
 
 def _comparison(mine: np.ndarray, theirs: np.ndarray, level: float) -> list[dict[str, object]]:
     """Rows of what happens without override, and of the difference, override by override."""
-    from scipy import special
-
     both = ~np.isnan(mine) & ~np.isnan(theirs)
     n = int(both.sum())
     rows = []
@@ -157,7 +155,7 @@ def _comparison(mine: np.ndarray, theirs: np.ndarray, level: float) -> list[dict
         row: dict[str, object] = {"measure": measure, **dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), np.nan), "n": n}
         if n >= FEWEST:
             mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
-            reach = float(special.stdtrit(n - 1, (1 + level) / 2)) * error
+            reach = float(critical_value(level, n - 1)) * error
             row |= {"estimate": mean, "std_error": error, "conf_low": max(mean - reach, lowest), "conf_high": min(mean + reach, 1.0)}
         rows.append(row)
     return rows

@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from partnerlab.stats.inference.intervals import critical_value
+
 Ratio = Literal["risk", "odds", "hazard"]
 
 
@@ -150,9 +152,7 @@ def _bar(level: float | None, df: float) -> float:
     """Strength below which a term's interval holds zero, with one degree of freedom spent on the unseen cause."""
     if level is None:
         return 0.0
-    from scipy.stats import t
-
-    return float(t.ppf(0.5 + level / 2, df - 1)) / math.sqrt(df - 1)
+    return float(critical_value(level, df - 1)) / math.sqrt(df - 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

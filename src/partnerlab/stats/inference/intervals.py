@@ -39,7 +39,7 @@ def critical_value(level: float, df: np.ndarray | float | None = None) -> np.nda
     level : float
         Coverage.
     df : array_like or None
-        Degrees of freedom; NaN below 1; None for the normal.
+        Degrees of freedom above 0, NaN without; None or infinity for the normal.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def critical_value(level: float, df: np.ndarray | float | None = None) -> np.nda
     if df is None:
         return special.ndtri(upper)
     freedom = np.asarray(df, dtype=float)
-    return np.where(freedom >= 1.0, special.stdtrit(np.maximum(freedom, 1.0), upper), np.nan)
+    return np.where(freedom > 0.0, special.stdtrit(np.where(freedom > 0.0, freedom, 1.0), upper), np.nan)
 
 
 def _around(share: np.ndarray, trials: np.ndarray, squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

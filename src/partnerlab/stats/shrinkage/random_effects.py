@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from partnerlab.stats.inference.intervals import critical_value
+
 Spread = Literal["REML", "DL", "none"]
 
 
@@ -163,9 +165,7 @@ def prediction_interval(fit: RandomEffects, *, level: float = 0.95, at: np.ndarr
     >>> [round(end, 2) for end in prediction_interval(fit)]
     [-0.38, 1.38]
     """
-    from scipy.stats import t
-
     row = np.concatenate([[1.0], [] if at is None else np.asarray(at, dtype=float)])
     middle = float(row @ fit.coefficients)
-    half = float(t.ppf(0.5 + level / 2, fit.df)) * float(np.sqrt(row @ fit.covariance @ row + fit.tau2))
+    half = float(critical_value(level, fit.df)) * float(np.sqrt(row @ fit.covariance @ row + fit.tau2))
     return middle - half, middle + half

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from partnerlab.stats.inference.intervals import critical_value
+
 
 def power_of_t(effect: float, std_error: float, *, df: float, level: float = 0.95, both_tails: bool = True) -> float:
     """Power of a t test whose estimate has a given standard error.
@@ -34,13 +36,12 @@ def power_of_t(effect: float, std_error: float, *, df: float, level: float = 0.9
     0.868953
     """
     from scipy.special import nctdtr
-    from scipy.stats import norm, t
+    from scipy.stats import norm
 
     shift = abs(effect) / std_error
+    critical = float(critical_value(level, df))
     if math.isinf(df):
-        critical = norm.ppf(0.5 + level / 2)
         return float(norm.sf(critical - shift) + both_tails * norm.cdf(-critical - shift))
-    critical = t.ppf(0.5 + level / 2, df)
     wrong = float(np.nan_to_num(nctdtr(df, shift, -critical))) if both_tails else 0.0  # far in this tail it underflows to NaN
     return float(1.0 - nctdtr(df, shift, critical)) + wrong
 
@@ -59,7 +60,7 @@ def power_of_shares(first: float, second: float, units: float, *, level: float =
     null, real = math.sqrt(2 * mean * (1 - mean)), math.sqrt(first * (1 - first) + second * (1 - second))
     if real == 0:
         return float(first != second)
-    return float(norm.cdf((math.sqrt(units) * abs(first - second) - norm.ppf(0.5 + level / 2) * null) / real))
+    return float(norm.cdf((math.sqrt(units) * abs(first - second) - critical_value(level) * null) / real))
 
 
 def log_rate_variance(rate: float, *, exposure: float = 1.0, dispersion: float = 0.0) -> float:
@@ -103,7 +104,7 @@ def events_needed(hazard_ratio: float, *, power: float = 0.8, level: float = 0.9
     """
     from scipy.stats import norm
 
-    needed = norm.ppf(0.5 + level / 2) + norm.ppf(power)
+    needed = critical_value(level) + norm.ppf(power)
     return float(needed**2 / (share_treated * (1 - share_treated) * math.log(hazard_ratio) ** 2))
 
 
