@@ -8,6 +8,7 @@ import pytest
 
 from partnerlab.stats.causes.hidden_bias import matched_bounds, matched_scores, signed_rank_bounds
 from partnerlab.stats.causes.honest import smoothness_interval
+from partnerlab.stats.causes.relative_trends import relative_interval
 from partnerlab.stats.causes.sensitivity import (
     benchmark_bound,
     difference_as_risk,
@@ -124,3 +125,24 @@ def test_honest_intervals_under_smoothness_equal_those_of_two_others(tool, bend,
     interval = smoothness_interval(np.array(study["betahat"]), np.array(study["sigma"]), before=study["npre"], bend=float(bend))
 
     assert [interval.low, interval.high] == pytest.approx(case["values"][tool][f"smoothness|{bend}"], abs=case["tol"]["flci"])
+
+
+@pytest.mark.parametrize("times", ["0.5", "1", "1.5", "2"])
+def test_honest_intervals_under_relative_magnitudes_equal_those_of_the_conditional_test(times, reference):
+    """The reference inverts the same test on a grid of steps of 40 / 999 standard errors, with 1,000 draws behind its first stage.
+
+    Ours are the test's own edges from 20,000 draws. With 1,000 they move by .001 to .002 between 30 seeds, so .0005 on either side is the
+    draws' noise, beside one step of the grid. That grid ends at 20 standard errors, which cuts off the upper end at 2.
+    """
+    case = json.loads((reference / "cases" / "C26_honestdid.json").read_text())
+    study = json.loads((reference / "data" / "honestdid_bc.json").read_text())
+    path, errors = np.array(study["betahat"]), np.array(study["sigma"])
+    spread = float(np.sqrt(errors[study["npre"], study["npre"]]))
+    low, high = relative_interval(path, errors, before=study["npre"], times=float(times))
+    wanted = case["values"]["honestdid"][f"relative_magnitude|{times}"]
+    near = 40 * spread / 999 + 0.0005
+
+    assert low == pytest.approx(wanted[0], abs=near)
+    assert min(high, 20 * spread) == pytest.approx(wanted[1], abs=near)
+    # the short cut that forgets the error of the trends before is narrower at the lower end from 1 on
+    assert float(times) < 1 or low < case["values"]["diff_diff"][f"relative_magnitude|{times}"][0]

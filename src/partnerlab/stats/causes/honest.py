@@ -1,8 +1,7 @@
 """Event studies whose trends need not be parallel: what survives if the gap between groups bends by at most so much a quarter.
 
 Rambachan and Roth (2023), Review of Economic Studies 90: smoothness restrictions, and fixed-length intervals of least length (after
-Armstrong and Kolesár 2018, Econometrica 86). Their restriction to relative magnitudes is not here: it needs a conditional test, and
-the short cut that is sometimes printed in its place forgets that the trends before are estimated too.
+Armstrong and Kolesár 2018, Econometrica 86). Their restriction to relative magnitudes: `partnerlab.stats.causes.relative_trends`.
 """
 
 from __future__ import annotations
