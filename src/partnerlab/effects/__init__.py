@@ -9,7 +9,8 @@ from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
 from partnerlab.effects.dose import DoseEffects, estimate_dose
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.robustness import EventPath, RobustnessCard, Strength, check_robustness
-from partnerlab.effects.study import Known, TacticStudy
+from partnerlab.effects.study import Known, Studies, TacticStudy
+from partnerlab.effects.study_panel import build_study_panel
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel, build_tactic_panel
 
 __all__ = [
@@ -24,11 +25,13 @@ __all__ = [
     "OnOffEffects",
     "RobustnessCard",
     "Strength",
+    "Studies",
     "TacticAnalysis",
     "TacticPanel",
     "TacticStudy",
     "TierEffects",
     "analyze_tactic",
+    "build_study_panel",
     "build_tactic_panel",
     "check_assignment",
     "check_robustness",

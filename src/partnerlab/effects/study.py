@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import pydantic
 
+from partnerlab.errors import ParameterError, nearest
 from partnerlab.specs import Spec
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_list, sentence
@@ -79,6 +80,12 @@ class TacticStudy(Spec):
         What managers may have looked at, known before time zero; earlier outcomes and treatments come in by themselves.
     minimum : int
         Treated partners, and partners to compare with, that a verdict needs.
+    indicator, outcome : str
+        Indicators of a panel that count the tactic and what came of it; see `build_study_panel`.
+    others : tuple of str
+        Indicators of tactics that ran beside, for which the comparison is adjusted.
+    stays : bool
+        Whether a partner that once had it has it from then on, such as a portal of which only the first login is logged.
 
     Examples
     --------
@@ -101,6 +108,10 @@ class TacticStudy(Spec):
     comparison: Comparison = "not_yet"
     covariates: tuple[Known, ...] = ()
     minimum: int = pydantic.Field(default=20, ge=2)
+    indicator: str = ""
+    outcome: str = ""
+    others: tuple[str, ...] = ()
+    stays: bool = False
 
     @pydantic.model_validator(mode="after")
     def _named_once(self) -> Self:
@@ -108,6 +119,8 @@ class TacticStudy(Spec):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"covariates name {twice!r} twice")
+        if self.indicator and self.indicator in self.others:
+            raise ValueError(f"others name {self.indicator!r}, which is the tactic itself; drop it")
         return self
 
     @property
@@ -116,14 +129,61 @@ class TacticStudy(Spec):
         who = [f"of {noun} {say_list(names)}" for noun, names in (("tier", self.tiers), ("region", self.regions)) if names]
         if self.untreated_for:
             who.append(f"without {self.tactic} for {plural(self.untreated_for, 'quarter')}")
-        alike = [f"earlier {self.stakes.unit}", f"earlier {self.tactic}", "tier", *(known.said for known in self.covariates)]
+        if self.stays:
+            alike, begins = [known.said for known in self.covariates], f"take up {self.tactic} in that quarter and keep it, or not yet"
+        else:
+            alike, begins = [f"earlier {self.stakes.unit}", f"earlier {self.tactic}", "tier"], f"have {self.tactic} in that quarter, or not"
+            alike += [known.said for known in self.covariates]
+        alike += [f"the same quarter's {name.replace('_', ' ')}" for name in self.others]
         when = "of the same quarter" if self.horizon == 0 else f"{plural(self.horizon, 'quarter')} later"
+        when = "of each quarter since" if self.stays else when
         parts = {
             "Eligible": f"partners {', '.join(who)}" if who else "all partners",
             "Time zero": "the start of each quarter in which a partner is eligible",
-            "Strategies": f"have {self.tactic} in that quarter, or not",
-            "Assignment in the trial": f"by chance within partners alike in {say_list(alike)}",
+            "Strategies": begins,
+            "Assignment in the trial": f"by chance within partners alike in {say_list(alike)}" if alike else "by chance",
             "Outcome": f"{self.stakes.unit} {when}",
             "Effect": "on the partners that had it (ATT)",
         }
         return "\n".join(sentence(f"{name}: {text}") for name, text in parts.items())
+
+
+class Studies(Spec):
+    """The studies of one program, as one YAML file declares them.
+
+    Parameters
+    ----------
+    indicators : str
+        Shipped indicators, or the path of a YAML file, that the studies count tactics and outcomes by.
+    studies : tuple of TacticStudy
+        Each names its indicator and outcome.
+
+    Examples
+    --------
+    >>> demo = Studies.load("demo")
+    >>> demo["training"].horizon
+    1
+    """
+
+    shipped: ClassVar[str | None] = "partnerlab.effects.studies"
+
+    indicators: str = "tactics"
+    studies: tuple[TacticStudy, ...] = pydantic.Field(min_length=1)
+
+    @pydantic.model_validator(mode="after")
+    def _each_counts_something(self) -> Self:
+        for study in self.studies:
+            if not study.indicator or not study.outcome:
+                raise ValueError(f"the study of {study.tactic} names no {'outcome' if study.indicator else 'indicator'}; add it")
+        names = [study.indicator for study in self.studies]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two studies are of {twice!r}; keep one")
+        return self
+
+    def __getitem__(self, indicator: str) -> TacticStudy:
+        """Find the study of a tactic by its indicator, ParameterError if there is none."""
+        found = {study.indicator: study for study in self.studies}
+        if indicator not in found:
+            raise ParameterError(f"no study is of {indicator!r}{nearest(indicator, found)}", study=indicator)
+        return found[indicator]

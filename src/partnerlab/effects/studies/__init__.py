@@ -1,0 +1,1 @@
+"""Studies of tactics that ship with the package, one YAML file for each program."""

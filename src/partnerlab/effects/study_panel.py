@@ -1,0 +1,109 @@
+"""From a program's panel to the panel of one study: who had the tactic, what came of it, who chose, and in which tier."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from partnerlab.effects.study import TacticStudy
+from partnerlab.effects.tactic_panel import TacticPanel, build_tactic_panel
+from partnerlab.errors import ParameterError, SampleError
+
+if TYPE_CHECKING:
+    from partnerlab.panel import Panel
+    from partnerlab.tiers import TierHistory
+
+
+def build_study_panel(panel: Panel, *, study: TacticStudy, history: TierHistory | None = None) -> TacticPanel:
+    """Read what a study asks for out of a panel.
+
+    Parameters
+    ----------
+    panel : Panel
+        Holds the study's ``indicator``, ``outcome``, ``others`` and covariates; managers and regions are taken from its attributes,
+        and a partner without a manager stands for itself.
+    study : TacticStudy
+        Names them.
+    history : TierHistory, optional
+        Tiers; a quarter's tier is the one published at the end of the quarter before, so the tactic has not moved it.
+
+    Returns
+    -------
+    TacticPanel
+
+    Raises
+    ------
+    ParameterError
+        If the study names no indicator or no outcome.
+    MissingTableError
+        If the panel has no such indicator.
+    SampleError
+        If nobody ever had the tactic.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partnerlab.panel import Panel
+    >>> from partnerlab.verdicts import Stakes
+    >>> table = pd.DataFrame({"partner": ["a", "a", "b", "b"], "quarter": ["2026Q1", "2026Q2"] * 2,
+    ...                       "leads": [3, 5, 2, 2], "logins": [1, 0, 0, 0]})
+    >>> study = TacticStudy(tactic="portal", indicator="logins", outcome="leads", stays=True, stakes=Stakes(unit="leads"))
+    >>> build_study_panel(Panel.from_frame(table), study=study).treated.tolist()
+    [[1.0, 1.0], [0.0, 0.0]]
+    """
+    if not study.indicator or not study.outcome:
+        raise ParameterError(f"the study of {study.tactic} names no {'outcome' if study.indicator else 'indicator'} of the panel; add it")
+    about = panel.attributes
+    groups = {"manager": "manager_id", "region": "region"}
+    known = {noun: column for noun, column in groups.items() if column in about and about[column].notna().any()}
+    found = build_tactic_panel(
+        panel,
+        tactic=study.indicator,
+        outcome=study.outcome,
+        covariates=tuple(known.name for known in study.covariates),
+        others=study.others,
+        **known,
+    )
+    if not found.on.any():
+        raise SampleError(f"{study.tactic}: no partner had it in {found.labels[0]} to {found.labels[-1]}")
+    changes: dict[str, object] = {"tactic": study.tactic}
+    if study.stays:
+        changes["treated"] = _kept(found.treated)
+    if found.managers:
+        changes |= _alone(found)
+    if history is not None:
+        changes |= {"tier": tiers_before(history, panel), "tiers": history.tiers}
+    return dataclasses.replace(found, **changes)
+
+
+def _alone(found: TacticPanel) -> dict[str, object]:
+    """Give partners without a manager a cluster of their own."""
+    without = (found.manager < 0).all(axis=1)
+    codes = found.manager.copy()
+    codes[without] = (len(found.managers) + np.arange(int(without.sum())))[:, None]
+    return {"manager": codes, "managers": (*found.managers, *(f"no manager: {partner}" for partner in found.partners[without]))}
+
+
+def _kept(treated: np.ndarray) -> np.ndarray:
+    """Once on, on from then; NaN where nothing is known."""
+    kept = np.maximum.accumulate(np.nan_to_num(treated), axis=1)
+    return np.where(np.isnan(treated), np.nan, kept)
+
+
+def tiers_before(history: TierHistory, panel: Panel) -> np.ndarray:
+    """Code of the tier that each partner held when each quarter began, shape ``(n, t)``; -1 where it held none or none is known.
+
+    Parameters
+    ----------
+    history : TierHistory
+    panel : Panel
+        Its partners and quarters are those of the answer.
+    """
+    rows = {partner: row for row, partner in enumerate(history.partners)}
+    row = np.array([rows.get(partner, -1) for partner in panel.partners])
+    at = panel.periods - 1 - history.first
+    known = (row >= 0)[:, None] & ((at >= 0) & (at < history.shape[1]))
+    codes = history.published[np.maximum(row, 0)][:, np.clip(at, 0, history.shape[1] - 1)].astype(np.int64)
+    return np.where(known & (codes >= 0), codes, -1)

@@ -1,0 +1,106 @@
+"""Studies come from YAML, and their panels from the program's own."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab import Panel, Stakes, Studies, TacticStudy, assign_tiers, build_panel, build_study_panel
+from partnerlab.errors import ParameterError, SampleError, SpecError
+from partnerlab.intake.simulate import Truth, simulate_program
+from partnerlab.tiers import TierScheme
+
+STUDY = TacticStudy(tactic="portal", indicator="logins", outcome="leads", stays=True, stakes=Stakes(unit="leads"))
+
+
+def _panel(**attributes):
+    table = pd.DataFrame(
+        {
+            "partner": ["a"] * 3 + ["b"] * 3,
+            "quarter": ["2026Q1", "2026Q2", "2026Q3"] * 2,
+            "leads": [3, 5, 4, 2, 2, 1],
+            "logins": [0, 1, 0, 0, 0, 0],
+        }
+    )
+    about = pd.DataFrame({"partner": ["a", "b"], **attributes}) if attributes else None
+    return Panel.from_frame(table, attributes=about)
+
+
+def test_the_demo_has_a_study_of_each_tactic_its_managers_use():
+    assert [study.indicator for study in Studies.load("demo").studies] == [
+        "training",
+        "co_marketing",
+        "event",
+        "meeting",
+        "lead_share",
+        "email",
+        "other",
+    ]
+
+
+def test_a_file_of_studies_names_what_they_count(tmp_path):
+    path = tmp_path / "ours.yaml"
+    path.write_text("studies:\n  - {tactic: call, indicator: call, stakes: {unit: leads}}\n")
+
+    with pytest.raises(SpecError, match="the study of call names no outcome; add it"):
+        Studies.load(path)
+
+
+def test_one_tactic_has_one_study(tmp_path):
+    path = tmp_path / "ours.yaml"
+    line = "  - {tactic: call, indicator: call, outcome: leads, stakes: {unit: leads}}\n"
+    path.write_text("studies:\n" + 2 * line)
+
+    with pytest.raises(SpecError, match="two studies are of 'call'; keep one"):
+        Studies.load(path)
+
+
+def test_a_tactic_is_not_beside_itself():
+    with pytest.raises(SpecError, match="which is the tactic itself"):
+        TacticStudy(tactic="call", indicator="call", others=("call",), stakes=Stakes(unit="leads"))
+
+
+def test_an_unknown_study_names_the_nearest():
+    with pytest.raises(ParameterError, match="did you mean 'training'"):
+        Studies.load("demo")["trainings"]
+
+
+def test_what_stays_is_on_from_its_first_quarter():
+    assert build_study_panel(_panel(), study=STUDY).treated.tolist() == [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+    going = STUDY.model_copy(update={"stays": False})
+    assert build_study_panel(_panel(), study=going).treated.tolist() == [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+
+
+def test_a_partner_without_a_manager_stands_for_itself():
+    found = build_study_panel(_panel(manager_id=["M", None]), study=STUDY)
+
+    assert found.managers == ("M", "no manager: b")
+    assert found.manager[:, 0].tolist() == [0, 1]
+
+
+def test_a_tactic_that_nobody_had_is_refused():
+    nobody = _panel().select(np.array([False, True]))
+
+    with pytest.raises(SampleError, match="portal: no partner had it in 2026Q1 to 2026Q3"):
+        build_study_panel(nobody, study=STUDY)
+
+
+def test_a_study_of_nothing_is_refused():
+    with pytest.raises(ParameterError, match="names no indicator of the panel"):
+        build_study_panel(_panel(), study=TacticStudy(tactic="call", stakes=Stakes(unit="leads")))
+
+
+def test_the_tier_is_that_of_the_quarter_before():
+    source = simulate_program(Truth(n_partners=60, n_quarters=8), seed=3).source()
+    studies = Studies.load("demo")
+    panel = build_panel(source, first="2023Q1", last="2024Q4", indicators=studies.indicators)
+    history = assign_tiers(build_panel(source, first="2023Q1", last="2024Q4"), TierScheme.load("quadrant"))
+    found = build_study_panel(panel, study=studies["training"], history=history)
+
+    assert (found.tier[:, 0] == -1).all()
+    assert np.array_equal(found.tier[:, 1:], np.maximum(history.published[:, :-1], -1))
+    assert found.tiers == history.tiers
+    assert sorted(found.others) == ["co_marketing", "email", "event", "lead_share", "meeting"]
+
+
+def test_the_trial_of_what_stays_is_to_take_it_up():
+    assert "take up portal in that quarter and keep it, or not yet" in Studies.load("demo")["other"].target_trial
