@@ -40,6 +40,41 @@ def test_a_reason_that_is_none_is_rejected_as_often_as_said():
     assert 0.05 <= np.mean(np.array(p) < 0.1) <= 0.15
 
 
+def test_effects_of_managers_without_columns_say_what_a_column_for_each_says():
+    random = np.random.default_rng(3)
+    x, z = random.standard_normal((2, 1500))
+    manager = random.integers(0, 25, 1500)
+    columns = (manager[:, None] == np.arange(1, 25)).astype(float)
+    treated = random.random(1500) < 1 / (1 + np.exp(-(x + 0.1 * z + 0.05 * manager - 0.6)))
+
+    plain = added_reason(treated, np.column_stack([np.ones(1500), x, columns]), z, clusters=manager)
+    within = added_reason(treated, x[:, None], z, clusters=manager, within=True)
+
+    assert [within.estimate, within.std_error, within.p_value] == pytest.approx([plain.estimate, plain.std_error, plain.p_value], rel=1e-9)
+
+
+def test_a_covariate_that_each_manager_fixes_changes_nothing_within_managers():
+    frame = simulate_world("B", seed=4, partners=120).to_frame()
+    code = frame["manager"].rank(method="dense")
+    read = {
+        names: check_assignment(
+            TacticPanel.from_frame(frame.assign(office=code * 0.1), manager="manager", tier="tier", covariates=list(names)),
+            study=STUDY.model_copy(update={"covariates": tuple(Known(name=name, at="start", lag=0) for name in names)}),
+        ).table["p_value"]
+        for names in (("health",), ("health", "office"))
+    }
+
+    assert read["health", "office"].tolist() == pytest.approx(read["health",].tolist(), rel=1e-6)
+
+
+def test_what_separates_within_managers_cannot_be_judged():
+    treated = np.tile([True, False, True, False], 5)
+
+    found = added_reason(treated, treated[:, None] * 1.0, np.arange(20.0), clusters=np.repeat(np.arange(5), 4), within=True)
+
+    assert np.isnan(found.p_value)
+
+
 def test_what_separates_cannot_be_judged():
     treated = np.arange(20) < 10
 

@@ -9,17 +9,21 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.adoption import DOUBT
-from partnerlab.effects.sample import Cluster, clusters_of, critical
+from partnerlab.effects.sample import Cluster, clusters_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, design_of, stack_trials
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.assignment import AddedReason, added_reason
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.sandwich import sum_clusters
 from partnerlab.verdicts import Stakes
 from partnerlab.words import say_number
 
 Mechanism = Literal["lasting trait", "last result", "both", "neither", "unknown"]
 Design = Literal["adoption", "on and off", "none"]
+#: What varies within managers by no more than this share of its size does not vary.
+ROUNDING = 1e-12
 
 _SAID: dict[Mechanism, str] = {
     "lasting trait": "Managers chose by something that lasts: earlier results tell who gets it even where the last result is the same.",
@@ -112,12 +116,11 @@ def check_assignment(
     clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
     owner = clusters.code[trials.partner]
     trials, owner = _mixed(trials, owner)
-    managers = (owner[:, None] == np.unique(owner)[1:]).astype(float) if clusters.noun == "manager" else np.zeros((len(owner), 0))
     tested = {
         "lasting trait": (trials.earlier, trials.last),
         "last result": (trials.last - trials.usual, trials.usual),
     }
-    found = {name: _test(trials, managers, added, given, owner) for name, (added, given) in tested.items()}
+    found = {name: _test(trials, added, given, owner, within=clusters.noun == "manager") for name, (added, given) in tested.items()}
     mechanism = _mechanism(found)
     design, rivals, doubts = _read(mechanism, starting=study.untreated_for > 0, stays=panel.stays_on, tactic=study.tactic)
     return AssignmentCheck(
@@ -147,11 +150,21 @@ def _mixed(trials: Trials, owner: np.ndarray) -> tuple[Trials, np.ndarray]:
     return trials, owner
 
 
-def _test(trials: Trials, managers: np.ndarray, added: np.ndarray, given: np.ndarray, owner: np.ndarray) -> AddedReason:
+def _test(trials: Trials, added: np.ndarray, given: np.ndarray, owner: np.ndarray, *, within: bool) -> AddedReason:
     if not len(owner):
         return AddedReason(estimate=np.nan, std_error=np.nan, p_value=np.nan, df=0.0, rows=0)
-    design, _ = design_of(np.column_stack([given, trials.known, managers]))
-    return added_reason(trials.treated, design, added, clusters=owner)
+    columns = np.column_stack([given, trials.known])
+    design, _ = design_of(_apart_from(columns, owner) if within else columns)
+    return added_reason(trials.treated, design[:, 1:] if within else design, added, clusters=owner, within=within)
+
+
+def _apart_from(columns: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Columns less their managers' means: beside an effect of each manager they say the same, and what a manager fixes is 0."""
+    code = np.unique(owner, return_inverse=True)[1]
+    apart = columns - (sum_clusters(columns, code) / np.bincount(code)[:, None])[code]
+    fixed = np.abs(apart).max(axis=0) <= ROUNDING * np.abs(columns).max(axis=0)
+    apart[:, fixed] = 0.0
+    return apart
 
 
 def _mechanism(found: dict[str, AddedReason]) -> Mechanism:
@@ -182,7 +195,7 @@ def _read(mechanism: Mechanism, *, starting: bool, stays: bool, tactic: str) -> 
 
 
 def _row(name: str, reason: AddedReason, level: float) -> dict[str, object]:
-    width = critical(level, reason.df)
+    width = float(critical_value(level, reason.df))
     return {"test": name, "estimate": reason.estimate, "std_error": reason.std_error,
             "conf_low": reason.estimate - width * reason.std_error, "conf_high": reason.estimate + width * reason.std_error,
             "n": reason.rows, "p_value": reason.p_value}  # fmt: skip

@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from partnerlab.stats.causes.propensity import fit_propensity
+from partnerlab.stats.causes.propensity import fit_propensity, fit_within_groups
+from partnerlab.stats.inference.sandwich import sum_clusters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,18 +33,20 @@ class AddedReason:
     rows: int
 
 
-def added_reason(treated: np.ndarray, design: np.ndarray, added: np.ndarray, *, clusters: np.ndarray) -> AddedReason:
+def added_reason(treated: np.ndarray, design: np.ndarray, added: np.ndarray, *, clusters: np.ndarray, within: bool = False) -> AddedReason:
     """Test whether a variable tells of treatment beyond a design.
 
     Parameters
     ----------
     treated : bool array, shape (m,)
     design : float array, shape (m, k)
-        With its intercept; columns that repeat others are to be left out by the caller.
+        With its intercept, or, ``within``, without one; columns that repeat others are to be left out by the caller.
     added : float array, shape (m,)
         The variable tested; it is measured in its own standard deviations.
     clusters : int array, shape (m,)
         Who chose together.
+    within : bool
+        Compare within clusters: each has an intercept of its own, and holds both treated and untreated rows.
 
     Examples
     --------
@@ -56,13 +59,11 @@ def added_reason(treated: np.ndarray, design: np.ndarray, added: np.ndarray, *, 
     code = np.unique(clusters, return_inverse=True)[1]
     groups = int(code.max()) + 1 if len(code) else 0
     spread = added.std() if len(added) else 0.0
-    logit = fit_propensity(treated, design, np.ones(len(treated))) if groups > 1 and spread > 0 else None
-    if logit is None:
+    chance = _chance(treated, design, code if within else None) if groups > 1 and spread > 0 else None
+    if chance is None:
         return AddedReason(estimate=np.nan, std_error=np.nan, p_value=np.nan, df=max(groups - 1.0, 0.0), rows=len(treated))
-    chance = logit.predict(design)
     weight = chance * (1.0 - chance)
-    rest = added / spread
-    rest = rest - design @ np.linalg.solve((design * weight[:, None]).T @ design, design.T @ (weight * rest))
+    rest = _rest(added / spread, design, weight, code if within else None)
     scores = np.bincount(code, rest * (treated - chance), minlength=groups)
     information = float(weight @ rest**2)
     if not information > 1e-9 * len(treated):
@@ -75,3 +76,19 @@ def added_reason(treated: np.ndarray, design: np.ndarray, added: np.ndarray, *, 
         df=groups - 1.0,
         rows=len(treated),
     )
+
+
+def _chance(treated: np.ndarray, design: np.ndarray, group: np.ndarray | None) -> np.ndarray | None:
+    if group is not None:
+        return fit_within_groups(treated, design, group)
+    logit = fit_propensity(treated, design, np.ones(len(treated)))
+    return None if logit is None else logit.predict(design)
+
+
+def _rest(added: np.ndarray, design: np.ndarray, weight: np.ndarray, group: np.ndarray | None) -> np.ndarray:
+    """Take out of a variable what the design, and the groups' own means, say of it, by weighted least squares."""
+    if group is not None:
+        total = np.bincount(group, weight)
+        added = added - (np.bincount(group, weight * added) / total)[group]
+        design = design - (sum_clusters(design * weight[:, None], group) / total[:, None])[group]
+    return added - design @ np.linalg.solve((design * weight[:, None]).T @ design, design.T @ (weight * added))

@@ -1,4 +1,4 @@
-"""Chance of being treated given what was known before: a weighted logit, with the influence of each row on it."""
+"""Chance of being treated given what was known before: a weighted logit, with the influence of each row on it; and one within groups."""
 
 from __future__ import annotations
 
@@ -67,4 +67,55 @@ def fit_propensity(treated: np.ndarray, design: np.ndarray, weight: np.ndarray) 
         if np.abs(step).max() < TOLERANCE:
             score = (weight * (treated - expit(design @ beta)))[:, None] * design
             return Propensity(coefficients=beta, influence=score @ np.linalg.inv(hessian))
+    return None
+
+
+def fit_within_groups(treated: np.ndarray, design: np.ndarray, group: np.ndarray) -> np.ndarray | None:
+    """Fit a logit of treatment with an intercept of each group, without a column for any group.
+
+    Newton's method with the intercepts eliminated (their block of the Hessian is diagonal), so ten thousand groups cost what one
+    does. The fit is that of a design with a column of 0 and 1 for each group.
+
+    Parameters
+    ----------
+    treated : bool array, shape (m,)
+        Who was treated; every group holds both treated and untreated rows.
+    design : float array, shape (m, k)
+        Columns that vary within groups; no intercept.
+    group : int array, shape (m,)
+        Codes 0, 1, ..., none without a row.
+
+    Returns
+    -------
+    float array, shape (m,), or None
+        Chance of treatment of each row; None where a covariate separates the treated, or repeats another one.
+
+    Examples
+    --------
+    >>> treated = np.array([True, False, True, False, False, False])
+    >>> fit_within_groups(treated, np.zeros((6, 0)), np.array([0, 0, 1, 1, 1, 1])).round(6).tolist()
+    [0.5, 0.5, 0.25, 0.25, 0.25, 0.25]
+    """
+    n, k = design.shape
+    order = np.argsort(group, kind="stable")
+    x, on, code = design[order], treated[order].astype(float), group[order]
+    starts = np.flatnonzero(np.diff(code, prepend=-1))
+    beta, intercept = np.zeros(k), np.zeros(len(starts))
+    for _ in range(60):
+        chance = expit(x @ beta + intercept[code])
+        weight, rest = chance * (1.0 - chance), on - chance
+        weighted = x * weight[:, None]
+        own = np.add.reduceat(weight, starts)
+        cross, pull = np.add.reduceat(weighted, starts, axis=0), np.add.reduceat(rest, starts)
+        if not own.min() * WORST_CONDITION > own.max():
+            return None
+        hessian = (weighted.T @ x - cross.T @ (cross / own[:, None])) / n
+        if k and not np.linalg.cond(hessian) < WORST_CONDITION:
+            return None
+        step = np.linalg.solve(hessian, (x.T @ rest - cross.T @ (pull / own)) / n)
+        moved = (pull - cross @ step) / own
+        beta, intercept = beta + step, intercept + moved
+        if max(np.abs(step).max(initial=0.0), np.abs(moved).max()) < TOLERANCE:
+            chance[order] = expit(x @ beta + intercept[code])
+            return chance
     return None
