@@ -28,6 +28,13 @@ FLOORS = {
     "report": 8,
     "cli": 9,
 }  # fmt: skip
+# inside stats, too, imports point down
+STATS = {
+    "inference": 0,
+    "curves": 1, "regressions": 1, "states": 1, "turns": 1,
+    "hazards": 2, "prediction": 2, "shrinkage": 2, "causes": 2,
+    "trials": 3,
+}  # fmt: skip
 LIBRARIES = {
     "duckdb": {"intake", "panel", "ledger"},
     "sqlglot": {"intake", "panel"},
@@ -86,6 +93,15 @@ def test_imports_point_strictly_down(path):
         for module, line in _imports(path)
         if module.startswith("partnerlab.") and (other := module.split(".")[1]) != room and FLOORS.get(other, 0) >= FLOORS.get(room, 99)
     ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "stats").glob("*/*.py")), ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_subjects_of_stats_stand_on_each_other(path):
+    subject = path.parent.name
+    parts = [module.split(".") for module, _ in _imports(path) if module.startswith("partnerlab.stats.")]
+    wrong = [".".join(part) for part in parts if part[2] != subject and STATS[part[2]] >= STATS[subject]]
 
     assert wrong == []
 

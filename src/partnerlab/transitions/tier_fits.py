@@ -8,11 +8,11 @@ import numpy as np
 from scipy import special
 
 from partnerlab.results import Check
-from partnerlab.stats.inference.sandwich import at_least_model
+from partnerlab.stats.inference.sandwich import at_least_model, invert
 from partnerlab.stats.regressions import coefficients
 from partnerlab.stats.regressions.glm import Binomial, Link
 from partnerlab.stats.regressions.multinomial import Multinomial
-from partnerlab.stats.regressions.newton import Optimum, invert
+from partnerlab.stats.regressions.newton import Optimum
 from partnerlab.stats.regressions.ordinal import Cumulative
 from partnerlab.stats.regressions.regression import Family, Model, make_model
 from partnerlab.transitions.covariates import MoveRows

@@ -10,8 +10,7 @@ from scipy import special
 
 from partnerlab.stats.hazards.cox import CoxRows, Partial, SlotTerms, score_rows
 from partnerlab.stats.hazards.risk_slots import RowSums
-from partnerlab.stats.inference.sandwich import sum_clusters
-from partnerlab.stats.regressions.newton import invert
+from partnerlab.stats.inference.sandwich import invert, sum_clusters
 
 Clock = Literal["km", "identity", "log"]
 

@@ -8,6 +8,22 @@ import numpy as np
 FEW_CLUSTERS = 40
 
 
+def invert(information: np.ndarray) -> np.ndarray:
+    """Invert an information matrix; directions about which nothing is known get an endless variance's stand-in.
+
+    Examples
+    --------
+    >>> invert(np.diag([4.0, 1.0])).tolist()
+    [[0.25, 0.0], [0.0, 1.0]]
+    """
+    if information.size == 0:
+        return information.copy()
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-100))
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    values = np.maximum(values, 1e-13)
+    return (vectors / values) @ vectors.T / np.outer(scale, scale)
+
+
 def sum_clusters(scores: np.ndarray, cluster: np.ndarray, *, clusters: int | None = None) -> np.ndarray:
     """Sum rows by cluster, shape ``(G, p)``.
 
@@ -71,8 +87,6 @@ def jackknife_from_scores(information: np.ndarray, totals: np.ndarray, parts: np
     >>> jackknife_from_scores(np.array([[3.0]]), (values - 3.0)[:, None], np.ones((3, 1, 1))).round(4).tolist()
     [[2.3333]]
     """
-    from partnerlab.stats.regressions.newton import invert
-
     rest = information[None] - parts
     apart = np.stack([invert(one) @ score for one, score in zip(rest, totals, strict=True)]) if len(totals) else totals
     return jackknife_from_estimates(-apart)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from partnerlab.stats.inference.sandwich import invert
+
 #: Log-likelihood, score (p,) and information (p, p) at a point.
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 
@@ -51,22 +53,6 @@ class Optimum:
     def covariance(self) -> np.ndarray:
         """Inverse of the information."""
         return invert(self.information)
-
-
-def invert(information: np.ndarray) -> np.ndarray:
-    """Invert an information matrix; directions about which nothing is known get an endless variance's stand-in.
-
-    Examples
-    --------
-    >>> invert(np.diag([4.0, 1.0])).tolist()
-    [[0.25, 0.0], [0.0, 1.0]]
-    """
-    if information.size == 0:
-        return information.copy()
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-100))
-    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
-    values = np.maximum(values, 1e-13)
-    return (vectors / values) @ vectors.T / np.outer(scale, scale)
 
 
 def _direction(information: np.ndarray, score: np.ndarray) -> np.ndarray:
