@@ -65,6 +65,10 @@ DRAWN_IN = {
     "AdoptionEffects": "tactics",
     "TacticAnalysis": "tactics",
     "Verdict": "tactics",
+    "ExperimentDesign": "experiments",
+    "Assignment": "experiments",
+    "Trial": "experiments_run",
+    "ExperimentReading": "experiments_run",
     "Result": "intervals",
     "DataQuality": "quality",
 }

@@ -1,0 +1,345 @@
+"""Pictures of an experiment that ran: effects by metric and variant, who came back, and where partners stand by variant."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from partnerlab import words
+from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.experiments import Experiment, ExperimentReading, Metric, Trial
+from partnerlab.show import style
+from partnerlab.show.canvas import Canvas, shorten
+from partnerlab.show.marks import interval_mark, reach_axis
+from partnerlab.show.picture import Picture, picture
+from partnerlab.show.plots import plot
+from partnerlab.show.tables import TableView, table_view
+from partnerlab.show.tabulation import left_out, tabulate
+
+VIEWS = ("arms", "tiers")
+#: Name of the effect as dealt, among the effects of a reading.
+AS_DEALT = "as dealt"
+ROW = 32.0
+
+
+@plot.register(ExperimentReading)
+def _effects(result: ExperimentReading, *, experiment: Experiment | None = None, period: str = "") -> Picture:
+    """Effects by metric and variant, each metric on an axis of its own, beside the range of what would not matter."""
+    table = result.table.dropna(subset=["estimate", "conf_low", "conf_high"]).reset_index(drop=True)
+    if table.empty:
+        raise SampleError("the experiment has too few units for any effect with an interval; nothing to draw")
+    groups = [(name, rows.reset_index(drop=True)) for name, rows in table.groupby("metric", sort=False)]
+    heights = [20 + ROW * len(rows) + 30 for _, rows in groups]
+
+    def paint(canvas: Canvas) -> None:
+        top = 4.0
+        for (name, rows), height in zip(groups, heights, strict=True):
+            _metric_panel(
+                canvas, rows, name=name, top=top, nothing=_indifferent(result, experiment, name), unit=_unit(result, experiment, name)
+            )
+            top += height
+
+    said = "; ".join(f"{row['metric']}, {_who(row)} {_say(row)}" for _, row in table.iterrows())
+    return picture(
+        paint,
+        height=4 + sum(heights) + 4,
+        headline=say_verdict(result),
+        alt=f"Lying intervals. {result.estimand}. {said}.",
+        units=f"{words.say_list([_unit(result, experiment, name) for name, _ in groups])}; n counts units",
+        n=int(table["n"].max()),
+        period=period or "the whole experiment",
+        note=_effects_note(result, experiment, [name for name, _ in groups], table),
+        table=result.table,
+    )
+
+
+def say_verdict(result: ExperimentReading) -> str:
+    """Grade and finding of the deciding metric; with several variants those of each, or that none can be told."""
+    deciding = result.table["deciding"] & (result.table["effect"] == AS_DEALT)
+    first = list(result.verdicts[: max(int(deciding.sum()), 1)])
+    if result.stopped:
+        failed = [check.name for check in result.checks if check.passed is False]
+        return f"Stopped: {words.say_list(failed)} failed, so nothing is concluded"
+    clear = [verdict for verdict in first if verdict.finding != "cannot tell"]
+    shown = clear or first[:1]
+    said = "; ".join(verdict.statement.rstrip(".") for verdict in shown)
+    grades = "/".join(dict.fromkeys(verdict.earned.value for verdict in shown))
+    rest = len(first) - len(shown)
+    return f"Grade {grades}: {said}" + (f"; of {words.plural(rest, 'further variant')} nothing can be told" if rest else "")
+
+
+def _metric_panel(canvas: Canvas, rows: pd.DataFrame, *, name: str, top: float, nothing: float | None, unit: str) -> None:
+    low, high = min(0.0, float(rows["conf_low"].min())), max(0.0, float(rows["conf_high"].max()))
+    if nothing:
+        low, high = min(low, -nothing), max(high, nothing)
+    room = 0.06 * (high - low or 1.0)
+    tall = ROW * len(rows)
+    canvas.words(12, top + 12, f"{name.replace('_', ' ')}: {unit}", size=style.SMALL, weight="bold")
+    axes = canvas.axes(12, top + 20, canvas.width - 36, tall)
+    axes.set_ylim(tall, 0)
+    axes.set_yticks([])
+    reach_axis(axes, low=low - room, high=high + room, kind="number")
+    for place, row in rows.iterrows():
+        dealt = row["effect"] == AS_DEALT
+        beside = [ROW * place + 15, ROW * place + 31]
+        if nothing:
+            axes.fill_between([-nothing, nothing], *beside, color=style.PALE, alpha=0.55, linewidth=0)
+        axes.plot([0, 0], beside, color=style.INK, linewidth=1.0)
+        interval_mark(
+            axes, ROW * place + 23, row["conf_low"], row["conf_high"], row["estimate"], colour=style.ACCENT if dealt else style.MUTED
+        )
+        told = _say(row)
+        who = shorten(_who(row), width=canvas.width - 30 - 6.0 * len(told), size=style.SMALL)
+        canvas.words(14, top + 20 + ROW * place + 12, who, size=style.SMALL)
+        canvas.words(canvas.width - 8, top + 20 + ROW * place + 12, told, size=style.SMALL, ha="right")
+
+
+def _who(row: pd.Series) -> str:
+    return f"{row['variant']}, {row['effect']}"
+
+
+def _say(row: pd.Series) -> str:
+    return words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="number")
+
+
+def _indifferent(result: ExperimentReading, experiment: Experiment | None, name: str) -> float | None:
+    """Half width of the range that would not matter: the metric's margin, else the material effect of the deciding one."""
+    metric = next((one for one in experiment.metrics if one.name == name), None) if experiment is not None else None
+    if metric is not None and metric.margin is not None:
+        return metric.margin
+    if name == result.table["metric"].iloc[0] and result.verdicts:
+        return result.verdicts[0].stakes.material
+    return None
+
+
+def _unit(result: ExperimentReading, experiment: Experiment | None, name: str) -> str:
+    """Name the unit of a metric's effect."""
+    names = list(dict.fromkeys(result.table["metric"]))
+    each = len(result.verdicts) // max(len(names), 1)
+    verdict = result.verdicts[names.index(name) * each] if each else None
+    return name if verdict is None else f"{verdict.stakes.unit} per {verdict.stakes.per}"
+
+
+def _effects_note(result: ExperimentReading, experiment: Experiment | None, names: list[str], table: pd.DataFrame) -> str:
+    levels = sorted({round(100 * level, 1) for level in table["level"]}, reverse=True)
+    said = f"Bars are {words.say_list([f'{level:g}{words.NBSP}%' for level in levels])} intervals: several comparisons share the error"
+    if len(levels) == 1 and abs(levels[0] - 100 * result.level) < 0.05:
+        said = f"Bars are {levels[0]:g}{words.NBSP}% intervals"
+    if any(_indifferent(result, experiment, name) for name in names):
+        said += "; pale: effects too small to matter"
+    return said
+
+
+@plot.register(Trial)
+def _trial(
+    trial: Trial,
+    *,
+    view: str = "arms",
+    experiment: Experiment | None = None,
+    reading: ExperimentReading | None = None,
+    metric: str = "",
+    period: str = "",
+) -> Picture:
+    """Units dealt and lost by variant; or the shares of an ordered outcome by variant."""
+    if view not in VIEWS:
+        raise ParameterError(f"a trial has no view {view!r}{nearest(view, VIEWS)}", view=view)
+    if view == "tiers":
+        return _tiers(trial, reading=reading, metric=metric, period=period)
+    return _arms(trial, experiment=experiment, reading=reading, period=period)
+
+
+def arms_of_trial(trial: Trial, experiment: Experiment | None = None) -> pd.DataFrame:
+    """Units of each variant, the share planned, and outcomes not seen: ``variant, units, share, planned, missing, ...``."""
+    counts = trial.counts
+    planned = np.full(len(counts), np.nan)
+    if experiment is not None:
+        shares = np.array([variant.share for variant in experiment.variants])
+        planned = shares / shares.sum()
+    lost = {
+        metric.name: np.bincount(trial.variant, weights=~trial.observed(metric), minlength=len(counts)) / counts for metric in trial.metrics
+    }
+    table = pd.DataFrame({"variant": trial.variants, "units": counts, "share": counts / counts.sum(), "planned": planned})
+    return table.assign(missing=np.max(list(lost.values()), axis=0), **{f"missing_{name}": share for name, share in lost.items()})
+
+
+def _arms(trial: Trial, *, experiment: Experiment | None, reading: ExperimentReading | None, period: str) -> Picture:
+    table = arms_of_trial(trial, experiment)
+    most = float(np.nanmax(np.r_[table["share"], table["planned"]])) * 1.1
+    lost = max(float(table["missing"].max()) * 1.15, 0.05)
+    tall = ROW * len(table)
+
+    def paint(canvas: Canvas) -> None:
+        for top, title, column, reach in (
+            (4.0, "units dealt", "share", most),
+            (4.0 + 20 + tall + 28, "outcomes not seen", "missing", lost),
+        ):
+            canvas.words(12, top + 12, title, size=style.SMALL, weight="bold")
+            axes = canvas.axes(12, top + 20, canvas.width - 36, tall)
+            axes.set_ylim(tall, 0)
+            axes.set_yticks([])
+            reach_axis(axes, low=0.0, high=reach, kind="share")
+            for place, row in table.iterrows():
+                axes.barh([ROW * place + 23], [row[column]], height=9, color=style.ACCENT, linewidth=0)
+                if column == "share" and np.isfinite(row["planned"]):
+                    axes.plot([row["planned"]] * 2, [ROW * place + 15, ROW * place + 31], color=style.SIGNAL, linewidth=2)
+                told = (
+                    f"{words.say_count(row['units'])}, {words.say_share(row['share'])}"
+                    if column == "share"
+                    else words.say_share(row[column])
+                )
+                canvas.words(14, top + 20 + ROW * place + 12, shorten(row["variant"], width=200, size=style.SMALL), size=style.SMALL)
+                canvas.words(canvas.width - 8, top + 20 + ROW * place + 12, told, size=style.SMALL, ha="right")
+
+    said = "; ".join(
+        f"{row.variant} {words.say_count(row.units)} units ({words.say_share(row.share)}), "
+        f"{words.say_share(row.missing)} of outcomes not seen"
+        for row in table.itertuples()
+    )
+    return picture(
+        paint,
+        height=4 + 2 * (20 + tall + 28),
+        headline=_arms_headline(table, reading),
+        alt=f"Bars of the units of each variant and of the outcomes not seen. {said}.",
+        units="share of all units; share of a variant's units",
+        n=len(trial),
+        period=period or "the whole experiment",
+        note="Orange: the share planned" if table["planned"].notna().any() else "",
+        table=table,
+    )
+
+
+def _arms_headline(table: pd.DataFrame, reading: ExperimentReading | None) -> str:
+    counts = words.say_list([f"{words.say_count(row.units)} {row.variant}" for row in table.itertuples()])
+    seen = (
+        "every outcome was seen"
+        if not table["missing"].any()
+        else f"at most {words.say_share(table['missing'].max())} of outcomes were not seen"
+    )
+    if reading is None:
+        return f"{counts} units; {seen}"
+    failed = [check.name for check in reading.checks if check.passed is False]
+    if failed:
+        return f"{counts} units: {words.say_list(failed)} failed, nothing is concluded"
+    ratio = next((check.passed for check in reading.checks if check.name == "sample ratio"), None)
+    return f"{counts} units{', as planned' if ratio else ''}; {seen}"
+
+
+def _tiers(trial: Trial, *, reading: ExperimentReading | None, metric: str, period: str) -> Picture:
+    found = _tier_metric(trial, metric)
+    shares = tier_shares(trial, found)
+    known = shares.pivot(index="variant", columns="tier", values="estimate").loc[list(trial.variants), list(found.tiers)]
+    colours = {tier: style.blend(0.22 + 0.78 * place / max(len(found.tiers) - 1, 1)) for place, tier in enumerate(found.tiers)}
+    tall = 44.0 * len(known)
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(12, 26, canvas.width - 36, tall)
+        axes.set_ylim(tall, 0)
+        axes.set_yticks([])
+        reach_axis(axes, low=0.0, high=1.0, kind="share")
+        for place, (variant, row) in enumerate(known.iterrows()):
+            left = 0.0
+            canvas.words(14, 26 + 44 * place + 12, shorten(str(variant), width=220, size=style.SMALL), size=style.SMALL, weight="bold")
+            for tier in found.tiers:
+                axes.barh([44 * place + 28], [row[tier]], left=left, height=20, color=colours[tier], linewidth=0.6, edgecolor=style.PAPER)
+                if row[tier] > 0.09:
+                    ink = style.readable_on(colours[tier])
+                    axes.text(
+                        left + row[tier] / 2,
+                        44 * place + 28,
+                        words.say_share(row[tier]),
+                        ha="center",
+                        va="center",
+                        color=ink,
+                        fontsize=style.SMALL,
+                    )
+                left += row[tier]
+        place = 12.0
+        for tier in found.tiers:
+            canvas.words(place, 16, "\u25a0", size=style.BODY, colour=colours[tier])
+            text = shorten(tier.lower() if tier.isupper() else tier, width=(canvas.width - 24) / len(found.tiers) - 16, size=9.5)
+            canvas.words(place + 12, 16, text, size=9.5)
+            place += (canvas.width - 24) / len(found.tiers)
+
+    said = "; ".join(
+        f"{variant}: " + ", ".join(f"{tier} {words.say_share(row[tier])}" for tier in found.tiers) for variant, row in known.iterrows()
+    )
+    return picture(
+        paint,
+        height=26 + tall + 24,
+        headline=_tiers_headline(trial, found, reading),
+        alt=f"Stacked bars of the {found.name} of units by variant. {said}.",
+        units=f"share of a variant's units, by {found.name.replace('_', ' ')}",
+        n=int(shares.drop_duplicates("variant")["n"].sum()),
+        period=period or "at the end of the experiment",
+        note="Lowest at the left; in pairs of one unit of each variant, a tie counts half",
+        table=shares,
+    )  # fmt: skip
+
+
+def _tier_metric(trial: Trial, name: str) -> Metric:
+    ordered = [one for one in trial.metrics if one.kind == "tier"]
+    found = next((one for one in ordered if not name or one.name == name), None)
+    if found is None:
+        raise SampleError("no ordered outcome was declared, so no shares of tiers can be drawn")
+    return found
+
+
+def tier_shares(trial: Trial, metric: Metric) -> pd.DataFrame:
+    """Shares of an ordered outcome by variant: ``variant, tier, estimate, n``."""
+    seen = trial.observed(metric)
+    rows = []
+    for code, variant in enumerate(trial.variants):
+        values = trial.outcomes[metric.name][seen & (trial.variant == code)].astype(np.int64)
+        counts = np.bincount(values, minlength=len(metric.tiers))
+        rows += [(variant, tier, counts[place] / max(counts.sum(), 1), int(counts.sum())) for place, tier in enumerate(metric.tiers)]
+    return pd.DataFrame(rows, columns=["variant", "tier", "estimate", "n"])
+
+
+def _tiers_headline(trial: Trial, metric: Metric, reading: ExperimentReading | None) -> str:
+    if reading is None:
+        return f"Where units stand by variant: {metric.name}"
+    row = reading.table[(reading.table["metric"] == metric.name) & (reading.table["effect"] == AS_DEALT)].iloc[0]
+    wins, low, high = (0.5 + row[name] / 2 for name in ("estimate", "conf_low", "conf_high"))
+    if np.isnan(low):
+        return f"Where units stand by variant: {words.say_not_enough(row['n'])}"
+    interval = words.say_interval(low, high, kind="share")
+    if reading.stopped or low <= 0.5 <= high:
+        return f"No clear difference in {metric.name}: {row['variant']} stands higher in {words.say_share(wins)} of pairs ({interval})"
+    side = "more" if wins > 0.5 else "less"
+    return f"{row['variant']} stands higher {side} often than {trial.variants[0]}: in {words.say_share(wins)} of pairs ({interval})"
+
+
+@tabulate.register(ExperimentReading)
+def _reading_table(result: ExperimentReading, *, caption: str = "", rows: int | None = None) -> TableView:
+    table = result.table.assign(
+        interval=[words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number")[1] for row in result.table.itertuples()],
+        found=[words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number")[0] for row in result.table.itertuples()],
+        level=[f"{100 * level:.3g}{words.NBSP}%" for level in result.table["level"]],
+    )
+    several = len(table) > 1
+    kinds = {
+        "metric": "text",
+        "variant": "text",
+        "effect": "text",
+        "treated": "number",
+        "control": "number",
+        "found": "text",
+        "interval": "text",
+    }
+    kinds |= (
+        {"level": "text", "n": "count"} | ({"p_adjusted": "p"} if several else {}) | {"p_value": "p", "p_redrawn": "p", "claim": "text"}
+    )
+    heads = {
+        "treated": "with it",
+        "control": "control",
+        "found": "difference",
+        "p_value": "p",
+        "p_redrawn": "p by dealing again",
+        "p_adjusted": "p adjusted",
+    }
+    shown = table.head(rows) if rows else table
+    view = table_view(shown, caption=(caption or result.estimand) + left_out(table, rows), kinds=kinds, heads=heads, row_heads=2)
+    numeric = tuple(name not in ("metric", "variant", "effect", "claim") for name in kinds)
+    return dataclasses.replace(view, numeric=numeric, frame=result.tidy())
