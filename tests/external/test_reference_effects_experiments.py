@@ -12,11 +12,16 @@ from partnerlab.experiments import Metric, Trial, analyze_experiment
 from partnerlab.stats.inference.multiplicity import adjust_p_values, dunnett_p_values
 from partnerlab.stats.inference.stratified_tables import common_odds
 from partnerlab.stats.regressions.designs import Column
+from partnerlab.stats.regressions.ordinal import Cumulative
+from partnerlab.stats.regressions.regression import OutcomeRows, make_model
+from partnerlab.stats.trials.arm_hazards import arm_hazards
+from partnerlab.stats.trials.mixed_tier_odds import mixed_tier_odds
 from partnerlab.stats.trials.randomization import exact_p_value, normal_statistic
-from partnerlab.stats.trials.srm import ratio_mismatch, ratio_test
-from partnerlab.stats.trials.tier_odds import tier_odds
+from partnerlab.stats.trials.srm import ratio_mismatch, ratio_test, ratio_z
+from partnerlab.stats.trials.tier_odds import check_tier_odds, tier_odds
 
 pytestmark = pytest.mark.external
+WINE = (("warm", "temp", "warm"), ("contact", "contact", "yes"))
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +172,135 @@ def test_log_rank_tests_keep_their_strata_as_in_r(folder, case):
     assert (plain["log_rank"], plain["log_rank_p"]) == pytest.approx(tuple(values["lung_logrank"].values()), abs=1e-4)
     # the one patient of the fourth stratum is compared with nobody, so leaving it out changes nothing
     assert (within["log_rank"], within["log_rank_p"]) == pytest.approx(tuple(values["lung_logrank_strat_ecog"].values()), abs=1e-4)
+
+
+def test_within_judges_bitterness_has_the_odds_of_r(folder, case):
+    wine, theirs = pd.read_csv(folder / "data" / "wine.csv"), case("C07")["clmm"]
+    known = np.column_stack([wine["temp"] == "warm", wine["contact"] == "yes"]).astype(float)
+    found = mixed_tier_odds(wine["rating"].to_numpy(), known, wine["judge"].to_numpy())
+
+    assert [*found.thresholds, *found.effect] == pytest.approx(theirs["est"], abs=2e-4)
+    assert [*found.threshold_error, *found.effect_error] == pytest.approx(theirs["se"], abs=2e-4)
+    assert (found.spread, found.log_likelihood) == pytest.approx((theirs["sd"], theirs["logLik"]), abs=2e-4)
+
+
+def test_every_coefficient_of_ordered_outcomes_is_that_of_r(folder, case):
+    wine, theirs = pd.read_csv(folder / "data" / "wine.csv"), case("C07")["clm"]
+    columns = [Column(name=name, values=(wine[key] == one).to_numpy(float)) for name, key, one in WINE]
+    rows = OutcomeRows(columns=tuple(columns), outcome=wine["rating"].to_numpy() - 1)
+    model = make_model(rows, Cumulative(outcomes=5))
+    best = model.fit()[0]
+    error = np.sqrt(np.diag(model.back @ model.covariance(best, kind="model") @ model.back.T))
+
+    assert model.back @ best.beta == pytest.approx(theirs["est"], abs=2e-4)
+    assert error == pytest.approx(theirs["se"], abs=2e-4)
+    assert best.loglik == pytest.approx(theirs["logLik"], abs=1e-6)
+
+
+def test_tenants_coefficients_and_deviance_are_those_of_r(folder, case):
+    housing, theirs = pd.read_csv(folder / "data" / "housing.csv"), case("C07")["polr"]
+    satisfied = pd.Index(["Low", "Medium", "High"]).get_indexer(housing["Sat"])
+    columns = [
+        Column(name=term, values=(housing[key] == term.removeprefix(key)).to_numpy(float))
+        for term in theirs["term"][:6]
+        for key in ("Infl", "Type", "Cont")
+        if term.startswith(key)
+    ]
+    model = make_model(
+        OutcomeRows(columns=tuple(columns), outcome=satisfied, weight=housing["Freq"].to_numpy(float)), Cumulative(outcomes=3)
+    )
+    best = model.fit()[0]
+    found, error = model.back @ best.beta, np.sqrt(np.diag(model.back @ model.covariance(best, kind="model") @ model.back.T))
+
+    assert [*found[2:], *found[:2]] == pytest.approx(theirs["est"], abs=2e-4)
+    assert [*error[2:], *error[:2]] == pytest.approx(theirs["se"], abs=2e-4)
+    assert -2 * best.loglik == pytest.approx(theirs["deviance"], abs=1e-6)
+
+
+def test_contact_is_tested_against_none_and_for_one_odds_ratio_as_in_r(folder, case):
+    wine, values = pd.read_csv(folder / "data" / "wine.csv"), case("C07")
+    warm = Column(name="warm", values=(wine["temp"] == "warm").to_numpy(float))
+    alike, common = check_tier_odds(wine["rating"].to_numpy(), (wine["contact"] == "yes").to_numpy(), others=(warm,))
+
+    assert (alike.statistic, alike.p_value) == pytest.approx((values["lr_contact"]["stat"], values["lr_contact"]["p"]), abs=1e-6)
+    assert (common.statistic, common.df) == pytest.approx(
+        (values["nominal_contact_lr"]["stat"], values["nominal_contact_lr"]["df"]), abs=1e-6
+    )
+
+
+def test_hazard_ratios_of_three_arms_are_those_of_one_cox_model_in_r(folder, case):
+    colon, values = pd.read_csv(folder / "data" / "colon_recurrence.csv"), case("C08")
+    metric = Metric(name="time", kind="time", event="status", until=1825.0)
+    reading = analyze_experiment(Trial.from_frame(colon, outcomes=[metric], unit="id", variant="rx", control="Obs"), draws=0)
+    table, theirs = reading.table, values["colon_cox"]
+    said = next(check.detail for check in reading.checks if check.name == "hazards of time")
+
+    assert table["log_hazard_ratio"].tolist() == pytest.approx(theirs["coef"], abs=1e-5)
+    assert table["log_hazard_error"].tolist() == pytest.approx(theirs["se"], abs=1e-5)
+    assert table["one_ratio_p"].tolist() == pytest.approx([values["colon_zph"]["p"][0]] * 2, abs=1e-5)
+    assert [table["median_control"][0], *table["median_treated"]] == [1236, 1183, math.inf]
+    assert [table["left_control"][0], *table["left_treated"]] == pytest.approx(values["colon_surv_1825"], abs=1e-5)
+    assert f"{values['colon_logrank3']['chisq']:.1f} on 2 df" in said
+
+
+def test_hazards_within_strata_and_beside_age_are_those_of_r(folder, case):
+    values = case("C08")
+    ovarian = pd.read_csv(folder / "data" / "ovarian.csv").assign(unit=range(26))
+    lung = pd.read_csv(folder / "data" / "lung.csv").assign(unit=range(228)).dropna(subset=["ph.ecog"])
+    days = Metric(name="futime", kind="time", event="fustat", until=365.0)
+    first = analyze_experiment(Trial.from_frame(ovarian, outcomes=[days], variant="rx", pre=["age"]), draws=0).table.iloc[0]
+    days = Metric(name="time", kind="time", event="status", until=365.0)
+    lung = lung.assign(status=lung["status"] - 1)
+    second = analyze_experiment(
+        Trial.from_frame(lung[lung["ph.ecog"] < 3], outcomes=[days], variant="sex", pre=["age"], stratum="ph.ecog"), draws=0
+    ).table.iloc[0]
+
+    for row, name in ((first, "ovarian_cox"), (second, "lung_cox_strata")):
+        found = (row["log_hazard_ratio"], row["log_hazard_error"])
+        assert found == pytest.approx((values[name]["coef"][0], values[name]["se"][0]), abs=1e-5)
+    assert first["log_rank"] == pytest.approx(values["ovarian_logrank"]["chisq"], abs=1e-4)
+    assert first["log_rank_p"] == pytest.approx(values["ovarian_logrank"]["p"], abs=1e-4)
+
+
+def test_errors_of_hazard_ratios_by_hospital_are_those_of_r(folder, case):
+    lung, theirs = pd.read_csv(folder / "data" / "lung.csv").dropna(subset=["inst"]), case("C08")["lung_cox_cluster_inst"]
+    rows = (lung["time"].to_numpy(float), lung["status"].to_numpy() == 2, lung["sex"].to_numpy() - 1)
+    plain = arm_hazards(*rows)
+    clustered = arm_hazards(*rows, cluster=lung["inst"].to_numpy(int), errors="cluster")
+
+    assert (plain.log_ratio[0], plain.std_error[0]) == pytest.approx((theirs["coef"], theirs["se"]), abs=1e-5)
+    assert clustered.std_error[0] == pytest.approx(theirs["robust_se"], abs=1e-5)
+    assert _two_sided(clustered.log_ratio[0] / clustered.std_error[0]) == pytest.approx(theirs["p"], abs=1e-5)
+
+
+def test_plain_tests_beside_the_exact_ones_are_those_of_r(folder, case):
+    values = case("C09")
+    zea, sleep = pd.read_csv(folder / "data" / "fisher_zea.csv")["diff"], pd.read_csv(folder / "data" / "sleep.csv")
+    pairs = pd.DataFrame(
+        {"pair": np.repeat(range(15), 2), "arm": ["crossed", "selfed"] * 15, "height": np.column_stack([zea, 0 * zea]).ravel()}
+    )
+    pairs["unit"] = range(30)
+    paired = analyze_experiment(Trial.from_frame(pairs, outcomes=["height"], variant="arm", stratum="pair"), draws=0).table.iloc[0]
+    two = analyze_experiment(Trial.from_frame(sleep.assign(unit=range(20)), outcomes=["extra"], variant="group"), draws=0).table.iloc[0]
+    tables = pd.read_csv(folder / "data" / "warpbreaks.csv")
+    warp = normal_statistic(tables["breaks"].to_numpy(float), (tables["wool"] == "A").to_numpy(), pd.factorize(tables["tension"])[0])
+    far = exact_p_value(sleep["extra"].to_numpy(), (sleep["group"] == 1).to_numpy(), np.zeros(20, dtype=int))
+
+    assert paired["p_value"] == pytest.approx(values["zea_t_p"], abs=1e-8)
+    assert round(values["zea_one_sided"] * 2**15) == values["zea_count"]
+    assert two["p_value"] == pytest.approx(values["sleep_welch_p"], abs=1e-8)
+    assert far == pytest.approx(values["sleep_exact_diffmeans_two_sided"], abs=1e-8)
+    assert _two_sided(warp) == pytest.approx(values["warp_strat_asym_p"], abs=1e-8)
+
+
+def test_variants_arrived_alike_in_every_tier(folder, case):
+    partners, theirs = pd.read_csv(folder / "data" / "ab_partners.csv"), case("C19")["by_tier_z"]
+    counts = partners.groupby(["tier", "arm"]).size().unstack()
+
+    assert ratio_z(counts[1].to_numpy(), counts[0].to_numpy()) == pytest.approx([theirs[tier] for tier in counts.index], abs=1e-10)
+
+
+def test_blankets_differ_from_the_control_by_what_r_finds(folder, case):
+    mean = pd.read_csv(folder / "data" / "recovery.csv").groupby("blanket")["minutes"].mean()
+
+    assert (mean - mean["b0"])[1:].tolist() == pytest.approx(case("C10")["dunnett_less"]["est"], abs=1e-10)

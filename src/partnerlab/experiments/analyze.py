@@ -6,25 +6,21 @@ import dataclasses
 import math
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 
 from partnerlab.errors import LedgerError
 from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.checks import check_trial, refuse_few
+from partnerlab.experiments.effect_rows import adjust_families, effect_rows
 from partnerlab.experiments.experiment import Experiment, Metric
+from partnerlab.experiments.kinds import hazard_of, hazard_reading, hazards_alike
 from partnerlab.experiments.looks import look_level
 from partnerlab.experiments.readings import Reading, read_metric
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.stats.inference.multiplicity import adjust_p_values
-from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference
+from partnerlab.stats.trials.arm_differences import Adjustment
 from partnerlab.verdicts import Stakes, Verdict
 from partnerlab.words import plural, say_share
-
-AS_DEALT = "as dealt"
-ON_TAKERS = "on those who took it"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,15 +108,19 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     grade = _grade(checks, experiment)
     rows, verdicts, notes = [], [], []
     for place, metric in enumerate(trial.metrics):
+        hazards = hazard_reading(trial, metric, adjusted=adjustment != "none") if metric.kind == "time" else None
+        if metric.kind == "time":
+            notes.append(Check(f"hazards of {metric.name}", None, hazards_alike(trial, metric, hazards)))
         family = len(trial.variants) - 1 if place == 0 else (len(trial.metrics) - 1) * (len(trial.variants) - 1)
         for code in range(1, len(trial.variants)):
             found = read_metric(trial, metric, code, assignment=assignment, adjustment=adjustment, draws=draws, seed=seed)
+            found = dataclasses.replace(found, extra=found.extra | hazard_of(hazards, code))
             own, note = look_level(experiment, found, look=look, level=1 - (1 - level) / family)
             notes += note
-            rows += _rows(trial, metric, code, found, level=own, first=place == 0)
+            rows += effect_rows(trial, metric, code, found, level=own, first=place == 0)
             told = _stakes(experiment, stakes, metric, first=place == 0)
             verdicts.append(_verdict(trial, experiment, metric, code, found, told, grade, failed, level=own))
-    table = _adjust(pd.DataFrame(rows))
+    table = adjust_families(pd.DataFrame(rows))
     checks = (*checks, *dict.fromkeys(notes), _sharing(trial, level))
     return ExperimentReading(
         estimand=f"Effect of being dealt a variant rather than {trial.variants[0]!r}, on all units dealt (intention to treat)",
@@ -199,76 +199,3 @@ def _verdict(  # noqa: PLR0913, PLR0917 - everything that a verdict rests on
         doubts=doubts,
         level=level,
     )
-
-
-def _rows(trial: Trial, metric: Metric, code: int, found: Reading, *, level: float, first: bool) -> list[dict[str, object]]:
-    rows = []
-    for name, effect in ((AS_DEALT, found.effect), (ON_TAKERS, found.taken)):
-        if effect is None:
-            continue
-        dealt = name == AS_DEALT
-        low, high = _interval(effect, level)
-        rows.append(
-            {
-                "metric": metric.name,
-                "variant": trial.variants[code],
-                "effect": name,
-                "estimate": effect.estimate,
-                "std_error": effect.std_error,
-                "conf_low": low,
-                "conf_high": high,
-                "n": found.n,
-                "df": effect.df,
-                "p_value": _p_value(effect),
-                "p_redrawn": found.p_redrawn if dealt else math.nan,
-                "treated": found.treated,
-                "control": found.control,
-                "relative": effect.estimate / found.control if metric.kind not in ("tier",) and found.control else math.nan,
-                "claim": _claim(metric, effect, level),
-                "level": level,
-                "deciding": first,
-                "method": effect.method,
-                **(found.extra if dealt else {}),
-            }
-        )
-    return rows
-
-
-def _interval(effect: ArmDifference, level: float) -> tuple[float, float]:
-    if not math.isfinite(effect.std_error):
-        return math.nan, math.nan
-    reach = float(critical_value(level, effect.df)) * effect.std_error
-    return float(effect.estimate - reach), float(effect.estimate + reach)
-
-
-def _p_value(effect: ArmDifference) -> float:
-    from scipy.special import ndtr, stdtr
-
-    if not math.isfinite(effect.std_error):
-        return math.nan
-    z = -abs(effect.estimate / effect.std_error)
-    return float(2 * (ndtr(z) if math.isinf(effect.df) else stdtr(effect.df, z)))
-
-
-def _claim(metric: Metric, effect: ArmDifference, level: float) -> str:
-    """Say what the metric's goal asked for, by the interval; equivalence by two one-sided tests."""
-    sign = 1.0 if metric.better == "higher" else -1.0
-    low, high = sorted(sign * end for end in _interval(effect, level))
-    if math.isnan(low):
-        return "cannot tell"
-    if metric.goal == "equivalent":
-        inner = [sign * end for end in _interval(effect, 2 * level - 1)]
-        return "equivalent" if max(map(abs, inner)) < metric.margin else "cannot tell"
-    if low > 0 or high < 0:
-        return "better" if low > 0 else "worse"
-    return "not worse" if metric.goal == "not worse" and low > -metric.margin else "cannot tell"
-
-
-def _adjust(table: pd.DataFrame) -> pd.DataFrame:
-    adjusted = np.full(len(table), np.nan)
-    dealt = (table["effect"] == AS_DEALT).to_numpy()
-    for deciding in (True, False):
-        family = dealt & (table["deciding"].to_numpy() == deciding)
-        adjusted[family] = adjust_p_values(table["p_value"].to_numpy()[family])
-    table.insert(table.columns.get_loc("p_redrawn") + 1, "p_adjusted", adjusted)
-    return table

@@ -10,15 +10,12 @@ import numpy as np
 from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.checks import arms_of, things_of
 from partnerlab.experiments.experiment import Metric
+from partnerlab.experiments.kinds import tier_reading, time_reading
 from partnerlab.experiments.trial import Trial
-from partnerlab.stats.curves.logrank import log_rank
-from partnerlab.stats.curves.risksets import CENSORED, Spans, count_risk_sets
-from partnerlab.stats.regressions.designs import Column
 from partnerlab.stats.regressions.linear import fit_line
 from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, Arms, arm_difference
 from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
 from partnerlab.stats.trials.randomization import Draw, redraw_p_value
-from partnerlab.stats.trials.tier_odds import tier_odds
 
 #: Most things (units or clusters) for which the deal is repeated; beyond it both tests agree.
 MOST_THINGS = 2000
@@ -42,6 +39,8 @@ class Reading:
         Level of the metric in each arm.
     p_redrawn : float
         By dealing again; NaN where the things are too many.
+    relative_error : float
+        Standard error of the effect over the control's level, by the delta method; NaN where that means nothing.
     extra : dict of str to float
         What belongs to the kind: win probability, odds ratio, log-rank test.
     """
@@ -53,6 +52,7 @@ class Reading:
     treated: float
     control: float
     p_redrawn: float
+    relative_error: float
     extra: dict[str, float]
 
 
@@ -74,6 +74,7 @@ def read_metric(
             treated=math.nan,
             control=math.nan,
             p_redrawn=math.nan,
+            relative_error=math.nan,
             extra={},
         )
     if adjustment == "none":
@@ -89,14 +90,16 @@ def read_metric(
     redrawn = math.nan
     if len(things_of(trial)[1]) <= MOST_THINGS and draws > 0:
         redrawn = _redraw(trial, null, arms, used, code, assignment=assignment, draws=draws, seed=seed)
+    control = _level(metric, values, ~arms.treated, scores)
     return Reading(
         effect=effect,
         taken=None if trial.received is None else _on_those_who_took(scores, trial.received[used], arms, effect, chosen),
         n=len(used),
         things=len(np.unique(things)),
         treated=_level(metric, values, arms.treated, scores),
-        control=_level(metric, values, ~arms.treated, scores),
+        control=control,
         p_redrawn=redrawn,
+        relative_error=math.nan if metric.kind == "tier" or not control > 0 else _relative_error(scores, arms, effect, control, chosen),
         extra=_extra(metric, values, arms, effect),
     )
 
@@ -138,6 +141,12 @@ def _on_those_who_took(
     )
 
 
+def _relative_error(scores: np.ndarray, arms: Arms, effect: ArmDifference, control: float, adjustment: Adjustment) -> float:
+    """Error of a ratio of two levels: treated scores over the control's level, less control's scores times the ratio over it."""
+    ratio = 1.0 + effect.estimate / control
+    return arm_difference(np.where(arms.treated, 1.0, ratio) * scores / control, arms, adjustment=adjustment).std_error
+
+
 def _redraw(  # noqa: PLR0913 - what the deal was
     trial: Trial, null: np.ndarray, arms: Arms, used: np.ndarray, code: int, *, assignment, draws: int, seed: int
 ) -> float:
@@ -174,19 +183,5 @@ def _explained(null: np.ndarray, arms: Arms) -> np.ndarray:
 
 def _extra(metric: Metric, values: dict[str, np.ndarray], arms: Arms, effect: ArmDifference) -> dict[str, float]:
     if metric.kind == "tier":
-        others = []
-        if arms.stratum is not None:
-            others.append(
-                Column(name="stratum", values=arms.stratum, levels=tuple(str(code) for code in range(int(arms.stratum.max()) + 1)))
-            )
-        log_odds, error = tier_odds(values[metric.name].astype(np.int64), arms.treated, others=others, cluster=arms.cluster)
-        return {"win_probability": 0.5 + effect.estimate / 2, "log_odds_ratio": log_odds, "log_odds_error": error}
-    if metric.kind == "time":
-        spans = Spans(np.zeros(len(arms.treated)), values[metric.name], np.where(values[metric.event] > 0, 0, CENSORED))
-        block = np.zeros(len(arms.treated), dtype=np.int64) if arms.stratum is None else np.unique(arms.stratum, return_inverse=True)[1]
-        strata = int(block.max()) + 1
-        sets = count_risk_sets(spans, group=block * 2 + arms.treated, groups=2 * strata)
-        shape = (strata, 2, len(sets.time))
-        test = log_rank(sets.at_risk.reshape(shape), sets.ended.reshape(shape))
-        return {"log_rank": test.statistic, "log_rank_p": test.p_value}
-    return {}
+        return tier_reading(values[metric.name], arms, effect)
+    return time_reading(metric, values, arms) if metric.kind == "time" else {}

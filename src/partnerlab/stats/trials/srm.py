@@ -60,6 +60,19 @@ def ratio_test(treated: int, control: int, *, ratio: float = 1.0, method: Litera
     return float(2.0 * ndtr(-max(gap, 0.0) / np.sqrt(total * share * (1.0 - share))))
 
 
+def ratio_z(treated: np.ndarray, control: np.ndarray, *, ratio: float = 1.0) -> np.ndarray:
+    """Standardised gap between units treated and their planned share, one for each stratum.
+
+    Examples
+    --------
+    >>> ratio_z(np.array([90, 50]), np.array([79, 50])).round(3).tolist()
+    [0.846, 0.0]
+    """
+    treated, total = np.asarray(treated, dtype=float), np.asarray(treated, dtype=float) + control
+    share = ratio / (1.0 + ratio)
+    return (treated - total * share) / np.sqrt(total * share * (1.0 - share))
+
+
 def share_mismatch(hits: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     """Chi-squared statistic and p-value of equal shares of hits among variants; NaN where nothing or everything hit.
 

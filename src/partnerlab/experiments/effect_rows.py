@@ -1,0 +1,104 @@
+"""Rows of a reading: effects with their intervals, p-values adjusted within families, and what each metric's goal asked for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.experiments.experiment import Metric
+from partnerlab.experiments.readings import Reading
+from partnerlab.experiments.trial import Trial
+from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.multiplicity import adjust_p_values
+from partnerlab.stats.trials.arm_differences import ArmDifference
+
+AS_DEALT = "as dealt"
+ON_TAKERS = "on those who took it"
+
+
+def effect_rows(trial: Trial, metric: Metric, code: int, found: Reading, *, level: float, first: bool) -> list[dict[str, object]]:
+    """Rows of one metric and variant: as dealt, and on those who took it."""
+    rows = []
+    for name, effect in ((AS_DEALT, found.effect), (ON_TAKERS, found.taken)):
+        if effect is None:
+            continue
+        dealt = name == AS_DEALT
+        low, high = _interval(effect, level)
+        rows.append(
+            {
+                "metric": metric.name,
+                "variant": trial.variants[code],
+                "effect": name,
+                "estimate": effect.estimate,
+                "std_error": effect.std_error,
+                "conf_low": low,
+                "conf_high": high,
+                "n": found.n,
+                "df": effect.df,
+                "p_value": _p_value(effect),
+                "p_redrawn": found.p_redrawn if dealt else math.nan,
+                "treated": found.treated,
+                "control": found.control,
+                **_relative(found, effect, level),
+                "claim": _claim(metric, effect, level),
+                "level": level,
+                "deciding": first,
+                "method": effect.method,
+                **(found.extra if dealt else {}),
+            }
+        )
+    return rows
+
+
+def _relative(found: Reading, effect: ArmDifference, level: float) -> dict[str, float]:
+    """Effect over the control's level, its interval by the delta method."""
+    if math.isnan(found.relative_error):
+        return dict.fromkeys(("relative", "relative_low", "relative_high"), math.nan)
+    middle = effect.estimate / found.control
+    reach = float(critical_value(level, effect.df)) * found.relative_error
+    if effect is not found.effect:
+        return {"relative": middle, "relative_low": math.nan, "relative_high": math.nan}
+    return {"relative": middle, "relative_low": middle - reach, "relative_high": middle + reach}
+
+
+def _interval(effect: ArmDifference, level: float) -> tuple[float, float]:
+    if not math.isfinite(effect.std_error):
+        return math.nan, math.nan
+    reach = float(critical_value(level, effect.df)) * effect.std_error
+    return float(effect.estimate - reach), float(effect.estimate + reach)
+
+
+def _p_value(effect: ArmDifference) -> float:
+    from scipy.special import ndtr, stdtr
+
+    if not math.isfinite(effect.std_error):
+        return math.nan
+    z = -abs(effect.estimate / effect.std_error)
+    return float(2 * (ndtr(z) if math.isinf(effect.df) else stdtr(effect.df, z)))
+
+
+def _claim(metric: Metric, effect: ArmDifference, level: float) -> str:
+    """Say what the metric's goal asked for, by the interval; equivalence by two one-sided tests."""
+    sign = 1.0 if metric.better == "higher" else -1.0
+    low, high = sorted(sign * end for end in _interval(effect, level))
+    if math.isnan(low):
+        return "cannot tell"
+    if metric.goal == "equivalent":
+        inner = [sign * end for end in _interval(effect, 2 * level - 1)]
+        return "equivalent" if max(map(abs, inner)) < metric.margin else "cannot tell"
+    if low > 0 or high < 0:
+        return "better" if low > 0 else "worse"
+    return "not worse" if metric.goal == "not worse" and low > -metric.margin else "cannot tell"
+
+
+def adjust_families(table: pd.DataFrame) -> pd.DataFrame:
+    """Adjust p-values by Holm, within the deciding metric and within the others."""
+    adjusted = np.full(len(table), np.nan)
+    dealt = (table["effect"] == AS_DEALT).to_numpy()
+    for deciding in (True, False):
+        family = dealt & (table["deciding"].to_numpy() == deciding)
+        adjusted[family] = adjust_p_values(table["p_value"].to_numpy()[family])
+    table.insert(table.columns.get_loc("p_redrawn") + 1, "p_adjusted", adjusted)
+    return table

@@ -1,0 +1,130 @@
+"""What belongs to one kind of metric beside its effect: odds and chances to rise of tiers, hazards and curves of times."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from partnerlab.experiments.experiment import Metric
+from partnerlab.experiments.trial import Trial
+from partnerlab.stats.curves.logrank import log_rank
+from partnerlab.stats.curves.risksets import CENSORED, Spans, count_risk_sets
+from partnerlab.stats.regressions.designs import Column
+from partnerlab.stats.trials.arm_differences import ArmDifference, Arms
+from partnerlab.stats.trials.arm_hazards import ArmHazards, arm_curve, arm_hazards
+from partnerlab.stats.trials.mixed_tier_odds import mixed_tier_odds
+from partnerlab.stats.trials.tier_odds import check_tier_odds, tier_odds
+from partnerlab.words import say_number, say_p_value
+
+#: Clusters from which summed scores give an error; with fewer, each is left out in turn.
+MANY_CLUSTERS = 40
+#: Most units for which the odds within clusters are integrated.
+MOST_MIXED = 20_000
+
+
+def tier_reading(values: np.ndarray, arms: Arms, effect: ArmDifference) -> dict[str, float]:
+    """Chance to win, and odds: of all units; and of units of one cluster, where clusters have both variants."""
+    others = () if arms.stratum is None else (_blocks(arms.stratum),)
+    codes = values.astype(np.int64)
+    log_odds, error = tier_odds(codes, arms.treated, others=others, cluster=arms.cluster)
+    found = {"win_probability": 0.5 + effect.estimate / 2, "log_odds_ratio": log_odds, "log_odds_error": error}
+    if arms.cluster is None:
+        alike, common = check_tier_odds(codes, arms.treated, others=others)
+        return found | {"odds_p": alike.p_value, "one_odds_p": common.p_value}
+    if len(codes) > MOST_MIXED or _whole_clusters(arms):
+        return found
+    design = np.column_stack([arms.treated.astype(float), *([] if arms.stratum is None else [_hot(arms.stratum)])])
+    within = mixed_tier_odds(codes, design, arms.cluster)
+    return found | {"log_odds_within": float(within.effect[0]), "log_odds_within_error": float(within.effect_error[0])}
+
+
+def time_reading(metric: Metric, values: dict[str, np.ndarray], arms: Arms) -> dict[str, float]:
+    """Log-rank test, medians, and the shares without the event at the end of the area."""
+    time, event = values[metric.name], values[metric.event] > 0
+    spans = Spans(np.zeros(len(time)), time, np.where(event, 0, CENSORED))
+    block = np.zeros(len(time), dtype=np.int64) if arms.stratum is None else np.unique(arms.stratum, return_inverse=True)[1]
+    test = _log_rank(spans, block, arms.treated.astype(np.int64), arms=2)
+    found = {"log_rank": test.statistic, "log_rank_p": test.p_value}
+    for name, arm in (("treated", arms.treated), ("control", ~arms.treated)):
+        found[f"median_{name}"], found[f"left_{name}"] = arm_curve(time[arm], event[arm], at=metric.until)
+    return found
+
+
+def hazard_reading(trial: Trial, metric: Metric, *, adjusted: bool) -> ArmHazards | None:
+    """One Cox model of all variants, within strata, with what was known before; errors by cluster where there are any."""
+    time, event, arm, stratum, cluster, known = _rows(trial, metric)
+    errors = "model"
+    if cluster is not None:
+        errors = "cluster" if len(np.unique(cluster)) >= MANY_CLUSTERS else "jackknife"
+    return arm_hazards(
+        time,
+        event,
+        arm,
+        arms=len(trial.variants),
+        stratum=stratum,
+        cluster=cluster,
+        covariates=known if adjusted else None,
+        errors=errors,
+    )
+
+
+def hazard_of(hazards: ArmHazards | None, code: int) -> dict[str, float]:
+    """Hazard ratio of one variant to the control, with what its interval needs."""
+    if hazards is None:
+        return {}
+    return {
+        "hazard_ratio": math.exp(hazards.log_ratio[code - 1]),
+        "log_hazard_ratio": float(hazards.log_ratio[code - 1]),
+        "log_hazard_error": float(hazards.std_error[code - 1]),
+        "one_ratio_p": hazards.proportional.p_value,
+    }
+
+
+def hazards_alike(trial: Trial, metric: Metric, hazards: ArmHazards | None) -> str:
+    """Say what a log-rank test over all variants and the test of proportional hazards give."""
+    time, event, arm, stratum, *_ = _rows(trial, metric)
+    spans = Spans(np.zeros(len(time)), time, np.where(event, 0, CENSORED))
+    block = np.zeros(len(time), dtype=np.int64) if stratum is None else np.unique(stratum, return_inverse=True)[1]
+    test = _log_rank(spans, block, arm, arms=len(trial.variants))
+    text = f"log-rank over all variants {say_number(test.statistic)} on {test.df} df ({say_p_value(test.p_value)})"
+    if hazards is None or math.isnan(hazards.proportional.p_value):
+        return text
+    held = "no sign that hazard ratios change over time" if hazards.proportional.p_value >= 0.05 else "hazard ratios change over time"
+    return f"{text}; {held} ({say_p_value(hazards.proportional.p_value)}), and areas need no such ratio"
+
+
+def _rows(trial: Trial, metric: Metric) -> tuple[np.ndarray | None, ...]:
+    seen = trial.observed(metric)
+    known = [np.where(np.isfinite(values), values, np.nanmean(values)) for values in trial.pre.values() if np.isfinite(values).any()]
+    pick = [None if codes is None else codes[seen] for codes in (trial.stratum, trial.cluster)]
+    return (
+        trial.outcomes[metric.name][seen],
+        trial.outcomes[metric.event][seen] > 0,
+        trial.variant[seen],
+        *pick,
+        np.column_stack(known)[seen] if known else None,
+    )
+
+
+def _log_rank(spans: Spans, block: np.ndarray, arm: np.ndarray, *, arms: int):
+    strata = int(block.max()) + 1
+    sets = count_risk_sets(spans, group=block * arms + arm, groups=arms * strata)
+    shape = (strata, arms, len(sets.time))
+    return log_rank(sets.at_risk.reshape(shape), sets.ended.reshape(shape))
+
+
+def _blocks(stratum: np.ndarray) -> Column:
+    codes = np.unique(stratum, return_inverse=True)[1]
+    return Column(name="stratum", values=codes, levels=tuple(str(code) for code in range(int(codes.max()) + 1)))
+
+
+def _hot(stratum: np.ndarray) -> np.ndarray:
+    codes = np.unique(stratum, return_inverse=True)[1]
+    return (codes[:, None] == np.arange(1, codes.max() + 1)).astype(float)
+
+
+def _whole_clusters(arms: Arms) -> bool:
+    code = np.unique(arms.cluster, return_inverse=True)[1]
+    share = np.bincount(code, weights=arms.treated) / np.bincount(code)
+    return bool(np.isin(share, (0.0, 1.0)).all())
