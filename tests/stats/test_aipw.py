@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from partnerlab.stats.causes.aipw import balancing_weights, weighted_effect
+from partnerlab.stats.causes.aipw import _crossed_line, balancing_weights, weighted_effect
 from partnerlab.stats.causes.propensity import fit_propensity
 
 TARGETS = ("att", "ate", "ato")
@@ -111,3 +111,26 @@ def test_without_anybody_alike_the_effect_is_unknown(treated):
 
     assert np.isnan(found.estimate)
     assert np.isnan(found.influence).all()
+
+
+def test_lines_of_the_other_folds_are_those_fitted_on_their_rows():
+    random = np.random.default_rng(8)
+    design = np.column_stack([np.ones(300), random.standard_normal((300, 2))])
+    outcome, weight, folds = random.standard_normal(300), random.random(300) + 0.5, np.arange(300) % 4
+    learn = random.random(300) < 0.7
+
+    fitted = _crossed_line(outcome, learn, design, folds, weight)
+
+    for fold in range(4):
+        others, root = learn & (folds != fold), np.sqrt(weight)[:, None]
+        beta = np.linalg.lstsq((design * root)[others], (outcome * root[:, 0])[others], rcond=None)[0]
+        assert fitted[folds == fold] == pytest.approx(design[folds == fold] @ beta, rel=1e-10, abs=1e-12)
+
+
+def test_lines_on_columns_that_repeat_each_other_are_still_fitted():
+    x = np.random.default_rng(9).standard_normal(60)
+    design = np.column_stack([np.ones(60), x, 2 * x])
+
+    fitted = _crossed_line(1 + 3 * x, np.ones(60, dtype=bool), design, np.arange(60) % 3, np.ones(60))
+
+    assert fitted == pytest.approx(1 + 3 * x)

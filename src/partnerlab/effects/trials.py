@@ -136,15 +136,21 @@ def _groups(panel: TacticPanel, rows: np.ndarray, quarter: np.ndarray) -> tuple[
 
 def design_of(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Intercept and the columns that no earlier ones repeat, centred and scaled; which columns were kept."""
-    centred = columns - columns.mean(axis=0)
-    size = centred.std(axis=0)
-    live = np.flatnonzero(size > 1e-12 * np.maximum(np.abs(columns).max(axis=0, initial=0.0), 1e-300))
-    scaled = centred[:, live] / size[live]
-    left = scaled.T @ scaled / max(len(columns), 1)  # what each column has that those kept before it do not
+    if not len(columns):
+        return np.ones((0, 1)), np.zeros(0, dtype=np.int64)
+    design = np.empty((len(columns), columns.shape[1] + 1))
+    design[:, 0] = 1.0
+    centred = np.subtract(columns, columns.mean(axis=0), out=design[:, 1:])
+    products = centred.T @ centred / len(columns)
+    size = np.sqrt(np.diag(products))
+    largest = np.maximum(columns.max(axis=0), -columns.min(axis=0))
+    live = np.flatnonzero(size > 1e-12 * np.maximum(largest, 1e-300))
+    left = products[np.ix_(live, live)] / np.outer(size[live], size[live])  # what each column has that those kept before it do not
     kept: list[int] = []
     for place in range(len(live)):
         if left[place, place] > 1e-10:
             kept.append(int(live[place]))
             left = left - np.outer(left[:, place], left[place]) / left[place, place]
-    scaled = centred[:, kept] / size[kept]
-    return np.column_stack([np.ones(len(columns)), scaled]), np.array(kept, dtype=np.int64)
+    chosen = np.array(kept, dtype=np.int64)
+    centred /= np.where(size > 0, size, 1.0)
+    return design if len(kept) == columns.shape[1] else design[:, np.concatenate([[0], chosen + 1])], chosen

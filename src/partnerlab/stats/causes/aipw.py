@@ -12,9 +12,11 @@ from typing import Literal
 
 import numpy as np
 
-from partnerlab.stats.causes.propensity import fit_propensity
+from partnerlab.stats.causes.propensity import fit_propensity, weighted_products
 
 Target = Literal["att", "ate", "ato"]
+#: Normal equations worse conditioned than this lose digits; the design is then decomposed itself.
+SAFE_CONDITION = 1e8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,28 +110,63 @@ def weighted_effect(  # noqa: PLR0913 - the estimator's own choices
 
 def _fit_nuisances(outcome, on, design, outcome_design, folds, weight, target):
     """Chance of treatment and outcomes without and with it of every row, each from the other folds where there are folds."""
-    n = len(outcome)
-    chance, without, with_ = np.full(n, np.nan), np.zeros(n), np.zeros(n)
-    logit_influence = None
-    for fold in [None] if folds is None else np.unique(folds):
-        inside = np.ones(n, dtype=bool) if fold is None else folds == fold
-        learn = inside if fold is None else ~inside
-        logit = fit_propensity(on[learn], design[learn], weight[learn])
+    whole = fit_propensity(on, design, weight)
+    if whole is None:
+        return None
+    zero = np.zeros(len(outcome))
+    chance, logit_influence = (
+        (whole.predict(design), whole.influence(on, design, weight))
+        if folds is None
+        else (_crossed_chance(on, design, folds, weight, whole.coefficients), None)
+    )
+    if chance is None:
+        return None
+    if outcome_design is None:
+        return chance, logit_influence, zero, zero
+    without = _crossed_line(outcome, ~on, outcome_design, folds, weight)
+    return chance, logit_influence, without, _crossed_line(outcome, on, outcome_design, folds, weight) if target == "ate" else zero
+
+
+def _crossed_chance(on, design, folds, weight, start):
+    """Chance of each row by a logit of the other folds; Newton begins from the logit of all."""
+    chance = np.empty(len(on))
+    for fold in np.unique(folds):
+        inside = folds == fold
+        logit = fit_propensity(on[~inside], design[~inside], weight[~inside], start=start)
         if logit is None:
             return None
         chance[inside] = logit.predict(design[inside])
-        logit_influence = logit.influence if fold is None else None
-        if outcome_design is not None:
-            without[inside] = _predict_line(outcome, learn & ~on, outcome_design, inside, weight)
-            if target == "ate":
-                with_[inside] = _predict_line(outcome, learn & on, outcome_design, inside, weight)
-    return chance, logit_influence, without, with_
+    return chance
 
 
-def _predict_line(outcome, learn, design, inside, weight):
-    root = np.sqrt(weight[learn])
-    beta = np.linalg.lstsq(design[learn] * root[:, None], outcome[learn] * root, rcond=None)[0]
-    return design[inside] @ beta
+def _crossed_line(outcome, learn, design, folds, weight):
+    """Least squares of the rows to learn from, for each row those of other folds: products of all less those of its own."""
+    folds = np.zeros(len(outcome), dtype=np.int64) if folds is None else folds
+    codes, fitted = np.unique(folds), np.empty(len(outcome))
+    used = weight * learn
+    parts = {}
+    for code in codes:
+        mine = np.flatnonzero((folds == code) & learn)
+        parts[code] = weighted_products(design[mine], used[mine]), design[mine].T @ (used[mine] * outcome[mine])
+    products, pulls = (sum(part[place] for part in parts.values()) for place in (0, 1))
+    for code in codes:
+        inside, others = folds == code, learn & (folds != code) if len(codes) > 1 else learn
+        own = parts[code] if len(codes) > 1 else (0.0, 0.0)
+        beta = _solved(products - own[0], pulls - own[1])
+        if beta is None:
+            root = np.sqrt(weight[others])
+            beta = np.linalg.lstsq(design[others] * root[:, None], outcome[others] * root, rcond=None)[0]
+        fitted[inside] = design[inside] @ beta
+    return fitted
+
+
+def _solved(products: np.ndarray, pulls: np.ndarray) -> np.ndarray | None:
+    """Solution of normal equations with columns of size one; None where columns nearly repeat each other."""
+    size = np.sqrt(np.diag(products))
+    if not (size > 0).all():
+        return None
+    scaled = products / np.outer(size, size)
+    return np.linalg.solve(scaled, pulls / size) / size if np.linalg.cond(scaled) < SAFE_CONDITION else None
 
 
 def _weighting_score(outcome, on, design, chance, balance, logit_influence, target):

@@ -195,7 +195,7 @@ def two_period_effect(
         logit = fit_propensity(treated, design, weight)
         if logit is None:
             return np.nan, none
-        chance, odds_influence = logit.predict(design), logit.influence
+        chance, odds_influence = logit.predict(design), logit.influence(treated, design, weight)
         share = np.where(treated, 0.0, weight * chance / np.maximum(1.0 - chance, 1e-12))
         share[chance >= HIGHEST_PROPENSITY] = 0.0
         if share.sum() <= 0:
