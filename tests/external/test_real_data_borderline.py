@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +15,6 @@ from partnerlab.transitions import estimate_real_moves, estimate_tier_probabilit
 HERE = Path(__file__).parent
 SPANS = {"wholesale": ("wholesale_accounts", "2009Q4", "2011Q4", "2011Q3"), "olist": ("olist_channel", "2016Q3", "2018Q3", "2018Q2")}
 pytestmark = pytest.mark.external
-
-
-def facts(name: str) -> dict:
-    return json.loads((Path(os.environ["PARTNERLAB_EXTERNAL_DATA"]) / "data" / name / "facts.json").read_text())
 
 
 @pytest.fixture(scope="module", params=SPANS)
@@ -38,14 +32,14 @@ def olist() -> TierHistory:
     return lab.assign_tiers(lab.build_panel(source, first="2016Q3", last="2018Q3", indicators=scheme.indicators), scheme)
 
 
-def test_olist_sellers_active_by_quarter(olist):
+def test_olist_sellers_active_by_quarter(olist, facts):
     counts = olist.counts().query("tier in ['A', 'B', 'C', 'D']").groupby("quarter")["partners"].sum().to_dict()
     stated = {quarter: n for quarter, n in facts("olist_channel")["active_by_quarter"].items() if quarter < "2020"}
 
     assert counts == stated
 
 
-def test_olist_flows_between_segments(olist):
+def test_olist_flows_between_segments(olist, facts):
     stated = facts("olist_channel")["segment_transitions_2017Q1_2018Q2"]
     names = np.where(olist.published >= 0, olist.names(), "out")[:, olist.column("2017Q1") : olist.column("2018Q2") + 1]
     seen = pd.crosstab(names[:, :-1].ravel(), names[:, 1:].ravel()).rename(columns={"INACTIVE": "inactive"})

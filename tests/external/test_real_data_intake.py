@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -18,16 +16,9 @@ MAPPINGS = Path(__file__).parent / "mappings"
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
+def folder(external_data) -> Path:
     """Folder that holds the real data."""
-    named = os.environ.get("PARTNERLAB_EXTERNAL_DATA")
-    if not named:
-        pytest.fail("PARTNERLAB_EXTERNAL_DATA is not set; give the folder that holds data/ and reference/", pytrace=False)
-    return Path(named) / "data"
-
-
-def facts(folder: Path, name: str) -> dict:
-    return json.loads((folder / name / "facts.json").read_text(encoding="utf-8"))
+    return external_data / "data"
 
 
 def finding(quality: DataQuality, rule: str, words: str) -> pd.Series:
@@ -38,15 +29,15 @@ def finding(quality: DataQuality, rule: str, words: str) -> pd.Series:
 
 
 @pytest.fixture(scope="module")
-def wholesale(folder):
+def wholesale(facts):
     with connect(MAPPINGS / "wholesale_accounts.yaml") as source:
-        yield source, validate(source, tables=["partners", "partner_profile", "transactions"]), facts(folder, "wholesale_accounts")
+        yield source, validate(source, tables=["partners", "partner_profile", "transactions"]), facts("wholesale_accounts")
 
 
 @pytest.fixture(scope="module")
-def cncf(folder):
+def cncf(facts):
     with connect(MAPPINGS / "cncf_partners.yaml") as source:
-        yield source, validate(source), facts(folder, "cncf_partners")
+        yield source, validate(source), facts("cncf_partners")
 
 
 def test_wholesale_has_nothing_to_reject_and_loses_no_line(wholesale):
@@ -129,8 +120,8 @@ def test_wholesale_summer_times_are_london_times(wholesale):
     assert first["A-179404"] == pd.Timestamp("2010-04-29 12:36")
 
 
-def test_wholesale_overlapping_extracts_are_told(folder, tmp_path):
-    told = facts(folder, "wholesale_accounts")
+def test_wholesale_overlapping_extracts_are_told(folder, tmp_path, facts):
+    told = facts("wholesale_accounts")
     data = folder / "wholesale_accounts"
     with gzip.open(data / "overlap_lines_2010-12.csv.gz", "rt", encoding="utf-8") as file:
         overlap = pd.read_csv(file, dtype=str)

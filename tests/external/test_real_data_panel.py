@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -23,28 +21,21 @@ LEDGER = Indicators(indicators={
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
+def folder(external_data) -> Path:
     """Folder that holds the real data."""
-    named = os.environ.get("PARTNERLAB_EXTERNAL_DATA")
-    if not named:
-        pytest.fail("PARTNERLAB_EXTERNAL_DATA is not set; give the folder that holds data/ and reference/", pytrace=False)
-    return Path(named) / "data"
-
-
-def facts(folder: Path, name: str) -> dict:
-    return json.loads((folder / name / "facts.json").read_text(encoding="utf-8"))
+    return external_data / "data"
 
 
 @pytest.fixture(scope="module")
-def cncf(folder):
+def cncf(facts):
     with connect(MAPPINGS / "cncf_partners.yaml") as source:
-        yield build_panel(source, first="2019Q3", last="2024Q4"), facts(folder, "cncf_partners")
+        yield build_panel(source, first="2019Q3", last="2024Q4"), facts("cncf_partners")
 
 
 @pytest.fixture(scope="module")
-def wholesale(folder):
+def wholesale(facts):
     with connect(MAPPINGS / "wholesale_accounts.yaml") as source:
-        yield build_panel(source, first="2009Q4", last="2011Q4", indicators=LEDGER), facts(folder, "wholesale_accounts")
+        yield build_panel(source, first="2009Q4", last="2011Q4", indicators=LEDGER), facts("wholesale_accounts")
 
 
 def test_cncf_members_by_quarter(cncf):

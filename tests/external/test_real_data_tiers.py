@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,6 @@ from partnerlab.tiers import TierHistory
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.external
-
-
-def facts(name: str) -> dict:
-    return json.loads((Path(os.environ["PARTNERLAB_EXTERNAL_DATA"]) / "data" / name / "facts.json").read_text())
 
 
 def flows(history: TierHistory, *, first: str, last: str) -> pd.DataFrame:
@@ -41,26 +35,26 @@ def cncf() -> TierHistory:
     return lab.assign_tiers(lab.build_panel(source, first="2019Q3", last="2024Q4", indicators=lab.Indicators(indicators={})), scheme)
 
 
-def test_wholesale_accounts_active_by_quarter(wholesale):
+def test_wholesale_accounts_active_by_quarter(wholesale, facts):
     counts = wholesale.counts().query("tier in ['A', 'B', 'C', 'D', 'unknown']").groupby("quarter")["partners"].sum()
 
     assert counts.to_dict() == facts("wholesale_accounts")["active_by_quarter"]
 
 
-def test_wholesale_flows_between_segments(wholesale):
+def test_wholesale_flows_between_segments(wholesale, facts):
     stated = facts("wholesale_accounts")["segment_transitions_2010Q1_2011Q3"]
     seen = flows(wholesale, first="2010Q1", last="2011Q3").rename(columns={"INACTIVE": "inactive"})
 
     assert {tier: seen.loc[tier, list(row)].to_dict() for tier, row in stated.items()} == stated
 
 
-def test_cncf_members_by_quarter(cncf):
+def test_cncf_members_by_quarter(cncf, facts):
     counts = cncf.counts().groupby("quarter")["partners"].sum()
 
     assert counts.to_dict() == facts("cncf_partners")["active_by_quarter"]
 
 
-def test_cncf_flows_between_members_tiers(cncf):
+def test_cncf_flows_between_members_tiers(cncf, facts):
     stated = {tier: row for tier, row in facts("cncf_partners")["quarterly_tier_transitions"].items() if tier != "out"}
     seen = flows(cncf, first="2019Q3", last="2024Q4")
 

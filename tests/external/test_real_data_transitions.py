@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import pytest
@@ -15,14 +13,6 @@ from partnerlab.transitions import estimate_transitions
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.external
-
-
-def facts(name: str) -> dict:
-    """What a set says about itself."""
-    folder = os.environ.get("PARTNERLAB_EXTERNAL_DATA")
-    if not folder:
-        pytest.fail("PARTNERLAB_EXTERNAL_DATA is not set; give the folder that holds data/ and reference/", pytrace=False)
-    return json.loads((Path(folder) / "data" / name / "facts.json").read_text(encoding="utf-8"))
 
 
 def walk(name: str, *, scheme: str, first: str, last: str) -> TierHistory:
@@ -42,7 +32,7 @@ def moves(history: TierHistory, **options) -> dict[tuple[str, str], int]:
     }
 
 
-def test_moves_between_members_tiers():
+def test_moves_between_members_tiers(facts):
     told = facts("cncf_partners")["quarterly_tier_transitions"]
 
     found = moves(walk("cncf_partners", scheme="cncf", first="2019Q3", last="2024Q4"), include_partial=True)
@@ -51,7 +41,7 @@ def test_moves_between_members_tiers():
     assert found == {(start, names.get(end, end)): n for start, row in told.items() if start != "out" for end, n in row.items() if n}
 
 
-def test_moves_between_segments():
+def test_moves_between_segments(facts):
     """From 2010Q1 to 2011Q3: the partial quarters at both ends are left out by themselves."""
     told = facts("wholesale_accounts")["segment_transitions_2010Q1_2011Q3"]
 

@@ -1,8 +1,6 @@
 """The multi-state cases of the reference folder, computed in R by others; standard errors included."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,11 +12,8 @@ pytestmark = pytest.mark.external
 
 
 @pytest.fixture(scope="module")
-def folder():
-    named = os.environ.get("PARTNERLAB_EXTERNAL_DATA")
-    if not named:
-        pytest.fail("PARTNERLAB_EXTERNAL_DATA is not set; give the folder that holds data/ and reference/", pytrace=False)
-    return Path(named) / "reference" / "survival"
+def folder(external_data):
+    return external_data / "reference" / "survival"
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """The cohort-matrix and interval cases of the reference folder, computed in R by others."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +16,8 @@ CASE = "F1_cohort_cav"
 
 
 @pytest.fixture(scope="module")
-def folder():
-    return Path(os.environ["PARTNERLAB_EXTERNAL_DATA"]) / "reference" / "survival"
+def folder(external_data):
+    return external_data / "reference" / "survival"
 
 
 @pytest.fixture(scope="module")

@@ -23,16 +23,6 @@ def values():
     return pd.read_csv(HERE / "values.csv", keep_default_na=False, na_values=["NA"]).set_index("case")
 
 
-@pytest.fixture(scope="module")
-def every():
-    return Spells.from_frame(pd.read_csv(HERE / "spells.csv", keep_default_na=False))
-
-
-@pytest.fixture(scope="module")
-def first(every):
-    return every.select(every.frame["spell"] == 1)
-
-
 def _compare(values, case, curve, columns):
     """Compare a table keyed by group and time with R's, cell by cell; return how many cells were compared."""
     cells = 0

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.spells import Spells
 from partnerlab.survival import compare_incidence, compare_survival, estimate_incidence, estimate_survival
 
 HERE = Path(__file__).parent / "survival"
@@ -19,16 +18,6 @@ TOLERANCE = 1e-9
 @pytest.fixture(scope="module")
 def values():
     return pd.read_csv(HERE / "tests.csv", keep_default_na=False, na_values=["NA"]).set_index("case")
-
-
-@pytest.fixture(scope="module")
-def every():
-    return Spells.from_frame(pd.read_csv(HERE / "spells.csv", keep_default_na=False))
-
-
-@pytest.fixture(scope="module")
-def first(every):
-    return every.select(every.frame["spell"] == 1)
 
 
 @pytest.fixture(scope="module")
