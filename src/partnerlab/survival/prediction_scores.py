@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from partnerlab.stats.curves.clustered_curves import sum_by_cluster
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.prediction import censored_scores
 from partnerlab.stats.prediction.concordance import concordance
-from partnerlab.survival.predictions import check_predictions, draw_holdout, match_predictions
+from partnerlab.survival.predictions import Prediction, check_predictions, draw_holdout, match_predictions
 from partnerlab.survival.sample import Event, Sample
 
 
@@ -60,6 +61,9 @@ class _Scored:
     extra: dict[str, float]
 
 
+_Rule = Callable[[censored_scores.Horizon, Prediction], tuple[float, np.ndarray, dict[str, float]]]
+
+
 def estimate_brier(
     spells: Spells, *, predictions: pd.DataFrame, event: Event = None, at: float | None = None, risk: str = "risk", level: float = 0.95
 ) -> PredictionScores:
@@ -99,23 +103,24 @@ def estimate_brier(
     """
     sample, checks = draw_holdout(spells, event=None, late_entry=False)
     spans = join_endings(sample, event)
-    rows = []
-    for one in match_predictions(sample, predictions, column=risk, at=at):
-        horizon = censored_scores.known_by(spans, one.time)
+
+    def rule(horizon: censored_scores.Horizon, one: Prediction) -> tuple[float, np.ndarray, dict[str, float]]:
         score, influence = censored_scores.brier_score(horizon, one.values)
         base, base_influence = censored_scores.brier_score(horizon, np.full(len(sample), _share(spans, one.time)))
-        skilled = sum_by_cluster(score * base_influence / base**2 - influence / base, sample.partner) if base > 0 else np.array([np.nan])
-        extra = {"reference": base, "skill": 1 - score / base if base > 0 else np.nan, "skill_error": float(np.sqrt((skilled**2).sum()))}
-        rows.append(_Scored(model=one.model, time=one.time, score=score, influence=_by_partner(sample, influence), extra=extra))
+        if not base > 0:
+            return score, influence, {"reference": base, "skill": np.nan, "skill_error": np.nan}
+        skilled = sum_by_cluster(score * base_influence / base**2 - influence / base, sample.partner)
+        return score, influence, {"reference": base, "skill": 1 - score / base, "skill_error": float(np.sqrt((skilled**2).sum()))}
+
+    rows = _score_each(sample, spans, match_predictions(sample, predictions, column=risk, at=at), rule)
     table = _table(rows, sample, level=level, highest=np.inf)
     reach = float(critical_value(level)) * table.pop("skill_error")
     table = table.assign(skill_low=table["skill"] - reach, skill_high=table["skill"] + reach)
     return PredictionScores(
         estimand=f"Mean squared distance of the predicted risk from what happened, by {spells.unit}s since the start",
-        table=_mark_beyond(table, spans),
-        checks=(*checks, _check_reach(table, spans)),
-        level=level,
-        differences=_differences(rows, sample, level=level),
+        **_read_scores(
+            rows, sample, spans, table.assign(skill_low=table["skill"] - reach, skill_high=table["skill"] + reach), checks, level
+        ),
         integrated=_integrate(rows, sample, level=level),
         measure="Brier score",
         unit=spells.unit,
@@ -149,19 +154,14 @@ def estimate_auc(
     """
     sample, checks = draw_holdout(spells, event=None, late_entry=False)
     spans = join_endings(sample, event)
-    rows = []
-    for one in match_predictions(sample, predictions, column=risk, at=at):
-        horizon = censored_scores.known_by(spans, one.time)
-        area, influence = censored_scores.roc_area(horizon, one.values)
-        extra = {"events": int(horizon.outcome.sum())}
-        rows.append(_Scored(model=one.model, time=one.time, score=area, influence=_by_partner(sample, influence), extra=extra))
-    table = _table(rows, sample, level=level, highest=1.0)
+
+    def rule(horizon: censored_scores.Horizon, one: Prediction) -> tuple[float, np.ndarray, dict[str, float]]:
+        return *censored_scores.roc_area(horizon, one.values), {"events": int(horizon.outcome.sum())}
+
+    rows = _score_each(sample, spans, match_predictions(sample, predictions, column=risk, at=at), rule)
     return PredictionScores(
         estimand=f"Chance that who ended by then had a higher predicted risk than who did not, by {spells.unit}s since the start",
-        table=_mark_beyond(table, spans),
-        checks=(*checks, _check_reach(table, spans)),
-        level=level,
-        differences=_differences(rows, sample, level=level),
+        **_read_scores(rows, sample, spans, _table(rows, sample, level=level, highest=1.0), checks, level),
         measure="Area under the ROC curve",
         unit=spells.unit,
     )
@@ -262,6 +262,24 @@ def _share(spans: risksets.Spans, t: float) -> float:
     sets = risksets.count_risk_sets(spans, causes=2)
     place = int(np.searchsorted(sets.time, t, side="right")) - 1
     return float(incidence.aalen_johansen(sets.at_risk[0], sets.events[0])[0][place]) if place >= 0 else 0.0
+
+
+def _score_each(sample: Sample, spans: risksets.Spans, predictions: Iterable[Prediction], rule: _Rule) -> list[_Scored]:
+    """Score each model at each horizon by what is known of the spells by then."""
+    rows = []
+    for one in predictions:
+        score, influence, extra = rule(censored_scores.known_by(spans, one.time), one)
+        rows.append(_Scored(model=one.model, time=one.time, score=score, influence=_by_partner(sample, influence), extra=extra))
+    return rows
+
+
+def _read_scores(
+    rows: list[_Scored], sample: Sample, spans: risksets.Spans, table: pd.DataFrame, checks: tuple[Check, ...], level: float
+) -> dict[str, Any]:
+    """Fields of a result that scores at horizons share."""
+    table = _mark_beyond(table, spans)
+    reach = _check_reach(table, spans)
+    return {"table": table, "checks": (*checks, reach), "level": level, "differences": _differences(rows, sample, level=level)}
 
 
 def _by_partner(sample: Sample, influence: np.ndarray) -> np.ndarray:
