@@ -8,6 +8,7 @@ import numpy as np
 
 from partnerlab.errors import SampleError
 from partnerlab.stats.inference.intervals import check_level
+from partnerlab.stats.inference.sandwich import sum_clusters
 from partnerlab.stats.states.chains import BUNDLES, entry_scores, quadratic_forms, random_signs, tail_share
 from partnerlab.transitions.chain_groups import shuffled_statistics
 from partnerlab.transitions.chain_results import ChainCheck, Question, chain_result, read_pairs, read_runs, with_whole
@@ -125,7 +126,6 @@ def _entry_draws(
     residual = (np.arange(states) == target[:, None]) - cells[row]
     partners = min(len(pairs.partners), BUNDLES)
     place = (pairs.partner[use] % partners) * states + origin
-    sums = np.stack([np.bincount(place, weights=centred * one, minlength=partners * states) for one in residual.T], axis=1)
-    sums = sums.reshape(partners, states * states)
+    sums = sum_clusters(centred[:, None] * residual, place, clusters=partners * states).reshape(partners, states * states)
     drawn = random_signs(draws, partners, rng).astype(float) @ (sums - sums.mean(axis=0)) * np.sqrt(partners / max(partners - 1, 1))
     return quadratic_forms(drawn.reshape(draws, states, states), np.broadcast_to(covariance, (draws, *covariance.shape)))[0]
