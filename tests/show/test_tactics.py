@@ -1,8 +1,20 @@
 """Pictures of tactics say what was found and no more; the verdict is a card."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from partnerlab.effects import Known, TacticPanel, TacticStudy, analyze_tactic, estimate_adoption
+from partnerlab.effects import (
+    Known,
+    TacticPanel,
+    TacticStudy,
+    analyze_tactic,
+    estimate_adoption,
+    estimate_at_line,
+    estimate_by_tier,
+    estimate_dose,
+)
+from partnerlab.errors import ParameterError
 from partnerlab.intake.simulate import simulate_world
 from partnerlab.results import Evidence
 from partnerlab.show import plot, tabulate
@@ -30,7 +42,7 @@ def test_the_event_study_says_the_effect_with_interval_and_n():
 
     assert shown.headline.startswith("Adopters' difference in leads per partner-quarter: 0.2")
     assert f"n\xa0=\xa0{int(effects.at('overall')['n'])}" in shown.headline
-    assert "hold for all quarters" in shown.note
+    assert "holds for all quarters" in shown.note
 
 
 def test_without_an_effect_the_headline_claims_none():
@@ -65,3 +77,84 @@ def test_a_card_without_money_says_nothing_of_it():
                       assumption="alike is alike")  # fmt: skip
 
     assert "pays" not in dict(tabulate(verdict).rows)
+
+
+def test_the_band_of_the_event_study_is_drawn_where_adopters_are_many(analyses):
+    shown = plot(estimate_adoption(_panel("A"), study=STUDY), unit="leads")
+
+    assert "quarter with few adopters not drawn" in shown.note
+    assert {"band_low", "band_high"} <= set(shown.table.columns)
+
+
+def test_effects_of_an_on_and_off_tactic_stand_by_quarter_and_tier(analyses):
+    shown = plot(analyses["B"], view="effects")
+
+    assert shown.headline.startswith("Difference in leads given the past. Same quarter: 0.2")
+    assert [text for text in ("Bronze", "Silver", "Gold", "Same quarter") if text not in shown.alt] == []
+    assert "not pooled" in shown.note
+
+
+def test_the_assignment_says_reasons_and_the_design_they_leave(analyses):
+    assert plot(analyses["B"], view="assignment").headline.startswith("Managers reacted to the last result")
+    assert plot(analyses["C"], view="assignment").headline.endswith("No design is identified: a randomised test would settle it")
+
+
+def test_an_analysis_has_three_views(analyses):
+    with pytest.raises(ParameterError, match="it is readings, effects or assignment"):
+        plot(analyses["B"], view="sideways")
+
+
+def _cells(estimates):
+    return pd.DataFrame(
+        {
+            "tactic": ["Dinner"] * 3 + ["Webinar"] * 3,
+            "tier": ["Bronze", "Silver", "Gold"] * 2,
+            "estimate": estimates,
+            "std_error": [0.2, 0.1, 0.3, 0.2, 0.1, 0.3],
+            "n": 90,
+        }
+    )
+
+
+def test_cells_are_pooled_and_the_raw_ones_stand_beside():
+    shown = plot(estimate_by_tier(_cells([0.6, 0.4, 0.9, 0.0, 0.1, -0.4])), unit="leads")
+
+    assert "which is best cannot be told" in shown.headline
+    assert "raw 0.90" in shown.alt
+    assert "pooled over 6 cells" in shown.note
+
+
+def test_cells_without_a_clear_effect_are_not_ranked():
+    shown = plot(estimate_by_tier(_cells([0.1, 0.1, 0.2, 0.0, 0.1, -0.1])))
+
+    assert shown.headline == "No clear difference in any of 6 cells, pooled"
+
+
+def test_a_line_is_drawn_with_points_curves_and_the_jump_between():
+    rng = np.random.default_rng(2)
+    rows = pd.DataFrame({"score": rng.uniform(0, 100, 1500)})
+    rows["leads"] = 0.02 * rows["score"] + (rows["score"] >= 60) + rng.normal(0, 0.8, 1500)
+    found = estimate_at_line(rows, score="score", line=60, outcome="leads")
+    shown = plot(found, unit="leads")
+
+    assert shown.headline.startswith("A jump in leads at the line: 1.")
+    assert found.curves["at_line"].diff().iloc[1] == pytest.approx(found.effect["estimate"])
+    assert set(found.bins["side"]) == {"below", "above"}
+
+
+def test_doses_lie_over_the_region_that_does_not_matter():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"days": np.repeat([90, 180, 365], 300)})
+    rows["leads"] = 2.0 + 1.0 * (rows["days"] >= 180) + rng.normal(size=900)
+    shown = plot(estimate_dose(rows, dose="days", outcome="leads", material=0.5, reference=180), dose="days", unit="leads")
+
+    assert shown.headline == "Against days 180: 90: less; 365: no effect larger than 0.5"
+    assert "a dose whose interval leaves the shade is not shown to be without effect" in shown.note
+
+
+def test_doses_that_tell_nothing_are_not_called_equal():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"days": np.repeat([90, 180], 10), "leads": rng.normal(size=20)})
+    shown = plot(estimate_dose(rows, dose="days", outcome="leads", material=0.1))
+
+    assert shown.headline.startswith("Whether dose matters cannot be told")

@@ -12,7 +12,15 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.causes.discontinuity import FEWEST_ROWS, FEWEST_SCORES, best_bandwidth, density_jump, estimate_jump
+from partnerlab.stats.causes.discontinuity import (
+    FEWEST_ROWS,
+    FEWEST_SCORES,
+    best_bandwidth,
+    density_jump,
+    estimate_jump,
+    side_bins,
+    side_curves,
+)
 from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.words import plural, say_list, say_number, say_p_value
@@ -38,6 +46,10 @@ class LineEffects(Result):
         Degrees of freedom of the headline's interval.
     below, above : int
         Rows within the bandwidth.
+    bins : DataFrame
+        ``side`` ("below", "above"), ``score, estimate, std_error, n``: means of rows alike in score within twice the bandwidth.
+    curves : DataFrame
+        ``side, at_line, slope, bend``: the curves whose gap at the line is the headline, within the bandwidth.
     """
 
     title: ClassVar[str] = "Effect at the line"
@@ -46,6 +58,8 @@ class LineEffects(Result):
     df: float
     below: int
     above: int
+    bins: pd.DataFrame = dataclasses.field(repr=False)
+    curves: pd.DataFrame = dataclasses.field(repr=False)
 
     @property
     def effect(self) -> pd.Series:
@@ -154,7 +168,18 @@ def estimate_at_line(  # noqa: PLR0913 - columns have names
         df=jump.df,
         below=jump.below,
         above=jump.above,
+        **_drawn(x, y, line, width),
     )
+
+
+def _drawn(x: np.ndarray, y: np.ndarray, line: float, width: float) -> dict[str, pd.DataFrame]:
+    """Give what a picture needs instead of rows: means of bins, and the curves on both sides."""
+    near = np.abs(x - line) < 2 * width
+    bins = pd.DataFrame(side_bins(x[near], y[near], line=line), columns=["side", "score", "estimate", "std_error", "n"])
+    sides = np.array(["below", "above"], dtype=object)
+    curves = pd.DataFrame(side_curves(x, y, line=line, bandwidth=width), columns=["at_line", "slope", "bend"])
+    curves.insert(0, "side", sides)
+    return {"bins": bins.assign(side=sides[bins["side"].astype(int)], n=bins["n"].astype(int)), "curves": curves}
 
 
 def _sample(rows, score, outcome, treated, covariates, cluster) -> tuple[pd.DataFrame, int]:

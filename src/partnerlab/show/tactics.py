@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from partnerlab import words
-from partnerlab.effects import AdoptionEffects, TacticAnalysis
-from partnerlab.errors import SampleError
+from partnerlab.effects import AdoptionEffects, OnOffEffects, TacticAnalysis
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas
-from partnerlab.show.marks import interval_mark, reach_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView, table_view
 from partnerlab.show.tabulation import tabulate
+from partnerlab.show.tactics_rows import Row, paint_rows, rows_height, say_row
 from partnerlab.verdicts import Verdict
+
+View = Literal["readings", "effects", "assignment"]
 
 #: What the readings of a tactic are called under their estimate.
 READINGS = {
@@ -29,6 +33,10 @@ READINGS = {
 }
 
 
+#: Share of the largest number of adopters that a quarter must have to be drawn.
+FEW = 0.05
+
+
 @plot.register(AdoptionEffects)
 def _events(result: AdoptionEffects, *, unit: str = "", period: str = "") -> Picture:
     """Effects by quarters since adoption, with simultaneous bands; before adoption there should be none."""
@@ -36,32 +44,11 @@ def _events(result: AdoptionEffects, *, unit: str = "", period: str = "") -> Pic
     known = events.dropna(subset=["estimate"])
     if known.empty:
         raise SampleError("no quarter around adoption has an effect; nothing to draw")
-    at = events["at"].astype(int).to_numpy()
-    low, high = _reach(known["conf_low"], known["conf_high"])
-
-    def paint(canvas: Canvas) -> None:
-        axes = canvas.axes(46, 22, canvas.width - 58, 180)
-        axes.set_ylim(low, high)
-        places = [place for place in _round_places(low, high) if low <= place <= high]
-        axes.set_yticks(places, words.say_ticks(places, kind="number"))
-        axes.grid(axis="y", color=style.GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.axhline(0, color=style.INK, linewidth=1.0)
-        axes.axvline(-0.5, color=style.MUTED, linewidth=1.0, linestyle=(0, (3, 3)))
-        for place, row in zip(at, events.itertuples(), strict=True):
-            colour = style.ACCENT if place >= 0 else style.MUTED
-            axes.plot([place, place], [row.band_low, row.band_high], color=colour, linewidth=1.0, alpha=0.6)
-            axes.plot([place, place], [row.conf_low, row.conf_high], color=colour, linewidth=3.2, solid_capstyle="butt", alpha=0.6)
-            axes.plot([place], [row.estimate], "o", color=colour, markersize=5)
-        axes.set_xlim(at.min() - 0.6, at.max() + 0.6)
-        shown = [place for place in at if place % max(1, len(at) // 8) == 0]
-        axes.set_xticks(shown, [str(place).replace("-", words.MINUS) for place in shown])
-        canvas.words(46, 12, f"{unit or 'effect'} per partner-quarter", size=style.SMALL, colour=style.MUTED)
-        canvas.words(46 + (canvas.width - 58) / 2, 22 + 180 + 30, "quarters since adoption", ha="center", size=style.SMALL)
-
+    drawn = known[known["n"] >= FEW * known["n"].max()]
     overall = result.at("overall")
+    left_out = len(known) - len(drawn)
     return picture(
-        paint,
+        functools.partial(_paint_events, drawn=drawn, unit=unit),
         height=22 + 180 + 40,
         headline=_event_headline(overall, unit, pre_trend=result.pre_trend),
         alt=f"Dots with intervals by quarters since adoption. {result.estimand}. Overall {_say(overall)}. "
@@ -69,9 +56,47 @@ def _events(result: AdoptionEffects, *, unit: str = "", period: str = "") -> Pic
         units=f"{unit or 'units of the outcome'} per partner-quarter; n counts treated partner-quarters",
         n=int(overall["n"]),
         period=period or "all quarters of the panel",
-        note=f"Thick bars are {100 * result.level:g}{words.NBSP}% intervals, thin ones hold for all quarters; grey: before adoption",
+        note=f"Thick bars are {100 * result.level:g}{words.NBSP}% intervals, the pale band holds for all quarters at once; "
+        "grey: before adoption, where there should be nothing"
+        + (f"; {words.plural(left_out, 'quarter')} with few adopters not drawn" if left_out else ""),
         table=events,
     )
+
+
+def _paint_events(canvas: Canvas, *, drawn: pd.DataFrame, unit: str) -> None:
+    at = drawn["at"].astype(int).to_numpy()
+    low, high = _reach(drawn["band_low"], drawn["band_high"])
+    axes = canvas.axes(46, 22, canvas.width - 58, 180)
+    axes.set_ylim(low, high)
+    places = [place for place in _round_places(low, high) if low <= place <= high]
+    axes.set_yticks(places, words.say_ticks(places, kind="number"))
+    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.axhline(0, color=style.INK, linewidth=1.0)
+    axes.axvline(-0.5, color=style.MUTED, linewidth=1.0, linestyle=(0, (3, 3)))
+    for side, colour in ((at < 0, style.MUTED), (at >= 0, style.ACCENT)):
+        rows = drawn[side].sort_values("at", key=lambda column: column.astype(int))
+        if rows.empty:
+            continue
+        places_of = rows["at"].astype(int)
+        axes.fill_between(places_of, rows["band_low"], rows["band_high"], color=colour, alpha=0.14, linewidth=0)
+        for row in rows.itertuples():
+            place = int(row.at)
+            axes.plot([place, place], [row.band_low, row.band_high], color=colour, linewidth=0.8, alpha=0.5)
+            axes.plot([place, place], [row.conf_low, row.conf_high], color=colour, linewidth=3.2, solid_capstyle="butt", alpha=0.6)
+            axes.plot([place], [row.estimate], "o", color=colour, markersize=5)
+    axes.set_xlim(at.min() - 0.6, at.max() + 0.6)
+    step = max(1, len(at) // 8)
+    shown = [place for place in sorted(at) if place % step == 0]
+    axes.set_xticks(shown, [str(place).replace("-", words.MINUS) for place in shown])
+    axes.annotate(
+        "before   ", (-0.5, 0.98), xycoords=("data", "axes fraction"), ha="right", va="top", fontsize=style.SMALL, color=style.MUTED
+    )
+    axes.annotate(
+        "   after", (-0.5, 0.98), xycoords=("data", "axes fraction"), ha="left", va="top", fontsize=style.SMALL, color=style.ACCENT
+    )
+    canvas.words(46, 12, f"{unit or 'effect'} per partner-quarter", size=style.SMALL, colour=style.MUTED)
+    canvas.words(46 + (canvas.width - 58) / 2, 22 + 180 + 30, "quarters since adoption", ha="center", size=style.SMALL)
 
 
 def _event_headline(overall: pd.Series, unit: str, *, pre_trend: float) -> str:
@@ -82,44 +107,74 @@ def _event_headline(overall: pd.Series, unit: str, *, pre_trend: float) -> str:
     return f"No clear difference{thing} after adoption: {_say(overall)}{before}"
 
 
+@plot.register(OnOffEffects)
+def _on_off(result: OnOffEffects, *, unit: str = "", period: str = "") -> Picture:
+    """Effects of having the tactic in a quarter, by quarters after it, then by tier before it."""
+    table = result.table.reset_index(drop=True)
+    if table["estimate"].isna().all():
+        raise SampleError("too few partners with and without the tactic for any effect; nothing to draw")
+    whole, tiers = table[table["group"] == "all"], table[(table["group"] != "all") & (table["at"] == table["at"].max())]
+    rows = [_group_row(_after(row["at"]), row, dark=True) for _, row in whole.iterrows()]
+    rows += [_group_row(f"{row['group']}, {_after(row['at']).lower()}", row, dark=False) for _, row in tiers.iterrows()]
+    headline = result.headline()
+    thing = f" in {unit}" if unit else ""
+    clear = headline["conf_low"] > 0 or headline["conf_high"] < 0
+    said = f"{_after(headline['at'])}: {_say(headline)}"
+    return picture(
+        functools.partial(paint_rows, rows=rows, units=f"{unit or 'effect'} per partner-quarter"),
+        height=rows_height(rows),
+        headline=f"{'Difference' if clear else 'No clear difference'}{thing} given the past. {said}",
+        alt=f"Intervals: {'; '.join(row.said for row in rows)}. {result.estimand}.",
+        units=f"{unit or 'units of the outcome'} per partner-quarter; n counts partner-quarters with the tactic",
+        n=int(headline["n"]),
+        period=period or "all quarters of the panel",
+        note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals; grey: by tier before the tactic, each by itself and not pooled; "
+        f"compared with {words.plural(result.untreated, 'partner-quarter')} worth of partners alike without it",
+        table=table,
+    )
+
+
+def _after(ahead: float) -> str:
+    return "Same quarter" if ahead == 0 else f"{words.plural(ahead, 'quarter')} later"
+
+
+def _group_row(name: str, row: pd.Series, *, dark: bool) -> Row:
+    said = say_row(name, row["estimate"], row["conf_low"], row["conf_high"], row["n"])
+    return Row(said=said, estimate=row["estimate"], low=row["conf_low"], high=row["conf_high"], dark=dark)
+
+
 @plot.register(TacticAnalysis)
-def _readings(result: TacticAnalysis, *, period: str = "") -> Picture:
+def _analysis(result: TacticAnalysis, *, view: View = "readings", period: str = "") -> Picture:
+    """One analysis, seen from one side: its readings side by side, its effects, or how the tactic was given."""
+    if view == "effects":
+        return plot(result.effects, unit=result.study.stakes.unit, period=period)
+    if view == "assignment":
+        return plot(result.assignment, period=period)
+    if view != "readings":
+        raise ParameterError(f"view is {view!r}; it is readings, effects or assignment")
+    return _readings(result, period=period)
+
+
+def _readings(result: TacticAnalysis, *, period: str) -> Picture:
     """All readings of a tactic as lying intervals; the one that the verdict rests on is dark, the others are beside it."""
     table = result.table.dropna(subset=["estimate"]).reset_index(drop=True)
     if table.empty:
         raise SampleError(f"{result.study.tactic}: not enough data for any reading; nothing to draw")
     stakes, verdict = result.study.stakes, result.verdict
-    low, high = _reach(table["conf_low"], table["conf_high"])
-    step, top = 38, 10
-
-    def paint(canvas: Canvas) -> None:
-        axes = canvas.axes(14, top, canvas.width - 28, step * len(table))
-        axes.set_ylim(len(table) - 0.4, -0.75)
-        reach_axis(axes, low=low, high=high, kind="number")
-        axes.set_yticks([])
-        axes.axvline(0, color=style.INK, linewidth=1.0)
-        for place, row in enumerate(table.itertuples()):
-            dark = row.chosen and not verdict.doubts
-            interval_mark(axes, place + 0.12, row.conf_low, row.conf_high, row.estimate, colour=style.ACCENT if dark else style.MUTED)
-            said = f"{READINGS[row.reading]}: {words.say_pair(row.estimate, row.conf_low, row.conf_high, kind='number')[0]}"
-            axes.text(
-                low,
-                place - 0.3,
-                said,
-                fontsize=style.SMALL,
-                color=style.INK if row.chosen else style.MUTED,
-                va="center",
-                backgroundcolor=style.PAPER,
-            )
-        canvas.words(canvas.width / 2, top + step * len(table) + 32, f"{stakes.unit} per {stakes.per}", ha="center", size=style.SMALL)
-
+    rows = [
+        Row(
+            said=say_row(READINGS.get(row.reading, row.reading), row.estimate, row.conf_low, row.conf_high, row.n),
+            estimate=row.estimate, low=row.conf_low, high=row.conf_high, dark=bool(row.chosen) and not verdict.doubts,
+        )
+        for row in table.itertuples()
+    ]  # fmt: skip
     chosen = table[table["chosen"]].iloc[0] if table["chosen"].any() else table.iloc[0]
     return picture(
-        paint,
-        height=top + step * len(table) + 40,
+        functools.partial(paint_rows, rows=rows, units=f"{stakes.unit} per {stakes.per}"),
+        height=rows_height(rows),
         headline=_verdict_headline(verdict),
         alt=f"Intervals of {words.plural(len(table), 'reading')} of the effect of {result.study.tactic}; "
-        + "; ".join(f"{READINGS[row.reading]} {_say(row._asdict())}" for row in table.itertuples()) + ".",
+        + "; ".join(row.said for row in rows) + ".",
         units=f"{stakes.unit} per {stakes.per}; n counts treated rows",
         n=int(chosen["n"]),
         period=period or "all quarters of the panel",

@@ -102,6 +102,69 @@ def estimate_jump(
     )
 
 
+def side_curves(score: np.ndarray, outcome: np.ndarray, *, line: float = 0.0, bandwidth: float) -> np.ndarray:
+    """Coefficients of the curves behind `estimate_jump`: value at the line, slope and bend, below and above it.
+
+    Parameters
+    ----------
+    score, outcome : float array, shape (n,)
+        Without missing values.
+    line, bandwidth : float
+
+    Returns
+    -------
+    float array, shape (2, 3)
+        ``value + slope * d + bend * d**2`` at distance ``d`` from the line; NaN where they cannot be fitted.
+
+    Examples
+    --------
+    >>> score = np.linspace(-1, 1, 201)
+    >>> (side_curves(score, score**2 + 0.5 * (score >= 0), bandwidth=0.5).round(6) + 0.0).tolist()
+    [[0.0, 0.0, 1.0], [0.5, 0.0, 1.0]]
+    """
+    x = (np.asarray(score, dtype=float) - line) / bandwidth
+    near = np.abs(x) < 1
+    fit = _sides(np.asarray(outcome, dtype=float)[near], x[near], x[near] >= 0, 1 - np.abs(x[near]), 2)
+    if fit is None:
+        return np.full((2, 3), np.nan)
+    jump, below, more = fit.coefficients[0], fit.coefficients[1:4], np.array([0.0, *fit.coefficients[4:6]])
+    above = below + more + np.array([jump, 0.0, 0.0])
+    return np.array([below, above]) / bandwidth ** np.arange(3) + 0.0
+
+
+def side_bins(score: np.ndarray, outcome: np.ndarray, *, line: float = 0.0, bins: int = 8) -> np.ndarray:
+    """Means of equally many rows, in order of their score, on both sides of a line.
+
+    Parameters
+    ----------
+    score, outcome : float array, shape (n,)
+        Without missing values.
+    line : float
+    bins : int
+        On each side, fewer where there are fewer rows.
+
+    Returns
+    -------
+    float array, shape (k, 5)
+        Side (0 below, 1 above), mean score, mean outcome, its standard error (NaN for one row), rows.
+
+    Examples
+    --------
+    >>> side_bins(np.array([-2.0, -1.0, 1.0, 2.0]), np.array([0.0, 2.0, 3.0, 5.0]), bins=1)[:, :3].tolist()
+    [[0.0, -1.5, 1.0], [1.0, 1.5, 4.0]]
+    """
+    x, y = np.asarray(score, dtype=float), np.asarray(outcome, dtype=float)
+    rows = []
+    for side, here in enumerate((x < line, x >= line)):
+        order = np.argsort(x[here], kind="stable")
+        for part in np.array_split(order, min(bins, len(order)) or 1):
+            if len(part):
+                own = y[here][part]
+                error = float(own.std(ddof=1) / math.sqrt(len(own))) if len(own) > 1 else math.nan
+                rows.append((side, float(x[here][part].mean()), float(own.mean()), error, len(part)))
+    return np.array(rows, dtype=float).reshape(-1, 5)
+
+
 def _sides(y: np.ndarray, x: np.ndarray, above: np.ndarray, weight: np.ndarray, degree: int) -> Line | None:
     """Polynomials on both sides; the first coefficient is the jump."""
     powers = x[:, None] ** np.arange(degree + 1)

@@ -1,0 +1,126 @@
+"""Pictures of for whom a tactic worked: cells pooled against raw, all tactics by all tiers, and whom to give it next."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import pandas as pd
+
+from partnerlab import words
+from partnerlab.effects import TierEffects
+from partnerlab.errors import SampleError
+from partnerlab.show import style
+from partnerlab.show.canvas import Canvas, shorten, wrap
+from partnerlab.show.picture import Picture, picture
+from partnerlab.show.plots import plot
+from partnerlab.show.tactics_rows import Row, paint_rows, rows_height, say_row
+
+#: A cell is called the best from this probability on.
+SURE = 0.9
+#: Most tiers that stand side by side.
+MOST_TIERS = 5
+
+
+@plot.register(TierEffects)
+def _by_tier(result: TierEffects, *, unit: str = "", period: str = "", rows: int = 20) -> Picture:
+    """Pooled effects by cell with their intervals, the raw ones as rings."""
+    table = result.table
+    if table["estimate"].isna().all():
+        raise SampleError("no cell has enough data for an effect; nothing to draw")
+    drawn = [_cell_row(row, result.keys) for _, row in table.head(rows).iterrows()]
+    return picture(
+        functools.partial(paint_rows, rows=drawn, units=f"{unit or 'effect'} per partner-quarter"),
+        height=rows_height(drawn),
+        headline=_best_headline(result, unit),
+        alt=f"Pooled effects with intervals, raw ones beside: {'; '.join(row.said for row in drawn)}.",
+        units=f"{unit or 'units of the outcome'} per partner-quarter; n counts treated rows",
+        n=int(np.nansum(table["n"])),
+        period=period or "all quarters of the panel",
+        note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals, pooled over {words.plural(result.cells, 'cell')}; rings: "
+        "the raw effect of the cell alone, of which the largest boasts"
+        + (f"; the first {rows} of {len(table)} cells are drawn" if len(table) > rows else ""),
+        table=table,
+    )
+
+
+def name_cell(row: pd.Series, keys: list[str]) -> str:
+    """Name a cell by its keys, as a person says it."""
+    return " in ".join(str(row[key]) for key in keys)
+
+
+def _cell_row(row: pd.Series, keys: list[str]) -> Row:
+    said = say_row(name_cell(row, keys), row["estimate"], row["conf_low"], row["conf_high"], row["n"])
+    if math.isfinite(row["raw"]) and math.isfinite(row["estimate"]):
+        said += f", raw {words.say_pair(row['raw'], row['conf_low'], row['conf_high'], kind='number')[0]}"
+    clear = bool(row["conf_low"] > 0 or row["conf_high"] < 0)
+    return Row(said=said, estimate=row["estimate"], low=row["conf_low"], high=row["conf_high"], dark=clear, beside=row["raw"])
+
+
+def _best_headline(result: TierEffects, unit: str) -> str:
+    known = result.table.dropna(subset=["estimate"])
+    clear = known[(known["conf_low"] > 0) | (known["conf_high"] < 0)]
+    thing = f" in {unit}" if unit else ""
+    top = result.top
+    said = f"{name_cell(top, result.keys)}, {_said(top)}"
+    if clear.empty:
+        return f"No clear difference{thing} in any of {words.plural(len(known), 'cell')}, pooled"
+    if top["best"] >= SURE:
+        return f"The most{thing}, pooled: {said}; best with probability {words.say_share(float(top['best']))}"
+    largest = clear.loc[clear["estimate"].abs().idxmax()]
+    return (
+        f"A clear difference{thing} in {len(clear)} of {words.plural(len(known), 'cell')}, pooled; which is best cannot be told "
+        f"(largest {name_cell(largest, result.keys)}, {_said(largest)})"
+    )
+
+
+def _said(row: pd.Series) -> str:
+    middle, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
+    return f"{middle} ({interval})"
+
+
+_HEAD, _NAME, _BOX = 34.0, 20.0, 46.0
+_FILLS = {"keep": style.blend(0.16), "extend": style.blend(0.16), "stop": "#f9e3d8", "test": style.PAPER}
+
+
+def page_height(tactics: list[str]) -> float:
+    """Height of the sheet that `paint_page` fills."""
+    return _HEAD + len(tactics) * (_NAME + _BOX + 6) + 6
+
+
+def paint_page(canvas: Canvas, *, table: pd.DataFrame, tactics: list[str], tiers: list[str]) -> None:
+    """Draw a block for each tactic and in it a box for each tier: pooled effect, interval, what to do."""
+    axes = canvas.axes(0, 0, canvas.width, canvas.height)
+    axes.set_xlim(0, canvas.width)
+    axes.set_ylim(canvas.height, 0)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    wide = (canvas.width - 12) / len(tiers)
+    for column, tier in enumerate(tiers):
+        for line, text in enumerate(wrap(tier, width=wide - 8, size=style.SMALL, most=2)):
+            canvas.words(6 + wide * (column + 0.5), 12 + 13 * line, text, size=style.SMALL, ha="center", colour=style.MUTED)
+    for place, tactic in enumerate(tactics):
+        top = _HEAD + place * (_NAME + _BOX + 6)
+        canvas.words(6, top + 14, shorten(tactic, width=canvas.width - 12), weight="bold")
+        for column, tier in enumerate(tiers):
+            found = table[(table["tactic"] == tactic) & (table["tier"] == tier)]
+            _box(canvas, axes, None if found.empty else found.iloc[0], left=6 + wide * column, top=top + _NAME, wide=wide - 4)
+
+
+def _box(canvas: Canvas, axes: object, row: pd.Series | None, *, left: float, top: float, wide: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    known = row is not None and math.isfinite(row["estimate"])
+    action = str(row["action"]) if known else ""
+    fill = _FILLS.get(action, style.PAPER)
+    axes.add_patch(Rectangle((left, top), wide, _BOX, facecolor=fill, edgecolor=style.PALE, linewidth=0.8))
+    middle = left + wide / 2
+    if not known:
+        for line, text in enumerate(("not enough", f"data (n = {words.say_count(0 if row is None else row['n'])})")):
+            canvas.words(middle, top + 20 + 13 * line, text, size=style.SMALL, ha="center", colour=style.MUTED)
+        return
+    estimate, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
+    canvas.words(middle, top + 14, estimate, ha="center", weight="bold")
+    canvas.words(middle, top + 27, shorten(interval, width=wide - 2, size=style.SMALL), size=style.SMALL, ha="center")
+    canvas.words(middle, top + 40, action, size=style.SMALL, ha="center", weight="normal" if action == "test" else "bold")
