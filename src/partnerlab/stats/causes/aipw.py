@@ -128,11 +128,11 @@ def _fit_nuisances(outcome, on, design, outcome_design, folds, weight, target):
 
 
 def _crossed_chance(on, design, folds, weight, start):
-    """Chance of each row by a logit of the other folds; Newton begins from the logit of all."""
+    """Chance of each row by a logit of the other folds: its own has no weight; Newton begins from the logit of all."""
     chance = np.empty(len(on))
     for fold in np.unique(folds):
         inside = folds == fold
-        logit = fit_propensity(on[~inside], design[~inside], weight[~inside], start=start)
+        logit = fit_propensity(on, design, weight * ~inside, start=start)
         if logit is None:
             return None
         chance[inside] = logit.predict(design[inside])
