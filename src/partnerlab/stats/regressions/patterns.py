@@ -17,7 +17,7 @@ MOST_LEVELS = 256
 #: Codes are counted in a table while it is no longer than this, or four times the rows.
 TABLE = 1 << 21
 #: Rows worked on at a time: they stay in the processor's cache.
-BLOCK = 1 << 16
+BLOCK = 1 << 15
 #: Patterns are worth it while they are fewer than this share of the rows.
 WORTH = 1 / 3
 
@@ -68,6 +68,15 @@ class Coded:
             return _places(self.levels, self.values[place])
         values = self.values[place]
         return (values if self.low == 0 else values - self.low).astype(np.int64, copy=False)
+
+    def add_digit(self, number: np.ndarray, place: slice) -> None:
+        """Put the codes of some rows behind numbers in place, as one more digit to the base ``size``."""
+        np.multiply(number, self.size, out=number)
+        if self.levels is None and np.issubdtype(self.values.dtype, np.signedinteger):
+            np.add(number, self.values[place], out=number)
+            np.subtract(number, int(self.low), out=number)
+        else:
+            np.add(number, self.codes(place), out=number)
 
     @property
     def value_of(self) -> np.ndarray:
@@ -157,24 +166,18 @@ def find_patterns(columns: Sequence[Coded], *, rows: int, worth: float = WORTH) 
     ([0, 1, 0, 1], 2)
     """
     longest = max(TABLE, 4 * rows)
-    code, size, waiting, span = None, 1, [], 1
+    code, waiting, span = None, [], 1
     for column in columns:
         if span * column.size > longest:
-            code, size = _tighten(_join(code, waiting, rows, span), span)
-            waiting, span = [], size
+            code, seen = _join(code, waiting, rows, span)
+            waiting, span = [], len(seen)
         if span * column.size > longest:
-            code, size = _sort_codes(code.astype(np.int64) * column.size + column.codes())
-            span = size
+            code, span = _sort_codes(code.astype(np.int64) * column.size + column.codes())
             continue
         waiting.append(column)
         span *= column.size
-    code, size = _tighten(_join(code, waiting, rows, span), span)
-    if size > max(worth * rows, 64):
-        return None
-    first = np.zeros(size, dtype=np.int64)
-    for place in row_blocks(rows):
-        first[code[place]] = np.arange(place.start, place.stop)
-    return Patterns(code=code, first=first)
+    code, first = _join(code, waiting, rows, span)
+    return None if len(first) > max(worth * rows, 64) else Patterns(code=code, first=first)
 
 
 def count_patterns(code: np.ndarray, size: int, *, weight: np.ndarray | None = None) -> np.ndarray:
@@ -192,32 +195,28 @@ def count_patterns(code: np.ndarray, size: int, *, weight: np.ndarray | None = N
     return total
 
 
-def _join(code: np.ndarray | None, columns: Sequence[Coded], rows: int, span: int) -> np.ndarray:
-    """Read several columns as the digits of one number."""
-    if code is not None and not columns:
-        return code
-    found = np.zeros(rows, dtype=np.int32 if span < 1 << 31 else np.int64)
+def _join(code: np.ndarray | None, columns: Sequence[Coded], rows: int, span: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read several columns as the digits of one number, and renumber those that occur; gives a row of each, too.
+
+    One buffer serves all blocks: fresh temporaries would cost ten million rows more than ten times what they cost one.
+    """
+    found, last = np.empty(rows, dtype=np.int32 if span < 1 << 31 else np.int64), np.full(span, -1, dtype=np.int64)
+    number, every = np.empty(min(BLOCK, rows), dtype=np.int64), np.arange(min(BLOCK, rows))
     for place in row_blocks(rows):
-        number = None if code is None else code[place].astype(np.int64)
+        here = number[: place.stop - place.start]
+        here[:] = 0 if code is None else code[place]
         for column in columns:
-            number = column.codes(place) if number is None else number * column.size + column.codes(place)
-        if number is not None:
-            found[place] = number
-    return found
-
-
-def _tighten(code: np.ndarray, size: int) -> tuple[np.ndarray, int]:
-    """Renumber the codes that occur as 0, 1, 2, ...."""
-    used = np.zeros(size, dtype=bool)
-    for place in row_blocks(len(code)):
-        used[code[place]] = True
-    if used.all():
-        return code, size
-    number = np.cumsum(used) - 1
-    tight = np.empty(len(code), dtype=np.int32)
-    for place in row_blocks(len(code)):
-        tight[place] = number[code[place]]
-    return tight, int(number[-1]) + 1
+            column.add_digit(here, place)
+        found[place] = here
+        last[here] = every[: len(here)]
+        every += BLOCK
+    seen = last >= 0
+    if not seen.all():
+        tight = np.cumsum(seen, dtype=np.int32) - 1
+        for place in row_blocks(rows):
+            number[: place.stop - place.start] = found[place]
+            found[place] = tight[number[: place.stop - place.start]]
+    return found, last[seen]
 
 
 def _sort_codes(code: np.ndarray) -> tuple[np.ndarray, int]:

@@ -12,7 +12,7 @@ import numpy as np
 from partnerlab.stats.inference.sandwich import FEW_CLUSTERS, jackknife_from_scores, sandwich
 from partnerlab.stats.regressions.designs import Column, Design, compress, make_design
 from partnerlab.stats.regressions.newton import Optimum, fit, maximize, runs_off
-from partnerlab.stats.regressions.patterns import BLOCK, Patterns, count_patterns, row_blocks
+from partnerlab.stats.regressions.patterns import BLOCK, Patterns, row_blocks
 
 #: With so many rows a fit begins at the estimate from one in `SHARE` of them.
 MANY, SHARE = 200_000, 16
@@ -74,18 +74,15 @@ class Model:
         Covariates of patterns, or of rows.
     code : ndarray of int64, shape (n,), or None
         Pattern of each row; None where the design has one row for each.
+    counts : ndarray, shape (m, K)
+        Rows with each outcome.
     """
 
     family: Family
     rows: OutcomeRows
     design: Design
     code: np.ndarray | None
-
-    @functools.cached_property
-    def counts(self) -> np.ndarray:
-        """Rows with each outcome, shape ``(m, K)``."""
-        place = np.arange(len(self.rows)) if self.code is None else self.code
-        return _count_outcomes(place, self.rows.outcome, self.rows.weight, shape=(self.design.rows, self.family.outcomes))
+    counts: np.ndarray
 
     def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Design and counts of one block after another."""
@@ -122,7 +119,7 @@ class Model:
             columns=columns, outcome=self.rows.outcome[some], weight=None if self.rows.weight is None else self.rows.weight[some]
         )
         design = dataclasses.replace(self.design, columns=columns, rows=len(some))
-        best = maximize(Model(family=self.family, rows=rows, design=design, code=None).evaluate, pooled)
+        best = maximize(Model(family=self.family, rows=rows, design=design, code=None, counts=self.counts[some]).evaluate, pooled)
         return best.beta if best.converged and not runs_off(best).any() else pooled
 
     @property
@@ -192,10 +189,12 @@ def _count_outcomes(place: np.ndarray, outcome: np.ndarray, weight: np.ndarray |
     cells = shape[0] * shape[1]
     if cells > BLOCK:
         return np.bincount(place.astype(np.int64) * shape[1] + outcome, weights=weight, minlength=cells).reshape(shape).astype(float)
-    found = np.zeros(cells)
+    found, cell = np.zeros(cells), np.empty(min(BLOCK, len(place)), dtype=np.int64)
     for part in row_blocks(len(place)):
-        weights = None if weight is None else weight[part]
-        found += np.bincount(place[part].astype(np.int64) * shape[1] + outcome[part], weights=weights, minlength=cells)
+        here = cell[: part.stop - part.start]
+        np.multiply(place[part], shape[1], out=here, dtype=np.int64)
+        np.add(here, outcome[part], out=here)
+        found += np.bincount(here, weights=None if weight is None else weight[part], minlength=cells)
     return found.reshape(shape)
 
 
@@ -224,10 +223,13 @@ def make_model(rows: OutcomeRows, family: Family, *, grouped: bool | None = None
     if found is None and grouped:
         found = Patterns(code=np.arange(size), first=np.arange(size))
     if found is None:
-        return Model(family=family, rows=rows, design=make_design(rows.columns, rows=size, weight=rows.weight), code=None)
+        counts = _count_outcomes(np.arange(size), rows.outcome, rows.weight, shape=(size, family.outcomes))
+        design = make_design(rows.columns, rows=size, weight=rows.weight)
+        return Model(family=family, rows=rows, design=design, code=None, counts=counts)
+    counts = _count_outcomes(found.code, rows.outcome, rows.weight, shape=(len(found), family.outcomes))
     columns = [column.rows(found.first) for column in rows.columns]
-    weight = count_patterns(found.code, len(found), weight=rows.weight)
-    return Model(family=family, rows=rows, design=make_design(columns, rows=len(found), weight=weight), code=found.code)
+    design = make_design(columns, rows=len(found), weight=counts.sum(axis=1))
+    return Model(family=family, rows=rows, design=design, code=found.code, counts=counts)
 
 
 def few_clusters(rows: OutcomeRows) -> bool:
