@@ -93,6 +93,8 @@ class Verdict:
         Why two readings of the data disagree; any doubt makes the finding "cannot tell".
     level : float
         Coverage of the interval.
+    family_level : float or None
+        Coverage that it shares with the other verdicts of its family (variants, metrics, looks); ``level`` if None.
 
     Examples
     --------
@@ -117,6 +119,7 @@ class Verdict:
     pooled: bool = False
     doubts: tuple[str, ...] = ()
     level: float = 0.95
+    family_level: float | None = None
 
     def __post_init__(self) -> None:
         if self.cells < 1 or self.n < 0 or self.partners < 0 or (self.managers or 0) < 0:
@@ -319,7 +322,7 @@ def compare_verdicts(verdicts: Sequence[Verdict], *, level: float = 0.95) -> Ver
     verdicts : sequence of Verdict
         All of one outcome's unit if they are to be ranked.
     level : float
-        Coverage that every verdict must have been read at.
+        Coverage that every verdict must have been read at; where several share an error, that of them all.
 
     Raises
     ------
@@ -335,7 +338,7 @@ def compare_verdicts(verdicts: Sequence[Verdict], *, level: float = 0.95) -> Ver
     """
     if not verdicts:
         raise SampleError("compare_verdicts: no verdict was given")
-    if {verdict.level for verdict in verdicts} != {level}:
+    if {verdict.family_level or verdict.level for verdict in verdicts} != {level}:
         raise SampleError(f"compare_verdicts: verdicts were read at other levels than {level:g}; read them at one level")
     table = pd.DataFrame([verdict.to_row() for verdict in verdicts])
     ranked = all(verdict.pooled for verdict in verdicts) and table["unit"].nunique() == 1

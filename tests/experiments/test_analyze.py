@@ -11,7 +11,7 @@ from partnerlab.errors import LedgerError, ParameterError, SampleError
 from partnerlab.experiments import Experiment, Looks, Metric, Trial, Variant, analyze_experiment, assign_variants
 from partnerlab.experiments.looks import always_valid_reach
 from partnerlab.results import Evidence
-from partnerlab.verdicts import Stakes
+from partnerlab.verdicts import Stakes, compare_verdicts
 
 LEADS = Metric(name="leads")
 MONTHS = Metric(name="months", kind="time", event="left", until=6.0)
@@ -300,6 +300,17 @@ def test_early_looks_have_wider_intervals():
 
     assert levels == sorted(levels, reverse=True)
     assert 0.95 < levels[-1] < 0.96
+
+
+def test_verdicts_of_several_variants_lie_side_by_side_at_the_level_they_share():
+    variants = tuple(Variant(name=name) for name in ("off", "letter", "call"))
+    reading = _read(_experiment(variants=variants))
+    both = compare_verdicts(reading.verdicts)
+
+    assert both.level == 0.95
+    assert both.table[["conf_low", "conf_high"]].to_numpy() == pytest.approx(
+        reading.table.sort_values("variant")[["conf_low", "conf_high"]].to_numpy()
+    )
 
 
 def test_a_look_that_was_not_declared_is_refused():

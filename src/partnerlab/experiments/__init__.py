@@ -2,8 +2,9 @@
 
 from partnerlab.experiments.analyze import ExperimentReading, analyze_experiment
 from partnerlab.experiments.assign import Assignment, assign_variants
+from partnerlab.experiments.by_tier import TierReading, analyze_by_tier
 from partnerlab.experiments.design import ExperimentDesign, design_experiment
-from partnerlab.experiments.experiment import Experiment, Looks, Metric, Variant
+from partnerlab.experiments.experiment import Experiment, Looks, Metric, Spillover, Variant
 from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.experiments.registry import load_experiments, record_experiment
 from partnerlab.experiments.trial import Trial
@@ -17,8 +18,11 @@ __all__ = [
     "Metric",
     "Outlook",
     "Prior",
+    "Spillover",
+    "TierReading",
     "Trial",
     "Variant",
+    "analyze_by_tier",
     "analyze_experiment",
     "assign_variants",
     "design_experiment",

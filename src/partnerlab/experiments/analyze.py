@@ -10,7 +10,8 @@ import pandas as pd
 
 from partnerlab.errors import LedgerError
 from partnerlab.experiments.assign import Assignment
-from partnerlab.experiments.checks import check_trial, refuse_few
+from partnerlab.experiments.checks import check_dealt, check_trial, refuse_few
+from partnerlab.experiments.departures import SPILLOVER, changed_plan, check_departures, check_spillover, hold_to_deal, undeclared
 from partnerlab.experiments.effect_rows import adjust_families, effect_rows
 from partnerlab.experiments.experiment import Experiment, Metric
 from partnerlab.experiments.kinds import hazard_of, hazard_reading, hazards_alike
@@ -52,6 +53,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     assignment: Assignment | None = None,
     stakes: Stakes | None = None,
     look: int | None = None,
+    quarters: float | None = None,
     adjustment: Adjustment | None = None,
     draws: int = 1999,
     seed: int = 0,
@@ -71,6 +73,8 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
         Where nothing was declared.
     look : int, optional
         Which of the declared looks this is; the last if None.
+    quarters : float, optional
+        How long it ran, if not as declared; that of the longest exposure if None.
     adjustment : {"interacted", "common", "none"}, optional
         For what was known before; by the number of units if None.
     draws : int
@@ -95,17 +99,31 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     [['leads', 'on', 3.0, 0.0025]]
     """
     experiment = experiment or (assignment.experiment if assignment else None)
-    if assignment is not None and experiment.digest != assignment.experiment.digest:
-        raise LedgerError("analyze_experiment: the assignment was dealt for another declaration; give the one that it was dealt for")
-    if experiment is not None and (trial.metrics != experiment.metrics or trial.variants != tuple(v.name for v in experiment.variants)):
-        raise LedgerError(
-            "analyze_experiment: the trial has other metrics or variants than declared; use Trial.from_frame(..., experiment=...)"
-        )
+    _check_one(trial, experiment, assignment)
     refuse_few(trial)
-    checks = check_trial(trial, experiment, assignment, level=level)
-    trial, adjustment = _as_dealt(trial, experiment, assignment, adjustment)
+    check_dealt(trial, assignment)
+    trial, moved = hold_to_deal(trial, assignment)
+    checks = (
+        *check_trial(trial, experiment, assignment, level=level),
+        *(
+            check
+            for check in (
+                check_spillover(trial, experiment, assignment),
+                check_departures(trial, experiment, assignment, quarters=quarters, moved=moved),
+            )
+            if check is not None
+        ),
+    )
     failed = [check for check in checks if check.passed is False]
-    grade = _grade(checks, experiment)
+    frame = _Frame(
+        experiment=experiment,
+        stakes=stakes,
+        grade=Evidence.B if changed_plan(trial, experiment, quarters=quarters) else _grade(checks, experiment),
+        failed=failed,
+        strange=undeclared(trial, experiment),
+        family_level=level,
+    )
+    trial, adjustment = _as_dealt(trial, experiment, assignment, adjustment)
     rows, verdicts, notes = [], [], []
     for place, metric in enumerate(trial.metrics):
         hazards = hazard_reading(trial, metric, adjusted=adjustment != "none") if metric.kind == "time" else None
@@ -117,20 +135,48 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
             found = dataclasses.replace(found, extra=found.extra | hazard_of(hazards, code))
             own, note = look_level(experiment, found, look=look, level=1 - (1 - level) / family)
             notes += note
-            rows += effect_rows(trial, metric, code, found, level=own, first=place == 0)
-            told = _stakes(experiment, stakes, metric, first=place == 0)
-            verdicts.append(_verdict(trial, experiment, metric, code, found, told, grade, failed, level=own))
-    table = adjust_families(pd.DataFrame(rows))
+            told = frame.stakes_of(metric, first=place == 0)
+            rows += effect_rows(trial, metric, code, found, level=own, first=place == 0, material=told.material)
+            verdicts.append(_verdict(trial, frame, metric, code, found, told, level=own))
     checks = (*checks, *dict.fromkeys(notes), _sharing(trial, level))
     return ExperimentReading(
         estimand=f"Effect of being dealt a variant rather than {trial.variants[0]!r}, on all units dealt (intention to treat)",
-        table=table,
+        table=adjust_families(pd.DataFrame(rows)),
         checks=checks,
-        evidence=Evidence.D if failed else grade,
+        evidence=Evidence.D if failed else frame.grade,
         level=level,
         verdicts=tuple(verdicts),
         stopped=bool(failed),
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Frame:
+    """What all verdicts of one reading share."""
+
+    experiment: Experiment | None
+    stakes: Stakes | None
+    grade: Evidence
+    failed: list[Check]
+    strange: list[Metric]
+    family_level: float
+
+    def stakes_of(self, metric: Metric, *, first: bool) -> Stakes:
+        """Stakes as declared for the deciding metric; for others only what they are counted in."""
+        declared = self.stakes or (self.experiment.stakes if self.experiment else None)
+        meant = self.experiment is None or metric == self.experiment.metrics[0]
+        if declared is not None and first and meant:
+            return declared
+        unit = f"net chance of a higher {metric.name}" if metric.kind == "tier" else metric.name
+        return Stakes(unit=unit, per=declared.per if declared else "unit")
+
+
+def _check_one(trial: Trial, experiment: Experiment | None, assignment: Assignment | None) -> None:
+    """Refuse a trial, declaration and assignment that are not of one experiment."""
+    if assignment is not None and experiment.digest != assignment.experiment.digest:
+        raise LedgerError("analyze_experiment: the assignment was dealt for another declaration; give the one that it was dealt for")
+    if experiment is not None and trial.variants != tuple(variant.name for variant in experiment.variants):
+        raise LedgerError("analyze_experiment: the trial has other variants than declared; use Trial.from_frame(..., experiment=...)")
 
 
 def _as_dealt(
@@ -147,7 +193,7 @@ def _as_dealt(
 
 def _grade(checks: tuple[Check, ...], experiment: Experiment | None) -> Evidence:
     """Grade A where all that can spoil a trial was looked at and found sound; B where something could not be judged."""
-    judged = [check for check in checks if check.name == "sample ratio" or check.name.startswith("outcomes of")]
+    judged = [check for check in checks if check.name in ("sample ratio", SPILLOVER) or check.name.startswith("outcomes of")]
     return Evidence.A if experiment is not None and all(check.passed for check in judged) else Evidence.B
 
 
@@ -159,33 +205,15 @@ def _sharing(trial: Trial, level: float) -> Check:
     )
 
 
-def _stakes(experiment: Experiment | None, stakes: Stakes | None, metric: Metric, *, first: bool) -> Stakes:
-    declared = stakes or (experiment.stakes if experiment else None)
-    if declared is not None and first:
-        return declared
-    unit = f"net chance of a higher {metric.name}" if metric.kind == "tier" else metric.name
-    return Stakes(unit=unit, per=declared.per if declared else "unit")
-
-
-def _verdict(  # noqa: PLR0913, PLR0917 - everything that a verdict rests on
-    trial: Trial,
-    experiment: Experiment | None,
-    metric: Metric,
-    code: int,
-    found: Reading,
-    stakes: Stakes,
-    grade: Evidence,
-    failed,
-    *,
-    level: float,
-) -> Verdict:
+def _verdict(trial: Trial, frame: _Frame, metric: Metric, code: int, found: Reading, stakes: Stakes, *, level: float) -> Verdict:
+    experiment = frame.experiment
     tactic = trial.variants[code] if experiment is None or len(trial.variants) > 2 else experiment.tactic
-    doubts = tuple(f"the check of {check.name} failed ({check.detail})" for check in failed)
+    doubts = tuple(f"the check of {check.name} failed ({check.detail})" for check in frame.failed)
     chance = found.effect.estimate
     known = math.isfinite(chance) and math.isfinite(found.effect.std_error)
     return Verdict(
         tactic=tactic,
-        grade=grade,
+        grade=Evidence.B if metric in frame.strange else frame.grade,
         estimate=chance if known else math.nan,
         std_error=found.effect.std_error if known else math.nan,
         df=found.effect.df if known else math.inf,
@@ -195,7 +223,16 @@ def _verdict(  # noqa: PLR0913, PLR0917 - everything that a verdict rests on
         stakes=stakes,
         assumption="variants were dealt by chance, lost outcomes are like those seen, and units answered to their own variant only",
         overturned_by=f"units of one variant that felt another, or a fault in how {metric.name} was recorded by variant",
-        cells=1 if experiment is not None else len(trial.metrics) * (len(trial.variants) - 1),
+        cells=_cells(trial, frame, metric),
         doubts=doubts,
         level=level,
+        family_level=frame.family_level,
     )
+
+
+def _cells(trial: Trial, frame: _Frame, metric: Metric) -> int:
+    """How many findings this one was chosen from: those declared are none."""
+    others = len(trial.variants) - 1
+    if frame.experiment is None:
+        return len(trial.metrics) * others
+    return len(frame.strange) * others if metric in frame.strange else 1

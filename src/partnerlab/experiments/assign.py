@@ -32,20 +32,24 @@ class Assignment:
     seed : int
         Of the deal.
     rows : str
-        Canonical CSV: ``unit, cluster, stratum, block, variant`` and what was known before, sorted by unit.
+        Canonical CSV: ``unit, cluster, stratum, block, variant``, ``shared`` where there is a spill-over rule, and what was known
+        before, sorted by unit.
     accept : float
         Largest imbalance that was accepted; infinite without rerandomisation.
+    buffered : tuple of str
+        Units that stay out because another one that shares with them was dealt a variant.
     """
 
     experiment: Experiment
     seed: int
     rows: str = dataclasses.field(repr=False)
     accept: float = float("inf")
+    buffered: tuple[str, ...] = ()
 
     @property
     def table(self) -> pd.DataFrame:
         """A row for each unit."""
-        text = dict.fromkeys(("unit", "cluster", "stratum", "variant"), str)
+        text = dict.fromkeys(("unit", "cluster", "stratum", "variant", "shared"), str)
         return pd.read_csv(
             io.StringIO(self.rows), dtype=text, keep_default_na=False, na_values={name: [""] for name in self.experiment.pre}
         )
@@ -53,7 +57,8 @@ class Assignment:
     @property
     def digest(self) -> str:
         """SHA-256 of the declaration, the seed and every row."""
-        return hashlib.sha256(f"{self.experiment.digest} {self.seed} {self.accept!r}\n{self.rows}".encode()).hexdigest()
+        head = " ".join([self.experiment.digest, str(self.seed), repr(self.accept), *self.buffered])
+        return hashlib.sha256(f"{head}\n{self.rows}".encode()).hexdigest()
 
     def draw(self, table: pd.DataFrame) -> Draw:
         """How the variants were dealt, for dealing them again; one entry for each thing of a table with a row for each thing."""
@@ -97,6 +102,7 @@ class Assignment:
             "digest": self.digest,
             "seed": self.seed,
             "accept": None if np.isinf(self.accept) else self.accept,
+            "buffered": list(self.buffered),
             "experiment": self.experiment.model_dump(mode="json"),
         }
         path.write_text(f"{FIRST_LINE}{json.dumps(head, sort_keys=True)}\n{self.rows}", encoding="utf-8", newline="")
@@ -118,7 +124,13 @@ class Assignment:
         try:
             head = json.loads(first.removeprefix(FIRST_LINE))
             accept = float("inf") if head["accept"] is None else head["accept"]
-            found = cls(experiment=Experiment(**head["experiment"]), seed=head["seed"], rows=rows, accept=accept)
+            found = cls(
+                experiment=Experiment(**head["experiment"]),
+                seed=head["seed"],
+                rows=rows,
+                accept=accept,
+                buffered=tuple(head.get("buffered", ())),
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(f"{path}, line 1: not an assignment that partnerlab wrote; read the original file") from error
         if found.digest != head["digest"]:
@@ -157,6 +169,7 @@ def assign_variants(experiment: Experiment, *, units: pd.DataFrame, seed: int) -
     [2, 2, 2, 2]
     """
     rows = _read_units(experiment, units)
+    rows, buffered = _keep_apart(experiment, rows, seed=seed)
     thing = rows["cluster"] if experiment.cluster else rows["unit"]
     things = rows.assign(thing=thing).groupby("thing", sort=True)
     if experiment.cluster:
@@ -171,12 +184,14 @@ def assign_variants(experiment: Experiment, *, units: pd.DataFrame, seed: int) -
     place = first.index.get_indexer(thing)
     names = np.array([variant.name for variant in experiment.variants])
     rows = rows.assign(block=block[place], variant=names[label[place]])[label[place] >= 0]
-    columns = ["unit", "cluster", "stratum", "block", "variant", *experiment.pre]
-    return Assignment(experiment=experiment, seed=seed, rows=rows[columns].to_csv(index=False, lineterminator="\n"), accept=accept)
+    columns = ["unit", "cluster", "stratum", "block", "variant", *(["shared"] if experiment.spillover else []), *experiment.pre]
+    text = rows[columns].to_csv(index=False, lineterminator="\n")
+    return Assignment(experiment=experiment, seed=seed, rows=text, accept=accept, buffered=buffered)
 
 
 def _read_units(experiment: Experiment, units: pd.DataFrame) -> pd.DataFrame:
-    wanted = [experiment.unit, *([experiment.cluster] if experiment.cluster else []), *experiment.strata, *experiment.pre]
+    shared = [experiment.spillover.between] if experiment.spillover else []
+    wanted = [experiment.unit, *([experiment.cluster] if experiment.cluster else []), *experiment.strata, *experiment.pre, *shared]
     for name in wanted:
         if name not in units.columns:
             raise ParameterError(f"assign_variants: the units have no column {name!r}{nearest(name, units.columns)}", column=name)
@@ -193,12 +208,38 @@ def _read_units(experiment: Experiment, units: pd.DataFrame) -> pd.DataFrame:
     rows["cluster"] = units[experiment.cluster].astype(str) if experiment.cluster else rows["unit"]
     strata = units[list(experiment.strata)].astype(str)
     rows["stratum"] = strata.agg(" / ".join, axis=1) if experiment.strata else "all"
+    if shared:
+        rows["shared"] = units[shared[0]].astype(str)
     for name in experiment.pre:
         numbers = pd.to_numeric(units[name], errors="coerce")
         if numbers.isna().any():
             raise ParameterError(f"assign_variants: {name} is not a number for {plural(int(numbers.isna().sum()), 'unit')}", column=name)
         rows[name] = numbers.astype(float)
     return rows[~rows["unit"].isin(experiment.exclusions)].sort_values("unit").reset_index(drop=True)
+
+
+def _keep_apart(experiment: Experiment, rows: pd.DataFrame, *, seed: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Hold to the spill-over rule: what shares is dealt whole, or one thing of it, by chance."""
+    if experiment.spillover is None:
+        return rows, ()
+    between = experiment.spillover.between
+    if experiment.spillover.rule == "cluster":
+        spread = rows.groupby("shared")["cluster"].nunique()
+        if (spread > 1).any():
+            name, count = spread[spread > 1].index[0], int(spread.max())
+            raise ParameterError(
+                f"assign_variants: {between} {name!r} has units of {plural(count, experiment.cluster)}, which may get several variants; "
+                f"deal by {between} (cluster: {between}), or take spillover rule: buffer"
+            )
+        return rows, ()
+    thing = rows["cluster"] if experiment.cluster else rows["unit"]
+    things = rows.assign(thing=thing).drop_duplicates(["shared", "thing"]).sort_values("thing")
+    # a thing that shares with several groups stays only if it is chosen in each of them
+    order = pd.Series(np.random.default_rng([seed, 1]).random(things["thing"].nunique()), index=sorted(things["thing"].unique()))
+    first = things.assign(order=things["thing"].map(order)).sort_values("order").groupby("shared")["thing"].first()
+    lost = set(things["thing"][things["thing"] != things["shared"].map(first)])
+    stays = ~thing.isin(lost)
+    return rows[stays].reset_index(drop=True), tuple(rows["unit"][~stays])
 
 
 def _refuse_spread(experiment: Experiment, things) -> None:

@@ -54,14 +54,22 @@ def refuse_few(trial: Trial) -> None:
 def check_trial(trial: Trial, experiment: Experiment | None, assignment: Assignment | None, *, level: float) -> tuple[Check, ...]:
     """All checks; those that failed stop the page."""
     return (
-        _dealt(trial, assignment),
+        check_dealt(trial, assignment),
         _ratio(trial, experiment, assignment),
         *(_attrition(trial, metric) for metric in trial.metrics),
+        *_exposure(trial),
         *_before(trial),
     )
 
 
-def _dealt(trial: Trial, assignment: Assignment | None) -> Check:
+def check_dealt(trial: Trial, assignment: Assignment | None) -> Check:
+    """Whether every unit has the variant that it was dealt.
+
+    Raises
+    ------
+    LedgerError
+        If one has another, or was never dealt any.
+    """
     if assignment is None:
         return Check("dealt as declared", None, "no assignment was given, so that it was held to cannot be shown")
     dealt = assignment.table.set_index("unit")["variant"]
@@ -119,6 +127,20 @@ def _attrition(trial: Trial, metric) -> Check:
         return Check(name, False, f"missing more often in some variants (p = {say_number(p, digits=2)}): {said}")
     detail = f"missing alike in all variants (p = {say_number(p, digits=2)}): {said}"
     return Check(name, True if lost.mean() < MISSING else None, detail)
+
+
+def _exposure(trial: Trial) -> list[Check]:
+    if trial.exposure is None:
+        return []
+    watched = np.bincount(trial.variant, weights=trial.exposure, minlength=len(trial.variants)) / trial.counts
+    said = ", ".join(f"{name} {say_number(mean, digits=2)}" for name, mean in zip(trial.variants, watched, strict=True))
+    if not np.ptp(trial.exposure):
+        return [Check("exposure", True, f"every unit was watched for {say_number(float(trial.exposure[0]))} quarters")]
+    p = _least_p(trial, trial.exposure)
+    if p < DOUBT:
+        return [Check("exposure", False, f"some variants were watched longer (p = {say_number(p, digits=2)}; mean quarters: {said})")]
+    rule = "sums and means are of the time that each unit was watched; declare a ratio to compare rates"
+    return [Check("exposure", None, f"units were watched for unequal times, alike in all variants (mean quarters: {said}); {rule}")]
 
 
 def _before(trial: Trial) -> list[Check]:

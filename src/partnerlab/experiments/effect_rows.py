@@ -18,38 +18,55 @@ AS_DEALT = "as dealt"
 ON_TAKERS = "on those who took it"
 
 
-def effect_rows(trial: Trial, metric: Metric, code: int, found: Reading, *, level: float, first: bool) -> list[dict[str, object]]:
-    """Rows of one metric and variant: as dealt, and on those who took it."""
+def effect_rows(
+    trial: Trial, metric: Metric, code: int, found: Reading, *, level: float, first: bool, material: float | None
+) -> list[dict[str, object]]:
+    """Rows of one metric and variant: as dealt, on those who took it, and of tiers what rose and fell."""
+    counts = {"n_treated": found.n_treated, "n_control": found.n - found.n_treated}
+    asked = {"goal": metric.goal, "margin": metric.margin, "better": metric.better, "material": material}
+    key = {"metric": metric.name, "variant": trial.variants[code]}
     rows = []
     for name, effect in ((AS_DEALT, found.effect), (ON_TAKERS, found.taken)):
         if effect is None:
             continue
         dealt = name == AS_DEALT
-        low, high = _interval(effect, level)
         rows.append(
             {
-                "metric": metric.name,
-                "variant": trial.variants[code],
+                **key,
                 "effect": name,
-                "estimate": effect.estimate,
-                "std_error": effect.std_error,
-                "conf_low": low,
-                "conf_high": high,
-                "n": found.n,
-                "df": effect.df,
-                "p_value": _p_value(effect),
+                **_tidy(effect, level, n=found.n),
                 "p_redrawn": found.p_redrawn if dealt else math.nan,
+                "p_wild": found.p_wild if dealt else math.nan,
                 "treated": found.treated,
                 "control": found.control,
+                **counts,
                 **_relative(found, effect, level),
                 "claim": _claim(metric, effect, level),
+                **asked,
                 "level": level,
                 "deciding": first,
                 "method": effect.method,
                 **(found.extra if dealt else {}),
             }
         )
+    for moved in found.moved:
+        shares = {"treated": moved.treated, "control": moved.control}
+        rest = {"level": level, "deciding": False, "method": moved.effect.method}
+        rows.append({**key, "effect": moved.name, **_tidy(moved.effect, level, n=moved.n), **shares, **rest})
     return rows
+
+
+def _tidy(effect: ArmDifference, level: float, *, n: int) -> dict[str, float]:
+    low, high = _interval(effect, level)
+    return {
+        "estimate": effect.estimate,
+        "std_error": effect.std_error,
+        "conf_low": low,
+        "conf_high": high,
+        "n": n,
+        "df": effect.df,
+        "p_value": _p_value(effect),
+    }
 
 
 def _relative(found: Reading, effect: ArmDifference, level: float) -> dict[str, float]:

@@ -16,6 +16,7 @@ from partnerlab.words import plural, say_list, say_number, say_share, sentence
 Kind = Literal["mean", "share", "count", "ratio", "tier", "time"]
 Goal = Literal["difference", "not worse", "equivalent"]
 Dealing = Literal["complete", "pairs", "rerandomised"]
+Rule = Literal["cluster", "buffer"]
 Stopping = Literal["fixed", "group sequential", "always valid"]
 
 _KINDS = {
@@ -45,6 +46,8 @@ class Metric(Spec):
         End of the area under a time's curve.
     tiers : tuple of str
         An ordered outcome's names, lowest first.
+    before : str or None
+        Column of a tier's value before the start, for the shares that rise and fall.
     better : {"higher", "lower"}
         Which direction is wanted.
     goal : {"difference", "not worse", "equivalent"}
@@ -64,6 +67,7 @@ class Metric(Spec):
     event: str | None = None
     until: float | None = pydantic.Field(default=None, gt=0, allow_inf_nan=False)
     tiers: tuple[str, ...] = ()
+    before: str | None = None
     better: Literal["higher", "lower"] = "higher"
     goal: Goal = "difference"
     margin: float | None = pydantic.Field(default=None, gt=0, allow_inf_nan=False)
@@ -76,6 +80,8 @@ class Metric(Spec):
                 raise ValueError(
                     f"{self.name} is a {self.kind}: {'give' if self.kind == kind else 'leave out'} {key!r}, which belongs to a {kind}"
                 )
+        if self.before and self.kind != "tier":
+            raise ValueError(f"{self.name} is a {self.kind}: leave out 'before', which belongs to a tier")
         if len(set(self.tiers)) != len(self.tiers) or len(self.tiers) == 1:
             raise ValueError(f"tiers of {self.name} must be two or more, each named once, lowest first")
         if (self.goal == "difference") != (self.margin is None):
@@ -135,6 +141,22 @@ class Looks(Spec):
         return self
 
 
+class Spillover(Spec):
+    """What units share through which one variant may reach another's units, and what is done about it.
+
+    Parameters
+    ----------
+    between : str
+        Column of what they share: a manager, a region, a parent company.
+    rule : {"cluster", "buffer"}
+        Units that share it get one variant together (the experiment's cluster holds them whole); or only one thing of each is
+        dealt a variant, chosen by chance, and the others stay out as a buffer.
+    """
+
+    between: str = pydantic.Field(min_length=1)
+    rule: Rule = "cluster"
+
+
 class Experiment(Spec):
     """The whole of an experiment, as it is declared before it runs; its digest goes with the assignment.
 
@@ -170,6 +192,12 @@ class Experiment(Spec):
         Units that stay out.
     quarters : int
         How long it runs.
+    spillover : Spillover or None
+        Through what one variant may reach units of another, and the rule against it.
+    exposure : str or None
+        Column of the quarters for which each unit was watched.
+    by : str or None
+        Column of groups (the tier before the start) in which the effect is read besides, pooled.
 
     Examples
     --------
@@ -199,6 +227,9 @@ class Experiment(Spec):
     looks: Looks = Looks()
     exclusions: tuple[str, ...] = ()
     quarters: int = pydantic.Field(default=1, ge=1, le=40)
+    spillover: Spillover | None = None
+    exposure: str | None = None
+    by: str | None = None
 
     @pydantic.field_validator("name")
     @classmethod
@@ -224,9 +255,12 @@ class Experiment(Spec):
         if self.dealing != "complete" and not self.pre:
             raise ValueError(f"dealing: {self.dealing} needs columns to balance; name them in pre")
         outcomes = {column for metric in self.metrics for column in metric.columns}
-        both = outcomes & {*self.pre, *self.strata, self.unit}
+        both = outcomes & {*self.pre, *self.strata, self.unit, self.by}
         if both:
             raise ValueError(f"{sorted(both)[0]!r} is an outcome, so it cannot be known before the start; name another column")
+        if self.spillover and self.spillover.rule == "cluster" and self.cluster is None:
+            between = self.spillover.between
+            raise ValueError(f"spillover: units of one {between} get one variant together only if dealt so; give cluster: {between}")
         return self
 
     @property
@@ -237,7 +271,9 @@ class Experiment(Spec):
     @property
     def digest(self) -> str:
         """SHA-256 of everything that was declared."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        # what was left at its default says nothing, so that keys added later do not make old files look edited
+        declared = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()
 
     @property
     def page(self) -> str:
@@ -249,6 +285,7 @@ class Experiment(Spec):
             self.dealing, f", again until {say_list(self.pre)} are balanced"
         )
         first, *others = self.metrics
+        spill = {"cluster": "get one variant together", "buffer": "have one in the experiment, the others stay out"}
         margin = "" if first.margin is None else f", to show that it is {first.goal} (margin {say_number(first.margin)})"
         looks = {
             "fixed": "one, at the end",
@@ -259,10 +296,12 @@ class Experiment(Spec):
             "Hypothesis": self.hypothesis,
             "Variants": say_list(shares),
             "Dealt": dealt,
+            "Spill-over": f"units of one {self.spillover.between} {spill[self.spillover.rule]}" if self.spillover else "",
             "Decided by": f"{first.effect}, {first.better} is better{margin}",
             "Read besides": say_list([metric.effect for metric in others]) if others else "",
             "Read": f"as dealt (intention to treat), after {plural(self.quarters, 'quarter')}"
             + (f", adjusted for {say_list(self.pre)}" if self.pre else ""),
+            "Read by": f"{self.by}, pooled" if self.by else "",
             "Looks": looks,
         }
         return "\n".join(sentence(f"{name}: {text}") for name, text in parts.items() if text).replace("\u00a0", " ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,12 +12,13 @@ from partnerlab.experiments.trial import Trial
 from partnerlab.stats.curves.logrank import log_rank
 from partnerlab.stats.curves.risksets import CENSORED, Spans, count_risk_sets
 from partnerlab.stats.regressions.designs import Column
-from partnerlab.stats.trials.arm_differences import ArmDifference, Arms
+from partnerlab.stats.trials.arm_differences import ArmDifference, Arms, arm_difference
 from partnerlab.stats.trials.arm_hazards import ArmHazards, arm_curve, arm_hazards
 from partnerlab.stats.trials.mixed_tier_odds import mixed_tier_odds
 from partnerlab.stats.trials.tier_odds import check_tier_odds, tier_odds
 from partnerlab.words import say_number, say_p_value
 
+ROSE, FELL = "share that rose", "share that fell"
 #: Clusters from which summed scores give an error; with fewer, each is left out in turn.
 MANY_CLUSTERS = 40
 #: Most units for which the odds within clusters are integrated.
@@ -32,11 +34,52 @@ def tier_reading(values: np.ndarray, arms: Arms, effect: ArmDifference) -> dict[
     if arms.cluster is None:
         alike, common = check_tier_odds(codes, arms.treated, others=others)
         return found | {"odds_p": alike.p_value, "one_odds_p": common.p_value}
-    if len(codes) > MOST_MIXED or _whole_clusters(arms):
+    if len(codes) > MOST_MIXED or whole_clusters(arms):
         return found
     design = np.column_stack([arms.treated.astype(float), *([] if arms.stratum is None else [_hot(arms.stratum)])])
     within = mixed_tier_odds(codes, design, arms.cluster)
     return found | {"log_odds_within": float(within.effect[0]), "log_odds_within_error": float(within.effect_error[0])}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Moved:
+    """Share of units that rose (or fell) from their tier before, and how the variant changed it.
+
+    Parameters
+    ----------
+    name : str
+        Which way.
+    effect : ArmDifference
+        Difference of the shares.
+    treated, control : float
+        Shares of each arm.
+    n : int
+        Units whose tiers before and after are known.
+    """
+
+    name: str
+    effect: ArmDifference
+    treated: float
+    control: float
+    n: int
+
+
+def tier_moves(metric: Metric, values: dict[str, np.ndarray], arms: Arms) -> tuple[Moved, ...]:
+    """Shares that rose and fell against the tier before, as dealt; empty where no tier before was declared."""
+    if metric.before is None:
+        return ()
+    known = np.isfinite(values[metric.before])
+    picked = {name: None if getattr(arms, name) is None else getattr(arms, name)[known] for name in ("treated", "stratum", "cluster")}
+    mine, step = Arms(**picked), (values[metric.name] - values[metric.before])[known]
+    if min(mine.treated.sum(), (~mine.treated).sum()) < 2:
+        return ()
+    found = []
+    for name, moved in ((ROSE, step > 0), (FELL, step < 0)):
+        effect = arm_difference(moved.astype(float), mine, adjustment="none")
+        effect = effect if effect.std_error > 0 else dataclasses.replace(effect, std_error=math.nan)
+        shares = (float(moved[side].mean()) for side in (mine.treated, ~mine.treated))
+        found.append(Moved(name=name, effect=effect, treated=next(shares), control=next(shares), n=int(known.sum())))
+    return tuple(found)
 
 
 def time_reading(metric: Metric, values: dict[str, np.ndarray], arms: Arms) -> dict[str, float]:
@@ -124,7 +167,8 @@ def _hot(stratum: np.ndarray) -> np.ndarray:
     return (codes[:, None] == np.arange(1, codes.max() + 1)).astype(float)
 
 
-def _whole_clusters(arms: Arms) -> bool:
+def whole_clusters(arms: Arms) -> bool:
+    """Whether no cluster has units in both arms."""
     code = np.unique(arms.cluster, return_inverse=True)[1]
     share = np.bincount(code, weights=arms.treated) / np.bincount(code)
     return bool(np.isin(share, (0.0, 1.0)).all())

@@ -10,12 +10,13 @@ import numpy as np
 from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.checks import arms_of, things_of
 from partnerlab.experiments.experiment import Metric
-from partnerlab.experiments.kinds import tier_reading, time_reading
+from partnerlab.experiments.kinds import MANY_CLUSTERS, Moved, tier_moves, tier_reading, time_reading, whole_clusters
 from partnerlab.experiments.trial import Trial
 from partnerlab.stats.regressions.linear import fit_line
-from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, Arms, arm_difference
+from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, Arms, arm_design, arm_difference
 from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
 from partnerlab.stats.trials.randomization import Draw, redraw_p_value
+from partnerlab.stats.trials.wild_bootstrap import wild_test
 
 #: Most things (units or clusters) for which the deal is repeated; beyond it both tests agree.
 MOST_THINGS = 2000
@@ -33,27 +34,34 @@ class Reading:
         As dealt.
     taken : ArmDifference or None
         On those who took it because it was offered; None where nothing was said of that.
-    n, things : int
-        Units, and things dealt.
+    n, n_treated, things : int
+        Units of both arms, those treated, and things dealt.
     treated, control : float
         Level of the metric in each arm.
     p_redrawn : float
         By dealing again; NaN where the things are too many.
+    p_wild : float
+        By the wild cluster bootstrap, where fewer than 40 clusters were dealt.
     relative_error : float
         Standard error of the effect over the control's level, by the delta method; NaN where that means nothing.
     extra : dict of str to float
         What belongs to the kind: win probability, odds ratio, log-rank test.
+    moved : tuple of Moved
+        Of tiers, shares that rose and fell against the tier before.
     """
 
     effect: ArmDifference
     taken: ArmDifference | None
     n: int
+    n_treated: int
     things: int
     treated: float
     control: float
     p_redrawn: float
+    p_wild: float
     relative_error: float
     extra: dict[str, float]
+    moved: tuple[Moved, ...] = ()
 
 
 def read_metric(
@@ -61,7 +69,7 @@ def read_metric(
 ) -> Reading:
     """Read one metric of the variant with a code against the control."""
     arms, used = arms_of(trial, code, trial.observed(metric))
-    values = {column: trial.outcomes[column][used] for column in metric.columns}
+    values = {column: trial.outcomes[column][used] for column in (*metric.columns, metric.before) if column}
     things = used if arms.cluster is None else arms.cluster
     counts = [len(np.unique(things[side])) for side in (arms.treated, ~arms.treated)]
     if min(counts) < 2 or (metric.per and min(values[metric.per][side].sum() for side in (arms.treated, ~arms.treated)) <= 0):
@@ -70,10 +78,12 @@ def read_metric(
             effect=unknown,
             taken=None,
             n=len(used),
+            n_treated=int(arms.treated.sum()),
             things=len(np.unique(things)),
             treated=math.nan,
             control=math.nan,
             p_redrawn=math.nan,
+            p_wild=math.nan,
             relative_error=math.nan,
             extra={},
         )
@@ -95,12 +105,15 @@ def read_metric(
         effect=effect,
         taken=None if trial.received is None else _on_those_who_took(scores, trial.received[used], arms, effect, chosen),
         n=len(used),
+        n_treated=int(arms.treated.sum()),
         things=len(np.unique(things)),
         treated=_level(metric, values, arms.treated, scores),
         control=control,
         p_redrawn=redrawn,
+        p_wild=_wild(scores, arms, chosen, draws=draws, seed=seed),
         relative_error=math.nan if metric.kind == "tier" or not control > 0 else _relative_error(scores, arms, effect, control, chosen),
         extra=_extra(metric, values, arms, effect),
+        moved=tier_moves(metric, values, arms) if metric.kind == "tier" else (),
     )
 
 
@@ -139,6 +152,13 @@ def _on_those_who_took(
     return ArmDifference(
         estimate=ratio, std_error=rest.std_error / abs(takeup.estimate), df=rest.df, method=f"{rest.method}, over the difference in take-up"
     )
+
+
+def _wild(scores: np.ndarray, arms: Arms, adjustment: Adjustment, *, draws: int, seed: int) -> float:
+    """P-value by the wild cluster bootstrap for a few clusters that were dealt whole; NaN for others."""
+    if arms.cluster is None or draws < 1 or int(arms.cluster.max()) + 1 >= MANY_CLUSTERS or not whole_clusters(arms):
+        return math.nan
+    return wild_test(scores, arm_design(arms, adjustment=adjustment), arms.cluster, column=1, draws=draws, seed=seed).p_value
 
 
 def _relative_error(scores: np.ndarray, arms: Arms, effect: ArmDifference, control: float, adjustment: Adjustment) -> float:

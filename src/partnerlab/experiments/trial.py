@@ -14,6 +14,8 @@ from partnerlab.experiments.experiment import Experiment, Metric
 from partnerlab.results import read_only
 from partnerlab.words import plural
 
+_ARRAYS = ("units", "variant", "cluster", "stratum", "received", "exposure", "shared", "group")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -37,6 +39,14 @@ class Trial:
         Known before the start; NaN where not.
     received : float array, shape (n,), or None
         1 where the unit had what a treated variant offers, 0 where not.
+    exposure : float array, shape (n,), or None
+        Quarters for which each unit was watched.
+    shared : int array, shape (n,), or None
+        Codes of what units share through which variants may reach one another, as it is now.
+    group : int array, shape (n,), or None
+        Codes into ``groups``: the tier before the start, or whatever the effect is read by.
+    groups : tuple of str
+        Names of those.
 
     Examples
     --------
@@ -55,9 +65,13 @@ class Trial:
     stratum: np.ndarray | None = dataclasses.field(repr=False, default=None)
     pre: Mapping[str, np.ndarray] = dataclasses.field(repr=False, default_factory=dict)
     received: np.ndarray | None = dataclasses.field(repr=False, default=None)
+    exposure: np.ndarray | None = dataclasses.field(repr=False, default=None)
+    shared: np.ndarray | None = dataclasses.field(repr=False, default=None)
+    group: np.ndarray | None = dataclasses.field(repr=False, default=None)
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("units", "variant", "cluster", "stratum", "received"):
+        for name in _ARRAYS:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read_only(getattr(self, name)))
         for name in ("outcomes", "pre"):
@@ -79,6 +93,13 @@ class Trial:
         pairs = np.unique(np.column_stack([self.cluster, self.variant]), axis=0)
         return len(pairs) == len(np.unique(self.cluster))
 
+    def select(self, keep: np.ndarray) -> Self:
+        """Keep some units."""
+        arrays = {name: getattr(self, name)[keep] for name in _ARRAYS if getattr(self, name) is not None}
+        for name in ("outcomes", "pre"):
+            arrays[name] = {key: values[keep] for key, values in getattr(self, name).items()}
+        return dataclasses.replace(self, **arrays)
+
     def observed(self, metric: Metric) -> np.ndarray:
         """Where all columns of a metric were observed, bool of shape ``(n,)``."""
         return np.isfinite([self.outcomes[column] for column in metric.columns]).all(axis=0)
@@ -97,6 +118,8 @@ class Trial:
         stratum: str | Sequence[str] | None = None,
         pre: Sequence[str] = (),
         received: str | None = None,
+        exposure: str | None = None,
+        by: str | None = None,
     ) -> Self:
         """Make a trial of any table with a row for each unit.
 
@@ -108,7 +131,8 @@ class Trial:
             Says metrics, unit, cluster, strata, what was known before, and the variants' order; then only ``variant``
             and ``received`` are asked for.
         outcomes : sequence of str or Metric
-            A bare name is a share if it holds only 0 and 1, else a mean.
+            A bare name is a share if it holds only 0 and 1, else a mean. With an experiment: other metrics than it declared,
+            which the reading will show as a departure from the plan.
         unit : str or None
             Column of the unit; None if every row is a unit.
         variant, control : str
@@ -121,6 +145,10 @@ class Trial:
             Numbers known before the start.
         received : str, optional
             1 where the unit had what its variant offers.
+        exposure : str, optional
+            Quarters for which the unit was watched.
+        by : str, optional
+            Groups in which the effect is read besides; the tier before the start.
 
         Raises
         ------
@@ -130,14 +158,17 @@ class Trial:
             With fewer than two variants.
         """
         if experiment is not None:
-            outcomes, unit, cluster = experiment.metrics, experiment.unit if unit in ("unit", experiment.unit) else unit, experiment.cluster
-            stratum, pre, control = experiment.strata or None, experiment.pre, experiment.control
+            outcomes, unit = tuple(outcomes) or experiment.metrics, experiment.unit if unit in ("unit", experiment.unit) else unit
+            cluster, stratum, pre, control = experiment.cluster, experiment.strata or None, experiment.pre, experiment.control
+            exposure, by = exposure or experiment.exposure, by or experiment.by
         strata = (stratum,) if isinstance(stratum, str) else tuple(stratum or ())
         metrics = tuple(_read_metric(frame, asked) for asked in outcomes)
         if not metrics:
             raise ParameterError("trial: name at least one outcome")
-        columns = [column for metric in metrics for column in metric.columns]
-        _check_columns(frame, [name for name in (unit, variant, cluster, received, *strata, *pre) if name] + columns)
+        columns = [column for metric in metrics for column in (*metric.columns, metric.before) if column]
+        _check_columns(frame, [name for name in (unit, variant, cluster, received, exposure, by, *strata, *pre) if name] + columns)
+        between = experiment.spillover.between if experiment is not None and experiment.spillover else None
+        shared = between if between in frame.columns else None
         names = _units(frame, unit, variant)
         codes, variants = _variants(frame, variant, control, experiment)
         return cls(
@@ -150,6 +181,10 @@ class Trial:
             stratum=_codes(frame, strata) if strata else None,
             pre={name: _numbers(frame, name) for name in pre},
             received=None if received is None else _switch(frame, received),
+            exposure=None if exposure is None else _exposure(frame, exposure),
+            shared=None if shared is None else _codes(frame, (shared,)),
+            group=None if by is None else _codes(frame, (by,)),
+            groups=() if by is None else tuple(str(name) for name in sorted(frame[by].unique())),
         )
 
 
@@ -229,6 +264,17 @@ def _switch(frame: pd.DataFrame, name: str) -> np.ndarray:
     return values
 
 
+def _exposure(frame: pd.DataFrame, name: str) -> np.ndarray:
+    values = _numbers(frame, name)
+    if np.isnan(values).any():
+        raise ParameterError(f"trial: {name} is empty for {plural(int(np.isnan(values).sum()), 'unit')}; say how long each was watched")
+    if (values < 0).any():
+        raise ParameterError(
+            f"trial: {name} is below 0 for {plural(int((values < 0).sum()), 'unit')}; nobody is watched for less than no time"
+        )
+    return values
+
+
 def _read_metric(frame: pd.DataFrame, asked: str | Metric) -> Metric:
     if isinstance(asked, Metric):
         return asked
@@ -239,15 +285,7 @@ def _read_metric(frame: pd.DataFrame, asked: str | Metric) -> Metric:
 
 def _outcomes(frame: pd.DataFrame, metric: Metric) -> dict[str, np.ndarray]:
     if metric.kind == "tier":
-        codes = pd.Index(metric.tiers).get_indexer(frame[metric.name].astype(object)).astype(float)
-        strange = frame[metric.name].notna().to_numpy() & (codes < 0)
-        if strange.any():
-            name = str(frame[metric.name][strange].iloc[0])
-            raise ParameterError(
-                f"trial: {metric.name} holds {name!r} ({plural(int(strange.sum()), 'unit')}){nearest(name, metric.tiers)}",
-                column=metric.name,
-            )
-        return {metric.name: np.where(codes < 0, np.nan, codes)}
+        return {column: _tiers(frame, column, metric.tiers) for column in (metric.name, metric.before) if column}
     found = {column: _numbers(frame, column) for column in metric.columns}
     values = found[metric.name]
     known = values[np.isfinite(values)]
@@ -265,3 +303,15 @@ def _outcomes(frame: pd.DataFrame, metric: Metric) -> dict[str, np.ndarray]:
     if metric.per and (found[metric.per][np.isfinite(found[metric.per])] < 0).any():
         raise ParameterError(f"trial: {metric.per} is below 0 for some units; a ratio is taken per something counted", column=metric.per)
     return found
+
+
+def _tiers(frame: pd.DataFrame, column: str, tiers: tuple[str, ...]) -> np.ndarray:
+    codes = pd.Index(tiers).get_indexer(frame[column].astype(object)).astype(float)
+    strange = frame[column].notna().to_numpy() & (codes < 0)
+    if strange.any():
+        name = str(frame[column][strange].iloc[0])
+        raise ParameterError(
+            f"trial: {column} holds {name!r} ({plural(int(strange.sum()), 'unit')}){nearest(name, tiers)}",
+            column=column,
+        )
+    return np.where(codes < 0, np.nan, codes)

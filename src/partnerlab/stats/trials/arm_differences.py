@@ -83,19 +83,10 @@ def arm_difference(outcome: np.ndarray, arms: Arms, *, adjustment: Adjustment = 
     if arms.stratum is None and arms.cluster is None and covariates is None:
         return _welch(outcome, treated)
     things = np.arange(len(outcome)) if arms.cluster is None else arms.cluster
-    least = _least_things(treated, arms.stratum, things)
-    if arms.stratum is not None and least == 1 and covariates is None and _whole(treated, things):
+    pairs = arms.stratum is not None and covariates is None and _least_things(treated, arms.stratum, things) == 1
+    if pairs and _whole(treated, things):
         return _paired(outcome, treated, arms.stratum)
-    columns, crossed = [np.ones(len(outcome)), treated.astype(float)], []
-    if arms.stratum is not None:
-        dummies = _dummies(arms.stratum)
-        columns.append(dummies)
-        crossed += [dummies] if least > 1 else []
-    if covariates is not None:
-        centred = covariates - covariates.mean(axis=0)
-        columns.append(centred)
-        crossed += [centred] if adjustment == "interacted" else []
-    design = np.column_stack([*columns, *(block * treated[:, None] for block in crossed)])
+    design = arm_design(arms, adjustment=adjustment)
     line = fit_line(outcome, design)
     if line is None or len(outcome) <= design.shape[1]:
         return ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method="blocks and covariates repeat one another")
@@ -108,6 +99,22 @@ def arm_difference(outcome: np.ndarray, arms: Arms, *, adjustment: Adjustment = 
     error = math.sqrt(clustered_covariance(line, arms.cluster)[1, 1])
     df = satterthwaite_df(line, arms.cluster, contrast=contrast)
     return ArmDifference(estimate=float(line.coefficients[1]), std_error=error, df=df, method=", ".join([*said, "CR2 by cluster"]))
+
+
+def arm_design(arms: Arms, *, adjustment: Adjustment = "interacted") -> np.ndarray:
+    """Columns of the least squares behind a difference: constant, arm, blocks, what was known, and how the arm changes those."""
+    covariates = None if adjustment == "none" else _moving(arms.covariates)
+    things = np.arange(len(arms.treated)) if arms.cluster is None else arms.cluster
+    columns, crossed = [np.ones(len(arms.treated)), arms.treated.astype(float)], []
+    if arms.stratum is not None:
+        dummies = _dummies(arms.stratum)
+        columns.append(dummies)
+        crossed += [dummies] if _least_things(arms.treated, arms.stratum, things) > 1 else []
+    if covariates is not None:
+        centred = covariates - covariates.mean(axis=0)
+        columns.append(centred)
+        crossed += [centred] if adjustment == "interacted" else []
+    return np.column_stack([*columns, *(block * arms.treated[:, None] for block in crossed)])
 
 
 def mean_by_cluster(outcome: np.ndarray, arms: Arms) -> tuple[np.ndarray, Arms]:
