@@ -143,7 +143,7 @@ def _events(outcome: str, outcomes: tuple[str, ...], counts: np.ndarray) -> int:
 
 def _nominal_columns(moves: MoveRows, names: set[str]) -> tuple[bool, ...]:
     """Which laid-out columns belong to covariates with a coefficient for each threshold."""
-    design = make_model(moves.rows, Cumulative(outcomes=2)).design
+    design = make_model(moves.rows, Cumulative(outcomes=len(moves.outcomes))).design
     marks = [column.name in names for column in design.columns for _ in column.terms]
     return tuple(mark for mark, keep in zip(marks, design.keep, strict=True) if keep)
 
