@@ -143,6 +143,8 @@ _ROOMS = {
     "Variant": "experiments",
     "analyze_experiment": "experiments",
     "assign_variants": "experiments",
+    "analyze_by_tier": "experiments",
+    "Spillover": "experiments",
     "design_experiment": "experiments",
     "load_experiments": "experiments",
     "record_experiment": "experiments",
