@@ -123,6 +123,8 @@ _ROOMS = {
     "compare_adoption": "effects",
     "estimate_adoption": "effects",
     "estimate_on_off": "effects",
+    "SustainedEffects": "effects",
+    "estimate_sustained": "effects",
     "TierEffects": "effects",
     "estimate_by_tier": "effects",
     "DoseEffects": "effects",

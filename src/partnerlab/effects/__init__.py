@@ -11,6 +11,7 @@ from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.robustness import EventPath, RobustnessCard, Strength, check_robustness
 from partnerlab.effects.study import Known, Studies, TacticStudy
 from partnerlab.effects.study_panel import build_study_panel
+from partnerlab.effects.sustained import SustainedEffects, estimate_sustained
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel, build_tactic_panel
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "RobustnessCard",
     "Strength",
     "Studies",
+    "SustainedEffects",
     "TacticAnalysis",
     "TacticPanel",
     "TacticStudy",
@@ -41,4 +43,5 @@ __all__ = [
     "estimate_by_tier",
     "estimate_dose",
     "estimate_on_off",
+    "estimate_sustained",
 ]

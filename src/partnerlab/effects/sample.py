@@ -103,6 +103,14 @@ def eligible_groups(panel: TacticPanel, study: TacticStudy) -> np.ndarray:
     return keep
 
 
+def untreated_quarters(panel: TacticPanel, quarters: int) -> np.ndarray:
+    """Partner-quarters with so many quarters known to be without the tactic right before, bool of shape ``(n, t)``."""
+    free = np.ones(panel.shape, dtype=bool)
+    for back in range(1, quarters + 1):
+        free &= shift(panel.treated, back) == 0
+    return free
+
+
 def clusters_of(panel: TacticPanel, treated: np.ndarray, *, cluster: Cluster | None, tactic: str) -> Clusters:
     """Cluster partners by who chose for them, managers where they are known.
 

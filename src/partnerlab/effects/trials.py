@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from partnerlab.effects.sample import eligible_groups, known_before, shift
+from partnerlab.effects.sample import eligible_groups, known_before, shift, untreated_quarters
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.errors import SampleError
@@ -79,7 +79,7 @@ def stack_trials(panel: TacticPanel, study: TacticStudy) -> Trials:
     columns |= {known.said: covariates[:, :, place] for place, known in enumerate(study.covariates)}
     for name, other in panel.others.items():
         columns |= {name: other, f"{name} 1 quarter before": shift(other, 1)}
-    eligible = eligible_groups(panel, study) & told & seen & _untreated_for(panel, study.untreated_for) & (np.arange(t) >= HISTORY)
+    eligible = eligible_groups(panel, study) & told & seen & untreated_quarters(panel, study.untreated_for) & (np.arange(t) >= HISTORY)
     complete = np.isfinite(last) & np.isfinite(earlier) & np.all([np.isfinite(values) for values in columns.values()], axis=0)
     rows = eligible & complete
     mixed = (rows & panel.on).any(axis=0) & (rows & ~panel.on).any(axis=0)
@@ -110,13 +110,6 @@ def _mean_before(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     total = shift(np.cumsum(np.where(known, values, 0.0), axis=1), 1)
     count = np.nan_to_num(count)
     return np.divide(total, count, out=np.full(values.shape, np.nan), where=count > 0), count
-
-
-def _untreated_for(panel: TacticPanel, quarters: int) -> np.ndarray:
-    free = np.ones(panel.shape, dtype=bool)
-    for back in range(1, quarters + 1):
-        free &= shift(panel.treated, back) == 0
-    return free
 
 
 def _later(values: np.ndarray, ahead: int) -> np.ndarray:

@@ -58,6 +58,7 @@ DRAWN_IN = {
     "StateOccupancy": "states",
     "StateProbabilities": "states",
     "SojournEstimate": "states",
+    "SustainedEffects": "sustained",
     "FirstPassage": "states",
     "GeneratorEstimate": "states",
     "MobilityEstimate": "states",

@@ -1,0 +1,64 @@
+"""Marginal structural models against R: ``sustained/sustained.R`` prints the numbers (glm, sandwich, infinitesimal jackknife)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab.effects import Known, TacticPanel, TacticStudy, estimate_sustained
+from partnerlab.verdicts import Stakes
+
+HERE = Path(__file__).parent / "sustained"
+STUDY = TacticStudy(
+    tactic="dinner", stakes=Stakes(unit="leads"), horizon=1,
+    covariates=(Known(name="health", at="start", lag=0), Known(name="size", at="start", lag=0)),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return pd.read_csv(HERE / "rows.csv")
+
+
+@pytest.fixture(scope="module")
+def wanted():
+    return pd.read_csv(HERE / "values.csv", skipinitialspace=True).set_index("case")
+
+
+def _effects(rows, case, **options):
+    if case == "logit":
+        rows = rows.assign(leads=(rows["leads"] > 0.5).where(rows["leads"].notna()).astype(float))
+    panel = TacticPanel.from_frame(rows, outcome="leads", treated="dinner", covariates=["health", "size"])
+    return estimate_sustained(
+        panel, study=STUDY, past_outcomes=False, untreated_before=True, baseline=["size"],
+        dose="total" if case == "total" else "recent", family="logit" if case == "logit" else "linear", **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ["recent", "total", "logit"])
+def test_effects_and_clustered_errors_equal_those_of_r(case, rows, wanted):
+    table, here = _effects(rows, case, weights_known=True).table, wanted.loc[case]
+    plain = table["std_error"] * _without_factor(rows)  # R was asked for none
+
+    np.testing.assert_allclose(table["estimate"], here[["first", "two"]].astype(float), rtol=1e-7)
+    np.testing.assert_allclose(plain, here[["first_se", "two_se"]].astype(float), rtol=1e-7)
+
+
+def test_weights_equal_those_of_r(rows, wanted):
+    weights = _effects(rows, "recent").weights
+
+    assert np.average(weights["mean"], weights=weights["n"]) == pytest.approx(wanted.loc["recent", "mean_weight"], rel=1e-9)
+    assert weights["largest"].max() == pytest.approx(wanted.loc["recent", "largest"], rel=1e-9)
+
+
+@pytest.mark.parametrize("case", ["recent", "total", "logit"])
+def test_errors_that_count_the_fitted_chances_are_those_of_counting_a_partner_more_and_less(case, rows, wanted):
+    plain = _effects(rows, case, weights_known=False).table["std_error"].iloc[1] * _without_factor(rows)
+
+    assert plain == pytest.approx(wanted.loc[case, "two_fitted_se"], rel=1e-5)  # R's is a difference quotient
+
+
+def _without_factor(rows):
+    users = rows.groupby("partner")["dinner"].max().sum()
+    return np.sqrt((users - 1) / users)
