@@ -14,7 +14,7 @@ from partnerlab.intake import Program, connect
 from partnerlab.panel import Indicators, Panel, build_panel
 from partnerlab.scoring import kleene
 from partnerlab.tiers import TierScheme, assign_tiers, design_line, explain_tier, lint_scheme, plan_steps
-from partnerlab.tiers.parameters import facts_behind
+from partnerlab.tiers.behind import facts_behind
 from partnerlab.tiers.units import count_units
 
 INDICATORS = Indicators(indicators={

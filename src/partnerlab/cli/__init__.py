@@ -105,7 +105,7 @@ def check(
 ) -> None:
     """Check data against the contract: what is rejected, set aside or worth a warning, and what was done about it."""
     from partnerlab.intake import connect, validate
-    from partnerlab.intake.span import read_as_of
+    from partnerlab.intake.moments import read_as_of
     from partnerlab.report.sources import locate_source
 
     with connect(locate_source(source)) as opened:

@@ -15,8 +15,8 @@ from partnerlab.intake.source import Source, connect
 _LATER = {
     "DataSpan": "span",
     "data_span": "span",
-    "select_rows": "rows",
-    "validate": "quality",
+    "select_rows": "selection",
+    "validate": "validation",
     "check_rejects": "quality",
     "require_tables": "quality",
     "DataQuality": "quality",

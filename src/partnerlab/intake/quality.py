@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from partnerlab.errors import ContractError, MissingTableError
 from partnerlab.intake.contract import find_table
+from partnerlab.intake.moments import read_as_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,40 +126,6 @@ def _some(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def validate(source: Source, *, as_of: datetime | date | str | None = None, tables: Sequence[str] | None = None) -> DataQuality:
-    """Count everything in the data that breaks the contract or looks wrong; dirty rows never raise.
-
-    Parameters
-    ----------
-    source : Source
-        Whose data.
-    as_of : datetime, date or str, optional
-        As known on this moment, a naive one in UTC; a day means its end in the program's time zone.
-    tables : sequence of str, optional
-        Only these.
-
-    Returns
-    -------
-    DataQuality
-
-    Raises
-    ------
-    MissingTableError
-        If one of ``tables`` is not there.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from partnerlab.intake import connect
-    >>> deals = pd.DataFrame({"deal_id": ["D1", "D2"], "created_at": ["2026-01-05", "soon"], "status": ["won", "won"]})
-    >>> validate(connect({"deals": deals})).table[["column", "rule", "grade", "rows"]].head(1).to_dict("records")
-    [{'column': 'created_at', 'rule': 'Q3', 'grade': 'quarantine', 'rows': 1}]
-    """
-    chosen = tuple(source.columns()) if tables is None else tuple(tables)
-    require_tables(source, "validate", *chosen)
-    return _report(source, chosen, as_of, _findings)
-
-
 def check_rejects(source: Source, *, tables: Sequence[str], as_of: datetime | date | str | None = None) -> None:
     """Refuse tables from which nothing can be computed; what was found once is not asked again while the source is open.
 
@@ -186,7 +153,7 @@ def check_rejects(source: Source, *, tables: Sequence[str], as_of: datetime | da
         ...
     partnerlab.errors.ContractError: memory://: partners.partner_id: 1 row: rows repeat the key of another (E1); such as ...
     """
-    _report(source, tuple(tables), as_of, _rejections).raise_if_rejected()
+    collect_findings(source, tuple(tables), as_of, _rejections).raise_if_rejected()
 
 
 def explain_silence(source: Source, *, table: str, as_of: datetime | date | str | None = None) -> str:
@@ -200,21 +167,20 @@ def explain_silence(source: Source, *, table: str, as_of: datetime | date | str 
     >>> explain_silence(connect({"leads": leads}), table="leads")[:71]
     'leads.created_at: 2 rows: cannot be read as instant; say how in the map'
     """
-    found = _report(source, (table,), as_of, _losses)
+    found = collect_findings(source, (table,), as_of, losses)
     lost = found.table[(found.table["rule"] == "E2") | found.table["action"].isin(["row set aside", "line set aside"])]
     if lost.empty:
         return "" if found.tables[table] else f"{table} has no rows"
     return _sentence(lost.sort_values(["grade", "rows"], ascending=False, kind="stable").iloc[0].to_dict())
 
 
-def _report(
+def collect_findings(
     source: Source, tables: Sequence[str], as_of: datetime | date | str | None, find: Callable[[Desk, str], Iterable[Finding]]
 ) -> DataQuality:
     """Collect the findings of some tables, the worst first."""
     import pandas as pd
 
     from partnerlab.intake.findings import Desk
-    from partnerlab.intake.span import read_as_of
 
     moment = read_as_of(as_of, source.program.calendar)
     desk = Desk(source, as_of=moment, tables=tuple(tables))
@@ -225,15 +191,8 @@ def _report(
     return DataQuality(table=pd.DataFrame(found, columns=list(COLUMNS)), tables=counts, url=source.url, as_of=moment)
 
 
-def _findings(desk: Desk, table: str) -> Iterator[Finding]:
-    from partnerlab.intake.oddities import check_oddities
-
-    yield from _losses(desk, table)
-    if desk.source.columns()[table]:
-        yield from check_oddities(desk, table)
-
-
-def _losses(desk: Desk, table: str) -> Iterator[Finding]:
+def losses(desk: Desk, table: str) -> Iterator[Finding]:
+    """Find what costs a table rows: lines that cannot be read, rows set aside."""
     from partnerlab.intake.setaside import check_quarantine
 
     yield from _rejections(desk, table)

@@ -13,10 +13,11 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.intake.contract import CONTRACT_VERSION, TABLES
+from partnerlab.intake.moments import local_midnight, read_as_of
 from partnerlab.intake.quality import check_rejects, explain_silence
-from partnerlab.intake.rows import select_rows
+from partnerlab.intake.selection import select_rows
 from partnerlab.intake.source import Source
-from partnerlab.intake.span import FLOWS, DataSpan, data_span, local_midnight, read_as_of
+from partnerlab.intake.span import FLOWS, DataSpan, data_span
 from partnerlab.panel.indicators import FRAME, Indicator, Indicators
 from partnerlab.panel.measure import UnitArrays, measure_indicators, measure_units
 from partnerlab.panel.membership import membership

@@ -9,9 +9,9 @@ from typing import Literal
 import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
-from partnerlab.intake.rows import select_rows
+from partnerlab.intake.moments import read_as_of
+from partnerlab.intake.selection import select_rows
 from partnerlab.intake.source import Source
-from partnerlab.intake.span import read_as_of
 
 Voice = Literal["self_reported", "measured", "attested", "manager_rated"]
 

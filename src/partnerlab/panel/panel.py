@@ -181,7 +181,8 @@ class Panel:
             from partnerlab.panel.units import panels_of_frame
 
             about = {"indicators": indicators, "attributes": attributes, "calendar": calendar}
-            return cls(**panels_of_frame(frame, keys=(partner, quarter), unit=unit, **about))
+            whole, fields, of = panels_of_frame(frame, keys=(partner, quarter), unit=unit, **about)
+            return cls(**whole, units=Units(name=unit, panel=cls(**fields), of=of))
         from partnerlab.panel.frames import panel_of_frame
 
         return cls(**panel_of_frame(frame, keys=(partner, quarter), indicators=indicators, attributes=attributes, calendar=calendar))

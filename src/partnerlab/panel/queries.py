@@ -15,9 +15,10 @@ import pandas as pd
 from sqlglot import exp
 
 from partnerlab.errors import MissingTableError
-from partnerlab.intake.rows import ROW, field, literal, select_rows
+from partnerlab.intake.moments import local_midnight
+from partnerlab.intake.rows import ROW, field, literal
+from partnerlab.intake.selection import select_rows
 from partnerlab.intake.source import Source
-from partnerlab.intake.span import local_midnight
 from partnerlab.panel.conditions import can_be_true, parse_condition, without_columns
 from partnerlab.panel.grouping import PARTNER, PERIOD, UNIT, VALUE, count_groups, count_held, take_last, take_median
 from partnerlab.panel.indicators import Indicator

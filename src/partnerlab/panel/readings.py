@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlglot import exp
 
 from partnerlab.intake.contract import TABLES, Column
-from partnerlab.intake.rows import ROW, field, outside_values, select_rows
+from partnerlab.intake.rows import ROW, field, outside_values
+from partnerlab.intake.selection import select_rows
 from partnerlab.intake.source import Source
 from partnerlab.panel.conditions import can_be_true, columns_named, parse_condition
 from partnerlab.panel.indicators import Indicator

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from sqlglot import exp
 
-from partnerlab.intake.rows import ROW, field, select_rows
+from partnerlab.intake.rows import ROW, field
+from partnerlab.intake.selection import select_rows
 from partnerlab.intake.source import Source
 from partnerlab.panel.parts import Membership, RecordedTiers
 from partnerlab.panel.queries import Cut

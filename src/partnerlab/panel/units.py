@@ -115,14 +115,17 @@ def place_units(partners: np.ndarray, pairs: Sequence[tuple[str, str]]) -> tuple
     return ids, words[order], at[order]
 
 
-def panels_of_frame(frame: pd.DataFrame, *, keys: tuple[str, str], unit: str, **asked: Any) -> dict[str, Any]:
-    """Read a long frame of partners, units and periods; gives the fields of the partners' panel (see `Panel.from_frame`).
+def panels_of_frame(
+    frame: pd.DataFrame, *, keys: tuple[str, str], unit: str, **asked: Any
+) -> tuple[dict[str, Any], dict[str, Any], np.ndarray]:
+    """Read a long frame of partners, units and periods (see `Panel.from_frame`).
+
+    Gives the fields of the partners' panel, those of their units' panel, and the partner of each unit.
 
     Counts and sums of a partner are those of its units added up, means and shares are taken over their rows;
     what cannot be added (distinct values, medians, last values) is unknown for the partner as a whole.
     """
     from partnerlab.panel.frames import panel_of_frame
-    from partnerlab.panel.panel import Panel
 
     for key in (keys[0], unit):
         if key not in frame.columns:
@@ -149,7 +152,7 @@ def panels_of_frame(frame: pd.DataFrame, *, keys: tuple[str, str], unit: str, **
     fields["attributes"] = whole["attributes"].iloc[of].reset_index(drop=True).assign(partner=partners[of], **{unit: named})
     for name in about.columns.difference(whole["attributes"].columns):
         fields["attributes"][name] = about[name]
-    return whole | {"units": Units(name=unit, panel=Panel(**fields), of=of)}
+    return whole, fields, of
 
 
 def _given(about: pd.DataFrame, given: pd.DataFrame | None, partners: np.ndarray, key: str) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def _is_flag(found: dict[str, object]) -> bool:
 
 def _crossed(row: dict[str, object], history: TierHistory, column: int) -> list[dict[str, object]]:
     """Conditions of the old tier that no longer hold; where all do, those of the new tier, the ones met last first."""
-    from partnerlab.tiers.parameters import facts_behind
+    from partnerlab.tiers.behind import facts_behind
     from partnerlab.tiers.requirements import tier_rows
 
     if history.scheme is None or history.scores is None:

@@ -177,7 +177,8 @@ def load_request(  # noqa: PLR0913 - the parameters of every notebook
     'region EMEA'
     """
     from partnerlab.intake import connect
-    from partnerlab.intake.span import data_span, read_as_of
+    from partnerlab.intake.moments import read_as_of
+    from partnerlab.intake.span import data_span
 
     rules = load_scheme(scheme)
     asked_indicators = load_indicators(indicators or ("" if rules.indicators == "standard" else rules.indicators))

@@ -17,7 +17,8 @@ from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView, table_view
 from partnerlab.show.tabulation import tabulate
-from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 
 VIEWS = ("counts", "quadrant", "flows")
 

@@ -12,7 +12,8 @@ from partnerlab.errors import ParameterError, nearest
 from partnerlab.periods import read_dates
 from partnerlab.results import Check
 from partnerlab.spells.table import CENSORED, COLUMNS, Spells
-from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 
 #: How a spell can end.
 CAUSES = ("lapsed", "promotion", "demotion", "sideways")

@@ -17,7 +17,8 @@ from partnerlab.panel import Membership, Panel
 from partnerlab.results import Check
 from partnerlab.spells.cut import _joined_periods, _left_truncated
 from partnerlab.spells.table import CENSORED, COLUMNS, Spells
-from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 
 #: What is waited for, beside indicators and tiers.
 LAPSE, RETURN = "lapsed", "return"

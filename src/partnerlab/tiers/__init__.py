@@ -7,12 +7,13 @@ from partnerlab.tiers.anchors import AnchorCheck, check_anchors
 from partnerlab.tiers.assign import assign_tiers
 from partnerlab.tiers.audit import IndicatorAudit, check_indicators
 from partnerlab.tiers.bunching import Bunching, check_bunching
+from partnerlab.tiers.codes import REASONS, Outside, Reason
 from partnerlab.tiers.compare import SchemeComparison, compare_schemes
 from partnerlab.tiers.coverage import PlaybookCoverage, estimate_coverage
 from partnerlab.tiers.design import LineDesign, design_line
 from partnerlab.tiers.editing import render_scheme_schema
 from partnerlab.tiers.explain import Explanation, explain_tier
-from partnerlab.tiers.history import REASONS, Outside, Reason, TierHistory
+from partnerlab.tiers.history import TierHistory
 from partnerlab.tiers.judgement import Overrides, estimate_overrides
 from partnerlab.tiers.labels import assign_labels
 from partnerlab.tiers.leading import Leading, check_leading

@@ -15,8 +15,9 @@ from partnerlab.panel.panel import Panel
 from partnerlab.panel.parts import Membership
 from partnerlab.scoring.scores import PanelFacts, Scores, scores_from
 from partnerlab.tiers.classify import Quadrant, Recorded
+from partnerlab.tiers.codes import Outside, Reason
 from partnerlab.tiers.cuts import Cuts
-from partnerlab.tiers.history import Outside, Reason, TierHistory
+from partnerlab.tiers.history import TierHistory
 from partnerlab.tiers.movement import Rules, best_within, heights, hold_tiers, review_periods
 from partnerlab.tiers.overrides import apply_overrides, note_strangers, upheld_appeals
 from partnerlab.tiers.parameters import period_ends, resolve_params

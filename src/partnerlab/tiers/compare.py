@@ -12,7 +12,8 @@ import pandas as pd
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.stats.inference.intervals import check_level, share_interval
 from partnerlab.tiers.assign import assign_tiers
-from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 from partnerlab.tiers.movement import heights
 from partnerlab.tiers.scheme import TierScheme
 

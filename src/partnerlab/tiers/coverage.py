@@ -13,8 +13,8 @@ from partnerlab.panel.indicators import Indicators
 from partnerlab.results import Check, Result
 from partnerlab.scoring import kleene
 from partnerlab.stats.inference.intervals import check_level, share_interval
+from partnerlab.tiers.behind import facts_behind
 from partnerlab.tiers.history import TierHistory
-from partnerlab.tiers.parameters import facts_behind
 from partnerlab.tiers.playbook import Delivered, Tactic, stop_of, tactics_of
 
 if TYPE_CHECKING:

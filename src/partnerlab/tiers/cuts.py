@@ -14,7 +14,7 @@ from partnerlab.scoring.scores import PanelFacts
 from partnerlab.tiers.axes import Axis
 
 if TYPE_CHECKING:
-    from partnerlab.tiers.history import TierHistory
+    pass
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,21 +131,6 @@ def quantile_lines(
             if len(known):
                 lines[group, column] = np.quantile(known, quantile, overwrite_input=True)
     return lines, sizes
-
-
-def lines_of(history: TierHistory, axis: Axis, name: str) -> np.ndarray:
-    """Line that applied to each partner in each period, shape ``(n, t)``, read off a history."""
-    from partnerlab.tiers.parameters import facts_behind
-
-    if not axis.cut.relative:
-        line = np.asarray(facts_behind(history).amount(axis.cut.absolute), dtype=float)
-        return np.array(np.broadcast_to(line, history.shape))
-    table = history.lines.loc[history.lines["axis"] == name].pivot(index="group", columns="quarter", values="line")
-    grid = table.reindex(columns=history.labels)
-    if axis.within is None:
-        return np.repeat(grid.to_numpy(), len(history.partners), axis=0)
-    words = history.attributes[axis.within]
-    return grid.reindex(words.astype("str").where(words.notna())).to_numpy()
 
 
 def _table(labels: Sequence[str], axis: str, groups: Sequence[str], lines: np.ndarray, sizes: np.ndarray | None) -> pd.DataFrame:

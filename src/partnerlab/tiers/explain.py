@@ -16,10 +16,11 @@ from partnerlab.scoring import kleene
 from partnerlab.scoring.reach import part_range
 from partnerlab.scoring.scorecard import Part
 from partnerlab.scoring.scores import PanelFacts
+from partnerlab.tiers.behind import facts_behind
 from partnerlab.tiers.classify import Quadrant, Recorded
+from partnerlab.tiers.codes import REASONS, Outside
 from partnerlab.tiers.forward import coming_fall, earliest_held, look_ahead, with_moving_lines
-from partnerlab.tiers.history import REASONS, Outside, TierHistory
-from partnerlab.tiers.parameters import facts_behind
+from partnerlab.tiers.history import TierHistory
 from partnerlab.tiers.requirements import COLUMNS, NOT_LOADED, NOTED, STATUS, tier_rows
 from partnerlab.tiers.units import explain_units, unit_sentences
 

@@ -12,11 +12,12 @@ from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
 from partnerlab.stats.inference.quantiles import quantile_interval
 from partnerlab.tiers.assign import _tenure
+from partnerlab.tiers.behind import facts_behind
 from partnerlab.tiers.classify import Quadrant
-from partnerlab.tiers.history import REASONS, Outside, Reason, TierHistory
+from partnerlab.tiers.codes import REASONS, Outside, Reason
+from partnerlab.tiers.history import TierHistory
 from partnerlab.tiers.movement import Rules, best_within, heights, hold_tiers, review_periods
 from partnerlab.tiers.outlook import facts_ahead, why_lost
-from partnerlab.tiers.parameters import facts_behind
 from partnerlab.tiers.requirements import tier_rows
 
 if TYPE_CHECKING:

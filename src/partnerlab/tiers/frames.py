@@ -9,7 +9,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.periods import Calendar, read_dates
-from partnerlab.tiers.history import Outside
+from partnerlab.tiers.codes import Outside
 
 
 def history_fields(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -14,57 +13,11 @@ import pandas as pd
 from partnerlab.errors import MissingTableError, ParameterError, nearest
 from partnerlab.periods import Calendar
 from partnerlab.results import read_only
+from partnerlab.tiers.codes import REASONS, Outside
 
 if TYPE_CHECKING:
     from partnerlab.scoring import Scores
     from partnerlab.tiers.scheme import TierScheme
-
-
-class Outside(enum.IntEnum):
-    """States beside the tiers, as they stand in the code arrays; tiers are 0, 1, 2, ..."""
-
-    UNKNOWN = -1
-    NOT_YET = -2
-    LAPSED = -3
-
-    @property
-    def label(self) -> str:
-        """The state in words."""
-        return {-1: "unknown", -2: "not yet joined", -3: "lapsed"}[self.value]
-
-
-class Reason(enum.IntEnum):
-    """Why a tier is not simply what the rule says; the last stage that changed it."""
-
-    RULE = 0
-    CAP = 1
-    EVER_WITHIN = 2
-    MARGIN = 3
-    CONFIRM = 4
-    CADENCE = 5
-    GRACE = 6
-    LOCK = 7
-    STEP = 8
-    UNKNOWN = 9
-    OVERRIDE = 10
-    APPEAL = 11
-
-
-#: Reasons in words, in the order of their codes.
-REASONS = (
-    "as the rule says",
-    "the tier is full",
-    "reached within the trailing periods",
-    "within the margin of the line",
-    "waiting for confirmation",
-    "not a review period",
-    "grace for a new partner",
-    "the tier is locked",
-    "one step at a time",
-    "kept while data are unknown",
-    "override",
-    "appeal upheld",
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +48,7 @@ class AxisView:
     @classmethod
     def of(cls, history: TierHistory, which: str) -> Self:
         """Read an axis off a history: absolute lines from the parameters, others from its table of lines."""
-        from partnerlab.tiers.cuts import lines_of
+        from partnerlab.tiers.behind import lines_of
 
         scheme = history.scheme
         axis = getattr(scheme.classify, which)

@@ -12,7 +12,7 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
 from partnerlab.stats.inference.clusters import jackknife_shares
 from partnerlab.stats.inference.intervals import check_level, critical_value, wilson_interval
-from partnerlab.tiers.history import Reason
+from partnerlab.tiers.codes import Reason
 from partnerlab.tiers.movement import heights
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import pandas as pd
 from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
 from partnerlab.stats.inference.intervals import check_level, share_interval
-from partnerlab.tiers.history import Outside, TierHistory
-from partnerlab.tiers.parameters import facts_behind
+from partnerlab.tiers.behind import facts_behind
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 
 if TYPE_CHECKING:
     from partnerlab.scoring.scores import PanelFacts

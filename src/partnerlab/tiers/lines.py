@@ -12,9 +12,8 @@ from partnerlab.scoring import kleene
 from partnerlab.scoring.conditions import AtLeast, Compare, Flag, Not, Number, Param, Rule, Sustained, Words, leaves
 from partnerlab.scoring.evaluate import evaluate_rule, line_of
 from partnerlab.scoring.scores import PanelFacts
+from partnerlab.tiers.behind import facts_behind, lines_of
 from partnerlab.tiers.classify import Bands, Ladder, Quadrant
-from partnerlab.tiers.cuts import lines_of
-from partnerlab.tiers.parameters import facts_behind
 from partnerlab.tiers.raw import _cells, _highest, with_states
 from partnerlab.tiers.units import refuse_units
 

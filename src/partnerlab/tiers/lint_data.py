@@ -13,9 +13,10 @@ from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
 from partnerlab.tiers.anchors import RIGHT, WRONG, check_anchors
 from partnerlab.tiers.assign import assign_tiers
+from partnerlab.tiers.behind import facts_behind
 from partnerlab.tiers.classify import Ladder, Quadrant
-from partnerlab.tiers.history import Outside, TierHistory
-from partnerlab.tiers.parameters import facts_behind
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel

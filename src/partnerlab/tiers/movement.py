@@ -10,7 +10,7 @@ import numpy as np
 import pydantic
 
 from partnerlab.specs import Spec
-from partnerlab.tiers.history import Outside, Reason
+from partnerlab.tiers.codes import Outside, Reason
 
 _CADENCE = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
 #: Most periods or ranks that a rule may name: what is remembered of partners is kept in small numbers.

@@ -14,7 +14,8 @@ from partnerlab.panel.parts import Membership
 from partnerlab.panel.queries import Cut, measure_query
 from partnerlab.scoring.scorecard import Score
 from partnerlab.scoring.scores import PanelFacts, scores_from
-from partnerlab.tiers.parameters import facts_behind, resolve_params
+from partnerlab.tiers.behind import facts_behind
+from partnerlab.tiers.parameters import resolve_params
 from partnerlab.tiers.units import count_units
 
 if TYPE_CHECKING:

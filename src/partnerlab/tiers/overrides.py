@@ -7,7 +7,8 @@ import pandas as pd
 
 from partnerlab.errors import ContractError, nearest
 from partnerlab.periods import Calendar, read_dates
-from partnerlab.tiers.history import Outside, Reason, TierHistory
+from partnerlab.tiers.codes import Outside, Reason
+from partnerlab.tiers.history import TierHistory
 
 #: Other spellings of the columns, as the ledger has them.
 _SPELLINGS = {"partner": "partner_id", "decided_by": "approver"}

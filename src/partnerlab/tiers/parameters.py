@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from partnerlab.errors import MissingTableError
 from partnerlab.scoring.scores import PanelFacts
 from partnerlab.tiers.scheme import RegionalStandard, TierScheme
-
-if TYPE_CHECKING:
-    from partnerlab.tiers.history import TierHistory
 
 
 def period_ends(facts: PanelFacts) -> np.ndarray:
@@ -37,28 +32,6 @@ def resolve_params(scheme: TierScheme, facts: PanelFacts) -> dict[str, float | n
         for name, factor in standard.scale.items():
             values[name] = np.where(where, np.asarray(values[name]) * float(factor), values[name])
     return values
-
-
-def facts_behind(history: TierHistory) -> PanelFacts:
-    """Give the facts that a history was made of, scores and parameters included.
-
-    Raises
-    ------
-    MissingTableError
-        If the history came from a table of tiers.
-    """
-    if history.scores is None or history.scheme is None:
-        raise MissingTableError("this history came from a table of tiers; what lies behind them is not known")
-    facts = PanelFacts(panel=history.scores.panel)
-    facts.params = resolve_params(history.scheme, facts)
-    for points in history.scores.parts.values():
-        facts.computed.update({name: array for name, array in points.items() if not facts.panel.known(name)})
-    facts.computed.update(history.scores.values)
-    if history.scheme.over is not None:
-        from partnerlab.tiers.units import count_units
-
-        facts.computed.update(count_units(history.scheme, facts))
-    return facts
 
 
 def _whom(standard: RegionalStandard, facts: PanelFacts) -> np.ndarray:

@@ -12,8 +12,8 @@ from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
 from partnerlab.scoring.scores import PanelFacts
 from partnerlab.tiers.classify import Bands, Ladder, Quadrant, Share
+from partnerlab.tiers.codes import Outside
 from partnerlab.tiers.cuts import Cuts, cut_axis
-from partnerlab.tiers.history import Outside
 
 LINES = ("quarter", "axis", "group", "line", "n")
 

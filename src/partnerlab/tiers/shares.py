@@ -11,7 +11,8 @@ import pandas as pd
 from partnerlab.errors import ParameterError, nearest
 from partnerlab.results import Check, Result
 from partnerlab.stats.inference.intervals import share_interval
-from partnerlab.tiers.history import Outside, Stage, TierHistory
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import Stage, TierHistory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

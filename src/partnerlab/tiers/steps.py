@@ -17,9 +17,9 @@ from partnerlab.scoring.normal import without_not
 from partnerlab.scoring.scorecard import Part, Score
 from partnerlab.scoring.scores import PanelFacts
 from partnerlab.scoring.shapes import SHAPES
+from partnerlab.tiers.behind import facts_behind
 from partnerlab.tiers.classify import Quadrant, Recorded
 from partnerlab.tiers.history import TierHistory
-from partnerlab.tiers.parameters import facts_behind
 from partnerlab.tiers.units import refuse_units
 
 #: A linear expression: coefficient of each variable, and a constant under ``None``.

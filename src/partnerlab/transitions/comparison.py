@@ -10,7 +10,8 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import TIDY, Check, Result
-from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.courses import count_states
 from partnerlab.transitions.forecasts import TierForecast
 from partnerlab.transitions.states import LAPSED

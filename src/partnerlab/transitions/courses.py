@@ -8,7 +8,8 @@ import numpy as np
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.periods import Calendar
-from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import LAPSED, STAGES
 

@@ -10,7 +10,8 @@ import pandas as pd
 from partnerlab.errors import SampleError
 from partnerlab.results import Check
 from partnerlab.stats.inference.counts import FlowRows, flow_rows, stack_rows
-from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.cells import FEWEST_AT_RISK, FEWEST_PARTNERS
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import FlowStates, read_states, segment_codes

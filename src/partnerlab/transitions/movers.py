@@ -12,7 +12,8 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Result
 from partnerlab.stats.inference.intervals import check_level, wilson_interval
 from partnerlab.stats.inference.multiplicity import adjust_p_values
-from partnerlab.tiers.history import Reason, TierHistory
+from partnerlab.tiers.codes import Reason
+from partnerlab.tiers.history import TierHistory
 from partnerlab.transitions.belonging import check_baseline
 from partnerlab.transitions.evidence import moved_by_statement, partner_evidence, stated_changes
 from partnerlab.transitions.noise import CHANCE_COUNTS, NoiseBaseline, stray_interval

@@ -133,7 +133,7 @@ def times_in_tier(codes: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, np
     >>> times_in_tier(codes, np.where(codes < 0, -1, codes))[0].tolist()
     [[nan, nan, 1.0, nan, nan], [nan, 1.0, 2.0, 3.0, 1.0]]
     """
-    from partnerlab.tiers.history import Outside
+    from partnerlab.tiers.codes import Outside
 
     known = np.full(states.shape, np.nan, dtype=np.float32)
     least = np.full(states.shape, np.nan, dtype=np.float32)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, nearest
-from partnerlab.tiers.history import Outside, TierHistory
+from partnerlab.tiers.codes import Outside
+from partnerlab.tiers.history import TierHistory
 
 #: Name of the state of partners who left the program.
 LAPSED = "lapsed"
