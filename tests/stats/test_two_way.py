@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from partnerlab.stats.causes.did import NEVER, group_time_effects
 from partnerlab.stats.causes.did_aggregates import aggregate_effects
+from partnerlab.stats.causes.group_lines import fit_by_group
 from partnerlab.stats.causes.imputation import impute_effects
 from partnerlab.stats.causes.two_way import bacon_weights, event_times, fit_two_way, interaction_weighted, remove_two_way, two_way_events
 
@@ -37,6 +38,23 @@ def test_the_fit_is_that_of_dummies_for_every_unit_and_period(gaps):
     line = fit_two_way(outcome, on[:, :, None].astype(float), clusters=np.arange(len(outcome)))
 
     np.testing.assert_allclose(line.coefficients, _dummies(outcome, on[:, :, None]), atol=1e-10)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), gaps=st.sampled_from([0.0, 0.2, 0.6]), owners=st.sampled_from([7, 60]), far=st.sampled_from([0.0, 1e4]))
+def test_moments_of_groups_say_what_rows_say_errors_and_gaps_included(seed, gaps, owners, far):
+    outcome, adopted, _ = _panel(seed, gaps=gaps)
+    clusters = np.random.default_rng(seed).permutation(np.arange(60) % owners)
+    groups, group = np.unique(adopted, return_inverse=True)
+    since = event_times(groups, outcome.shape[1])
+    at = np.array([event for event in np.unique(since[groups != NEVER]) if event != -1])
+    regressors = (since[:, :, None] == at).astype(float)
+
+    moments = fit_by_group(outcome + far, group, regressors, clusters=clusters)
+    rows = fit_two_way(outcome + far, regressors[group], clusters=clusters)
+
+    np.testing.assert_allclose(moments.coefficients, rows.coefficients, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(moments.covariance, rows.covariance, rtol=1e-5, atol=1e-10)
 
 
 def test_a_regressor_that_repeats_the_fixed_effects_has_no_coefficient():

@@ -11,23 +11,8 @@ import dataclasses
 import numpy as np
 
 from partnerlab.stats.causes.did import NEVER
+from partnerlab.stats.causes.group_lines import TwoWayLine, fit_by_group
 from partnerlab.stats.inference.sandwich import sum_clusters
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TwoWayLine:
-    """A fit with unit and period effects.
-
-    Parameters
-    ----------
-    coefficients : float array, shape (k,)
-        NaN where a regressor repeats the others or the fixed effects.
-    covariance : float array, shape (k, k)
-        Clustered.
-    """
-
-    coefficients: np.ndarray
-    covariance: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,12 +147,17 @@ def two_way_events(outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.nda
 
     Biased where effects differ between groups (Sun and Abraham 2021): for comparison.
     """
-    since = event_times(adopted, outcome.shape[1])
-    treated = adopted != NEVER
-    at = np.unique(since[treated])
+    groups, group = np.unique(adopted, return_inverse=True)
+    since = event_times(groups, outcome.shape[1])
+    at = np.unique(since[groups != NEVER])
     at = at[at != -1]
-    line = fit_two_way(outcome, (since[:, :, None] == at).astype(float), clusters=clusters)
+    line = fit_by_group(outcome, group, (since[:, :, None] == at).astype(float), clusters=clusters)
     return EventLine(at=at, att=line.coefficients, covariance=line.covariance)
+
+
+def count_observed(outcome: np.ndarray, group: np.ndarray, *, groups: int) -> np.ndarray:
+    """Units of each group that were observed in each period, shape ``(groups, t)``."""
+    return sum_clusters(np.isfinite(outcome).astype(float), group, clusters=groups)
 
 
 def interaction_weighted(outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.ndarray) -> EventLine:
@@ -185,12 +175,13 @@ def interaction_weighted(outcome: np.ndarray, adopted: np.ndarray, *, clusters: 
     if not (adopted == NEVER).any() and len(adopted):
         last = adopted.max()
         outcome, adopted = outcome[:, :last], np.where(adopted == last, NEVER, adopted)
-    since = event_times(adopted, outcome.shape[1])
-    groups = np.unique(adopted[adopted != NEVER])
-    cells = np.array([(group, event) for group in groups for event in np.unique(since[adopted == group]) if event != -1])
-    inside = (adopted[:, None, None] == cells[:, 0]) & (since[:, :, None] == cells[:, 1])
-    line = fit_two_way(outcome, inside.astype(float), clusters=clusters)
-    size = (inside & np.isfinite(outcome)[:, :, None]).sum(axis=(0, 1)) * np.isfinite(line.coefficients)
+    every, group = np.unique(adopted, return_inverse=True)
+    since, groups = event_times(every, outcome.shape[1]), every[every != NEVER]
+    cells = np.array([(one, event) for one, row in zip(every, since, strict=True) if one != NEVER for event in row if event != -1])
+    inside = (every[:, None, None] == cells[:, 0]) & (since[:, :, None] == cells[:, 1])
+    line = fit_by_group(outcome, group, inside.astype(float), clusters=clusters)
+    size = count_observed(outcome, group, groups=len(every))[np.searchsorted(every, cells[:, 0]), cells.sum(axis=1)]
+    size = size * np.isfinite(line.coefficients)
     beta, covariance = np.nan_to_num(line.coefficients), np.nan_to_num(line.covariance)
     at = np.unique(cells[size > 0, 1])
     after = cells[:, 1] >= 0
