@@ -135,6 +135,8 @@ _ROOMS = {
     "RobustnessCard": "effects",
     "Strength": "effects",
     "check_robustness": "effects",
+    "check_verdict": "effects",
+    "Likeness": "effects",
     "Assignment": "experiments",
     "Experiment": "experiments",
     "Looks": "experiments",

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab import check_robustness
-from partnerlab.effects import EventPath, Strength
+from partnerlab.effects import EventPath, Likeness, Strength
+from partnerlab.effects.robustness import check_verdict
 from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.results import Evidence
 from partnerlab.stats.shrinkage.rebound import expected_rebound
@@ -31,7 +31,7 @@ def card():
     before = rng.normal(size=200)
     treated = before + rng.normal(size=200) < -0.5
     after = 0.5 * before + rng.normal(size=200)
-    return check_robustness(
+    return check_verdict(
         _verdict(),
         outcome_spread=1.0,
         residual_df=230,
@@ -46,8 +46,8 @@ def card():
 
 def test_every_check_that_was_fed_is_on_the_card(card):
     assert card.table["check"].tolist() == [
-        "E-value", "robustness value", "unseen cause", "bent trend", "hidden bias", "placebo", "placebo", "leave one out",
-        "regression to the mean",
+        "bent trend", "moves as before", "placebo", "placebo", "leave one out", "regression to the mean", "E-value",
+        "robustness value", "unseen cause", "hidden bias",
     ]  # fmt: skip
     assert card.keys == ["check", "about"]
 
@@ -74,7 +74,7 @@ def test_regression_to_the_mean_is_counted_and_not_judged(card):
 
 
 def test_a_placebo_with_an_effect_takes_the_grade_away():
-    card = check_robustness(_verdict(), outcome_spread=1.0, placebos=PLACEBOS.assign(estimate=[0.4, 0.0]))
+    card = check_verdict(_verdict(), outcome_spread=1.0, placebos=PLACEBOS.assign(estimate=[0.4, 0.0]))
 
     assert not card.stands
     assert card.evidence is Evidence.D
@@ -84,25 +84,27 @@ def test_a_placebo_with_an_effect_takes_the_grade_away():
 def test_one_of_twenty_placebos_by_chance_is_no_alarm():
     many = pd.DataFrame({"placebo": [f"p{i}" for i in range(20)], "estimate": [0.18] + [0.01] * 19, "std_error": 0.08})
 
-    assert check_robustness(_verdict(), placebos=many).stands
+    assert check_verdict(_verdict(), placebos=many).stands
 
 
 @pytest.mark.parametrize(
     "given",
     [
+        {"likeness": Likeness(alone=0.2, difference=0.1, of="health", n=80)},
+        {"likeness": Likeness(alone=0.0, difference=-0.4, of="health", n=80)},
         {"left_out": pd.DataFrame({"left_out": ["Ann"], "estimate": [0.05], "std_error": [0.08]})},
         {"differences": np.random.default_rng(1).normal(0, 1, 40)},
         {"events": EventPath(estimates=np.array([-0.3, -0.2, -0.1, 0.1]), covariance=0.0009 * np.eye(4), before=3)},
         {"residual_df": 230, "strengths": {"health": Strength(of_treatment=0.3, of_outcome=0.3)}},
     ],
-    ids=["one manager", "pairs", "trend goes on", "strong cause"],
+    ids=["overlap", "balance", "one manager", "pairs", "trend goes on", "strong cause"],
 )
 def test_each_check_can_fail(given):
-    assert not check_robustness(_verdict(), **given).stands
+    assert not check_verdict(_verdict(), **given).stands
 
 
 def test_a_fall_is_judged_like_a_rise():
-    up, down = (check_robustness(_verdict(estimate=sign * 0.3), outcome_spread=1.0, residual_df=230).table for sign in (1, -1))
+    up, down = (check_verdict(_verdict(estimate=sign * 0.3), outcome_spread=1.0, residual_df=230).table for sign in (1, -1))
 
     assert up["stands"].all()
     assert down["stands"].all()
@@ -110,7 +112,7 @@ def test_a_fall_is_judged_like_a_rise():
 
 
 def test_where_nothing_was_found_nothing_can_be_overturned():
-    card = check_robustness(_verdict(estimate=0.05), outcome_spread=1.0, events=EVENTS)
+    card = check_verdict(_verdict(estimate=0.05), outcome_spread=1.0, events=EVENTS)
 
     assert card.table["stands"].isna().all()
     assert card.evidence is Evidence.D
@@ -118,13 +120,13 @@ def test_where_nothing_was_found_nothing_can_be_overturned():
 
 def test_a_card_without_anything_to_hold_against_is_refused():
     with pytest.raises(SampleError, match="nothing was given"):
-        check_robustness(_verdict())
+        check_verdict(_verdict())
     with pytest.raises(SampleError, match="has no estimate"):
-        check_robustness(_verdict(estimate=math.nan, std_error=math.nan), outcome_spread=1.0)
+        check_verdict(_verdict(estimate=math.nan, std_error=math.nan), outcome_spread=1.0)
     with pytest.raises(ParameterError, match="strengths need residual_df"):
-        check_robustness(_verdict(), strengths={"health": Strength(of_treatment=0.1, of_outcome=0.1)})
+        check_verdict(_verdict(), strengths={"health": Strength(of_treatment=0.1, of_outcome=0.1)})
     with pytest.raises(MissingTableError, match="placebos: no column 'placebo'; did you mean 'placebos'"):
-        check_robustness(_verdict(), placebos=PLACEBOS.rename(columns={"placebo": "placebos"}))
+        check_verdict(_verdict(), placebos=PLACEBOS.rename(columns={"placebo": "placebos"}))
 
 
 def test_the_rebound_of_those_picked_low_is_what_happens_without_any_effect():

@@ -5,10 +5,11 @@ from partnerlab.effects.analysis import TacticAnalysis, analyze_tactic
 from partnerlab.effects.assignment import AssignmentCheck, check_assignment
 from partnerlab.effects.at_line import LineEffects, estimate_at_line
 from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
+from partnerlab.effects.challenges import check_robustness
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
 from partnerlab.effects.dose import DoseEffects, estimate_dose
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
-from partnerlab.effects.robustness import EventPath, RobustnessCard, Strength, check_robustness
+from partnerlab.effects.robustness import EventPath, Likeness, RobustnessCard, Strength, check_verdict
 from partnerlab.effects.study import Known, Studies, TacticStudy
 from partnerlab.effects.study_panel import build_study_panel
 from partnerlab.effects.sustained import SustainedEffects, estimate_sustained
@@ -22,6 +23,7 @@ __all__ = [
     "DoseEffects",
     "EventPath",
     "Known",
+    "Likeness",
     "LineEffects",
     "OnOffEffects",
     "RobustnessCard",
@@ -37,6 +39,7 @@ __all__ = [
     "build_tactic_panel",
     "check_assignment",
     "check_robustness",
+    "check_verdict",
     "compare_adoption",
     "estimate_adoption",
     "estimate_at_line",

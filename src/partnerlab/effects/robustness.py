@@ -13,16 +13,25 @@ import pandas as pd
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.hidden_bias import largest_gamma, signed_rank_bounds
-from partnerlab.stats.causes.honest import breakdown_bend, largest_bend
+from partnerlab.stats.causes.honest import breakdown_bend, largest_bend, smoothness_interval
+from partnerlab.stats.causes.relative_trends import breakdown_times
 from partnerlab.stats.causes.sensitivity import benchmark_bound, difference_as_risk, e_value, e_value_limit, robustness_value
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.rebound import expected_rebound
 from partnerlab.verdicts import Verdict
-from partnerlab.words import say_number, say_p_value
+from partnerlab.words import say_number, say_p_value, say_share
 
 #: A placebo whose adjusted p-value is smaller than this has found an effect where there can be none.
 FALSE_ALARM = 0.05
+#: A pre-trend with a smaller p-value than this is a doubt: doubts need less proof than findings.
+DOUBT = 0.10
+#: Largest standardised difference of means between the sides that a regression can mend (Rubin 2001, Health Services 2).
+ALIKE = 0.25
+#: Checks of the comparison itself, whatever was found by it.
+COMPARISON = ("overlap", "balance", "pre-trend", "placebo")
+#: Share of the treated that may look as if nobody without the tactic were like them.
+ALONE = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,8 @@ class EventPath:
         How many of them lie before the base.
     weights : float array, shape (after,), or None
         Which average of the effects the finding is; None for the plain mean.
+    pre_trend : float
+        p-value that both sides went on alike before, from the estimator's own test; NaN where it was not tested.
 
     Examples
     --------
@@ -68,6 +79,34 @@ class EventPath:
     covariance: np.ndarray = dataclasses.field(repr=False)
     before: int
     weights: np.ndarray | None = dataclasses.field(repr=False, default=None)
+    pre_trend: float = math.nan
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How alike the two sides are after all that was done to make them so.
+
+    Parameters
+    ----------
+    alone : float
+        Share of the treated, 0 to 1, that look like nobody without the tactic.
+    difference : float
+        Largest difference of means left between the sides, in standard deviations.
+    of : str
+        What it is a difference of.
+    n : int
+        Treated rows.
+
+    Examples
+    --------
+    >>> Likeness(alone=0.01, difference=0.04, of="last result", n=200).of
+    'last result'
+    """
+
+    alone: float
+    difference: float
+    of: str
+    n: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,7 +132,7 @@ class RobustnessCard(Result):
         return not (self.table["stands"] == False).any()  # noqa: E712 - missing is neither
 
 
-def check_robustness(  # noqa: PLR0913 - one argument for each check
+def check_verdict(  # noqa: PLR0913 - one argument for each check
     verdict: Verdict,
     *,
     outcome_spread: float | None = None,
@@ -103,9 +142,11 @@ def check_robustness(  # noqa: PLR0913 - one argument for each check
     differences: np.ndarray | None = None,
     placebos: pd.DataFrame | None = None,
     left_out: pd.DataFrame | None = None,
+    likeness: Likeness | None = None,
     before_after: pd.DataFrame | None = None,
+    adjusted: bool = True,
 ) -> RobustnessCard:
-    """Hold a finding against everything that could overturn it, on one card; what is not given is not looked at.
+    """Hold any finding against what is given that could overturn it, on one card; `check_robustness` finds it all by itself.
 
     Parameters
     ----------
@@ -119,15 +160,20 @@ def check_robustness(  # noqa: PLR0913 - one argument for each check
     strengths : mapping of str to Strength, optional
         Seen covariates; what is left of the estimate if an unseen one were as strong. Needs ``residual_df``.
     events : EventPath, optional
-        Gives the bend of the trend that would overturn the finding, beside the largest seen before.
+        Gives the pre-trend, the bend of the trend that would overturn the finding, beside the largest seen before, and how many times
+        its largest move before the gap would have to move after.
     differences : float array, optional
         Treated less control of matched pairs; gives Rosenbaum's gamma.
     placebos : DataFrame, optional
         ``placebo, estimate, std_error`` of tactics, outcomes or dates that cannot show an effect.
     left_out : DataFrame, optional
         ``left_out, estimate, std_error``, one row for each manager left out.
+    likeness : Likeness, optional
+        Gives overlap and balance.
     before_after : DataFrame, optional
         ``before, after, treated``, and ``manager`` if known; says how much of the raw change is regression to the mean.
+    adjusted : bool
+        Whether the estimate compares partners alike in their last result; if not, regression to the mean is taken off it.
 
     Returns
     -------
@@ -148,27 +194,29 @@ def check_robustness(  # noqa: PLR0913 - one argument for each check
     >>> from partnerlab.verdicts import Stakes
     >>> verdict = Verdict(tactic="Dinner", grade=Evidence.B, estimate=0.3, std_error=0.1, n=240, partners=80,
     ...                   stakes=Stakes(unit="leads"), assumption="nothing unseen drove both")
-    >>> card = check_robustness(verdict, outcome_spread=1.0)
+    >>> card = check_verdict(verdict, outcome_spread=1.0)
     >>> card.table[["check", "estimate", "bar"]].round(2).values.tolist(), card.stands
     ([['E-value', 1.96, 1.43]], True)
     """
     if not verdict.known:
         raise SampleError(f"robustness of {verdict.tactic}: the verdict has no estimate (n = {verdict.n}); nothing can overturn it")
     rows: list[dict[str, object]] = []
-    if outcome_spread is not None:
-        rows.append(_by_e_value(verdict, outcome_spread))
-    if residual_df is not None or strengths:
-        rows += _by_partial_r2(verdict, residual_df, strengths or {})
+    if likeness is not None:
+        rows += _by_likeness(likeness)
     if events is not None:
-        rows.append(_by_bend(verdict, events))
-    if differences is not None:
-        rows.append(_by_hidden_bias(verdict, np.asarray(differences, dtype=float)))
+        rows += _by_trends(verdict, events)
     if placebos is not None:
         rows += _by_placebos(verdict, _require(placebos, "placebos", ("placebo", "estimate", "std_error")))
     if left_out is not None:
         rows.append(_by_leaving_out(verdict, _require(left_out, "left_out", ("left_out", "estimate", "std_error"))))
     if before_after is not None:
-        rows.append(_by_rebound(verdict, _require(before_after, "before_after", ("before", "after", "treated"))))
+        rows.append(_by_rebound(verdict, _require(before_after, "before_after", ("before", "after", "treated")), adjusted=adjusted))
+    if outcome_spread is not None:
+        rows.append(_by_e_value(verdict, outcome_spread))
+    if residual_df is not None or strengths:
+        rows += _by_partial_r2(verdict, residual_df, strengths or {})
+    if differences is not None:
+        rows.append(_by_hidden_bias(verdict, np.asarray(differences, dtype=float)))
     return _card(verdict, rows)
 
 
@@ -176,8 +224,8 @@ def _card(verdict: Verdict, rows: list[dict[str, object]]) -> RobustnessCard:
     if not rows:
         raise SampleError(f"robustness of {verdict.tactic}: nothing was given to hold it against; give outcome_spread, events or placebos")
     if verdict.finding not in ("raised", "lowered"):
-        # there is nothing to overturn; only a placebo that shows an effect says something
-        rows = [row if row["check"] == "placebo" else row | {"stands": None} for row in rows]
+        # there is nothing to overturn; only what is wrong with the comparison itself says something
+        rows = [row if row["check"] in COMPARISON else row | {"stands": None} for row in rows]
     table = pd.DataFrame(rows)
     table["stands"] = table["stands"].astype("boolean")
     fails = (table["stands"] == False).any()  # noqa: E712 - missing is neither
@@ -232,14 +280,48 @@ def _by_partial_r2(verdict: Verdict, df: float | None, strengths: Mapping[str, S
     return rows
 
 
-def _by_bend(verdict: Verdict, events: EventPath) -> dict[str, object]:
+def _by_likeness(likeness: Likeness) -> list[dict[str, object]]:
+    alone, apart = likeness.alone, abs(likeness.difference)
+    lonely = f"{say_share(alone)} of the treated look like nobody without the tactic"
+    differ = f"the sides still differ by {say_number(apart, digits=2)} standard deviations of {likeness.of} at most"
+    return [
+        _row("overlap", "", alone, bar=ALONE, n=likeness.n, stands=None if math.isnan(alone) else alone <= ALONE, says=lonely),
+        _row("balance", likeness.of, apart, bar=ALIKE, n=likeness.n, stands=None if math.isnan(apart) else apart <= ALIKE, says=differ),
+    ]
+
+
+def _by_trends(verdict: Verdict, events: EventPath) -> list[dict[str, object]]:
+    """Pre-trend, and how far the trend may break; a break counts against a finding only where trends broke before."""
     after = len(events.estimates) - events.before
-    weights = np.full(after, 1 / after) if events.weights is None else events.weights
-    bend = breakdown_bend(events.estimates, events.covariance, before=events.before, weights=weights, level=verdict.level)
+    weights = np.full(after, 1 / after) if events.weights is None else np.asarray(events.weights, dtype=float)
+    asked = {"before": events.before, "weights": weights, "level": verdict.level}
+    p = events.pre_trend
+    rows = []
+    if not math.isnan(p):
+        says = f"before the tactic both sides went {'on alike' if p >= DOUBT else 'different ways'} ({_say_p(p)})"
+        rows.append(_row("pre-trend", "", p, bar=DOUBT, stands=p >= DOUBT, says=says))
+    bend = breakdown_bend(events.estimates, events.covariance, **asked)
     seen = largest_bend(events.estimates, before=events.before)
     says = f"the finding goes if the trend may bend by {say_number(bend)} a quarter; before, it bent by up to {say_number(seen)}"
-    # estimates bend by chance too, so staying below what was seen is a doubt only where there is nothing left without bends
-    return _row("bent trend", "", bend, bar=seen, stands=bend > 0, says=says)
+    if bend == 0:
+        says = "a straight trend carried on would be enough to leave nothing that is clear of zero"
+    sloped = _slope_is_clear(verdict, events, weights) or p < DOUBT
+    rows.append(_row("bent trend", "", bend, bar=seen, stands=True if bend > 0 else (False if sloped else None), says=says))
+    times = breakdown_times(events.estimates, events.covariance, **asked)
+    says = f"the finding goes if the gap may move {say_number(times, digits=2)} times as much as it moved before"
+    stands = True if times >= 1 else (False if sloped else None)
+    rows.append(_row("moves as before", "", times, bar=1.0, stands=stands, says=says))
+    return rows
+
+
+def _slope_is_clear(verdict: Verdict, events: EventPath, weights: np.ndarray) -> bool:
+    """Whether the straight trend before, carried on, differs from none beyond chance."""
+    straight = smoothness_interval(
+        events.estimates, events.covariance, before=events.before, bend=0.0, weights=weights, level=verdict.level
+    ).before
+    carried = float(straight @ events.estimates[: events.before])
+    error = float(np.sqrt(straight @ events.covariance[: events.before, : events.before] @ straight))
+    return abs(carried) > _half(verdict, error)
 
 
 def _by_hidden_bias(verdict: Verdict, differences: np.ndarray) -> dict[str, object]:
@@ -261,7 +343,7 @@ def _by_placebos(verdict: Verdict, placebos: pd.DataFrame) -> list[dict[str, obj
     for name, value, its_error, p in zip(placebos["placebo"], estimate, error, adjusted, strict=True):
         half = _half(verdict, its_error)
         found = "an effect where there can be none" if p < FALSE_ALARM else "nothing, as it should"
-        says = f"{name} shows {found} (adjusted {say_p_value(p)})"
+        says = f"{name} shows {found} (adjusted {_say_p(p)})"
         ends = {"std_error": its_error, "conf_low": value - half, "conf_high": value + half}
         rows.append(_row("placebo", str(name), value, bar=p, stands=None if math.isnan(p) else bool(p >= FALSE_ALARM), says=says, **ends))
     return rows
@@ -277,7 +359,7 @@ def _by_leaving_out(verdict: Verdict, left_out: pd.DataFrame) -> dict[str, objec
     return _row("leave one out", str(name), value, bar=verdict.estimate, stands=_clear(value, half, verdict), says=says, **ends)
 
 
-def _by_rebound(verdict: Verdict, rows: pd.DataFrame) -> dict[str, object]:
+def _by_rebound(verdict: Verdict, rows: pd.DataFrame, *, adjusted: bool) -> dict[str, object]:
     cluster = pd.factorize(rows["manager"])[0] if "manager" in rows else None
     found = expected_rebound(rows["before"].to_numpy(float), rows["after"].to_numpy(float), rows["treated"].to_numpy(bool), cluster=cluster)
     if found is None:
@@ -285,8 +367,18 @@ def _by_rebound(verdict: Verdict, rows: pd.DataFrame) -> dict[str, object]:
     back, error, raw = found
     half = _half(verdict, error)
     says = f"of the raw change of {say_number(raw)} against the others, {say_number(back)} is regression to the mean"
+    stands = None
+    if not adjusted:
+        left = verdict.estimate - back
+        stands = _clear(left, _half(verdict, math.hypot(verdict.std_error, error)), verdict)
+        says += f"; without it the estimate would be {say_number(left)}"
     ends = {"std_error": error, "conf_low": back - half, "conf_high": back + half, "n": len(rows)}
-    return _row("regression to the mean", "", back, bar=raw, stands=None, says=says, **ends)
+    return _row("regression to the mean", "", back, bar=raw, stands=stands, says=says, **ends)
+
+
+def _say_p(p: float) -> str:
+    said = say_p_value(p)
+    return f"p {said}" if said.startswith("<") else f"p = {said}"
 
 
 def _half(verdict: Verdict, error: float) -> float:
@@ -309,6 +401,8 @@ def _overturned_by(rows: list[dict[str, object]]) -> str:
         parts.append(f"an unseen cause tied to tactic and outcome by a risk ratio of {say_number(need['E-value']['bar'])} each")
     if "bent trend" in need:
         parts.append(f"a trend that bends by {say_number(need['bent trend']['estimate'])} a quarter")
+    if "moves as before" in need and math.isfinite(float(need["moves as before"]["estimate"])):
+        parts.append(f"a gap that moves {say_number(need['moves as before']['estimate'], digits=2)} times as much as before")
     if "hidden bias" in need:
         parts.append(f"odds of the tactic that differ {say_number(need['hidden bias']['estimate'])}-fold between partners that look alike")
     return " or ".join(parts)

@@ -56,6 +56,18 @@ def signed_rank_bounds(differences: np.ndarray, gamma: np.ndarray | float, *, ze
     return low, norm.sf((statistic - share * total) / spread)
 
 
+def average_pairs(differences: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Mean difference of each unit's pairs, shape ``(u,)``: pairs of one unit are not independent, and bounds need pairs that are.
+
+    Examples
+    --------
+    >>> average_pairs(np.array([1.0, 3.0, 5.0]), np.array([7, 7, 9])).tolist()
+    [2.0, 5.0]
+    """
+    _, code = np.unique(unit, return_inverse=True)
+    return np.bincount(code, differences) / np.bincount(code)
+
+
 def matched_scores(outcomes: np.ndarray, *, inner: float = 0.0, trim: float = 2.5) -> np.ndarray:
     """Scores of Huber's M-statistic in matched sets: differences from the others, trimmed and averaged.
 
