@@ -130,6 +130,8 @@ _ROOMS = {
     "DoseEffects": "effects",
     "estimate_dose": "effects",
     "LineEffects": "effects",
+    "Association": "effects",
+    "estimate_association": "effects",
     "estimate_at_line": "effects",
     "EventPath": "effects",
     "RobustnessCard": "effects",

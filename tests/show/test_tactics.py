@@ -10,6 +10,7 @@ from partnerlab.effects import (
     TacticStudy,
     analyze_tactic,
     estimate_adoption,
+    estimate_association,
     estimate_at_line,
     estimate_by_tier,
     estimate_dose,
@@ -158,3 +159,15 @@ def test_doses_that_tell_nothing_are_not_called_equal():
     shown = plot(estimate_dose(rows, dose="days", outcome="leads", material=0.1))
 
     assert shown.headline.startswith("Whether dose matters cannot be told")
+
+
+def test_what_went_together_is_shown_pooled_and_within():
+    rng = np.random.default_rng(0)
+    strength = np.repeat(rng.normal(size=60), 6)
+    rows = pd.DataFrame({"partner": np.repeat(np.arange(60), 6), "calls": rng.poisson(np.exp(0.5 * strength))})
+    rows["leads"] = 5 + 3 * strength + 0.2 * rows["calls"] + rng.normal(size=360)
+    shown = plot(estimate_association(rows, tactic="calls", outcome="leads"))
+
+    assert shown.headline.startswith("Grade C: calls went together with")
+    assert "Between all rows: 1.2" in shown.alt
+    assert "Within partners: 0.2" in shown.alt

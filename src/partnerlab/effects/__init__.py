@@ -3,6 +3,7 @@
 from partnerlab.effects.adoption import AdoptionEffects, estimate_adoption
 from partnerlab.effects.analysis import TacticAnalysis, analyze_tactic
 from partnerlab.effects.assignment import AssignmentCheck, check_assignment
+from partnerlab.effects.association import Association, estimate_association
 from partnerlab.effects.at_line import LineEffects, estimate_at_line
 from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
 from partnerlab.effects.challenges import check_robustness
@@ -20,6 +21,7 @@ __all__ = [
     "AdoptionComparison",
     "AdoptionEffects",
     "AssignmentCheck",
+    "Association",
     "DoseEffects",
     "EventPath",
     "Known",
@@ -42,6 +44,7 @@ __all__ = [
     "check_verdict",
     "compare_adoption",
     "estimate_adoption",
+    "estimate_association",
     "estimate_at_line",
     "estimate_by_tier",
     "estimate_dose",

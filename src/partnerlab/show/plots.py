@@ -68,6 +68,7 @@ DRAWN_IN = {
     "AssignmentCheck": "tactics_checks",
     "RobustnessCard": "tactics_checks",
     "TierEffects": "tactics_cells",
+    "Association": "tactics_cells",
     "LineEffects": "tactics_lines",
     "DoseEffects": "tactics_lines",
     "TacticAnalysis": "tactics",
@@ -76,6 +77,7 @@ DRAWN_IN = {
     "Assignment": "experiments",
     "Trial": "experiments_run",
     "ExperimentReading": "experiments_run",
+    "LookPath": "experiments_looks",
     "Result": "intervals",
     "DataQuality": "quality",
 }

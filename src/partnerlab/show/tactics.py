@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -144,18 +145,18 @@ def _group_row(name: str, row: pd.Series, *, dark: bool) -> Row:
 
 
 @plot.register(TacticAnalysis)
-def _analysis(result: TacticAnalysis, *, view: View = "readings", period: str = "") -> Picture:
-    """One analysis, seen from one side: its readings side by side, its effects, or how the tactic was given."""
+def _analysis(result: TacticAnalysis, *, view: View = "readings", beside: Mapping[str, float] | None = None, period: str = "") -> Picture:
+    """One analysis, seen from one side: its readings and what is known ``beside`` them, its effects, or how the tactic was given."""
     if view == "effects":
         return plot(result.effects, unit=result.study.stakes.unit, period=period)
     if view == "assignment":
         return plot(result.assignment, period=period)
     if view != "readings":
         raise ParameterError(f"view is {view!r}; it is readings, effects or assignment")
-    return _readings(result, period=period)
+    return _readings(result, beside=beside or {}, period=period)
 
 
-def _readings(result: TacticAnalysis, *, period: str) -> Picture:
+def _readings(result: TacticAnalysis, *, beside: Mapping[str, float], period: str) -> Picture:
     """All readings of a tactic as lying intervals; the one that the verdict rests on is dark, the others are beside it."""
     table = result.table.dropna(subset=["estimate"]).reset_index(drop=True)
     if table.empty:
@@ -168,6 +169,9 @@ def _readings(result: TacticAnalysis, *, period: str) -> Picture:
         )
         for row in table.itertuples()
     ]  # fmt: skip
+    rows += [
+        Row(said=f"{name}: {words.say_number(value, digits=4)}", estimate=value, low=value, high=value) for name, value in beside.items()
+    ]
     chosen = table[table["chosen"]].iloc[0] if table["chosen"].any() else table.iloc[0]
     return picture(
         functools.partial(paint_rows, rows=rows, units=f"{stakes.unit} per {stakes.per}"),
@@ -188,6 +192,12 @@ def _verdict_headline(verdict: Verdict) -> str:
     """Say grade and finding; of several doubts the first."""
     first = dataclasses.replace(verdict, doubts=verdict.doubts[:1])
     return f"Grade {verdict.earned.value}: {first.statement.rstrip('.')}"
+
+
+@tabulate.register(TacticAnalysis)
+def _analysis_table(result: TacticAnalysis, *, caption: str = "", rows: int | None = None) -> TableView:
+    """Write an analysis as the card of its verdict."""
+    return tabulate(result.verdict, caption=caption)
 
 
 @tabulate.register(Verdict)

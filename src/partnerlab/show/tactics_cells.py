@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab import words
-from partnerlab.effects import TierEffects
+from partnerlab.effects import Association, TierEffects
 from partnerlab.errors import SampleError
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten, wrap
@@ -78,6 +78,33 @@ def _best_headline(result: TierEffects, unit: str) -> str:
 def _said(row: pd.Series) -> str:
     middle, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
     return f"{middle} ({interval})"
+
+
+@plot.register(Association)
+def _association(result: Association, *, unit: str = "", period: str = "") -> Picture:
+    """All rows pooled beside the same partner's own ups and downs."""
+    table = result.table.set_index("reading")
+    names = {"pooled": "Between all rows", "within": "Within partners"}
+    rows = [
+        Row(
+            said=say_row(said, *table.loc[name, ["estimate", "conf_low", "conf_high", "n"]]), dark=name == "within",
+            estimate=table.loc[name, "estimate"], low=table.loc[name, "conf_low"], high=table.loc[name, "conf_high"],
+        )
+        for name, said in names.items()
+    ]  # fmt: skip
+    stakes = result.verdict.stakes
+    return picture(
+        functools.partial(paint_rows, rows=rows, units=f"{unit or stakes.unit} per {stakes.per}"),
+        height=rows_height(rows),
+        headline=f"Grade {result.verdict.earned.value}: {result.verdict.statement.rstrip('.')}",
+        alt=f"Two intervals: {'; '.join(row.said for row in rows)}. {result.estimand}.",
+        units=f"{unit or stakes.unit} per {stakes.per}; n counts rows",
+        n=int(table["n"].max()),
+        period=period or "all rows given",
+        note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals; grey: what lasts of a partner is mixed in; dark: taken out. "
+        "Neither tells what the tactic did",
+        table=result.table,
+    )
 
 
 _HEAD, _NAME, _BOX = 34.0, 20.0, 46.0

@@ -1,0 +1,174 @@
+"""What went together with a tactic, where nothing tells why: all rows pooled against the same partner's own ups and downs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import MissingTableError, SampleError, nearest
+from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.regressions.linear import Line, clustered_covariance, fit_line, satterthwaite_df
+from partnerlab.verdicts import Stakes, Verdict
+from partnerlab.words import plural, say_list, say_number, say_p_value
+
+#: Fewest units, each seen more than once, that errors can be read from.
+FEWEST_UNITS = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Association(Result):
+    """How an outcome goes with one more of a tactic; key ``reading``.
+
+    "pooled" compares all rows with one another; "within" only rows of one partner, so that whatever lasts of a partner is taken
+    out; "pooled less within" is what lasts and goes with the tactic, such as managers' liking for those who are strong anyway.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        Of the reading within partners, grade C at best: association.
+    """
+
+    title: ClassVar[str] = "What went together with it"
+
+    verdict: Verdict
+
+
+def estimate_association(  # noqa: PLR0913 - columns have names
+    rows: pd.DataFrame,
+    *,
+    tactic: str,
+    outcome: str,
+    partner: str = "partner",
+    covariates: Sequence[str] = (),
+    cluster: str | None = None,
+    stakes: Stakes | None = None,
+    level: float = 0.95,
+) -> Association:
+    """Compare how an outcome goes with a tactic between all rows, and within partners.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row a partner and period.
+    tactic, outcome : str
+        Columns with numbers: how much of the tactic there was, and what came of it.
+    partner : str
+        Column whose values are followed over time.
+    covariates : sequence of str
+        Columns with numbers that differ within partners too.
+    cluster : str, optional
+        Column of who chose, if wider than a partner; partners if None.
+    stakes : Stakes, optional
+        Unit of the outcome and what one row is; the columns' names if None.
+    level : float
+        Coverage.
+
+    Returns
+    -------
+    Association
+
+    Raises
+    ------
+    MissingTableError
+        If a column is not there.
+    SampleError
+        If partners or clusters are too few, or nothing varies within partners.
+
+    Notes
+    -----
+    Least squares, without and with an effect of each partner (Mundlak 1978, Econometrica 46), CR2 errors by cluster.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> strength = np.repeat(rng.normal(size=100), 8)
+    >>> rows = pd.DataFrame({"partner": np.repeat(np.arange(100), 8), "calls": rng.poisson(np.exp(strength))})
+    >>> rows["leads"] = 5 + 3 * strength + 0.2 * rows["calls"] + rng.normal(size=800)
+    >>> found = estimate_association(rows, tactic="calls", outcome="leads")
+    >>> found.table.set_index("reading")["estimate"].round(1).to_dict(), found.verdict.earned.value
+    ({'pooled': 1.2, 'within': 0.2, 'pooled less within': 1.0}, 'C')
+    """
+    check_level(level)
+    sample, lost = _sample(rows, [partner, outcome, tactic, *covariates, *([cluster] if cluster else [])])
+    unit, owner = pd.factorize(sample[partner])[0], pd.factorize(sample[cluster or partner])[0]
+    y, x = sample[outcome].to_numpy(float), sample[[tactic, *covariates]].to_numpy(float)
+    if owner.max(initial=-1) + 1 < FEWEST_UNITS:
+        raise SampleError(f"{tactic}: only {plural(int(owner.max(initial=-1)) + 1, 'cluster')}; {FEWEST_UNITS} are needed for errors")
+    pooled = fit_line(y, np.column_stack([x, np.ones(len(y))]))
+    within = fit_line(_inside(y[:, None], unit)[:, 0], _inside(x, unit))
+    if pooled is None or within is None:
+        raise SampleError(f"{tactic}: it does not vary within partners, or {say_list([*covariates]) or 'nothing'} repeats it")
+    told = [_row("pooled", pooled, owner, level), _row("within", within, owner, level), _gap(pooled, within, owner, level)]
+    table = pd.DataFrame(told)
+    count = int(unit.max()) + 1
+    return Association(
+        estimand=f"Difference of {outcome} for one more of {tactic}, between all rows and within partners",
+        table=table.drop(columns="df"),
+        checks=_checks(told[2], lost, len(rows)),
+        evidence=Evidence.C,
+        level=level,
+        verdict=_verdict(told[1], tactic, stakes or Stakes(unit=outcome, per=f"one more of {tactic}"), partners=count, level=level),
+    )
+
+
+def _sample(rows: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, int]:
+    missing = next((column for column in columns if column not in rows.columns), None)
+    if missing is not None:
+        raise MissingTableError(f"rows: no column {missing!r}{nearest(missing, rows.columns)}")
+    known = rows[columns].notna().all(axis=1)
+    if not known.any():
+        raise SampleError(f"rows: none of {len(rows)} has all of {say_list(columns)}")
+    return rows.loc[known, columns], int((~known).sum())
+
+
+def _inside(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Differences from the unit's own mean."""
+    count = np.bincount(unit)
+    means = np.column_stack([np.bincount(unit, column) / count for column in values.T])
+    return values - means[unit]
+
+
+def _row(reading: str, line: Line, owner: np.ndarray, level: float) -> dict[str, object]:
+    error = float(np.sqrt(clustered_covariance(line, owner, correction="CR2")[0, 0]))
+    df = satterthwaite_df(line, owner, contrast=np.eye(line.design.shape[1])[0])
+    return _tidy(reading, float(line.coefficients[0]), error, df, len(owner), level)
+
+
+def _gap(pooled: Line, within: Line, owner: np.ndarray, level: float) -> dict[str, object]:
+    """Difference of the two readings of the same rows, with its own error."""
+    push = [line.design @ line.bread[0] * line.residual for line in (pooled, within)]
+    sums = np.bincount(owner, push[0] - push[1])
+    count = len(sums)
+    error = float(np.sqrt((sums**2).sum() * count / (count - 1)))
+    return _tidy("pooled less within", float(pooled.coefficients[0] - within.coefficients[0]), error, count - 1.0, len(owner), level)
+
+
+def _tidy(reading: str, estimate: float, error: float, df: float, n: int, level: float) -> dict[str, object]:
+    from scipy.stats import t
+
+    half = float(critical_value(level, df)) * error
+    p = float(2 * t.sf(abs(estimate / error), df)) if error > 0 else float("nan")
+    return {"reading": reading, "estimate": estimate, "std_error": error, "conf_low": estimate - half, "conf_high": estimate + half,
+            "n": n, "p_value": p, "df": df}  # fmt: skip
+
+
+def _checks(gap: dict[str, object], lost: int, rows: int) -> tuple[Check, ...]:
+    detail = f"between partners it goes with {say_number(gap['estimate'], digits=2)} more than within them ({say_p_value(gap['p_value'])})"
+    return (
+        Check("pooled as within", bool(gap["p_value"] >= 0.05), detail),
+        Check("rows kept", lost == 0 or None, f"{lost} of {rows} rows with something unknown left out" if lost else "all rows"),
+    )
+
+
+def _verdict(row: dict[str, object], tactic: str, stakes: Stakes, *, partners: int, level: float) -> Verdict:
+    return Verdict(
+        tactic=tactic, grade=Evidence.C, estimate=row["estimate"], std_error=row["std_error"], df=row["df"], n=row["n"],
+        partners=partners, stakes=stakes, level=level,
+        assumption="nothing that changes over time moved both",
+        overturned_by="whatever made managers give it in those periods: a partner's good or bad times would do",
+    )  # fmt: skip
