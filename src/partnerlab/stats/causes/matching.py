@@ -48,7 +48,10 @@ def match_nearest(treated: np.ndarray, distance: np.ndarray, *, caliper: float =
     for row in np.flatnonzero(on)[np.argsort(-distance[on], kind="stable")]:
         at = int(np.searchsorted(places, distance[row], side="left")) + 1
         below, above = free(left, at - 1), free(right, at)
-        gaps = [distance[row] - places[below - 1] if below >= 1 else np.inf, places[above - 1] - distance[row] if above <= len(order) else np.inf]
+        gaps = [
+            distance[row] - places[below - 1] if below >= 1 else np.inf,
+            places[above - 1] - distance[row] if above <= len(order) else np.inf,
+        ]
         if min(gaps) > caliper or not np.isfinite(min(gaps)):
             continue
         chosen = below if gaps[0] <= gaps[1] else above
