@@ -4,7 +4,9 @@ from partnerlab.experiments.analyze import ExperimentReading, analyze_experiment
 from partnerlab.experiments.assign import Assignment, assign_variants
 from partnerlab.experiments.by_tier import TierReading, analyze_by_tier
 from partnerlab.experiments.design import ExperimentDesign, design_experiment
+from partnerlab.experiments.expectations import estimate_outlooks
 from partnerlab.experiments.experiment import Experiment, Looks, Metric, Spillover, Variant
+from partnerlab.experiments.look_path import LookPath, estimate_looks
 from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.experiments.registry import load_experiments, record_experiment
 from partnerlab.experiments.trial import Trial
@@ -14,6 +16,7 @@ __all__ = [
     "Experiment",
     "ExperimentDesign",
     "ExperimentReading",
+    "LookPath",
     "Looks",
     "Metric",
     "Outlook",
@@ -26,6 +29,8 @@ __all__ = [
     "analyze_experiment",
     "assign_variants",
     "design_experiment",
+    "estimate_looks",
+    "estimate_outlooks",
     "load_experiments",
     "record_experiment",
 ]

@@ -445,5 +445,7 @@ def say_failed(result: Result) -> list[str]:
 
 
 # registers the readings of its results; at the end because it registers with the verb above
+import partnerlab.report.experiment_plans  # noqa: E402
+import partnerlab.report.experiment_words  # noqa: E402
 import partnerlab.report.state_words  # noqa: E402
 import partnerlab.report.survival_words  # noqa: E402, F401

@@ -22,9 +22,15 @@ TALL = 190
 
 @plot.register(ExperimentDesign)
 def _design(
-    result: ExperimentDesign, *, experiment: Experiment | None = None, view: str = "power", metric: str = "", period: str = ""
+    result: ExperimentDesign,
+    *,
+    experiment: Experiment | None = None,
+    view: str = "power",
+    metric: str = "",
+    now: float | None = None,
+    period: str = "",
 ) -> Picture:
-    """Smallest effect over sizes, a line for each length (and plan); or money gained and spent over sizes."""
+    """Smallest effect over sizes, a line for each length (and plan), the size there is ``now`` marked; or money over sizes."""
     if view not in VIEWS:
         raise ParameterError(f"a design has no view {view!r}{nearest(view, VIEWS)}", view=view)
     names = list(dict.fromkeys(result.table["metric"]))
@@ -35,10 +41,12 @@ def _design(
     period = period or "what is expected from past quarters"
     if view == "worth":
         return _worth(table, experiment=experiment, period=period)
-    return _power(result, table, chosen, experiment=experiment, period=period)
+    return _power(result, table, chosen, experiment=experiment, now=now, period=period)
 
 
-def _power(result: ExperimentDesign, table: pd.DataFrame, metric: str, *, experiment: Experiment | None, period: str) -> Picture:
+def _power(
+    result: ExperimentDesign, table: pd.DataFrame, metric: str, *, experiment: Experiment | None, now: float | None, period: str
+) -> Picture:
     known = table.dropna(subset=["estimate"])
     if known.empty:
         raise SampleError(f"no size listed finds any possible effect on {metric}; add units, clusters or quarters")
@@ -55,6 +63,9 @@ def _power(result: ExperimentDesign, table: pd.DataFrame, metric: str, *, experi
         axes = canvas.axes(46, 24, canvas.width - 46 - 96, TALL)
         value_axis(axes, top=top, kind="number")
         _size_axis(axes, known[size])
+        if now is not None:
+            axes.axvline(now, color=style.MUTED, linewidth=1.0, linestyle=(0, (1, 2)))
+            axes.text(now, top, " today", va="top", fontsize=style.SMALL, color=style.MUTED)
         if material:
             axes.axhline(material, color=style.SIGNAL, linewidth=1.4, linestyle=(0, (4, 3)))
         _draw_lines(canvas, axes, lines, size, "estimate", top=top, marks=[("worth acting on", material)] if material else [])
@@ -68,7 +79,7 @@ def _power(result: ExperimentDesign, table: pd.DataFrame, metric: str, *, experi
     return picture(
         paint,
         height=24 + TALL + 42,
-        headline=_power_headline(known, size, thing, material=material, unit=unit, power=result.power),
+        headline=_power_headline(known, size, thing, material=material, unit=unit, power=result.power, now=now),
         alt=f"Lines of the smallest effect found in {words.say_share(result.power)} of trials, by {thing}. {said}."
         + (f" Worth acting on: {words.say_number(material)}." if material else ""),
         units=f"{unit} per {per}; n counts the units of the largest size",
@@ -102,7 +113,17 @@ def _told_apart(lines: list[tuple[str, pd.DataFrame]]) -> list[tuple[str, pd.Dat
     return found
 
 
-def _power_headline(known: pd.DataFrame, size: str, thing: str, *, material: float | None, unit: str, power: float) -> str:
+def _power_headline(
+    known: pd.DataFrame, size: str, thing: str, *, material: float | None, unit: str, power: float, now: float | None
+) -> str:
+    here = known[known[size] == now]
+    if len(here):
+        best = here.loc[here["estimate"].idxmin()]
+        least = f"; worth acting on are {words.say_number(material)}" if material and best["estimate"] > material else ""
+        return (
+            f"Today's {words.say_count(now)} {thing} show an effect of {words.say_number(best['estimate'])} {unit} in "
+            f"{words.say_share(power)} of trials over {words.plural(best['quarters'], 'quarter')}{least}"
+        )
     if material is not None:
         enough = known[known["estimate"] <= material].sort_values([size, "quarters"])
         least = f"{words.say_number(material)} {unit}"
@@ -189,7 +210,7 @@ def _line_names(known: pd.DataFrame) -> pd.Series:
     if known["plan"].nunique() > 1:
         names = known["plan"] + ", " + names
     other = "units" if _size(known) == "clusters" else "clusters"
-    if known[other].nunique() > 1:
+    if known.groupby(_size(known))[other].nunique().max() > 1:
         names = names + known[other].map(lambda count: f", {words.say_count(count)} {other}")
     return names
 

@@ -119,7 +119,7 @@ def _unit(result: ExperimentReading, experiment: Experiment | None, name: str) -
     names = list(dict.fromkeys(result.table["metric"]))
     each = len(result.verdicts) // max(len(names), 1)
     verdict = result.verdicts[names.index(name) * each] if each else None
-    return name if verdict is None else f"{verdict.stakes.unit} per {verdict.stakes.per}"
+    return name if verdict is None else f"{verdict.stakes.unit} per {verdict.stakes.per}".replace("_", " ")
 
 
 def _effects_note(result: ExperimentReading, experiment: Experiment | None, names: list[str], table: pd.DataFrame) -> str:

@@ -1,0 +1,1 @@
+"""Declarations of the simulated demo program's experiments."""

@@ -1,0 +1,112 @@
+"""What experiments say in sentences: the declaration, the checks, the verdicts, the looks; and a plan of the next one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.experiments import ExperimentDesign, ExperimentReading
+from partnerlab.experiments.look_path import LookPath
+from partnerlab.report.attempts import Unavailable
+from partnerlab.report.experiments import Case
+from partnerlab.report.readings import read_result
+from partnerlab.verdicts import Verdict
+from partnerlab.words import plural, say_count, say_list, say_number, say_share, sentence
+
+#: What to do where there is no experiment yet.
+HOW_TO = (
+    "To run one: partnerlab experiment design says how large it must be, partnerlab experiment assign deals the variants and registers "
+    "them in the ledger, partnerlab experiment analyze reads it as it was dealt (docs/how-to/experiments.md)."
+)
+MARKS = {True: "passed", False: "failed: nothing is concluded", None: "to be minded"}
+
+
+@read_result.register(Case)
+def _case(case: Case) -> tuple[str, ...]:
+    """Say what was declared and how far the experiment is: the pre-registration, a sentence for each part."""
+    counts = say_list([f"{say_count(count)} {name}" for name, count in zip(case.trial.variants, case.trial.counts, strict=True)])
+    begun = sentence(f"{case.experiment.name}: {case.state}; {counts} partners")
+    if not case.declared:
+        return begun, "It was never declared, so nobody can show that its metric was not chosen afterwards; the best grade is B."
+    return begun, *case.experiment.page.splitlines(), f"Declared in {case.declared}."
+
+
+@read_result.register(ExperimentReading)
+def _reading(result: ExperimentReading) -> tuple[str, ...]:
+    """Say each verdict of the deciding metric with its money, then what was read besides."""
+    deciding = int((result.table["deciding"] & (result.table["effect"] == "as dealt")).sum())
+    said = [line for verdict in result.verdicts[:deciding] for line in say_verdict(verdict)]
+    others = [f"Read besides: {verdict.statement}" for verdict in result.verdicts[deciding:]]
+    return (*said, *others)
+
+
+def say_verdict(verdict: Verdict) -> tuple[str, ...]:
+    """Say a verdict with its grade, its money, and what would overturn it."""
+    said = [f"Grade {verdict.earned.value}: {verdict.statement}"]
+    stakes = verdict.stakes
+    if np.isfinite(verdict.pays):
+        net, loss = (
+            f"{say_number(float(f'{value:.2g}'))} {stakes.currency}".strip() for value in (verdict.net_value, verdict.expected_loss)
+        )
+        chance = say_share(verdict.pays)
+        said.append(
+            f"The chance that it pays for itself is {chance}; expected net value {net} per {stakes.per}, and the better of keeping and "
+            f"stopping is still expected to lose {loss}."
+        )
+    said.append(
+        {"keep": "What this asks for: keep it.", "stop": "What this asks for: stop it.", "test": "What this asks for: test further."}[
+            verdict.action
+        ]
+    )
+    if verdict.overturned_by and verdict.earned.value != "D":
+        said.append(sentence(f"It would be overturned by {verdict.overturned_by}"))
+    return tuple(said)
+
+
+@read_result.register(LookPath)
+def _looks(result: LookPath) -> tuple[str, ...]:
+    from partnerlab.show.experiments_looks import looks_headline
+
+    said = [sentence(looks_headline(result))]
+    if result.stopping == "fixed":
+        said.append(
+            f"Stopping at the first of {plural(result.planned, 'quarterly look')} that shows something finds an effect in "
+            f"{say_share(result.peeking_error)} of trials where there is none."
+        )
+    return tuple(said)
+
+
+@read_result.register(ExperimentDesign)
+def _design(result: ExperimentDesign) -> tuple[str, ...]:
+    """Say what the largest and the smallest size find."""
+    table = result.table[result.table["metric"] == result.table["metric"].iloc[0]].dropna(subset=["estimate"])
+    if table.empty:
+        return ("No size listed finds any effect that could be.",)
+    best, worst = table.loc[table["estimate"].idxmin()], table.loc[table["estimate"].idxmax()]
+    said = [f"{_size(best)} find an effect of {say_number(best['estimate'])} in {say_share(result.power)} of trials."]
+    if best["estimate"] < worst["estimate"]:
+        said.append(f"{_size(worst)} find no less than {say_number(worst['estimate'])}.")
+    chances = table["power_material"].dropna()
+    if len(chances):
+        said.append(f"The chance to find what is worth acting on lies between {say_share(chances.min())} and {say_share(chances.max())}.")
+    return tuple(said)
+
+
+def _size(row: pd.Series) -> str:
+    clusters = f" in {plural(row['clusters'], 'cluster')}" if pd.notna(row["clusters"]) else ""
+    return f"{plural(row['units'], 'unit')}{clusters} over {plural(row['quarters'], 'quarter')}"
+
+
+def say_declared(case: Case | Unavailable) -> tuple[str, ...]:
+    """Say what was declared; where there is no experiment, that there is none and what to do."""
+    if isinstance(case, Unavailable):
+        return sentence(case.reason), HOW_TO
+    return read_result(case)
+
+
+def tabulate_checks(reading: ExperimentReading) -> pd.DataFrame:
+    """Lay out what was checked before anything was read: ``check, outcome, detail``; failures first."""
+    order = {False: 0, None: 1, True: 2}
+    once = {check.name: check for check in reversed(reading.checks)}
+    checks = sorted((once[name] for name in reversed(once)), key=lambda check: order[check.passed])
+    return pd.DataFrame([(check.name, MARKS[check.passed], check.detail) for check in checks], columns=["check", "outcome", "detail"])

@@ -1,0 +1,380 @@
+"""An experiment for its page: found in the ledger or the source, its outcomes counted from the panel, quarter by quarter."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import MissingTableError, ParameterError, SampleError
+from partnerlab.experiments import Assignment, Experiment, ExperimentReading, Metric, Trial, Variant, analyze_experiment
+from partnerlab.experiments.look_path import LookPath, estimate_looks
+from partnerlab.report.sources import look_upward
+from partnerlab.tiers import TierScheme, assign_tiers
+from partnerlab.verdicts import Stakes
+from partnerlab.words import plural, say_list, say_period
+
+if TYPE_CHECKING:
+    from partnerlab.panel import Panel
+    from partnerlab.report.request import Request
+    from partnerlab.show import Picture
+    from partnerlab.tiers import TierHistory
+
+#: What a page says where no experiment was ever dealt.
+NONE_YET = "no experiment was dealt: neither the ledger nor the table assignments holds one"
+#: Ending of columns known before the start: the mean of the four quarters before it.
+BEFORE = "_before"
+YEAR = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """One experiment as its page reads it.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        As declared; where nothing was declared, as far as the deal tells.
+    declared : str
+        Where the declaration was found; empty if nowhere.
+    assignment : Assignment or None
+        The deal, where its declaration is known.
+    first, last : str
+        Quarters of the window that are read.
+    quarters : tuple of str
+        Those of them that the data cover.
+    table : DataFrame
+        A row for each unit: variant, strata, what was known before, and outcomes up to the last quarter seen.
+    trials : tuple of Trial
+        What was known at the end of each quarter seen.
+    """
+
+    experiment: Experiment
+    declared: str
+    assignment: Assignment | None = dataclasses.field(repr=False)
+    first: str
+    last: str
+    quarters: tuple[str, ...]
+    table: pd.DataFrame = dataclasses.field(repr=False)
+    trials: tuple[Trial, ...] = dataclasses.field(repr=False)
+
+    @property
+    def trial(self) -> Trial:
+        """Units with their outcomes up to the last quarter seen."""
+        return self.trials[-1]
+
+    @property
+    def seen(self) -> int:
+        """How many quarters of the window the data cover."""
+        return len(self.quarters)
+
+    @property
+    def period(self) -> str:
+        """Quarters seen, in words."""
+        return say_period(self.quarters)
+
+    @property
+    def over(self) -> bool:
+        """Whether every quarter of the window was seen."""
+        return self.seen >= self.experiment.quarters
+
+    @property
+    def state(self) -> str:
+        """How far it is, in words."""
+        if self.over:
+            return f"read over {self.first} to {self.last}" if self.first != self.last else f"read over {self.first}"
+        return f"running: {self.seen} of {plural(self.experiment.quarters, 'quarter')} seen, from {self.first}"
+
+
+def load_case(ask: Request, *, panel: Panel, history: TierHistory | None = None, name: str = "") -> Case:
+    """Find an experiment and count its outcomes: the one named, else the one that began last.
+
+    An experiment is read on everybody who was dealt a variant, whatever segment the page is about.
+
+    Parameters
+    ----------
+    ask : Request
+        What the page is asked.
+    panel : Panel
+        Of all partners.
+    history : TierHistory, optional
+        Of all partners, for outcomes that are tiers of its scheme.
+    name : str
+        Of the experiment; empty for the latest.
+
+    Raises
+    ------
+    SampleError
+        If there is none, or its window has not begun.
+    """
+    deals = list_deals(ask)
+    if not deals:
+        raise SampleError(NONE_YET)
+    if name and name not in deals:
+        raise ParameterError(f"no experiment is called {name!r}; known: {say_list(sorted(deals))}")
+    begun = {key: deal for key, deal in deals.items() if panel.calendar.parse(deal.first) <= panel.calendar.parse(ask.quarter)}
+    if not begun:
+        raise SampleError(f"{next(iter(deals))} begins in {next(iter(deals.values())).first}, after the quarter looked at")
+    chosen = deals[name] if name else max(begun.values(), key=lambda deal: (panel.calendar.parse(deal.first), deal.name))
+    return _case(chosen, panel=panel, history=history, quarter=ask.quarter)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Deal:
+    """Who was dealt what, before any outcome: ``rows`` has ``unit, variant, stratum`` and, where known, ``exposed`` and ``p_assign``."""
+
+    name: str
+    first: str
+    rows: pd.DataFrame = dataclasses.field(repr=False)
+    experiment: Experiment | None = None
+    declared: str = ""
+    assignment: Assignment | None = dataclasses.field(repr=False, default=None)
+
+
+def list_deals(ask: Request) -> dict[str, Deal]:
+    """Find every experiment that was dealt: in the table ``assignments`` of the source, and in the ledger."""
+    return {**_source_deals(ask), **_ledger_deals(ask)}
+
+
+def _source_deals(ask: Request) -> dict[str, Deal]:
+    from partnerlab.intake import select_rows
+
+    columns = ask.source.columns().get("assignments")
+    if not columns:
+        return {}
+    rows = ask.source.run(select_rows(ask.source, "assignments", columns=columns, as_of=ask.as_of)).to_pandas()
+    rows = rows.drop_duplicates(["experiment_id", "unit_id"], keep="last").rename(columns={"unit_id": "unit"})
+    rows["stratum"] = rows["stratum"].astype(object).fillna("all") if "stratum" in rows else "all"
+    rows["exposed"] = rows["exposed_at"].notna() if "exposed_at" in rows else np.nan
+    found = {}
+    for name, dealt in rows.groupby("experiment_id", sort=True):
+        experiment, where = find_declaration(str(name))
+        first = ask.calendar.label(ask.calendar.period_of(pd.Timestamp(dealt["assigned_at"].min()).to_pydatetime()))
+        found[str(name)] = Deal(name=str(name), first=first, rows=dealt.reset_index(drop=True), experiment=experiment, declared=where)
+    return found
+
+
+def _ledger_deals(ask: Request) -> dict[str, Deal]:
+    """Read deals that the ledger kept whole."""
+    from partnerlab.experiments import registry
+
+    if ask.ledger is None or not hasattr(registry, "load_assignment"):
+        return {}
+    found = {}
+    for row in registry.load_experiments(ask.ledger, program=ask.program).itertuples():
+        dealt = registry.load_assignment(ask.ledger, program=ask.program, name=row.experiment)
+        if dealt is None:
+            continue
+        # dealt within a month of the quarter's beginning it is read from that quarter on, else from the next
+        at = pd.Timestamp(row.registered)
+        period = ask.calendar.period_of(at.to_pydatetime())
+        late = (at.date() - ask.calendar.start(period)).days > 31
+        found[row.experiment] = Deal(
+            name=row.experiment, first=ask.calendar.label(period + late), rows=dealt.table, experiment=dealt.experiment,
+            declared="the ledger", assignment=dealt,
+        )  # fmt: skip
+    return found
+
+
+def find_declaration(name: str) -> tuple[Experiment | None, str]:
+    """Find a declaration by the experiment's name: ``experiments/<name>.yaml`` here or above, else one that ships."""
+    path = Path(look_upward(f"experiments/{name}.yaml"))
+    if path.is_file():
+        return Experiment.load(path), f"experiments/{name}.yaml"
+    shipped = Path(__file__).parents[1] / "experiments" / "declarations" / f"{name}.yaml"
+    return (Experiment.load(shipped), "the file that ships with the demo program") if shipped.is_file() else (None, "")
+
+
+def _undeclared(deal: Deal, panel: Panel) -> Experiment:
+    """Say of an undeclared experiment what its deal tells; it is judged by the first usual indicator, over the quarter of the deal."""
+    metric = next((one for one in ("leads", "deals_won", "revenue") if panel.known(one)), None)
+    if metric is None:
+        raise SampleError(f"{deal.name} was never declared, and these data have no leads, deals or revenue to judge it by")
+    names = sorted(deal.rows["variant"].unique(), key=lambda one: (one.lower() not in ("control", "off", "none"), one))
+    return Experiment(
+        name=deal.name, hypothesis="None was declared.", tactic=deal.name.replace("-", " "), metrics=(Metric(name=metric),),
+        stakes=Stakes(unit=metric.replace("_", " "), per="partner-quarter"), variants=tuple(Variant(name=one) for one in names),
+        strata=("stratum",) if deal.rows["stratum"].nunique() > 1 else (), pre=(f"{metric}{BEFORE}",),
+    )  # fmt: skip
+
+
+def _case(deal: Deal, *, panel: Panel, history: TierHistory | None, quarter: str) -> Case:
+    experiment = deal.experiment or _undeclared(deal, panel)
+    start, stop = panel.column(deal.first), panel.column(quarter)
+    seen = min(stop - start + 1, experiment.quarters)
+    tables = [_outcomes(deal, experiment, panel, history, start=start, end=start + length) for length in range(1, seen + 1)]
+    received = "received" if deal.rows.get("exposed", pd.Series(dtype=bool)).any() else None
+    trials = tuple(Trial.from_frame(table, experiment=experiment, received=received) for table in tables)
+    assignment = deal.assignment
+    if assignment is None and deal.experiment is not None:
+        assignment = _rebuild(deal, experiment, tables[-1])
+    return Case(
+        experiment=experiment, declared=deal.declared, assignment=assignment, first=deal.first,
+        last=panel.calendar.label(panel.calendar.parse(deal.first) + experiment.quarters - 1),
+        quarters=tuple(panel.labels[start : start + seen]), table=tables[-1], trials=trials,
+    )  # fmt: skip
+
+
+def _rebuild(deal: Deal, experiment: Experiment, table: pd.DataFrame) -> Assignment:
+    """Put the rows of a source's deal into the form of an assignment, so that the reading is held to it."""
+    rows = pd.DataFrame(
+        {"unit": table[experiment.unit], "cluster": table[experiment.cluster] if experiment.cluster else table[experiment.unit]}
+    )
+    strata = table[list(experiment.strata)].astype(str)
+    rows["stratum"] = strata.agg(" / ".join, axis=1) if experiment.strata else "all"
+    rows["block"] = pd.factorize(rows["stratum"], sort=True)[0]
+    rows["variant"] = table["variant"]
+    rows = pd.concat([rows, table[list(experiment.pre)]], axis=1).sort_values("unit")
+    return Assignment(experiment=experiment, seed=0, rows=rows.to_csv(index=False, lineterminator="\n"))
+
+
+def _outcomes(deal: Deal, experiment: Experiment, panel: Panel, history: TierHistory | None, *, start: int, end: int) -> pd.DataFrame:
+    """Count the outcomes of a window, columns ``start`` to ``end`` (half open), of every unit dealt; whoever left brings nothing more."""
+    place = pd.Index(panel.partners).get_indexer(deal.rows["unit"])
+    if (place < 0).all():
+        raise SampleError(f"{deal.name}: its units are no partners of this panel; only experiments on partners have a page")
+    kept = place >= 0
+    dealt, place = deal.rows[kept].reset_index(drop=True), place[kept]
+    table = pd.DataFrame({experiment.unit: dealt["unit"], "variant": dealt["variant"]})
+    for metric in experiment.metrics:
+        for column, values in _read(metric, panel, history, place, start=start, end=end).items():
+            table[column] = values
+    for name in experiment.pre:
+        table[name] = dealt[name] if name in dealt else _before(name, panel, place, start=start)
+    for name in experiment.strata:
+        table[name] = dealt[name] if name in dealt else dealt["stratum"]
+    if experiment.cluster:
+        table[experiment.cluster] = dealt["cluster"] if "cluster" in dealt else _attribute(panel, experiment.cluster)[place]
+    if "exposed" in dealt:
+        table["received"] = dealt["exposed"].astype(float)
+    return table
+
+
+def _attribute(panel: Panel, name: str) -> np.ndarray:
+    for known in (name, f"{name}_id"):
+        if known in panel.attributes.columns:
+            return panel.attributes[known].astype(str).to_numpy()
+    raise SampleError(f"partners have no attribute {name!r}, by which variants were dealt")
+
+
+def _window(panel: Panel, name: str, place: np.ndarray, *, start: int, end: int) -> np.ndarray:
+    """Values of an indicator in a window, shape ``(units, quarters)``; 0 after a partner left."""
+    if not panel.known(name):
+        raise MissingTableError(f"the experiment is judged by {name}, which is no indicator of this panel", indicator=name)
+    values = panel.values(name)[place, start:end]
+    return np.where(panel.member[place, start:end], values, 0.0)
+
+
+def _read(
+    metric: Metric, panel: Panel, history: TierHistory | None, place: np.ndarray, *, start: int, end: int
+) -> Mapping[str, np.ndarray]:
+    """Columns of one metric: counts and means a quarter, shares and tiers at the end, sums of a ratio, quarters until leaving."""
+    if metric.kind == "tier":
+        return {metric.name: _tier_at(metric, panel, history, place, column=end - 1)}
+    if metric.kind == "time":
+        member = panel.member[place, start:end]
+        left = ~member.all(axis=1)
+        return {metric.name: np.where(left, np.argmin(member, axis=1) + 0.5, end - start), str(metric.event): left.astype(float)}
+    if metric.kind == "ratio":
+        return {column: _window(panel, column, place, start=start, end=end).sum(axis=1) for column in metric.columns}
+    values = _window(panel, metric.name, place, start=start, end=end)
+    if metric.kind == "share":
+        last = values[:, -1]
+        return {metric.name: np.where(np.isnan(last), np.nan, (last > 0).astype(float))}
+    return {metric.name: values.mean(axis=1)}
+
+
+def _tier_at(metric: Metric, panel: Panel, history: TierHistory | None, place: np.ndarray, *, column: int) -> np.ndarray:
+    """Look up the published tier at the end, by the scheme whose tiers were declared."""
+    declared = set(metric.tiers) - {"lapsed"}
+    found = history if history is not None and set(history.tiers) == declared else None
+    for name in ("recorded", "quadrant", "rating") if found is None else ():
+        try:
+            other = assign_tiers(panel, TierScheme.load(name))
+        except (MissingTableError, SampleError, ParameterError):
+            continue
+        if set(other.tiers) == declared:
+            found = other
+            break
+    if found is None:
+        raise SampleError(f"{metric.name} was declared on the tiers {say_list(sorted(declared))}, which no scheme gives here")
+    names = np.asarray(found.names(found.published[:, column]), dtype=object)[place]
+    return np.where(np.isin(names.astype(str), metric.tiers), names, None)
+
+
+def _before(name: str, panel: Panel, place: np.ndarray, *, start: int) -> np.ndarray:
+    """Mean of an indicator over the year before the start, of the quarters in which the partner was there; 0 where it was not."""
+    indicator = name.removesuffix(BEFORE)
+    if not name.endswith(BEFORE) or not panel.known(indicator):
+        raise SampleError(f"what was known before names {name!r}; give an indicator with {BEFORE} behind it, such as leads{BEFORE}")
+    if start < 1:
+        raise SampleError(f"the history begins with the experiment, so {name} is not known; begin it earlier (first=)")
+    values = panel.values(indicator)[place, max(start - YEAR, 0) : start]
+    known = np.isfinite(values)
+    return np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+
+
+def analyze_case(case: Case, *, seed: int = 0) -> ExperimentReading:
+    """Read an experiment as it was dealt; without a declaration as any trial, for a lower grade."""
+    if case.assignment is not None:
+        look = None if case.experiment.looks.planned == 1 else case.seen
+        return analyze_experiment(case.trial, assignment=case.assignment, seed=seed, look=look, draws=999)
+    return analyze_experiment(case.trial, stakes=case.experiment.stakes, seed=seed, draws=999)
+
+
+def estimate_case_looks(case: Case) -> LookPath:
+    """Read an experiment at every quarter seen.
+
+    Raises
+    ------
+    SampleError
+        If it runs for one quarter, which is one look.
+    """
+    if case.experiment.quarters < 2:
+        raise SampleError("it ran for one quarter, so there was one look")
+    return estimate_looks(case.trials, experiment=case.experiment, assignment=case.assignment, labels=case.quarters)
+
+
+def plot_case(case: Case, *, view: str, reading: ExperimentReading | None = None, looks: LookPath | None = None) -> Picture:
+    """Draw of a case what needs more than its reading: ``effects``, ``looks``, ``arms``, ``tiers`` or ``balance``.
+
+    Raises
+    ------
+    SampleError
+        Where the case has nothing of the kind.
+    """
+    from partnerlab.show import plot
+
+    if view == "balance":
+        if case.assignment is None:
+            raise SampleError("the experiment was never declared, so it is not known what it was dealt to balance")
+        return plot(case.assignment, period=f"the year before {case.first}")
+    if view == "effects":
+        return plot(reading, experiment=case.experiment, period=case.period)
+    if view == "looks":
+        return plot(looks, unit=f"{case.experiment.stakes.unit} per {case.experiment.stakes.per}")
+    declared = case.experiment if case.declared else None
+    more = {"experiment": declared} if view == "arms" else {}
+    return plot(case.trial, view=view, reading=reading, period=case.period if view == "arms" else case.quarters[-1], **more)
+
+
+def load_decided(ask: Request) -> pd.DataFrame:
+    """Read what the ledger remembers of experiments and studies, the latest first.
+
+    Raises
+    ------
+    SampleError
+        Without a ledger, or where nothing is on record.
+    """
+    from partnerlab.experiments import load_experiments
+
+    if ask.ledger is None:
+        raise SampleError("no ledger was named, so nothing is on record of what was decided")
+    found = load_experiments(ask.ledger, program=ask.program)
+    if found.empty:
+        raise SampleError("no experiment is on record in the ledger")
+    return found.iloc[::-1].drop(columns="assignment").reset_index(drop=True)
