@@ -10,7 +10,7 @@ from partnerlab.effects import Known, TacticPanel, TacticStudy, analyze_tactic
 from partnerlab.errors import ParameterError
 from partnerlab.results import Evidence
 from partnerlab.stats.causes.hidden_bias import average_pairs
-from partnerlab.stats.causes.matching import match_pairs
+from partnerlab.stats.causes.pairs import pair_within_blocks
 
 STUDY = TacticStudy(tactic="Dinner", stakes={"unit": "leads"}, covariates=(Known(name="health", at="start", lag=0),))
 
@@ -175,7 +175,7 @@ def test_what_is_not_there_is_refused_in_one_line(on_off):
 def test_pairs_are_nearest_first_within_blocks_and_each_row_once():
     odds = np.array([0.0, 0.02, 0.01, 0.5, 0.015, 3.0])
     treated = np.array([True, True, False, False, False, False])
-    first, second = match_pairs(odds, treated, np.array([0, 0, 0, 0, 1, 0]), caliper=1.0)
+    first, second = pair_within_blocks(odds, treated, np.array([0, 0, 0, 0, 1, 0]), caliper=1.0)
 
     assert sorted(zip(first.tolist(), second.tolist(), strict=True)) == [(0, 2), (1, 3)]
     assert average_pairs(np.array([1.0, 2.0]), np.array([5, 5])).tolist() == [1.5]

@@ -9,7 +9,7 @@ import numpy as np
 from partnerlab.effects.robustness import Likeness, Strength
 from partnerlab.effects.trials import design_of
 from partnerlab.stats.causes.hidden_bias import average_pairs
-from partnerlab.stats.causes.matching import CALIPER, match_pairs
+from partnerlab.stats.causes.pairs import CALIPER, pair_within_blocks
 from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.causes.sensitivity import partial_r2
 from partnerlab.stats.regressions.linear import classic_covariance, fit_line
@@ -114,5 +114,5 @@ def pair_differences(rows: Compared) -> np.ndarray:
     rest = rows.outcome - (0.0 if line is None else rows.design @ line.coefficients)
     chance = np.clip(rows.chance, 1e-9, 1 - 1e-9)
     odds = np.log(chance / (1 - chance))
-    first, second = match_pairs(odds, rows.treated, rows.quarter, caliper=CALIPER * float(odds.std()))
+    first, second = pair_within_blocks(odds, rows.treated, rows.quarter, caliper=CALIPER * float(odds.std()))
     return average_pairs(rest[first] - rest[second], rows.partner[first])
