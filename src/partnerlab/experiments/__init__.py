@@ -8,7 +8,9 @@ from partnerlab.experiments.expectations import estimate_outlooks
 from partnerlab.experiments.experiment import Experiment, Looks, Metric, Spillover, Variant
 from partnerlab.experiments.look_path import LookPath, estimate_looks
 from partnerlab.experiments.outlook import Outlook, Prior
-from partnerlab.experiments.registry import load_experiments, record_experiment
+from partnerlab.experiments.registry import record_experiment, record_follow_up, record_study
+from partnerlab.experiments.remembered import load_assignment, load_experiments, load_registry
+from partnerlab.experiments.repeated import RepeatedEffect, estimate_repeated_effect
 from partnerlab.experiments.trial import Trial
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Metric",
     "Outlook",
     "Prior",
+    "RepeatedEffect",
     "Spillover",
     "TierReading",
     "Trial",
@@ -31,6 +34,11 @@ __all__ = [
     "design_experiment",
     "estimate_looks",
     "estimate_outlooks",
+    "estimate_repeated_effect",
+    "load_assignment",
     "load_experiments",
+    "load_registry",
     "record_experiment",
+    "record_follow_up",
+    "record_study",
 ]

@@ -167,7 +167,8 @@ class _Frame:
         meant = self.experiment is None or metric == self.experiment.metrics[0]
         if declared is not None and first and meant:
             return declared
-        unit = f"net chance of a higher {metric.name}" if metric.kind == "tier" else metric.name
+        name = metric.name.replace("_", " ")
+        unit = f"net chance of a higher {name}" if metric.kind == "tier" else name
         return Stakes(unit=unit, per=declared.per if declared else "unit")
 
 

@@ -81,16 +81,26 @@ class Outlook(Spec):
             wins = (1.0 - sum(share**3 for share in self.shares)) / 3.0
             return wins, wins
         if metric.kind == "time":
-            spread = self._time(quarters)[1]
-            return spread, spread
+            return self._time(quarters)[1], self._time(quarters, longer=effect)[1]
         return self.sd**2 * stays, self.sd**2 * stays
 
-    def _time(self, quarters: int) -> tuple[float, float]:
-        """Mean and variance of the time without the event within the quarters, at one hazard."""
+    def _time(self, quarters: int, *, longer: float = 0.0) -> tuple[float, float]:
+        """Mean and variance of the time without the event within the quarters, at the one hazard that makes it so much longer."""
         hazard = -math.log1p(-self.level)
-        left = math.exp(-hazard * quarters)
-        mean = (1 - left) / hazard
+        if longer > 0:
+            from scipy.optimize import brentq
+
+            mean = _mean_time(hazard, quarters) + longer
+            hazard = brentq(lambda rate: _mean_time(rate, quarters) - mean, 1e-12, hazard) if mean < quarters * (1 - 1e-9) else 1e-12
+        left, mean = math.exp(-hazard * quarters), _mean_time(hazard, quarters)
+        if hazard * quarters < 1e-4:
+            return mean, hazard * quarters**3 / 3
         return mean, 2 * (1 - left * (1 + hazard * quarters)) / hazard**2 - mean**2
+
+
+def _mean_time(hazard: float, quarters: int) -> float:
+    """Area under an exponential curve."""
+    return -math.expm1(-hazard * quarters) / hazard
 
 
 class Prior(Spec):

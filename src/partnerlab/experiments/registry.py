@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
 
-from partnerlab.errors import LedgerError
+from partnerlab.errors import LedgerError, nearest
 from partnerlab.experiments.analyze import ExperimentReading
 from partnerlab.experiments.assign import Assignment
 from partnerlab.ledger import Ledger
 from partnerlab.ledger.records import record_registration
+from partnerlab.specs import Spec
+from partnerlab.verdicts import Verdict
 
-_FOUND = "found: "
-_COLUMNS = ("experiment", "tactic", "metric", "registered", "units", "grade", "statement", "decision", "assignment")
+FOUND, FOLLOWED = "found: ", "followed: "
+#: Units up to which the ledger keeps the deal itself, not its digest alone.
+MOST_UNITS = 200_000
 
 
-def record_experiment(
+def record_experiment(  # noqa: PLR0913 - a record says all of this
     ledger: Ledger,
     dealt: Assignment,
     *,
     program: str,
     reading: ExperimentReading | None = None,
+    quarter: str = "",
+    cost: float = math.nan,
     run_id: str = "",
     recorded_at: datetime | None = None,
 ) -> int:
@@ -38,6 +46,10 @@ def record_experiment(
         Whose.
     reading : ExperimentReading, optional
         What was found; the experiment must have been registered before, as it was dealt.
+    quarter : str
+        In which it was read.
+    cost : float
+        Money that running it cost, if not what the stakes say for all that were dealt a treated variant.
     run_id : str
         Run that wrote it.
     recorded_at : datetime, optional
@@ -80,76 +92,150 @@ def record_experiment(
         raise LedgerError(
             f"{name}: was never registered, so that it was declared before it was read cannot be shown; register it when it is dealt"
         )
-    return record_registration(ledger, json.dumps(_findings(reading)), registration_id=f"{_FOUND}{name}", kind="reading", **written)
+    return record_registration(
+        ledger, json.dumps(_findings(reading, quarter=quarter, cost=cost)), registration_id=f"{FOUND}{name}", kind="reading", **written
+    )
 
 
-def load_experiments(ledger: Ledger, *, program: str) -> pd.DataFrame:
-    """Read every registered experiment with what was found and decided, in the order of registration.
+def record_study(  # noqa: PLR0913 - a record says all of this
+    ledger: Ledger,
+    study: Spec,
+    *,
+    program: str,
+    name: str,
+    verdicts: Sequence[Verdict] = (),
+    quarter: str = "",
+    cost: float = math.nan,
+    run_id: str = "",
+    recorded_at: datetime | None = None,
+) -> int:
+    """Write a study of watched data into the ledger: its declaration, or its verdicts when it was read.
 
     Parameters
     ----------
     ledger : Ledger
         Where.
-    program : str
-        Whose.
+    study : Spec
+        As declared, with ``tactic`` and ``stakes`` (a `TacticStudy`).
+    program, name : str
+        Whose, and what it is called in the registry.
+    verdicts : sequence of Verdict
+        The deciding one first; none registers the study.
+    quarter : str
+        In which it was read.
+    cost : float
+        Money that it cost.
+    run_id, recorded_at
+        As in `record_experiment`.
 
-    Returns
-    -------
-    DataFrame
-        A row for each experiment: ``experiment, tactic, metric, registered, units, grade, statement, decision, assignment``;
-        grade and statement are those of the deciding metric's first variant and empty until it was read; the decision is the
-        latest recorded ``about`` the experiment's name.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> load_experiments(Ledger.open(folder.name + "/demo.duckdb"), program="demo").empty
-    True
-    >>> folder.cleanup()
+    Raises
+    ------
+    LedgerError
+        If another study or an experiment has the name, or it is read before it was registered.
     """
-    registered = ledger.registrations(program=program)
-    decided = ledger.decisions(program=program).drop_duplicates("about", keep="last").set_index("about")["decision"]
-    found = registered[registered["kind"] == "reading"].set_index("registration_id")["document"].map(json.loads)
-    rows = []
-    for row in registered[registered["kind"] == "experiment"].itertuples():
-        try:
-            document = json.loads(row.document)
-        except ValueError:
-            continue  # registered by hand, as a text
-        verdict = found.get(f"{_FOUND}{row.registration_id}", {"verdicts": [{}]})["verdicts"][0]
-        rows.append(
-            {
-                "experiment": row.registration_id,
-                "tactic": document["declaration"]["tactic"],
-                "metric": document["declaration"]["metrics"][0]["name"],
-                "registered": row.recorded_at,
-                "units": document["units"],
-                "grade": verdict.get("grade", ""),
-                "statement": verdict.get("statement", ""),
-                "decision": decided.get(row.registration_id, ""),
-                "assignment": document["assignment"],
-            }
-        )
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    declared = {"declaration": study.model_dump(mode="json"), "cost": _money(cost)}
+    declared["digest"] = hashlib.sha256(json.dumps(declared["declaration"], sort_keys=True).encode()).hexdigest()
+    before = ledger.registrations(program=program)
+    mine = before[before["registration_id"] == name]
+    if len(mine) and json.loads(mine["document"].iloc[0]).get("digest") != declared["digest"]:
+        raise LedgerError(f"{name}: another declaration is registered under this name; a new study needs a new name")
+    written = {"program": program, "run_id": run_id, "recorded_at": recorded_at}
+    if not verdicts:
+        if len(mine):
+            return int(mine["record"].iloc[0])
+        return record_registration(ledger, json.dumps(declared), registration_id=name, kind="study", **written)
+    if not len(mine):
+        raise LedgerError(f"{name}: was never registered, so that it was declared before it was read cannot be shown; register it first")
+    found = {"stopped": False, "checks": [], "quarter": quarter, "cost": _money(cost), "verdicts": _verdict_rows(verdicts)}
+    return record_registration(ledger, json.dumps(found), registration_id=f"{FOUND}{name}", kind="reading", **written)
+
+
+def record_follow_up(  # noqa: PLR0913 - a record says all of this
+    ledger: Ledger,
+    *,
+    program: str,
+    about: str,
+    happened: bool,
+    quarter: str,
+    note: str = "",
+    run_id: str = "",
+    recorded_at: datetime | None = None,
+) -> int:
+    """Write down whether what was decided after an experiment or study came about.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Where.
+    program, about : str
+        Whose, and the name of the experiment or study that the decision was about.
+    happened : bool
+        Whether it did.
+    quarter : str
+        When that was seen.
+    note : str
+        What followed, in a sentence.
+    run_id, recorded_at
+        As in `record_experiment`.
+
+    Raises
+    ------
+    LedgerError
+        If nothing was decided about it.
+    """
+    decided = ledger.decisions(program=program)
+    if about not in set(decided["about"]):
+        raise LedgerError(f"{about}: no decision was recorded about it, so nothing can have followed{nearest(about, decided['about'])}")
+    document = json.dumps({"happened": bool(happened), "quarter": quarter, "note": note})
+    return record_registration(
+        ledger,
+        document,
+        program=program,
+        registration_id=f"{FOLLOWED}{about}",
+        kind="follow-up",
+        run_id=run_id,
+        recorded_at=recorded_at,
+    )
 
 
 def _declaration(dealt: Assignment) -> dict[str, object]:
+    few = dealt.rows.count("\n") <= MOST_UNITS
     return {
         "page": dealt.experiment.page,
         "declaration": dealt.experiment.model_dump(mode="json"),
         "digest": dealt.experiment.digest,
         "assignment": dealt.digest,
         "seed": dealt.seed,
-        "units": len(dealt.table),
+        "accept": None if math.isinf(dealt.accept) else dealt.accept,
+        "buffered": list(dealt.buffered),
+        "units": dealt.rows.count("\n") - 1,
+        "rows": dealt.rows if few else None,
     }
 
 
-def _findings(reading: ExperimentReading) -> dict[str, object]:
-    kept = ("tactic", "estimate", "std_error", "conf_low", "conf_high", "n", "unit", "grade", "finding", "statement", "action")
-    verdicts = pd.DataFrame([verdict.to_row() for verdict in reading.verdicts])[list(kept)]
+def _findings(reading: ExperimentReading, *, quarter: str, cost: float) -> dict[str, object]:
     return {
         "stopped": reading.stopped,
         "checks": [f"{check.name}: {check.detail}" for check in reading.checks if check.passed is False],
-        "verdicts": json.loads(verdicts.to_json(orient="records")),
+        "departures": [check.detail for check in reading.checks if check.name == "departures" and check.passed is None],
+        "quarter": quarter,
+        "cost": _money(cost),
+        "verdicts": _verdict_rows(reading.verdicts),
     }
+
+
+def _verdict_rows(verdicts: Sequence[Verdict]) -> list[dict[str, object]]:
+    """Verdicts as plain rows, with what pooling them later needs."""
+    kept = ("tactic", "estimate", "std_error", "conf_low", "conf_high", "n", "unit", "grade", "finding", "statement", "action")
+    rows = pd.DataFrame([verdict.to_row() for verdict in verdicts])[list(kept)]
+    rows["df"] = [None if math.isinf(verdict.df) else verdict.df for verdict in verdicts]
+    rows["design_grade"] = [verdict.grade.value for verdict in verdicts]
+    rows["doubted"] = [bool(verdict.doubts) for verdict in verdicts]
+    for name in ("per", "material", "value", "currency"):
+        rows[name] = [getattr(verdict.stakes, name) for verdict in verdicts]
+    rows["row_cost"] = [verdict.stakes.cost for verdict in verdicts]
+    return json.loads(rows.to_json(orient="records", double_precision=15))
+
+
+def _money(cost: float) -> float | None:
+    return None if math.isnan(cost) else float(cost)
