@@ -222,3 +222,42 @@ def test_a_missing_covariate_gives_no_chance(fitted):
 
     assert read.loc[read["partner"] == "p", "estimate"].isna().all()
     assert read.loc[read["partner"] == "q", "estimate"].notna().all()
+
+
+def _ordered(reached, *, each=2):
+    """Moves out of one tier; ``reached`` says where those with z = 1 go."""
+    random = np.random.default_rng(1)
+    z = random.integers(0, 2, 400)
+    place = np.where(z == 0, random.choice(3, 400, p=[0.3, 0.4, 0.3]), random.choice(reached, 400))
+    table = pd.DataFrame({"partner": np.arange(400) // each, "from_tier": "B", "to_tier": np.array(["C", "B", "A"])[place]})
+    return Transitions.from_frame(table.assign(z=z, w=random.standard_normal(400)), quarter=None, order=ORDER)
+
+
+def test_a_threshold_that_nobody_missed_is_penalised_and_not_more_certain_than_the_model():
+    found = estimate_transition_model(_ordered([1, 1, 2]), covariates=["z", "w"], model="ordinal")
+    row = found.table.set_index(["outcome", "term"]).loc[("above C", "z")]
+
+    assert 1 < row["std_error"] < 3
+    assert any(check.name == "Separation (B)" for check in found.checks)
+    assert not any(check.name.startswith("Converged") for check in found.checks)
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_no_ordinal_coefficient_has_an_error_past_all_bounds_where_all_end_at_the_top(each):
+    found = estimate_transition_model(_ordered([2], each=each), covariates=["z", "w"], model="ordinal")
+
+    assert not (found.table["std_error"] > 30).any()
+    assert found.table.set_index("term").loc["w", "std_error"] < 0.2
+    assert any("not enough data" in check.detail or "predict perfectly" in check.detail for check in found.checks)
+
+
+def test_an_ordinal_model_with_nobody_between_two_thresholds_says_so_and_predicts_no_impossible_chances():
+    pairs = _ordered([0, 2], each=1)
+    found = estimate_transition_model(pairs, covariates=["z", "w"], model="ordinal")
+    read = found.predict(pairs.to_frame())
+
+    assert found.table.query("term == 'z'")["estimate"].isna().all()
+    assert found.marginal.query("term == 'z'")["estimate"].isna().all()
+    assert read["std_error"].isna().all()
+    assert read.groupby("partner")["estimate"].sum().to_numpy() == pytest.approx(1)
+    assert any("nobody with one of its values ended between the thresholds" in check.detail for check in found.checks)

@@ -311,6 +311,7 @@ def _marginal_table(tier: str, moves: MoveRows, fitted: TierFit | None, level: f
     if fitted is None:
         return pd.DataFrame(columns=[*KEYS, "estimate", "std_error", "conf_low", "conf_high", "n", "p_value"])
     terms, effect, error = coefficients.marginal_effects(fitted.model, fitted.best.beta, fitted.covariance)
+    effect[[term in fitted.mute for term in terms]] = np.nan
     body = coefficients.wald_columns(effect.T.ravel(), error.T.ravel(), moves.total, level=level, df=fitted.df, ratio=False)
     outcome = np.repeat(np.array(moves.outcomes, dtype=object), len(terms))
     return pd.DataFrame({"from_tier": tier, "outcome": outcome, "term": terms * len(moves.outcomes)} | body)

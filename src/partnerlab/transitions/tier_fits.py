@@ -17,6 +17,10 @@ from partnerlab.stats.regressions.ordinal import Cumulative
 from partnerlab.stats.regressions.regression import Family, Model, make_model
 from partnerlab.transitions.covariates import MoveRows
 
+_NOBODY = (
+    "nobody with one of its values ended between the thresholds, so that a coefficient for each has no highest likelihood. What hangs on "
+    'it, thresholds and intervals of predictions too, is left out. `proportional=True` or `model="multinomial"` can be estimated.'
+)
 #: Terms whose test of proportional odds, Holm's correction included, falls below this get a coefficient for each threshold.
 SIGNIFICANT = 0.05
 
@@ -38,9 +42,11 @@ class TierFit:
     labels : list of (str, str)
         Outcome and term of each row of the table.
     estimate, std_error : ndarray, shape (rows,)
-        Coefficients of the covariates as they are; NaN for columns that others already tell.
+        Coefficients of the covariates as they are; NaN for columns that others already tell, and where the data say nothing.
     events : ndarray of int64, shape (rows,)
         Pairs with the row's outcome.
+    mute : frozenset of str
+        Terms of which the data say nothing.
     checks : tuple of Check
         Separation, aliased columns, few moves, proportional odds.
     """
@@ -54,6 +60,7 @@ class TierFit:
     estimate: np.ndarray
     std_error: np.ndarray
     events: np.ndarray
+    mute: frozenset[str]
     checks: tuple[Check, ...]
 
 
@@ -92,10 +99,13 @@ def fit_moves(moves: MoveRows, spec: FitSpec) -> TierFit:
     model = make_model(moves.rows, family)
     best, ran_off = model.fit()
     kind = coefficients.choose_covariance(spec.covariance, moves.clusters, correction=spec.correction)
-    spread = at_least_model(model.covariance(best, kind=kind, correction=spec.correction), best.covariance, ran_off)
+    stuck = bool(loose) and not best.converged
+    held = np.full(len(ran_off), stuck) if best.held is None else best.held
+    spread = at_least_model(model.covariance(best, kind=kind, correction=spec.correction), best.covariance, ran_off & ~held)
     back = model.back
     names = name_coefficients(moves.outcomes, model, loose)
-    estimate, error = back @ best.beta, coefficients.root_diagonal(back @ spread @ back.T)
+    nothing = np.abs(back) @ (held | coefficients.without_information(spread, best.covariance)) > 0
+    estimate, error = (np.where(nothing, np.nan, found) for found in (back @ best.beta, coefficients.root_diagonal(back @ spread @ back.T)))
     labels, place = every_label(moves.outcomes, model, names)
     whole = [coefficients.spread_out(values[place[place >= 0]], place >= 0) for values in (estimate, error)]
     counts = np.bincount(moves.rows.outcome, weights=moves.rows.weight, minlength=kinds).astype(np.int64)
@@ -103,13 +113,14 @@ def fit_moves(moves: MoveRows, spec: FitSpec) -> TierFit:
         model=model,
         best=best,
         kind=kind,
-        covariance=spread,
+        covariance=np.where(held.any(), np.nan, spread),
         df=coefficients.freedom(kind, moves.clusters),
         labels=labels,
         estimate=whole[0],
         std_error=whole[1],
         events=np.array([_events(outcome, moves.outcomes, counts) for outcome, _ in labels], dtype=np.int64),
-        checks=(*_checks(model, names, ran_off, best, counts), *_say_odds(tests, loose)),
+        mute=frozenset(term for (_, term), silent in zip(names, nothing, strict=True) if silent),
+        checks=(*_checks(model, names, ran_off, best, counts, stuck=stuck), *_say_odds(tests, loose)),
     )
 
 
@@ -148,21 +159,25 @@ def _nominal_columns(moves: MoveRows, names: set[str]) -> tuple[bool, ...]:
     return tuple(mark for mark, keep in zip(marks, design.keep, strict=True) if keep)
 
 
-def _checks(model: Model, names: list[tuple[str, str]], ran_off: np.ndarray, best: Optimum, counts: np.ndarray) -> list[Check]:
+def _checks(
+    model: Model, names: list[tuple[str, str]], ran_off: np.ndarray, best: Optimum, counts: np.ndarray, *, stuck: bool
+) -> list[Check]:
     found = []
     fixed = ("(intercept)", "(threshold)")
     run = list(
         dict.fromkeys(f"{term} for {outcome}" for (outcome, term), off in zip(names, ran_off, strict=True) if off and term not in fixed)
     )
-    run = run or (["the intercept"] if ran_off.any() else [])
-    if run:
+    run = run or (["the intercept"] if ran_off.any() else []) or (stuck and ["any term"]) or []
+    if run and (stuck or best.held is not None):
+        found.append(Check("Enough data", False, f"not enough data for {', '.join(run[:4])}: {_NOBODY}"))
+    elif run:
         found.append(Check("Separation", False, coefficients.say_separation(run)))
     dropped = [term for term, keep in zip(model.design.terms, model.design.keep, strict=True) if not keep]
     if dropped:
         found.append(
             Check("Covariates tell different things", False, f"{', '.join(dropped)}: constant here, or told by the others; left out.")
         )
-    if not best.converged:
+    if not best.converged and not stuck:
         found.append(Check("Converged", False, f"The likelihood was still rising after {best.iterations} steps."))
     least, terms = int(counts.min()), max(model.design.width, 1)
     if least < coefficients.EVENTS_PER_TERM * terms:
@@ -187,22 +202,23 @@ def odds_tests(moves: MoveRows, *, link: Link = "logit", clustered: bool | None 
         if not free:
             continue
         model = make_model(moves.rows, Cumulative(outcomes=len(moves.outcomes), link=link, nominal=nominal))
-        best, _ = model.fit()
+        best, ran_off = model.fit()
         df = free * (len(moves.outcomes) - 2)
         statistic = max(2.0 * (best.loglik - base.loglik), 0.0)
         if by_partner:
-            statistic = _equal_across_thresholds(model, best, free)
+            # coefficients that ran off together have no difference to test
+            statistic = np.nan if best.held is not None or not best.converged else _equal_across_thresholds(model, best, ran_off, free)
         found.append(OddsTest(column.name, statistic, df, float(special.gammaincc(df / 2.0, statistic / 2.0)), by_partner))
     return found
 
 
-def _equal_across_thresholds(model: Model, best: Optimum, free: int) -> float:
+def _equal_across_thresholds(model: Model, best: Optimum, ran_off: np.ndarray, free: int) -> float:
     """Clustered Wald statistic of equal coefficients at all thresholds."""
     cuts = model.family.outcomes - 1
     begin = len(best.beta) - cuts * free
     contrast = np.kron(np.concatenate([-np.ones((cuts - 1, 1)), np.eye(cuts - 1)], axis=1), np.eye(free))
     gap = contrast @ best.beta[begin:]
-    spread = contrast @ model.covariance(best, kind="cluster")[begin:, begin:] @ contrast.T
+    spread = contrast @ at_least_model(model.covariance(best, kind="cluster"), best.covariance, ran_off)[begin:, begin:] @ contrast.T
     return float(gap @ invert(spread) @ gap)
 
 
@@ -215,7 +231,7 @@ def reject(tests: list[OddsTest]) -> set[str]:
     {'a'}
     """
     names: set[str] = set()
-    for rank, test in enumerate(sorted(tests, key=lambda one: one.p_value)):
+    for rank, test in enumerate(sorted(tests, key=lambda one: np.nan_to_num(one.p_value, nan=np.inf))):
         if not test.p_value * (len(tests) - rank) < SIGNIFICANT:
             break
         names.add(test.name)
@@ -227,6 +243,7 @@ def _say_odds(tests: list[OddsTest], loose: set[str]) -> list[Check]:
         return []
     bad = reject(tests)
     how = "Wald tests clustered by partner" if tests[0].clustered else "likelihood ratios"
-    said = "; ".join(f"{test.name}: p = {test.p_value:.3g} on {test.df} df" for test in tests)
+    told = [f"p = {test.p_value:.3g} on {test.df} df" if np.isfinite(test.p_value) else "not enough data to test" for test in tests]
+    said = "; ".join(f"{test.name}: {what}" for test, what in zip(tests, told, strict=True))
     remedy = f" {', '.join(sorted(loose))} get a coefficient for each threshold." if loose else ""
     return [Check("Proportional odds", not bad, f"{said} ({how}, Holm's correction).{remedy}")]

@@ -154,7 +154,9 @@ def penalized(evaluate: Evaluate, *, step: float = 1e-4, places: np.ndarray | No
     (1.94591, 1.94591)
     """
 
-    def half_log_determinant(information: np.ndarray) -> float:
+    def half_log_determinant(loglik: float, information: np.ndarray) -> float:
+        if not np.isfinite(loglik):
+            return -np.inf
         sign, value = np.linalg.slogdet(information if places is None else information[np.ix_(places, places)])
         return 0.5 * value if sign > 0 else -np.inf
 
@@ -164,9 +166,9 @@ def penalized(evaluate: Evaluate, *, step: float = 1e-4, places: np.ndarray | No
         for place in range(len(beta)) if places is None else places:
             apart = np.zeros(len(beta))
             apart[place] = step
-            above, below = (half_log_determinant(evaluate(beta + sign * apart)[2]) for sign in (1.0, -1.0))
+            above, below = (half_log_determinant(*evaluate(beta + sign * apart)[::2]) for sign in (1.0, -1.0))
             slope[place] = (above - below) / (2.0 * step) if np.isfinite(above - below) else 0.0
-        return loglik + half_log_determinant(information), score + slope, information
+        return loglik + half_log_determinant(loglik, information), score + slope, information
 
     return with_prior
 
@@ -178,6 +180,7 @@ def fit(
     first: tuple[float, np.ndarray, np.ndarray] | None = None,
     parts: np.ndarray | None = None,
     cells: np.ndarray | None = None,
+    expected: Evaluate | None = None,
 ) -> tuple[Optimum, np.ndarray]:
     """Maximise; where coefficients run off, maximise the penalised likelihood instead.
 
@@ -197,6 +200,10 @@ def fit(
         runs off are penalised. One part by default.
     cells : ndarray of bool, shape (p,), or None
         Coefficients that are levels of cells of no interest of their own: where they run off they are held.
+    expected : callable or None
+        As ``evaluate`` with the expected information, where that gives the observed one: Jeffreys' prior is made of it, and
+        observed information may vanish where nobody had an outcome. With the prior the likelihood of ordered outcomes has no
+        highest point where nobody had one of the middle: then what ran off is held.
 
     Returns
     -------
@@ -214,10 +221,13 @@ def fit(
         if (ran_off == held).all():
             return dataclasses.replace(plain, held=held), np.zeros_like(held)
         return _fit_beside(evaluate, np.asarray(start, dtype=float), plain, held=held, ran_off=ran_off & ~held)
+    evaluate = evaluate if expected is None else expected
     places = None if parts is None else np.flatnonzero(np.isin(parts, parts[ran_off]))
     # other parts stand where they are highest already
     begin = np.asarray(start, dtype=float) if parts is None else np.where(np.isin(parts, parts[ran_off]), start, plain.beta)
     best = maximize(penalized(evaluate, places=places), begin, tol=1e-16, most=200, stride=1.0)
+    if expected is not None and not best.converged:
+        return dataclasses.replace(plain, held=ran_off), ran_off
     loglik, _, information = evaluate(best.beta)
     return dataclasses.replace(best, loglik=loglik, information=information, start_loglik=plain.start_loglik, penalised=True), ran_off
 

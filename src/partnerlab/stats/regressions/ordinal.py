@@ -2,7 +2,7 @@
 
 ``P(Y <= j) = F(alpha_j - x b)`` (McCullagh 1980), as in R's ``polr`` and ``clm``: a positive coefficient means higher
 outcomes. A nominal term has one coefficient for each threshold (Peterson and Harrell 1990, partial proportional odds).
-Information is the observed one.
+Information is the observed one, unless the expected one is asked for.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Cumulative:
         Distribution of the latent score.
     nominal : tuple of bool
         Which of the ``p`` columns have a coefficient for each threshold; empty means none.
+    expected : bool
+        Whether `evaluate` gives the expected information.
 
     Examples
     --------
@@ -37,6 +39,7 @@ class Cumulative:
     outcomes: int
     link: Link = "logit"
     nominal: tuple[bool, ...] = ()
+    expected: bool = False
 
     def _nominal(self, columns: int) -> np.ndarray:
         return np.array(self.nominal, dtype=bool) if self.nominal else np.zeros(columns, dtype=bool)
@@ -82,15 +85,18 @@ class Cumulative:
         return np.diff(whole, axis=0).T, slope, bend
 
     def evaluate(self, x: np.ndarray, y: np.ndarray, beta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Log-likelihood, score and observed information of a block; minus infinity where thresholds cross."""
+        """Log-likelihood, score and information of a block; minus infinity where thresholds cross."""
         layers = self._layers(x)
         chance, slope, bend = self._parts(layers, beta)
-        if (chance[y > 0] <= 0).any() or not np.isfinite(chance).all():
+        if (chance < 0).any() or (chance[y > 0] <= 0).any() or (self.expected and (chance == 0).any()) or not np.isfinite(chance).all():
             return -np.inf, np.zeros(len(beta)), np.eye(len(beta))
         safe = np.where(chance > 0, chance, 1.0)
         once, twice = (y / safe).T, (y / safe**2).T
         step = slope * (once[:-1] - once[1:])
         score = np.einsum("kb,kbp->p", step, layers)
+        if self.expected:
+            twice = (y.sum(axis=1)[:, None] / safe).T
+            once = np.zeros_like(twice)
         own = slope**2 * (twice[:-1] + twice[1:]) - bend * (once[:-1] - once[1:])
         information = sum(layer.T @ (layer * weight[:, None]) for layer, weight in zip(layers, own, strict=True))
         beside = slope[:-1] * slope[1:] * twice[1:-1]

@@ -12,6 +12,7 @@ import numpy as np
 from partnerlab.stats.inference.sandwich import FEW_CLUSTERS, jackknife_from_scores, sandwich
 from partnerlab.stats.regressions.designs import Column, Design, compress, make_design
 from partnerlab.stats.regressions.newton import Optimum, fit, maximize, runs_off
+from partnerlab.stats.regressions.ordinal import Cumulative
 from partnerlab.stats.regressions.patterns import BLOCK, Patterns, row_blocks
 
 #: With so many rows a fit begins at the estimate from one in `SHARE` of them.
@@ -106,7 +107,10 @@ class Model:
 
     def fit(self, *, cells: np.ndarray | None = None) -> tuple[Optimum, np.ndarray]:
         """Maximise; penalised where outcomes are predicted perfectly, see `newton.fit`."""
-        return fit(self.evaluate, self._start(), cells=cells)
+        expected = None
+        if isinstance(self.family, Cumulative):
+            expected = dataclasses.replace(self, family=dataclasses.replace(self.family, expected=True)).evaluate
+        return fit(self.evaluate, self._start(), cells=cells, expected=expected)
 
     def _start(self) -> np.ndarray:
         """Where to begin: for many rows at the estimate from a share of them, which saves passes over all."""
