@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from partnerlab.intake import Program, connect
@@ -244,6 +244,7 @@ HOLDING = st.fixed_dictionaries(
 
 
 @settings(max_examples=40, deadline=None)
+@example([6.0, 4.8], {"confirm": {"down": 1}, "cadence": {"down": "period"}, "margin": 0.1, "ever_within": 2})
 @given(st.lists(st.sampled_from([0.0, 4.8, 6.0, 8.5, 10.0]), min_size=2, max_size=6), HOLDING)
 def test_if_the_data_stay_as_they_are_the_tier_falls_when_it_was_said(values, movement):
     explanation = explain(values, BANDS, movement=movement)

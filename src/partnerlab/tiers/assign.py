@@ -163,7 +163,7 @@ def _movement_rules(panel: Panel, scheme: TierScheme, judged: Judged, headed: np
     if movement.margin and isinstance(scheme.classify, Quadrant):
         target = _quadrant_target(scheme.classify, headed, judged.axes, movement.margin)
     elif movement.margin:
-        target = _ladder_target(headed, judged.hard, judged.easy, len(scheme.tiers))
+        target = ladder_target(headed, judged.hard, judged.easy, len(scheme.tiers))
     months = panel.calendar.months
     return Rules(
         movement=movement,
@@ -172,11 +172,11 @@ def _movement_rules(panel: Panel, scheme: TierScheme, judged: Judged, headed: np
         may_rise=review_periods(movement.cadence.up, periods=panel.periods, months=months),
         may_fall=review_periods(movement.cadence.down, periods=panel.periods, months=months),
         anniversary=12 // months,
-        tenure=_tenure(panel),
+        tenure=tenure_before(panel),
     )
 
 
-def _tenure(panel: Panel) -> np.ndarray:
+def tenure_before(panel: Panel) -> np.ndarray:
     """Periods of membership before the first column, int ``(n,)``; long where a member's start is not known."""
     member = panel.state[:, 0] == Membership.ACTIVE
     if "joined_at" not in panel.attributes:
@@ -211,7 +211,7 @@ def _quadrant_target(rule: Quadrant, headed: np.ndarray, axes: tuple[Cuts, ...],
     return target
 
 
-def _ladder_target(headed: np.ndarray, hard: np.ndarray, easy: np.ndarray, count: int) -> Any:
+def ladder_target(headed: np.ndarray, hard: np.ndarray, easy: np.ndarray, count: int) -> Any:
     """Leave a tier when the rules moved by the margin say so, upwards or downwards, in the order of the list."""
     position = np.array([*range(count, 0, -1), 0, 0, 0])
 

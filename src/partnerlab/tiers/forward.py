@@ -11,13 +11,14 @@ import pandas as pd
 from partnerlab.scoring import kleene
 from partnerlab.scoring.evaluate import evaluate_rule
 from partnerlab.stats.inference.quantiles import quantile_interval
-from partnerlab.tiers.assign import _tenure
+from partnerlab.tiers.assign import ladder_target, tenure_before
 from partnerlab.tiers.behind import facts_behind
-from partnerlab.tiers.classify import Quadrant
+from partnerlab.tiers.classify import Bands, Ladder, Quadrant
 from partnerlab.tiers.codes import REASONS, Outside, Reason
 from partnerlab.tiers.history import TierHistory
 from partnerlab.tiers.movement import Rules, best_within, heights, hold_tiers, review_periods
 from partnerlab.tiers.outlook import facts_ahead, why_lost
+from partnerlab.tiers.raw import moved_lines
 from partnerlab.tiers.requirements import tier_rows
 
 if TYPE_CHECKING:
@@ -112,19 +113,21 @@ def earliest_held(one: TierHistory, rows: pd.DataFrame, column: int) -> dict[str
     return found
 
 
-def _held_then(one: TierHistory, codes: np.ndarray, height: np.ndarray) -> np.ndarray:
-    """Tiers held by the movement rules, if the data said these."""
+def _held_then(
+    one: TierHistory, codes: np.ndarray, height: np.ndarray, *, moved: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray:
+    """Tiers held by the movement rules, if the data said these, and ``moved`` by harder and easier lines."""
     movement, months = one.scheme.movement, one.calendar.months
-    headed = best_within(codes, window=movement.ever_within, height=height) if movement.ever_within > 1 else codes
+    headed, *lines = (best_within(stage, window=movement.ever_within, height=height) for stage in (codes, *(moved or ())))
     periods = np.arange(one.first, one.first + codes.shape[1])
     rules = Rules(
         movement=movement,
         height=height,
-        target=lambda column, _: headed[:, column],
+        target=ladder_target(headed, *lines, len(one.tiers)) if lines else lambda column, _: headed[:, column],
         may_rise=review_periods(movement.cadence.up, periods=periods, months=months),
         may_fall=review_periods(movement.cadence.down, periods=periods, months=months),
         anniversary=12 // months,
-        tenure=_tenure(one.scores.panel),
+        tenure=tenure_before(one.scores.panel),
     )
     return hold_tiers(headed, rules=rules)[0]
 
@@ -144,18 +147,30 @@ def coming_fall(one: TierHistory, column: int) -> tuple[str, str]:
     tier, period : str
         The first step down; both empty where the data carry the tier held, or no rule ever lets it go.
     """
-    height, movement = heights(one.rank), one.scheme.movement
-    past, held = _headed_for(one, column), int(one.held[0, column])
+    height, movement, held = heights(one.rank), one.scheme.movement, int(one.held[0, column])
+    moved = _moved(one, column)
+    past = one.eligible[0, : column + 1] if moved else _headed_for(one, column)
     if held < 0 or past[-1] < 0 or height[past[-1]] >= height[held]:
         return "", ""
     locked = movement.lock.periods or 0 if movement.lock is not None else 0
     ahead = max(24 // one.calendar.months, locked, movement.grace) + max(movement.confirm.down, movement.ever_within)
-    codes = np.concatenate([past, np.repeat(past[-1], ahead)])[None, :].astype(np.int8)
-    then = _held_then(one, codes, height)[0, column + 1 :]
+    codes, *lines = (np.concatenate([stage, np.repeat(stage[-1], ahead)])[None, :].astype(np.int8) for stage in (past, *(moved or ())))
+    then = _held_then(one, codes, height, moved=tuple(lines) or None)[0, column + 1 :]
     fallen = np.flatnonzero(height[then] < height[held])
     if not len(fallen):
         return "", ""
     return one.tiers[then[fallen[0]]], one.calendar.label(one.first + column + 1 + int(fallen[0]))
+
+
+def _moved(one: TierHistory, column: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Tiers by the lines of a ladder moved by its margin, so far; None where the scheme has no such lines."""
+    scheme = one.scheme
+    if not scheme.movement.margin or scheme.over is not None or not isinstance(scheme.classify, Ladder | Bands):
+        return None
+    raw, eligible = one.raw[0, : column + 1], one.eligible[0, : column + 1]
+    moved = moved_lines(scheme.classify, facts_behind(one), margin=scheme.movement.margin)
+    hard, easy = (np.where(raw == eligible, codes[0, : column + 1], eligible) for codes in moved)
+    return hard, easy
 
 
 def _headed_for(one: TierHistory, column: int) -> np.ndarray:

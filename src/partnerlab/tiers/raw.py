@@ -102,10 +102,15 @@ def judge_ladder(rule: Ladder | Bands, facts: PanelFacts, *, margin: float) -> J
         eligible = with_states(_highest(_capped(truths, shares, raw, facts), rule), state)
     hard = easy = eligible
     if margin:
-        hard = with_states(_highest([evaluate_rule(step, facts, slack=margin) for _, step, _ in rule.steps], rule), state)
-        easy = with_states(_highest([evaluate_rule(step, facts, slack=-margin) for _, step, _ in rule.steps], rule), state)
-        hard, easy = np.where(raw == eligible, hard, eligible), np.where(raw == eligible, easy, eligible)
+        hard, easy = (np.where(raw == eligible, moved, eligible) for moved in moved_lines(rule, facts, margin=margin))
     return Judged(raw=raw, eligible=eligible, hard=hard, easy=easy, axes=(), lines=_band_lines(rule, facts))
+
+
+def moved_lines(rule: Ladder | Bands, facts: PanelFacts, *, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """Levels by lines that are harder, and easier, by a margin; caps aside."""
+    truths = ([evaluate_rule(step, facts, slack=slack) for _, step, _ in rule.steps] for slack in (margin, -margin))
+    hard, easy = (with_states(_highest(found, rule), facts.panel.state) for found in truths)
+    return hard, easy
 
 
 def _highest(truths: list[np.ndarray], rule: Ladder | Bands) -> np.ndarray:
