@@ -64,21 +64,34 @@ def _room(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-def _imports(path: Path) -> list[tuple[str, int]]:
-    """Every module a file imports at run time (imports for types only aside), with its line."""
+def _run_time_imports(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    """Import statements of a file, those for types only aside."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             node.body = []
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def _imports(path: Path) -> list[tuple[str, int]]:
+    """Every module a file imports at run time, with its line."""
     found = []
-    for node in ast.walk(tree):
+    for node in _run_time_imports(path):
         if isinstance(node, ast.Import):
             found += [(alias.name, node.lineno) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{path}: relative import in line {node.lineno}"
             base = node.module or ""
             found += [(f"{base}.{alias.name}" if base == "partnerlab" else base, node.lineno) for alias in node.names]
     return found
+
+
+def _files_needed(path: Path, names: set[str]) -> set[str]:
+    """Files of the package that a file imports, told apart from the rooms they lie in."""
+    pairs = [
+        (node.module, f"{node.module}.{alias.name}") for node in _run_time_imports(path) for alias in node.names if hasattr(node, "module")
+    ]
+    return {file if file in names else room for room, file in pairs} & names
 
 
 def test_every_room_has_its_floor():
@@ -181,3 +194,15 @@ def test_importing_the_package_loads_no_heavy_library():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert out.stdout.strip() == "[]"
+
+
+def test_files_import_each_other_in_no_circle():
+    """What two files need of each other belongs in a third."""
+    files = {".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+    del files["partnerlab"]
+    needs = {name: _files_needed(path, set(files)) - {name} for name, path in files.items()}
+    while free := [name for name, others in needs.items() if not others & needs.keys()]:
+        for name in free:
+            del needs[name]
+
+    assert sorted(needs) == []  # what is left lies on a circle of imports, or needs one
