@@ -139,6 +139,8 @@ _ROOMS = {
     "check_robustness": "effects",
     "check_verdict": "effects",
     "Likeness": "effects",
+    "TacticComparison": "effects",
+    "compare_tactics": "effects",
     "Assignment": "experiments",
     "Experiment": "experiments",
     "LookPath": "experiments",

@@ -15,6 +15,7 @@ from partnerlab.effects.study import Known, Studies, TacticStudy
 from partnerlab.effects.study_panel import build_study_panel
 from partnerlab.effects.sustained import SustainedEffects, estimate_sustained
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel, build_tactic_panel
+from partnerlab.effects.tactics_by_tier import TacticComparison, compare_tactics
 
 __all__ = [
     "NEVER",
@@ -33,6 +34,7 @@ __all__ = [
     "Studies",
     "SustainedEffects",
     "TacticAnalysis",
+    "TacticComparison",
     "TacticPanel",
     "TacticStudy",
     "TierEffects",
@@ -43,6 +45,7 @@ __all__ = [
     "check_robustness",
     "check_verdict",
     "compare_adoption",
+    "compare_tactics",
     "estimate_adoption",
     "estimate_association",
     "estimate_at_line",

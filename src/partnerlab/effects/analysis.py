@@ -15,6 +15,7 @@ from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.sample import Cluster, clusters_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
+from partnerlab.effects.tier_cells import tier_cells
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.verdicts import Verdict
@@ -35,6 +36,9 @@ class TacticAnalysis(Result):
         The reading that the verdict rests on.
     verdict : Verdict
         What may be said.
+    tiers : DataFrame
+        The same effect in each tier before treatment, unpooled: ``tier, estimate, std_error, df, n, partners, managers, covered``.
+        A list to pool (`compare_tactics`), not one to pick from.
     """
 
     title: ClassVar[str] = "What a tactic did"
@@ -43,6 +47,7 @@ class TacticAnalysis(Result):
     assignment: AssignmentCheck
     effects: AdoptionEffects | OnOffEffects
     verdict: Verdict
+    tiers: pd.DataFrame = dataclasses.field(repr=False)
 
 
 def analyze_tactic(
@@ -105,6 +110,7 @@ def analyze_tactic(
         assignment=assignment,
         effects=effects,
         verdict=_verdict(effects, row, study, doubts, cells=cells, level=level),
+        tiers=tier_cells(panel, study, effects, cluster=cluster),
     )
 
 

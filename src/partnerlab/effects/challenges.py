@@ -17,9 +17,8 @@ from partnerlab.effects.robustness import RobustnessCard, check_verdict
 from partnerlab.effects.sample import Cluster, clusters_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
+from partnerlab.effects.tier_cells import overall_adoption
 from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.stats.causes.did import group_time_effects
-from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance
 
 #: Most managers that are left out one by one; beyond it those that move the estimate most, to first order.
 MOST_LEFT_OUT = 40
@@ -116,10 +115,7 @@ def check_robustness(
 def _refit_adoption(cluster: Cluster | None) -> Refit:
     def refit(panel: TacticPanel, study: TacticStudy) -> tuple[float, float]:
         sample = adoption_sample(panel, study, control=study.comparison, cluster=cluster)
-        cells = group_time_effects(sample.outcome, sample.adopted, covariates=sample.covariates, control=study.comparison)
-        found = aggregate_effects(cells, kind="simple")
-        error = influence_covariance(found.overall_influence[:, None], clusters=sample.clusters.code)[0, 0] ** 0.5
-        return float(found.overall), float(error)
+        return overall_adoption(sample, study)[:2]
 
     return refit
 
