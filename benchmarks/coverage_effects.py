@@ -30,6 +30,8 @@ HERE = Path(__file__).parent
 #: Seeds start here, so that no seed used while building is used again.
 FIRST_SEED = 2_000_000
 WORLDS = ("A", "B", "C", "C, stays")
+#: Seeds after which what was found so far is written.
+CHUNK = 100
 STUDY = TacticStudy(tactic="Dinner", stakes=Stakes(unit="leads"), covariates=(Known(name="health", at="start", lag=0),))
 
 
@@ -112,14 +114,17 @@ def main() -> None:
     parser.add_argument("--worlds", nargs="*", default=list(WORLDS))
     parser.add_argument("--output", type=Path, default=HERE / "coverage_effects.csv")
     asked = parser.parse_args()
-    parts = []
+    done: list[pd.DataFrame] = []
     with concurrent.futures.ProcessPoolExecutor(asked.jobs) as pool:
         for name, null in itertools.product(asked.worlds, (False, True)):
-            read = functools.partial(read_world, name, null=null)
-            seeds = range(asked.first, asked.first + asked.seeds)
-            parts.append(score(pd.DataFrame(list(itertools.chain.from_iterable(pool.map(read, seeds, chunksize=20))))))
-            print(parts[-1].round(4).to_string(), flush=True)
-            pd.concat(parts, ignore_index=True).round(5).to_csv(asked.output, index=False)
+            read, rows = functools.partial(read_world, name, null=null), []
+            for first in range(asked.first, asked.first + asked.seeds, CHUNK):
+                seeds = range(first, min(first + CHUNK, asked.first + asked.seeds))
+                rows += itertools.chain.from_iterable(pool.map(read, seeds, chunksize=10))
+                part = score(pd.DataFrame(rows))
+                pd.concat([*done, part], ignore_index=True).round(5).to_csv(asked.output, index=False)
+            done.append(part)
+            print(part.round(4).to_string(), flush=True)
 
 
 if __name__ == "__main__":

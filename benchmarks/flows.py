@@ -12,6 +12,7 @@ What was measured before stays in ``flows.json`` until it is measured again, so 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import itertools
 import json
@@ -28,10 +29,17 @@ from flows_tasks import Side, Task
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "partnerlab-peers"
-KEPT = HERE / "flows.json"
-MODULES = ("flows_tasks", "flows_regressions")
 #: What pip is asked for; pandas 3 would make pip take an old lifelines silently.
-PEERS = {"lifelines": ["lifelines==0.30.3"], "scikit-survival": ["scikit-survival==0.28.0"]}
+PEERS = {
+    "lifelines": ["lifelines==0.30.3"],
+    "scikit-survival": ["scikit-survival==0.28.0"],
+    "pyfixest": ["pyfixest==0.60.0"],
+    "linearmodels": ["linearmodels==7.1"],
+    "csdid": ["csdid==0.4.3"],
+    "diff-diff": ["diff-diff==3.13.0"],
+    "doubleml": ["doubleml==0.11.4"],
+    "tea-tasting": ["tea-tasting==1.14.0", "duckdb", "ibis-framework[duckdb]", "polars", "pyarrow", "pandas"],
+}
 
 _R_FRAME = """
 read <- function(name, kind, n) readBin(file.path(folder, name), kind, n = n, size = if (kind == "integer") 4 else 8)
@@ -49,6 +57,16 @@ peak <- as.numeric(gsub("[^0-9]", "", grep("^VmHWM", status, value = TRUE))) / 1
 said <- paste0('"', names(answer), '": ', sprintf("%.15g", answer), collapse = ", ")
 cat('{"answer": {', said, '}, "seconds": ', min(seconds), ', "peak": ', peak, '}', sep = "")
 """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Page:
+    """What is measured together: modules with ``TASKS``; the page's name (``NAME.md``, ``NAME.json``), title and first words."""
+
+    name: str
+    title: str
+    told: str
+    modules: tuple[str, ...]
 
 
 def environment(name: str) -> str:
@@ -170,35 +188,31 @@ def _verdicts(lines: list[dict], sizes: list[int], task: Task) -> list[str]:
     return [" ".join(said)]
 
 
-def versions() -> str:
+def versions(tasks: dict[str, Task]) -> str:
     """Machine and versions in a line."""
     import pandas as pd
     import statsmodels
 
     cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    asked = 'cat(R.version.string, "survival", as.character(packageVersion("survival")))'
-    r = subprocess.run(["Rscript", "-e", asked], capture_output=True, text=True, check=False)
-    peers = ", ".join(name.replace("==", " ") for wanted in PEERS.values() for name in wanted)
+    used = {side.environment for task in tasks.values() for side in task.sides}
+    peers = [name.replace("==", " ") for place, wanted in PEERS.items() if place in used for name in wanted if "==" in name]
+    if "R" in used:
+        asked = 'cat(R.version.string, "survival", as.character(packageVersion("survival")))'
+        peers.append(subprocess.run(["Rscript", "-e", asked], capture_output=True, text=True, check=False).stdout)
     ours = f"Python {platform.python_version()}, numpy {np.__version__}, pandas {pd.__version__}, statsmodels {statsmodels.__version__}"
-    return f"{os.cpu_count()} cores ({cpu or platform.machine()}), {memory:.0f} GB; {ours}; {peers}; {r.stdout}"
+    return f"{os.cpu_count()} cores ({cpu or platform.machine()}), {memory:.0f} GB; {ours}; {', '.join(peers)}"
 
 
-def _kept() -> list[dict]:
-    return json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
-
-
-def main() -> None:
-    """Measure all tasks at all sizes and write ``flows.md``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def run(page: Page) -> None:
+    """Measure the tasks asked for and write the page; what was measured before stays until it is measured again."""
+    parser = argparse.ArgumentParser(description=page.told)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--only", default="", help="part of a task's name")
-    parser.add_argument("--out", type=Path, default=HERE / "flows.md")
     asked = parser.parse_args()
-    lines, tasks = _kept(), {}
-    for module in MODULES:
-        if not (HERE / f"{module}.py").exists():
-            continue
+    kept = HERE / f"{page.name}.json"
+    lines, tasks = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else [], {}
+    for module in page.modules:
         for task in importlib.import_module(module).TASKS:
             tasks[task.name] = task
             if asked.only.lower() not in task.name.lower():
@@ -207,12 +221,18 @@ def main() -> None:
                 with tempfile.TemporaryDirectory() as folder:
                     found = measure(module, task, rows, Path(folder))
                 lines = [line for line in lines if (line["task"], line["rows"]) != (task.name, rows)] + found
-                KEPT.write_text(json.dumps(lines, indent=0) + "\n", encoding="utf-8")
-    told = __doc__.split("\n\n")[1]
-    text = f"# Flows and curves beside their peers\n\n{told}\n\n{versions()}.\n\n{write(lines, tasks)}"
-    asked.out.write_text(text, encoding="utf-8")
+                kept.write_text(json.dumps(lines, indent=0) + "\n", encoding="utf-8")
+    text = f"# {page.title}\n\n{page.told}\n\n{versions(tasks)}.\n\n{write(lines, tasks)}"
+    (HERE / f"{page.name}.md").write_text(text, encoding="utf-8")
     print(text)
 
 
 if __name__ == "__main__":
-    main()
+    run(
+        Page(
+            name="flows",
+            title="Flows and curves beside their peers",
+            told=__doc__.split("\n\n")[1],
+            modules=("flows_tasks", "flows_regressions"),
+        )
+    )

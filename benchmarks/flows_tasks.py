@@ -25,7 +25,7 @@ class Side:
     name : str
         Who answers.
     environment : str
-        ``"ours"``, ``"lifelines"``, ``"scikit-survival"`` or ``"R"``.
+        ``"ours"``, ``"R"``, or one of ``flows.PEERS``.
     run : callable or str
         Arrays -> named answers; for R, a script that finds its vectors in ``x`` and leaves a named ``answer``.
     limit : int

@@ -16,6 +16,8 @@ import numpy as np
 BLOCK = 4096
 #: A regressor of which no more than this share (squared) is left beside the others repeats them.
 REPEATED = 1e-10
+#: Sums of squares of which units' means leave no more than this are what rounding leaves.
+ROUNDING = 1e-20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,13 +80,13 @@ def fit_by_group(outcome: np.ndarray, group: np.ndarray, regressors: np.ndarray,
     """
     units = _sort(group, clusters, groups=len(regressors))
     products, pulls, count = _moments(outcome, units)
-    rows, periods = count.sum(), (count > 0).sum()
+    rows, periods = count.sum(), count.any(axis=0).sum()
     gram_x = np.einsum("gtk,gts,gsl->kl", regressors, products, regressors, optimize=True)
     cross = np.einsum("gtk,gts->ks", regressors, products)
     inverse = np.linalg.pinv(products.sum(axis=0), rcond=1e-12, hermitian=True)
     explained = cross @ inverse
     gram = gram_x - explained @ cross.T
-    kept = _kept(gram, np.diag(gram_x))
+    kept = independent(gram, within=np.diag(gram_x), raw=np.einsum("gt,gtk->k", count, regressors**2))
     k = regressors.shape[2]
     coefficients, covariance = np.full(k, np.nan), np.full((k, k), np.nan)
     bread = np.linalg.inv(gram[np.ix_(kept, kept)])
@@ -106,7 +108,7 @@ def _sort(group: np.ndarray, clusters: np.ndarray, *, groups: int) -> _Sorted:
     )  # fmt: skip
 
 
-def _within(block: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+def less_unit_means(block: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Values less their unit's mean, 0 where not seen; what was seen (None if all); one over how often each unit was."""
     total = block.sum(axis=1)
     if np.isfinite(total).all():
@@ -119,19 +121,19 @@ def _within(block: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarra
 
 
 def _moments(outcome: np.ndarray, units: _Sorted) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Products of period columns less units' means, and sums of outcomes less units' means, by group; observations by period."""
+    """Products of period columns less units' means, and sums of outcomes less units' means, and observations, by group."""
     groups, periods = len(units.edges) - 1, outcome.shape[1]
-    products, pulls, count = np.zeros((groups, periods, periods)), np.zeros((groups, periods)), np.zeros(periods)
+    products, pulls, count = np.zeros((groups, periods, periods)), np.zeros((groups, periods)), np.zeros((groups, periods))
     for group in range(groups):
         for place in units.blocks(group):
-            apart, seen, share = _within(outcome[units.order[place]])
+            apart, seen, share = less_unit_means(outcome[units.order[place]])
             pulls[group] += apart.sum(axis=0)
             if seen is None:
                 products[group] += len(place) * (np.eye(periods) - 1.0 / periods)
-                count += len(place)
+                count[group] += len(place)
             else:
                 products[group] += np.diag(seen.sum(axis=0)) - (seen * share[:, None]).T @ seen
-                count += seen.sum(axis=0)
+                count[group] += seen.sum(axis=0)
     return products, pulls, count
 
 
@@ -143,7 +145,7 @@ def _meat(outcome: np.ndarray, units: _Sorted, fitted: np.ndarray, own: np.ndarr
     for group in range(len(own)):
         squares = np.zeros((periods, periods))
         for place in units.blocks(group):
-            rest, _, _ = _within(outcome[units.order[place]] - fitted[group])
+            rest, _, _ = less_unit_means(outcome[units.order[place]] - fitted[group])
             if alone:
                 squares += rest.T @ rest
                 continue
@@ -155,10 +157,18 @@ def _meat(outcome: np.ndarray, units: _Sorted, fitted: np.ndarray, own: np.ndarr
     return meat if alone else totals.T @ totals
 
 
-def _kept(gram: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Columns of which something is left beside the fixed effects and the columns kept before."""
-    size = np.where(before > 0, before, 1.0)
-    left = gram / np.sqrt(np.outer(size, size))
+def independent(gram: np.ndarray, *, within: np.ndarray, raw: np.ndarray) -> np.ndarray:
+    """Columns of which something is left beside the fixed effects and the columns kept before.
+
+    Parameters
+    ----------
+    gram : float array, shape (k, k)
+        Products of the columns less units' and periods' effects.
+    within, raw : float array, shape (k,)
+        Sums of squares less units' means, and as they are: what is left of these by rounding is nothing.
+    """
+    size = np.sqrt(np.where(within > ROUNDING * raw, within, np.inf))
+    left = gram / np.outer(size, size)
     kept: list[int] = []
     for place in range(len(left)):
         if left[place, place] > REPEATED:

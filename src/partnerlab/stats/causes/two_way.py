@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 
 from partnerlab.stats.causes.did import NEVER
-from partnerlab.stats.causes.group_lines import TwoWayLine, fit_by_group
+from partnerlab.stats.causes.group_lines import BLOCK, TwoWayLine, fit_by_group, independent, less_unit_means
 from partnerlab.stats.inference.sandwich import sum_clusters
 
 
@@ -100,40 +100,67 @@ def fit_two_way(outcome: np.ndarray, regressors: np.ndarray, *, clusters: np.nda
         Codes 0, 1, ... that hold whole units. The covariance has the factor ``G / (G - 1) * (m - 1) / (m - k - t)``:
         unit effects lie within clusters and are not counted (as fixest does).
     """
-    seen = np.isfinite(outcome)
-    k = regressors.shape[2]
-    within = remove_two_way(np.concatenate([np.nan_to_num(outcome)[:, :, None], regressors], axis=2), seen)
-    x, y = within[:, :, 1:][seen], within[:, :, 0][seen]
-    kept = _independent(x)
+    n, k = len(outcome), regressors.shape[2]
+    moments = _two_way_moments(outcome, regressors)
+    inverse = np.linalg.pinv(moments.periods, rcond=1e-12, hermitian=True)
+    by_period = inverse @ moments.sums
+    gram = moments.products - moments.sums.T @ by_period
+    kept = independent(gram[1:, 1:], within=np.diag(moments.products)[1:], raw=moments.raw)
     coefficients, covariance = np.full(k, np.nan), np.full((k, k), np.nan)
-    bread = np.linalg.inv(x[:, kept].T @ x[:, kept])
-    beta = bread @ (x[:, kept].T @ y)
-    score = x[:, kept] * (y - x[:, kept] @ beta)[:, None]
+    bread = np.linalg.inv(gram[1:, 1:][np.ix_(kept, kept)])
+    beta = bread @ gram[1:, 0][kept]
+    scores = np.empty((n, len(kept)))
+    for first in range(0, n, BLOCK):
+        rows = slice(first, first + BLOCK)
+        planes, seen = _planes(outcome[rows], regressors[rows][:, :, kept])
+        apart = [less_unit_means(np.where(seen, plane - own, np.nan))[0]
+                 for plane, own in zip(planes, by_period[:, [0, *(kept + 1)]].T, strict=True)]  # fmt: skip
+        rest = apart[0] - sum((one * b for one, b in zip(apart[1:], beta, strict=True)), np.zeros_like(apart[0]))
+        scores[rows] = np.stack([np.einsum("nt,nt->n", one, rest) for one in apart[1:]], axis=1)
     groups, code = np.unique(clusters, return_inverse=True)
-    totals = sum_clusters(score, np.broadcast_to(code[:, None], seen.shape)[seen], clusters=len(groups))
-    rows, g = len(y), len(groups)
-    factor = g / (g - 1) * (rows - 1) / (rows - len(kept) - seen.any(axis=0).sum())
+    totals = sum_clusters(scores, code, clusters=len(groups))
+    rows, g = moments.count.sum(), len(groups)
+    factor = g / (g - 1) * (rows - 1) / (rows - len(kept) - (moments.count > 0).sum())
     coefficients[kept] = beta
     covariance[np.ix_(kept, kept)] = factor * bread @ (totals.T @ totals) @ bread
     return TwoWayLine(coefficients=coefficients, covariance=covariance)
 
 
-def _independent(x: np.ndarray) -> np.ndarray:
-    """Columns that no earlier ones repeat."""
-    size = np.sqrt((x**2).sum(axis=0))
-    kept: list[int] = []
-    basis = np.zeros((len(x), 0))
-    for column in range(x.shape[1]):
-        if not size[column] > 1e-9 * np.sqrt(len(x)):
-            continue
-        rest = x[:, column] / size[column]
-        rest = rest - basis @ (basis.T @ rest)
-        rest = rest - basis @ (basis.T @ rest)
-        left = np.sqrt(rest @ rest)
-        if left > 1e-8:
-            kept.append(column)
-            basis = np.column_stack([basis, rest / left])
-    return np.array(kept, dtype=np.int64)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Moments:
+    """Of outcome (first) and regressors less units' means: products, sums by period; of periods' columns; squares as they are."""
+
+    products: np.ndarray
+    sums: np.ndarray
+    periods: np.ndarray
+    count: np.ndarray
+    raw: np.ndarray
+
+
+def _two_way_moments(outcome: np.ndarray, regressors: np.ndarray) -> _Moments:
+    n, periods = outcome.shape
+    k = regressors.shape[2] + 1
+    products, sums, between = np.zeros((k, k)), np.zeros((periods, k)), np.zeros((periods, periods))
+    count, raw = np.zeros(periods), np.zeros(k - 1)
+    for first in range(0, n, BLOCK):
+        rows = slice(first, first + BLOCK)
+        planes, seen = _planes(outcome[rows], regressors[rows])
+        apart = [less_unit_means(plane)[0] for plane in planes]
+        flat = np.stack([one.ravel() for one in apart])
+        products += flat @ flat.T
+        sums += np.stack([one.sum(axis=0) for one in apart], axis=1)
+        share = 1.0 / np.maximum(seen.sum(axis=1), 1)
+        count += seen.sum(axis=0)
+        between -= (seen * share[:, None]).T @ seen
+        raw += [np.nansum(plane**2) for plane in planes[1:]]
+    return _Moments(products=products, sums=sums, periods=between + np.diag(count), count=count, raw=raw)
+
+
+def _planes(outcome: np.ndarray, regressors: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Outcome and each regressor as partners by quarters, NaN where the outcome was not seen; what was."""
+    seen = np.isfinite(outcome)
+    columns = [regressors[:, :, place] for place in range(regressors.shape[2])]
+    return [outcome, *(columns if seen.all() else [np.where(seen, column, np.nan) for column in columns])], seen
 
 
 def event_times(adopted: np.ndarray, periods: int) -> np.ndarray:
