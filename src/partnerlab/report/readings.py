@@ -448,4 +448,5 @@ def say_failed(result: Result) -> list[str]:
 import partnerlab.report.experiment_plans  # noqa: E402
 import partnerlab.report.experiment_words  # noqa: E402
 import partnerlab.report.state_words  # noqa: E402
-import partnerlab.report.survival_words  # noqa: E402, F401
+import partnerlab.report.survival_words  # noqa: E402
+import partnerlab.report.tactic_words  # noqa: E402, F401

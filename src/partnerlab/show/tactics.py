@@ -13,6 +13,7 @@ import pandas as pd
 from partnerlab import words
 from partnerlab.effects import AdoptionEffects, OnOffEffects, TacticAnalysis
 from partnerlab.errors import ParameterError, SampleError
+from partnerlab.results import Evidence
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas
 from partnerlab.show.picture import Picture, picture
@@ -29,6 +30,8 @@ READINGS = {
     "adoption": "Differences in differences",
     "on and off": "Target trials, given the past",
     "matched": "The same, past results alike",
+    "switching": "Starts and stops",
+    "switching": "Starts and stops against those who stay",
     "naive": "Treated less untreated",
     "two-way": "Two-way fixed effects",
 }
@@ -162,10 +165,11 @@ def _readings(result: TacticAnalysis, *, beside: Mapping[str, float], period: st
     if table.empty:
         raise SampleError(f"{result.study.tactic}: not enough data for any reading; nothing to draw")
     stakes, verdict = result.study.stakes, result.verdict
+    believed = verdict.grade is Evidence.B and not verdict.doubts
     rows = [
         Row(
             said=say_row(READINGS.get(row.reading, row.reading), row.estimate, row.conf_low, row.conf_high, row.n),
-            estimate=row.estimate, low=row.conf_low, high=row.conf_high, dark=bool(row.chosen) and not verdict.doubts,
+            estimate=row.estimate, low=row.conf_low, high=row.conf_high, dark=bool(row.chosen) and believed,
         )
         for row in table.itertuples()
     ]  # fmt: skip
@@ -183,7 +187,7 @@ def _readings(result: TacticAnalysis, *, beside: Mapping[str, float], period: st
         n=int(chosen["n"]),
         period=period or "all quarters of the panel",
         note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals; "
-        + ("no reading is believed" if verdict.doubts else "the dark one is believed under the assumption stated, the grey ones are not"),
+        + ("no reading is believed" if not believed else "the dark one is believed under the assumption stated, the grey ones are not"),
         table=table,
     )  # fmt: skip
 
@@ -201,7 +205,7 @@ def _analysis_table(result: TacticAnalysis, *, caption: str = "", rows: int | No
 
 
 @tabulate.register(Verdict)
-def _verdict_card(verdict: Verdict, *, caption: str = "") -> TableView:
+def _verdict_card(verdict: Verdict, *, caption: str = "", rows: int | None = None) -> TableView:
     """Write a verdict as a card: what may be said, how sure, behind how many, and what would overturn it."""
     stakes = verdict.stakes
     estimate, interval = words.say_pair(verdict.estimate, verdict.conf_low, verdict.conf_high, kind="number")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from partnerlab import words
 from partnerlab.effects import AssignmentCheck, RobustnessCard
+from partnerlab.results import Evidence
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, wrap
 from partnerlab.show.picture import Picture, picture
@@ -19,7 +20,7 @@ from partnerlab.show.tactics_rows import Row, paint_rows, rows_height
 #: What each test of the assignment asks, in people's words.
 ASKED = {"lasting trait": "Earlier results, the last one alike", "last result": "The last result, the usual ones alike"}
 #: How a check came out, and the mark beside it.
-STANDS = {True: "stands", False: "overturned", None: "cannot tell"}
+STANDS = {True: "stands", False: "overturned", None: "yardstick"}
 
 _LINE, _GAP = 14.0, 12.0
 
@@ -77,7 +78,7 @@ def _card(result: RobustnessCard, *, period: str = "") -> Picture:
         units="each check in its own units; n counts checks",
         n=len(lines),
         period=period or "all quarters of the panel",
-        note="Filled: the finding stands; cross: overturned; ring: says how much, cannot fail. No check raises a grade",
+        note="Filled: the finding stands; cross: overturned; ring: a yardstick, which cannot fail. No check raises a grade",
         table=result.table,
     )
 
@@ -103,7 +104,7 @@ def _paint_card(canvas: Canvas, *, lines: list[tuple[str, str, list[str]]], tops
     marks = {
         "stands": {"marker": "o", "color": style.ACCENT},
         "overturned": {"marker": "X", "color": style.SIGNAL},
-        "cannot tell": {"marker": "o", "markerfacecolor": style.PAPER, "markeredgecolor": style.MUTED},
+        "yardstick": {"marker": "o", "markerfacecolor": style.PAPER, "markeredgecolor": style.MUTED},
     }
     for (state, name, said), top in zip(lines, tops, strict=True):
         axes.plot([18], [top + 6], linestyle="none", markersize=9, **marks[state])
@@ -122,8 +123,9 @@ def _card_headline(result: RobustnessCard, counts: pd.Series) -> str:
     if gone:
         names = [_name(row).lower() for _, row in result.table.iterrows() if _state(row["stands"]) == "overturned"]
         return f"Overturned by {gone} of {words.plural(len(result.table), 'check')}: {words.say_list(names)}"
-    if not held:
-        return "There is no finding to overturn"
+    if result.evidence is Evidence.D or not held:
+        passed = f": {held} of {words.plural(held, 'check')} passed, and still nothing can be told" if held else ""
+        return f"There is no finding to overturn{passed}"
     return f"The finding stands against {held} of {words.plural(held, 'check')} that could have overturned it"
 
 

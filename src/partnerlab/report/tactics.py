@@ -1,0 +1,260 @@
+"""Tactics for their pages: which studies a program has, what was done with whom, and all of them analysed at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.effects import (
+    RobustnessCard,
+    Studies,
+    TacticAnalysis,
+    TacticPanel,
+    TacticStudy,
+    analyze_tactic,
+    build_study_panel,
+    check_robustness,
+)
+from partnerlab.errors import MissingTableError, ParameterError, SampleError, SpecError, nearest
+from partnerlab.experiments import Experiment, ExperimentDesign, Metric, design_experiment
+from partnerlab.experiments.outlook import Outlook
+from partnerlab.panel import Indicators, build_panel
+from partnerlab.report.sources import look_upward
+from partnerlab.verdicts import Stakes, Verdict
+from partnerlab.words import plural
+
+if TYPE_CHECKING:
+    from partnerlab.panel import Panel
+    from partnerlab.report.request import Request
+    from partnerlab.tiers import TierHistory
+
+#: Tactics that are studied where no study is declared, those that take the most of a manager's time first.
+TACTICS = (
+    "training", "co_marketing", "event", "mdf", "lead_share", "content", "review", "meeting", "call", "email", "listing_update",
+)  # fmt: skip
+#: Outcomes by which they are judged then, best first, and the table that each needs.
+OUTCOMES = {"leads": "leads", "deals_registered": "deals", "revenue": "transactions"}
+#: Partners with the tactic, and without it, that a study by rule needs.
+FEWEST = 20
+#: Chance to find the material effect from which on a test is called large enough.
+POWER = 0.8
+
+
+def count_tactics(request: Request) -> Panel:
+    """Count what was done with each partner, and what came of it, as the program's studies ask.
+
+    Raises
+    ------
+    MissingTableError
+        If the program has no table of activities, or nothing to judge them by.
+    """
+    declared = _declared(request)
+    indicators = Indicators.load(_found("tactics" if declared is None else declared.indicators))
+    if declared is None:
+        names: Sequence[str] = (*TACTICS, _outcome(request))
+    else:
+        asked = [(study.indicator, study.outcome, *study.others, *(known.name for known in study.covariates)) for study in declared.studies]
+        names = tuple(dict.fromkeys(name for study in asked for name in study))
+    panel = build_panel(request.source, first=request.first, last=request.quarter, indicators=indicators, as_of=request.as_of, only=names)
+    return request.select(panel)
+
+
+def load_studies(request: Request, *, panel: Panel) -> Studies:
+    """Give the program's studies: declared in ``studies/<program>.yaml``, shipped for it, or one for each tactic that was used.
+
+    Parameters
+    ----------
+    request : Request
+    panel : Panel
+        From `count_tactics`.
+
+    Raises
+    ------
+    SampleError
+        If no tactic was used with enough partners.
+    """
+    declared = _declared(request)
+    if declared is not None:
+        return declared
+    used = [name for name in TACTICS if panel.known(name) and _enough(panel, name)]
+    if not used:
+        raise SampleError(f"no tactic was used with {FEWEST} partners while {FEWEST} others were without it")
+    outcome = _outcome(request)
+    stakes = Stakes(unit=outcome.replace("_", " "))
+    return Studies(
+        studies=tuple(
+            TacticStudy(
+                tactic=name.replace("_", " "), indicator=name, outcome=outcome, horizon=1, stakes=stakes,
+                others=tuple(other for other in used if other != name),
+            )
+            for name in used
+        )
+    )  # fmt: skip
+
+
+def _declared(request: Request) -> Studies | None:
+    if not re.fullmatch(r"[\w.-]+", request.program):
+        return None
+    own = look_upward(f"studies/{request.program}.yaml")
+    if Path(own).is_file():
+        return Studies.load(own)
+    try:
+        return Studies.load(request.program)
+    except SpecError:
+        return None
+
+
+def _found(indicators: str) -> str:
+    return look_upward(indicators) if indicators.endswith((".yaml", ".yml")) else indicators
+
+
+def _outcome(request: Request) -> str:
+    present = request.source.columns()
+    found = next((name for name, table in OUTCOMES.items() if table in present), None)
+    if found is None:
+        raise MissingTableError(f"tactics are judged by {', '.join(OUTCOMES)}; this program has no table {' or '.join(OUTCOMES.values())}")
+    return found
+
+
+def _enough(panel: Panel, name: str) -> bool:
+    used = panel.values(name) > 0
+    return min(int(used.any(axis=1).sum()), int((panel.member & ~used).any(axis=1).sum())) >= FEWEST
+
+
+def choose_study(studies: Studies, *, panel: Panel, tactic: str = "") -> TacticStudy:
+    """Give the study of a tactic; without a name the first of the file whose tactic enough partners had.
+
+    Raises
+    ------
+    ParameterError
+        If no study is of that tactic.
+    SampleError
+        If none was used with enough partners.
+    """
+    if tactic:
+        named = {study.tactic: study for study in studies.studies} | {study.indicator: study for study in studies.studies}
+        if tactic not in named:
+            raise ParameterError(f"no study is of {tactic!r}{nearest(tactic, named)}", tactic=tactic)
+        return named[tactic]
+    found = next((study for study in studies.studies if _enough(panel, study.indicator)), None)
+    if found is None:
+        raise SampleError(
+            f"none of {plural(len(studies.studies), 'tactic')} was used with {FEWEST} partners while {FEWEST} were without it"
+        )
+    return found
+
+
+def weigh_verdict(analysis: TacticAnalysis, *, card: RobustnessCard | None = None) -> Verdict:
+    """Give what may be said once a finding was held against what could overturn it: each check that did is a doubt.
+
+    Parameters
+    ----------
+    analysis : TacticAnalysis
+    card : RobustnessCard, optional
+        From `partnerlab.check_robustness`; without one the verdict stays as it is.
+    """
+    if card is None:
+        return analysis.verdict
+    fallen = card.table[card.table["stands"].eq(False).fillna(False)]
+    doubts = tuple(f"{row['check']}: {row['says']}" for _, row in fallen.iterrows())
+    weighed = dataclasses.replace(analysis.verdict, doubts=(*analysis.verdict.doubts, *doubts))
+    overturned = card.overturned_by or weighed.overturned_by if weighed.finding in ("raised", "lowered") else ""
+    return dataclasses.replace(weighed, overturned_by=overturned)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StudiedTactics:
+    """All studies of a program, analysed and held against what could overturn them.
+
+    Parameters
+    ----------
+    analyses : tuple of TacticAnalysis
+        In the order of the studies; their verdicts are weighed with the cards.
+    cards : tuple of RobustnessCard or None
+        One for each analysis; None where there was no estimate to hold against anything.
+    refused : DataFrame
+        ``tactic, why`` of those that could not be analysed.
+    """
+
+    analyses: tuple[TacticAnalysis, ...] = dataclasses.field(repr=False)
+    cards: tuple[RobustnessCard | None, ...] = dataclasses.field(repr=False)
+    refused: pd.DataFrame = dataclasses.field(repr=False)
+
+
+def analyze_tactics(
+    panel: Panel, *, studies: Studies, history: TierHistory | None = None, level: float = 0.95, seed: int = 0
+) -> StudiedTactics:
+    """Analyse every study of a program; what cannot be is refused in one line and does not stop the others.
+
+    Raises
+    ------
+    SampleError
+        If none can be.
+    """
+    found, cards, refused = [], [], []
+    for study in studies.studies:
+        try:
+            own = build_study_panel(panel, study=study, history=history)
+            analysis = analyze_tactic(own, study=study, level=level)
+        except (SampleError, MissingTableError) as refusal:
+            refused.append({"tactic": study.tactic, "why": str(refusal)})
+            continue
+        cards.append(check_robustness(analysis, panel=own, seed=seed) if analysis.verdict.known else None)
+        found.append(dataclasses.replace(analysis, verdict=weigh_verdict(analysis, card=cards[-1])))
+    if not found:
+        raise SampleError(f"no tactic can be read; first: {refused[0]['why']}")
+    return StudiedTactics(analyses=tuple(found), cards=tuple(cards), refused=pd.DataFrame(refused, columns=["tactic", "why"]))
+
+
+def tabulate_studied(studied: StudiedTactics) -> pd.DataFrame:
+    """Verdict on each tactic over all tiers, those refused last: ``tactic, grade, estimate, ..., why, action``."""
+    rows = []
+    for analysis in studied.analyses:
+        verdict = analysis.verdict
+        rows.append(
+            {
+                "tactic": verdict.tactic, "estimate": verdict.estimate, "std_error": verdict.std_error, "conf_low": verdict.conf_low,
+                "conf_high": verdict.conf_high, "n": verdict.n, "partners": verdict.partners, "managers": verdict.managers,
+                "grade": verdict.earned.value, "says": verdict.statement,
+            }
+        )  # fmt: skip
+    refused = studied.refused.rename(columns={"why": "says"}).assign(grade="D")
+    return pd.concat([pd.DataFrame(rows), refused], ignore_index=True)
+
+
+def design_settling(panel: TacticPanel, *, study: TacticStudy, level: float = 0.95) -> ExperimentDesign:
+    """Size the test by lot that would settle a study: what the partners at hand could show in one, two and four quarters.
+
+    Raises
+    ------
+    SampleError
+        If too little of the outcome is known to size it.
+    """
+    outcome = panel.outcome[:, -5:]
+    known = np.isfinite(outcome).all(axis=1)
+    partners = int(np.isfinite(panel.outcome[:, -1]).sum())
+    if outcome.shape[1] < 3 or known.sum() < FEWEST:
+        raise SampleError(f"{study.tactic}: too few partners with {outcome.shape[1]} quarters known to size a test")
+    last, before = outcome[known, -1], outcome[known, :-1].mean(axis=1)
+    if not (last.std() > 0 and before.std() > 0):
+        raise SampleError(f"{study.tactic}: {study.stakes.unit} do not vary between partners, so no test can be sized")
+    outlook = Outlook(
+        sd=float(last.std(ddof=1)),
+        kept=float(np.clip(np.corrcoef(last, outcome[known, -2])[0, 1], 0.0, 0.99)),
+        known=float(np.clip(np.corrcoef(last, before)[0, 1], -0.99, 0.99)),
+    )
+    experiment = Experiment(
+        name=re.sub(r"[^a-z0-9]+", "-", study.tactic.lower()).strip("-"),
+        hypothesis=f"{study.tactic} raises {study.stakes.unit}.",
+        tactic=study.tactic,
+        stakes=study.stakes,
+        metrics=(Metric(name=study.outcome or panel.outcome_name),),
+    )
+    sizes = sorted({size for size in (partners // 4, partners // 2, partners) if size >= 8})
+    return design_experiment(experiment, outlooks={experiment.metrics[0].name: outlook}, units=sizes, quarters=(1, 2, 4), level=level)

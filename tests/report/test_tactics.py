@@ -1,0 +1,182 @@
+"""Tactics for their pages: which studies a program has, all of them analysed, and never against the truth it was made from."""
+
+import dataclasses
+
+import pytest
+
+from partnerlab import Stakes, Studies, TacticStudy, assign_tiers, build_panel, build_study_panel
+from partnerlab.errors import MissingTableError, ParameterError, SampleError
+from partnerlab.intake import Program, connect
+from partnerlab.intake.simulate import Truth, simulate_program, true_effects
+from partnerlab.report import load_request, read_result
+from partnerlab.report.tactics import (
+    analyze_tactics,
+    choose_study,
+    count_tactics,
+    design_settling,
+    load_studies,
+    tabulate_studied,
+    weigh_verdict,
+)
+from partnerlab.results import Evidence
+
+#: Study of the demo program -> tactic of the truth.
+MADE_AS = {"co-marketing": "co_marketing", "shared lead": "lead_share", "e-mail": "email"}
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return Truth()
+
+
+@pytest.fixture(scope="module")
+def ask(truth):
+    return load_request(source=simulate_program(truth, seed=7).source())
+
+
+@pytest.fixture(scope="module")
+def counted(ask):
+    return count_tactics(ask)
+
+
+@pytest.fixture(scope="module")
+def history(ask):
+    return assign_tiers(build_panel(ask.source, first=ask.first, last=ask.quarter), ask.scheme, overrides=ask.overrides)
+
+
+@pytest.fixture(scope="module")
+def studied(ask, counted, history):
+    return analyze_tactics(counted, studies=load_studies(ask, panel=counted), history=history)
+
+
+def test_the_demo_program_has_the_studies_that_ship_for_it(ask, counted):
+    assert load_studies(ask, panel=counted) == Studies.load("demo")
+
+
+def test_a_program_of_another_name_gets_a_study_of_each_tactic_it_used(ask, counted):
+    other = dataclasses.replace(ask, program="acme")
+    studies = load_studies(other, panel=count_tactics(other)).studies
+
+    assert {study.indicator for study in studies} == {"training", "co_marketing", "event", "lead_share", "meeting", "call", "email"}
+    assert all(study.outcome == "leads" and study.stakes.value is None for study in studies)
+
+
+def test_a_programs_own_file_comes_first(ask, counted, tmp_path, monkeypatch):
+    (tmp_path / "studies").mkdir()
+    line = "studies:\n  - {tactic: visit, indicator: meeting, outcome: leads, stakes: {unit: leads}}\n"
+    (tmp_path / "studies" / "demo.yaml").write_text(line)
+    monkeypatch.chdir(tmp_path)
+
+    assert [study.tactic for study in load_studies(ask, panel=counted).studies] == ["visit"]
+    assert count_tactics(ask).indicators.names == ("meeting", "leads")
+
+
+def test_a_program_without_activities_is_told_so():
+    tables = {
+        "partners": [{"partner_id": "a", "joined_at": "2025-01-01"}],
+        "leads": [{"lead_id": "1", "partner_id": "a", "direction": "submitted", "created_at": "2026-01-05", "disposition": "accepted"}],
+    }
+    import pandas as pd
+
+    frames = {name: pd.DataFrame(rows) for name, rows in tables.items()}
+    request = load_request(source=connect(frames, program=Program(data_until="2026-07-01")), first="2026Q1")
+
+    with pytest.raises(MissingTableError, match="activities"):
+        count_tactics(request)
+
+
+def test_the_first_study_that_enough_partners_had_is_looked_at(counted):
+    studies = Studies.load("demo")
+
+    assert choose_study(studies, panel=counted).tactic == "training"
+    assert choose_study(studies, panel=counted, tactic="dinner").indicator == "event"
+    with pytest.raises(ParameterError, match="did you mean 'dinner'"):
+        choose_study(studies, panel=counted, tactic="diner")
+
+
+def test_a_tactic_that_too_few_had_is_no_study(counted):
+    few = counted.select(counted.partners < counted.partners[10])
+
+    with pytest.raises(SampleError, match="none of 7 tactics was used with 20 partners"):
+        choose_study(Studies.load("demo"), panel=few)
+
+
+def test_no_verdict_contradicts_the_truth_the_program_was_made_from(studied, truth):
+    effects = true_effects(truth, draws=50_000)
+    by_tactic = {
+        name: float((part["extra_leads"] * part["treated"]).sum() / part["treated"].sum()) for name, part in effects.groupby("tactic")
+    }
+    for analysis in studied.analyses:
+        verdict = analysis.verdict
+        made = by_tactic.get(MADE_AS.get(verdict.tactic, verdict.tactic))
+        if made is None or verdict.earned is not Evidence.B:
+            continue
+        assert verdict.conf_low <= made <= verdict.conf_high, verdict.statement
+        assert (made > 0) == (verdict.finding == "raised"), verdict.statement
+
+
+def test_what_truly_works_is_found_where_a_design_is_left(studied):
+    earned = {analysis.verdict.tactic: analysis.verdict.earned for analysis in studied.analyses}
+
+    assert earned["training"] is Evidence.B
+
+
+def test_what_does_nothing_is_not_flagged_though_the_naive_comparison_is_loud(studied):
+    for name in ("dinner", "e-mail"):
+        analysis = next(one for one in studied.analyses if one.verdict.tactic == name)
+        naive = analysis.table.set_index("reading").loc["naive"]
+
+        assert naive["conf_low"] > 0
+        assert analysis.verdict.earned in (Evidence.C, Evidence.D)
+
+
+def test_each_tactic_has_a_line_with_its_verdict(studied):
+    table = tabulate_studied(studied)
+
+    assert len(table) == 7
+    assert set(table["grade"]) <= {"B", "C", "D"}
+    assert all(says.endswith(".") for says in table["says"])
+
+
+def test_a_check_that_overturns_a_finding_takes_its_grade(studied):
+    place = next(place for place, one in enumerate(studied.analyses) if one.verdict.tactic == "training")
+    analysis, card = studied.analyses[place], studied.cards[place]
+    assert weigh_verdict(analysis, card=card).earned is Evidence.B
+
+    table = card.table
+    table.loc[table["check"] == "placebo", "stands"] = False
+    fallen = weigh_verdict(analysis, card=dataclasses.replace(card, table=table))
+
+    assert fallen.earned is Evidence.D
+    assert "placebo" in fallen.statement
+
+
+def test_a_test_that_would_settle_it_is_sized_from_the_partners_at_hand(counted, history):
+    study = Studies.load("demo")["training"]
+    sizes = design_settling(build_study_panel(counted, study=study, history=history), study=study)
+    said = " ".join(read_result(sizes))
+
+    assert sizes.table["estimate"].is_monotonic_decreasing or sizes.table.groupby("n")["estimate"].min().is_monotonic_decreasing
+    assert said.startswith("Dealt by lot among 381 partners")
+
+
+def test_a_study_is_read_as_the_test_it_stands_in_for():
+    said = read_result(Studies.load("demo")["training"])
+
+    assert said[0] == "What did training do to leads? This is the test by lot that the study stands in for."
+    assert said[-1].endswith("it pays from 0.353 leads per partner-quarter on.")
+
+
+def test_without_a_worth_nothing_is_said_of_money(studied):
+    bare = TacticStudy(tactic="call", stakes=Stakes(unit="leads"))
+    verdict = dataclasses.replace(studied.analyses[0].verdict, stakes=bare.stakes)
+
+    assert "No worth of leads is stated, so nothing is said of money." in read_result(verdict)
+
+
+def test_what_may_be_said_names_partners_managers_and_what_would_overturn_it(studied):
+    said = " ".join(read_result(studied.analyses[0].verdict))
+
+    assert "Behind it stand 291 partners with 11 managers" in said
+    assert "It would be overturned by" in said
+    assert "It pays with a probability of" in said
