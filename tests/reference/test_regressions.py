@@ -97,6 +97,17 @@ def test_subdistribution_hazards_with_delayed_entry_as_survival(values, leaving)
     assert _equal(values, "finegray_late", found.table)
 
 
+@pytest.mark.parametrize("covariance", ["cluster", "model"])
+@pytest.mark.parametrize(("row", "place"), [({"arm": 0, "size": 0.5}, 1), ({"arm": 1, "size": -1.0}, 2)])
+def test_predicted_shares_among_other_endings_and_their_standard_errors(values, leaving, covariance, row, place):
+    found = estimate_fine_gray(leaving, covariates=["arm", "size"], event="1", convention="survival", covariance=covariance)
+    read = found.predict(pd.DataFrame([row]), times=[4, 8, 12])
+
+    theirs = values.loc[[f"finegray_risk_{covariance}_{place}"]]
+    assert np.allclose(read["estimate"], theirs["estimate"], rtol=1e-7)
+    assert np.allclose(read["std_error"], theirs["error"], rtol=1e-7)
+
+
 @pytest.mark.parametrize("link", ["cloglog", "logit"])
 @pytest.mark.parametrize(
     ("ending", "asked"), [("", {"covariance": "model"}), ("_cluster", {"cluster": "manager", "covariance": "cluster"})]

@@ -42,6 +42,14 @@ d$way <- factor(d$event, 0:2)
 fg <- finegray(Surv(entry, duration, way) ~ ., d, etype = "1", id = partner)
 f <- coxph(Surv(fgstart, fgstop, fgstatus) ~ arm + size, fg, weights = fgwt, cluster = partner)
 keep("finegray_late", c("arm", "size"), coef(f), roots(f$var))
+plain <- coxph(Surv(fgstart, fgstop, fgstatus) ~ arm + size, fg, weights = fgwt, robust = FALSE)
+for (k in 1:2) {
+  row <- data.frame(arm = k - 1, size = c(0.5, -1)[k])
+  for (kind in c("cluster", "model")) {
+    s <- summary(survfit(if (kind == "cluster") f else plain, newdata = row), times = c(4, 8, 12))
+    keep(paste("finegray_risk", kind, k, sep = "_"), c(4, 8, 12), 1 - s$surv, s$std.err)
+  }
+}
 long <- d[rep(seq_len(nrow(d)), d$duration - d$entry), ]
 long$tenure <- long$entry + unlist(lapply(d$duration - d$entry, seq_len))
 long$y <- ifelse(long$tenure == long$duration, long$event, 0)
