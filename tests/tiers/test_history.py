@@ -281,3 +281,20 @@ def test_the_name_of_a_scheme_is_not_a_scheme(panel, scheme, says):
 
     with pytest.raises(ParameterError, match=says):
         assign_tiers(panel or whole, scheme or TierScheme(scheme="demo", classify=BANDS))
+
+
+def test_columns_may_have_any_names():
+    plain = pd.DataFrame({"partner": ["a", "a", "b"], "quarter": ["2026Q1", "2026Q2", "2026Q1"], "tier": ["Gold", "Silver", None]})
+    mine = TierHistory.from_frame(plain, order=["Gold", "Silver"])
+
+    named = plain.rename(columns={"partner": "account", "quarter": "period", "tier": "level"})
+    theirs = TierHistory.from_frame(named, partner="account", quarter="period", tier="level", order=["Gold", "Silver"])
+
+    assert theirs.to_frame().equals(mine.to_frame())
+
+
+def test_an_unknown_tier_names_the_column_it_stands_in():
+    rows = pd.DataFrame({"partner": ["a"], "period": ["2026Q1"], "level": ["Golden"]})
+
+    with pytest.raises(ParameterError, match=r"frame\.level: 1 rows have a tier such as 'Golden'"):
+        TierHistory.from_frame(rows, quarter="period", tier="level", order=["Gold"])

@@ -232,7 +232,7 @@ def cox_data(rows: SpellRows, strata: tuple[str, ...], weights: str | None) -> t
     return data, layers
 
 
-def _finish(  # noqa: PLR0913 - a fit and all that is said of it
+def _finish(
     spells: Spells,
     rows: SpellRows,
     fitted: CoxFit,

@@ -13,21 +13,28 @@ from partnerlab.tiers.codes import Outside
 
 
 def history_fields(
-    frame: pd.DataFrame, *, partner: str, order: tuple[str, ...], calendar: Calendar, attributes: pd.DataFrame | None
+    frame: pd.DataFrame,
+    *,
+    partner: str,
+    quarter: str,
+    tier: str,
+    order: tuple[str, ...],
+    calendar: Calendar,
+    attributes: pd.DataFrame | None,
 ) -> dict[str, Any]:
     """Read a table of tiers; gives the fields of a `TierHistory`."""
-    by_interval = "valid_from" in frame.columns
-    for column in (partner, "tier", *(("valid_from", "valid_to") if by_interval else ("quarter",))):
+    by_interval = "valid_from" in frame.columns and (quarter == "quarter" or quarter not in frame.columns)
+    for column in (partner, tier, *(("valid_from", "valid_to") if by_interval else (quarter,))):
         if column not in frame.columns:
             raise ParameterError(f"the frame has no column {column!r}{nearest(column, frame.columns)}", column=column)
     empty = int(frame[partner].isna().sum()) if len(frame) else -1
     if empty:
         raise ParameterError("the frame has no rows" if empty < 0 else f"frame.{partner}: {empty} rows name nobody; fill or drop them")
-    tiers = order or tuple(sorted(frame["tier"].dropna().astype(str).unique()))
-    codes = _codes(frame["tier"], tiers)
+    tiers = order or tuple(sorted(frame[tier].dropna().astype(str).unique()))
+    codes = _codes(frame[tier], tiers)
     partners, rows = np.unique(frame[partner].astype(str).to_numpy(dtype=str), return_inverse=True)
-    read = _from_intervals if by_interval else _from_snapshots
-    table, first = read(frame, codes, rows, len(partners), calendar, bool(order))
+    read, dated = (_from_intervals, frame) if by_interval else (_from_snapshots, frame[quarter])
+    table, first = read(dated, codes, rows, len(partners), calendar, bool(order))
     stages = {stage: table.copy() for stage in ("raw", "eligible", "held", "published")}
     return {
         "partners": partners,
@@ -50,15 +57,15 @@ def _codes(column: pd.Series, tiers: tuple[str, ...]) -> np.ndarray:
     if len(strange):
         name = str(strange.iloc[0])
         raise ParameterError(
-            f"frame.tier: {len(strange)} rows have a tier such as {name!r} that is not in order{nearest(name, tiers)}", tier=name
+            f"frame.{column.name}: {len(strange)} rows have a tier such as {name!r} that is not in order{nearest(name, tiers)}", tier=name
         )
     return codes.astype(np.int8)
 
 
 def _from_snapshots(
-    frame: pd.DataFrame, codes: np.ndarray, rows: np.ndarray, count: int, calendar: Calendar, ordered: bool
+    quarter: pd.Series, codes: np.ndarray, rows: np.ndarray, count: int, calendar: Calendar, ordered: bool
 ) -> tuple[np.ndarray, int]:
-    numbers, labels = pd.factorize(frame["quarter"].astype(str))
+    numbers, labels = pd.factorize(quarter.astype(str))
     periods = np.array([calendar.parse(label) for label in labels], dtype=np.int64)[numbers]
     first = int(periods.min())
     seen = np.zeros((count, int(periods.max()) - first + 1), dtype=np.int32)

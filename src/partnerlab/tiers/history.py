@@ -143,11 +143,13 @@ class TierHistory:
         return self.calendar.labels(self.periods)
 
     @classmethod
-    def from_frame(
+    def from_frame(  # noqa: PLR0913 - names of columns, and a question of its own each
         cls,
         frame: pd.DataFrame,
         *,
         partner: str = "partner",
+        quarter: str = "quarter",
+        tier: str = "tier",
         order: Sequence[str] = (),
         calendar: Calendar | None = None,
         attributes: pd.DataFrame | None = None,
@@ -160,8 +162,8 @@ class TierHistory:
         frame : DataFrame
             ``partner, quarter, tier``, or ``partner, tier, valid_from, valid_to`` (half open,
             empty while it lasts). A row without a tier is unknown.
-        partner : str
-            Name of the column with the partner.
+        partner, quarter, tier : str
+            Names of the columns with the partner, the quarter and the tier.
         order : sequence of str
             Tiers, best first. Without it no tier is above another, and a partner may hold
             only one at a time; with it the highest of several counts.
@@ -185,8 +187,9 @@ class TierHistory:
         """
         from partnerlab.tiers.frames import history_fields
 
+        columns = {"partner": partner, "quarter": quarter, "tier": tier}
         return cls(
-            **history_fields(frame, partner=partner, order=tuple(order), calendar=calendar or Calendar(), attributes=attributes),
+            **history_fields(frame, **columns, order=tuple(order), calendar=calendar or Calendar(), attributes=attributes),
             program=program,
         )
 
