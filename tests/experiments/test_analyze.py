@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from partnerlab.errors import LedgerError, ParameterError, SampleError
+from partnerlab.errors import LedgerError, ParameterError, SampleError, SpecError
 from partnerlab.experiments import Experiment, Looks, Metric, Trial, Variant, analyze_experiment, assign_variants
 from partnerlab.experiments.looks import always_valid_reach
 from partnerlab.results import Evidence
@@ -300,6 +300,30 @@ def test_early_looks_have_wider_intervals():
 
     assert levels == sorted(levels, reverse=True)
     assert 0.95 < levels[-1] < 0.96
+
+
+def test_looks_may_lie_unevenly_and_say_when_to_give_up():
+    looks = Looks(planned=2, stopping="group sequential", shares=(0.75, 1.0), give_up=True)
+    early, even = (
+        _read(_experiment(looks=given), look=1, effect=0.2, draws=0) for given in (looks, Looks(planned=2, stopping="group sequential"))
+    )
+    said = next(check.detail for check in early.checks if check.name == "giving up")
+
+    assert early.table["level"].iloc[0] < even.table["level"].iloc[0]  # three quarters of the information may spend more
+    assert said.startswith("give up: z is ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"planned": 2, "stopping": "group sequential", "shares": (0.5,)}, "2 numbers that rise"),
+        ({"planned": 2, "stopping": "group sequential", "shares": (0.5, 0.4)}, "2 numbers that rise"),
+        ({"planned": 2, "stopping": "always valid", "give_up": True}, "belongs to stopping: group sequential"),
+    ],
+)
+def test_looks_that_cannot_be_are_refused(asked, said):
+    with pytest.raises(SpecError, match=said):
+        Looks(**asked)
 
 
 def test_verdicts_of_several_variants_lie_side_by_side_at_the_level_they_share():

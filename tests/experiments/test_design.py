@@ -182,3 +182,26 @@ def test_power_over_looks_is_that_of_the_boundaries():
     few = power_of_t(drift, 1.0, df=98) - power_of_t(drift, 1.0, df=math.inf)
 
     assert table["power_material"].iloc[0] == pytest.approx(crossing(share, bounds, drift=drift).sum() + few, abs=0.002)
+
+
+def test_giving_up_costs_a_little_power_and_uneven_looks_too():
+    plans = [
+        Looks(planned=3, stopping="group sequential"),
+        Looks(planned=3, stopping="group sequential", give_up=True),
+        Looks(planned=3, stopping="group sequential", shares=(0.6, 0.8, 1.0)),
+    ]
+    plain, heeded, late = (_mde(_experiment(looks=looks)).iloc[0] for looks in plans)
+
+    assert plain < heeded < 1.1 * plain
+    assert plain < late < 1.05 * plain
+
+
+def test_longer_times_vary_less_where_everybody_is_watched_to_the_same_end():
+    outlook, metric = Outlook(level=0.1), Metric(name="leads", kind="time", event="left", until=6.0)
+    control, treated = outlook.variance(metric, effect=0.8, quarters=6)
+    random = np.random.default_rng(1)
+    hazard = -np.log1p(-0.1)
+
+    assert np.minimum(random.exponential(1 / hazard, 200_000), 6).var() == pytest.approx(control, rel=0.01)
+    assert treated < control
+    assert outlook.variance(metric, effect=outlook.most(metric, quarters=6), quarters=6)[1] == pytest.approx(0.0, abs=1e-3)

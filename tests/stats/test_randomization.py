@@ -109,3 +109,35 @@ def test_many_variants_share_a_control_and_so_cost_less_than_bonferroni():
 def test_planned_shares_are_no_mismatch():
     assert ratio_mismatch(np.array([200, 100]), np.array([2, 1])) == (0.0, 1.0)
     assert np.isnan(share_mismatch(np.array([0, 0]), np.array([9, 9]))[1])
+
+
+def test_few_deals_are_all_gone_through():
+    random = np.random.default_rng(8)
+    score, block = random.normal(size=12), np.repeat([0, 1], 6)
+    deal = Draw(label=np.array([1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0]), block=block)
+    seen = abs(score[deal.label == 1].mean() - score[deal.label == 0].mean())
+    counted = [
+        abs(score[list(ours)].mean() - np.delete(score, list(ours)).mean())
+        for first in itertools.combinations(range(6), 3)
+        for second in itertools.combinations(range(6, 12), 2)
+        for ours in [first + second]
+    ]
+
+    assert deal.ways == pytest.approx(20 * 15)
+    assert redraw_p_value(score, np.ones(12), deal, variants=(1, 0), draws=5, seed=1) == np.mean(np.array(counted) >= seen - 1e-12)
+
+
+def test_all_deals_of_three_variants_are_different_and_keep_their_counts():
+    deal = Draw(label=np.array([0, 0, 1, 1, 2]), block=np.zeros(5, dtype=int))
+    every = deal.all()
+
+    assert len(np.unique(every, axis=0)) == len(every) == deal.ways == 30
+    assert (np.sort(every, axis=1) == [0, 0, 1, 1, 2]).all()
+
+
+def test_all_rerandomised_deals_are_balanced():
+    covariates = np.arange(8.0)[:, None]
+    deal = Draw(label=np.tile([0, 1], 4), block=np.zeros(8, dtype=int), covariates=covariates, accept=0.5)
+
+    assert 0 < len(deal.all()) < deal.ways
+    assert (imbalance(deal.all(), covariates) <= 0.5 + 1e-9).all()

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from partnerlab.errors import ParameterError
 from partnerlab.stats.trials import sequential
+from partnerlab.stats.trials.futility import finding_power, give_up_bounds
+from partnerlab.stats.trials.sequential import boundaries, crossing
 
 FIVE = np.arange(1, 6) / 5
 
@@ -109,3 +111,41 @@ def test_a_hopeless_trial_has_little_conditional_power():
 
     assert low < 0.05
     assert high > 0.75
+
+
+def test_boundaries_for_giving_up_are_the_published_ones():
+    # gsDesign's example in its manual: three even looks, Hwang, Shih and DeCani -4 and -2, 2.5 % one-sided, power 90 %
+    found = give_up_bounds(np.array([1, 2, 3]) / 3, alpha=0.025, power=0.9, finding="hwang_shih_decani")
+
+    assert found.upper.round(2).tolist() == [3.01, 2.55, 2.0]
+    assert found.lower.round(2).tolist() == [-0.24, 0.94, 2.0]
+    assert found.inflation == pytest.approx(1.07, abs=5e-4)
+
+
+@pytest.mark.parametrize("finding", ["obrien_fleming", "pocock"])
+def test_giving_up_spends_the_second_error_and_spares_the_first(finding):
+    share, random = np.array([0.3, 0.55, 1.0]), np.random.default_rng(3)
+    plan = give_up_bounds(share, alpha=0.025, power=0.8, finding=finding)
+    walk = np.cumsum(random.normal(size=(40_000, 3)) * np.sqrt(np.diff(share, prepend=0.0)), axis=1) / np.sqrt(share)
+
+    def found(drift):
+        z = walk + drift * np.sqrt(share)
+        up = np.where((z >= plan.upper).any(axis=1), (z >= plan.upper).argmax(axis=1), 9)
+        down = np.where((z < plan.lower).any(axis=1), (z < plan.lower).argmax(axis=1), 9)
+        return (up < down).mean(), (z >= plan.upper).any(axis=1).mean()
+
+    assert found(plan.drift)[0] == pytest.approx(0.8, abs=0.008)
+    assert found(0.0)[1] == pytest.approx(0.025, abs=0.003)  # even if giving up is not heeded
+    assert finding_power(share, plan.upper, plan.lower, drift=plan.drift) == pytest.approx(0.8, abs=1e-6)
+
+
+def test_a_plan_for_giving_up_ends_at_its_last_look():
+    with pytest.raises(ParameterError, match="the last share of the information is 1"):
+        give_up_bounds(np.array([0.5, 0.9]))
+
+
+def test_uneven_looks_spend_no_more_than_even_ones():
+    share = np.array([0.2, 0.7, 1.0])
+
+    for kind in ("obrien_fleming", "pocock"):
+        assert crossing(share, boundaries(share, alpha=0.05, kind=kind)).sum() == pytest.approx(0.05, abs=1e-6)

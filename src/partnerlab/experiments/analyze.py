@@ -95,8 +95,8 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     --------
     >>> table = pd.DataFrame({"unit": range(12), "variant": ["off", "on"] * 6, "leads": [2, 5, 1, 4, 3, 6, 2, 5, 1, 6, 3, 4]})
     >>> reading = analyze_experiment(Trial.from_frame(table, outcomes=["leads"]))
-    >>> reading.table[["metric", "variant", "estimate", "p_redrawn"]].values.tolist()
-    [['leads', 'on', 3.0, 0.0025]]
+    >>> reading.table[["metric", "variant", "estimate", "p_redrawn"]].round(4).values.tolist()
+    [['leads', 'on', 3.0, 0.0022]]
     """
     experiment = experiment or (assignment.experiment if assignment else None)
     _check_one(trial, experiment, assignment)

@@ -16,6 +16,7 @@ from partnerlab.experiments.experiment import Experiment, Looks, Metric
 from partnerlab.experiments.looks import always_valid_reach
 from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.results import Check, Result
+from partnerlab.stats.trials.futility import finding_power, give_up_bounds
 from partnerlab.stats.trials.power import power_of_t, smallest_effect, stepped_wedge_variance
 from partnerlab.stats.trials.preposterior import value_of_testing
 from partnerlab.stats.trials.sequential import boundaries, crossing
@@ -214,12 +215,15 @@ def _power_of_looks(looks: Looks, level: float) -> Callable[[float], float]:
     """Power of several looks by the effect in standard errors at the last one; a smooth curve through a few points."""
     from scipy.interpolate import PchipInterpolator
 
-    share = np.arange(1, looks.planned + 1) / looks.planned
+    share = np.array(looks.information)
     if looks.stopping == "always valid":
         bounds = np.array([always_valid_reach(part, level=level) for part in share])
     else:
         bounds = boundaries(share, alpha=1 - level, kind=looks.spending)
     shifts = np.concatenate([np.linspace(0.0, 5.0, 21), [6.0, FARTHEST]])
+    if looks.give_up:
+        lower = give_up_bounds(share, alpha=(1 - level) / 2, finding=looks.spending).lower
+        return PchipInterpolator(shifts, [finding_power(share, bounds, lower, drift=shift) for shift in shifts])
     return PchipInterpolator(shifts, [float(crossing(share, bounds, drift=shift).sum()) for shift in shifts])
 
 

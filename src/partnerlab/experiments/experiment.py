@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from typing import Literal, Self
@@ -128,17 +129,35 @@ class Looks(Spec):
         One look at the end; looks at set times with an error that is spent over them; or looks whenever one likes.
     spending : {"obrien_fleming", "pocock"}
         How the error is spent.
+    shares : tuple of float
+        Share of all information at each look, where looks are not evenly spread; rising to 1.
+    give_up : bool
+        Whether each look also says below which value the material effect can hardly be found any more. Heeding it is free: the
+        error of finding something where nothing is holds either way.
     """
 
     planned: int = pydantic.Field(default=1, ge=1, le=20)
     stopping: Stopping = "fixed"
     spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
+    shares: tuple[float, ...] = ()
+    give_up: bool = False
 
     @pydantic.model_validator(mode="after")
     def _agree(self) -> Self:
         if (self.stopping == "group sequential") != (self.planned > 1) and self.stopping != "always valid":
             raise ValueError("several looks need stopping: group sequential (or always valid), and one look needs stopping: fixed")
+        if self.shares and (
+            len(self.shares) != self.planned or self.shares[-1] != 1 or any(b <= a for a, b in itertools.pairwise((0.0, *self.shares)))
+        ):
+            raise ValueError(f"shares must be {plural(self.planned, 'number')} that rise from above 0 to 1, one for each look")
+        if self.give_up and self.stopping != "group sequential":
+            raise ValueError("give_up belongs to stopping: group sequential")
         return self
+
+    @property
+    def information(self) -> tuple[float, ...]:
+        """Share of all information at each look."""
+        return self.shares or tuple((look + 1) / self.planned for look in range(self.planned))
 
 
 class Spillover(Spec):
@@ -289,7 +308,8 @@ class Experiment(Spec):
         margin = "" if first.margin is None else f", to show that it is {first.goal} (margin {say_number(first.margin)})"
         looks = {
             "fixed": "one, at the end",
-            "group sequential": f"{self.looks.planned}, error spent as {self.looks.spending.replace('_', ' ')}",
+            "group sequential": f"{self.looks.planned}, error spent as {self.looks.spending.replace('_', ' ')}"
+            + (", with a boundary for giving up" if self.looks.give_up else ""),
             "always valid": "at any time, always valid",
         }[self.looks.stopping]
         parts = {

@@ -108,9 +108,9 @@ def estimate_looks(
     table = pd.DataFrame(rows)
     table.insert(0, "look", np.arange(1, len(rows) + 1))
     table.insert(1, "when", list(labels) or [f"look {place}" for place in range(1, len(rows) + 1)])
-    share = np.arange(1, planned + 1) / planned
+    share = np.array(experiment.looks.information) if experiment.looks.planned == planned else np.arange(1, planned + 1) / planned
     table = _with_bounds(table, share, experiment, level=level)
-    one = float(np.nanmean(table["reach"]))
+    one = float(table["reach"].mean())
     return LookPath(
         estimand=f"Effect on {experiment.metrics[0].name} at every look so far",
         table=table.drop(columns="reach"),
@@ -127,7 +127,7 @@ def _look(trial: Trial, experiment: Experiment, assignment: Assignment | None, *
     from scipy.stats import norm
 
     row = analyze_experiment(trial, experiment=experiment, assignment=assignment, draws=0, level=level).table.iloc[0]
-    reach = float(norm.ppf(0.5 + level / 2) if math.isinf(row["df"]) else stdtrit(row["df"], 0.5 + level / 2))
+    reach = float(stdtrit(row["df"], 0.5 + level / 2) if math.isfinite(row["df"]) else norm.ppf(0.5 + level / 2))
     middle, error = float(row["estimate"]), float(row["std_error"])
     ends = {"conf_low": middle - reach * error, "conf_high": middle + reach * error}
     return {"estimate": middle, "std_error": error, **ends, "n": int(row["n"]), "reach": reach}

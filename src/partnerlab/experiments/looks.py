@@ -11,6 +11,7 @@ from partnerlab.experiments.experiment import Experiment
 from partnerlab.experiments.readings import Reading
 from partnerlab.results import Check
 from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.trials.futility import give_up_bounds
 from partnerlab.stats.trials.sequential import boundaries, conditional_power, crossing, mixing_rate, sequence_half_width
 from partnerlab.words import plural, say_number, say_share
 
@@ -24,7 +25,7 @@ def look_level(experiment: Experiment | None, found: Reading, *, look: int | Non
     Parameters
     ----------
     experiment : Experiment or None
-        Its looks are spread evenly over the information.
+        Its looks, and the share of the information at each.
     found : Reading
         What is read.
     look : int or None
@@ -44,26 +45,41 @@ def look_level(experiment: Experiment | None, found: Reading, *, look: int | Non
         return level, []
     if experiment.looks.stopping == "fixed":
         return level, [_peeking(experiment.quarters, level)] if experiment.quarters > 1 else []
-    now = look or planned
+    now, share = look or planned, np.array(experiment.looks.information)
     z = found.effect.estimate / found.effect.std_error
     if experiment.looks.stopping == "always valid":
-        reach = always_valid_reach(now / planned, level=level)
+        reach = always_valid_reach(float(share[now - 1]), level=level)
         said = f"look {now} of {planned}, always valid: an interval of {say_number(reach)} standard errors holds at every look"
         return _as_level(reach), [Check("looks", None, said)]
-    share = np.arange(1, planned + 1) / planned
     bounds = boundaries(share, alpha=1 - level, kind=experiment.looks.spending)
     own = float(bounds[now - 1])
     stop = abs(z) >= own
     said = f"look {now} of {planned}: boundary {say_number(own)} standard errors; " + ("stop, it is crossed" if stop else "not crossed")
     notes = [Check("looks", None, said)]
+    if now < planned and experiment.looks.give_up and math.isfinite(z) and not stop:
+        notes.append(_giving_up(experiment, z, now, level=level))
     material = experiment.stakes.material
     if now < planned and material and math.isfinite(z) and not stop:
-        final = found.effect.std_error * math.sqrt(now / planned)
-        chance = conditional_power(abs(z), now / planned, bound=float(bounds[-1]), drift=material / final)
+        final = found.effect.std_error * math.sqrt(share[now - 1])
+        chance = conditional_power(abs(z), float(share[now - 1]), bound=float(bounds[-1]), drift=material / final)
         verb = "stop: this can hardly" if chance < HOPELESS else "it may still"
         text = f"{verb} reach a finding (chance {say_share(chance)} if the effect is the material one)"
         notes.append(Check("worth going on", bool(chance >= HOPELESS) or None, text))
     return _as_level(own), notes
+
+
+def _giving_up(experiment: Experiment, z: float, now: int, *, level: float) -> Check:
+    """Say whether z, in the wanted direction, lies below the boundary for giving up; that boundary does not bind."""
+    lower = float(
+        give_up_bounds(np.array(experiment.looks.information), alpha=(1 - level) / 2, finding=experiment.looks.spending).lower[now - 1]
+    )
+    ahead = z if experiment.metrics[0].better == "higher" else -z
+    told = "give up" if ahead < lower else "go on"
+    return Check(
+        "giving up",
+        None,
+        f"{told}: z is {say_number(ahead)} in the wanted direction, and the boundary for giving up is {say_number(lower)}",
+    )
 
 
 def always_valid_reach(share: float, *, level: float = 0.95) -> float:

@@ -85,7 +85,7 @@ def arm_difference(outcome: np.ndarray, arms: Arms, *, adjustment: Adjustment = 
     things = np.arange(len(outcome)) if arms.cluster is None else arms.cluster
     pairs = arms.stratum is not None and covariates is None and _least_things(treated, arms.stratum, things) == 1
     if pairs and _whole(treated, things):
-        return _paired(outcome, treated, arms.stratum)
+        return _paired(outcome, treated, arms.stratum, clusters=arms.cluster is not None)
     design = arm_design(arms, adjustment=adjustment)
     line = fit_line(outcome, design)
     if line is None or len(outcome) <= design.shape[1]:
@@ -174,8 +174,12 @@ def _welch(outcome: np.ndarray, treated: np.ndarray) -> ArmDifference:
     return ArmDifference(estimate=estimate, std_error=math.sqrt(total), df=float(df), method="difference of means, Welch")
 
 
-def _paired(outcome: np.ndarray, treated: np.ndarray, stratum: np.ndarray) -> ArmDifference:
-    """Mean of the blocks' differences weighted by size, its error from how they differ."""
+def _paired(outcome: np.ndarray, treated: np.ndarray, stratum: np.ndarray, *, clusters: bool) -> ArmDifference:
+    """Mean of the blocks' differences weighted by size, its error from how they differ.
+
+    Pairs of clusters: how weighted differences differ (Imai, King and Nall 2009, Statistical Science 24, section 4), which holds
+    where sizes are as much by chance as outcomes are.
+    """
     code = np.unique(stratum, return_inverse=True)[1]
     size, on = np.bincount(code), np.bincount(code, weights=treated)
     both = (on > 0) & (on < size)
@@ -185,7 +189,8 @@ def _paired(outcome: np.ndarray, treated: np.ndarray, stratum: np.ndarray) -> Ar
     estimate = float(weight @ gap) if pairs else math.nan
     if pairs < 2:
         return ArmDifference(estimate=estimate, std_error=math.nan, df=math.nan, method="differences of pairs")
-    variance = pairs / (pairs - 1) * float(((weight * (gap - estimate)) ** 2).sum())
+    apart = weight * gap - estimate / pairs if clusters else weight * (gap - estimate)
+    variance = pairs / (pairs - 1) * float((apart**2).sum())
     return ArmDifference(estimate=estimate, std_error=math.sqrt(variance), df=pairs - 1.0, method="differences of pairs")
 
 

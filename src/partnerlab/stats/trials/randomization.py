@@ -6,6 +6,7 @@ Fisher (1935), The Design of Experiments; rerandomisation: Morgan and Rubin (201
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -15,6 +16,8 @@ from partnerlab.errors import SampleError
 
 #: Cells of random keys drawn at once.
 BLOCK = 4_000_000
+#: Most deals that are all gone through.
+MOST_WAYS = 20_000
 #: A sum of scores is as far out as the one seen if it lacks no more than this share of it.
 TIE = 1e-9
 
@@ -40,6 +43,27 @@ class Draw:
     covariates: np.ndarray | None = None
     accept: float = math.inf
 
+    @property
+    def ways(self) -> float:
+        """How many deals there are, balanced or not."""
+        log = 0.0
+        for code in np.unique(self.block):
+            counts = np.unique(self.label[self.block == code], return_counts=True)[1]
+            log += math.lgamma(counts.sum() + 1) - sum(math.lgamma(count + 1) for count in counts)
+        return float(round(math.exp(log))) if log < 700 else math.inf
+
+    def all(self) -> np.ndarray:
+        """Every deal that could have been made and would have been accepted, int array of shape ``(d, m)``."""
+        dealt = np.zeros((1, len(self.label)), dtype=self.label.dtype)
+        for code in np.unique(self.block):
+            mine = np.flatnonzero(self.block == code)
+            parts = _arrangements(self.label[mine])
+            dealt = np.repeat(dealt, len(parts), axis=0)
+            dealt[:, mine] = np.tile(parts, (len(dealt) // len(parts), 1))
+        if self.covariates is None or math.isinf(self.accept):
+            return dealt
+        return dealt[imbalance(dealt, self.covariates) <= self.accept * (1 + TIE)]
+
     def again(self, draws: int, *, rng: np.random.Generator) -> Iterator[np.ndarray]:
         """Deal again; gives blocks of draws, int arrays of shape ``(d, m)``.
 
@@ -61,6 +85,22 @@ class Draw:
             if tried > 1000 * draws + 100_000 and made < draws:
                 raise SampleError(f"rerandomisation: {made} of {tried:,} draws were balanced enough; accept more imbalance")
             yield dealt
+
+
+def _arrangements(label: np.ndarray) -> np.ndarray:
+    """All orders of labels, shape ``(ways, m)``; equal labels are not told apart."""
+    made = np.full((1, len(label)), -1, dtype=label.dtype)
+    values, counts = np.unique(label, return_counts=True)
+    for value, count in zip(values, counts, strict=True):
+        parts = []
+        for row in made:
+            free = np.flatnonzero(row < 0)
+            chosen = np.array(list(itertools.combinations(free, count)), dtype=np.int64)
+            block = np.repeat(row[None], len(chosen), axis=0)
+            np.put_along_axis(block, chosen, value, axis=1)
+            parts.append(block)
+        made = np.concatenate(parts)
+    return made
 
 
 def imbalance(label: np.ndarray, covariates: np.ndarray) -> np.ndarray:
@@ -109,7 +149,8 @@ def redraw_p_value(score: np.ndarray, size: np.ndarray, draw: Draw, *, variants:
     variants : pair of int
         Treated and control.
     draws : int
-        Deals; the p-value is never below ``1 / (draws + 1)``.
+        Deals; the p-value is never below ``1 / (draws + 1)``. Where there are no more than `MOST_WAYS` ways to deal, all are gone
+        through, and the p-value is exact.
     seed : int
         Of the deals.
 
@@ -120,6 +161,8 @@ def redraw_p_value(score: np.ndarray, size: np.ndarray, draw: Draw, *, variants:
     0.001
     """
     seen = abs(_gap(draw.label[None], score, size, variants)[0])
+    if draw.ways <= MOST_WAYS:
+        return float((np.abs(_gap(draw.all(), score, size, variants)) >= seen * (1 - TIE)).mean())
     rng = np.random.default_rng(seed)
     beyond = sum(int((np.abs(_gap(dealt, score, size, variants)) >= seen * (1 - TIE)).sum()) for dealt in draw.again(draws, rng=rng))
     return (1 + beyond) / (1 + draws)

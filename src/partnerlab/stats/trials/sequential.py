@@ -91,12 +91,12 @@ def boundaries(share: np.ndarray, *, alpha: float, kind: Spending = "obrien_flem
     """
     from scipy.optimize import brentq
 
-    share = _check_shares(share)
+    share = check_shares(share)
     step = np.diff(spend(share, alpha=alpha, kind=kind, gamma=gamma), prepend=0.0)
-    found, state = [], _Walk.start()
+    found, state = [], Walk.start()
     for look, now in enumerate(share):
 
-        def excess(bound: float, state: _Walk = state, now: float = now, wanted: float = step[look]) -> float:
+        def excess(bound: float, state: Walk = state, now: float = now, wanted: float = step[look]) -> float:
             return state.crosses(now, bound) - wanted
 
         bound = REACH if step[look] < 1e-14 else float(brentq(excess, 0.0, REACH, xtol=1e-10))
@@ -127,7 +127,7 @@ def crossing(share: np.ndarray, bounds: np.ndarray, *, drift: float = 0.0) -> np
     >>> float(crossing(np.array([1.0]), np.array([1.959964]), drift=2.801585).sum().round(4))
     0.8
     """
-    found, state = [], _Walk.start()
+    found, state = [], Walk.start()
     for now, bound in zip(np.asarray(share, dtype=float), bounds, strict=True):
         found.append(state.crosses(now, bound, drift=drift))
         state = state.carry(now, bound, drift=drift)
@@ -141,7 +141,7 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Walk:
+class Walk:
     """Where trials stand that have not stopped: ``z * sqrt(share)`` is a Brownian motion with drift.
 
     ``mass`` is the probability that each node of the grid ``place`` stands for.
@@ -152,28 +152,44 @@ class _Walk:
     mass: np.ndarray
 
     @classmethod
-    def start(cls) -> _Walk:
+    def start(cls) -> Walk:
+        """All trials at nothing, before the first look."""
         return cls(0.0, np.zeros(1), np.ones(1))
 
     def crosses(self, now: float, bound: float, *, drift: float = 0.0) -> float:
-        """Probability of having reached the boundary when the share is ``now``."""
-        spread, edge = math.sqrt(now - self.share), bound * math.sqrt(now)
-        mean = self.place + drift * (now - self.share)
-        return float(self.mass @ (ndtr((mean - edge) / spread) + ndtr((-edge - mean) / spread)))
+        """Probability of having reached the boundary, on either side, when the share is ``now``."""
+        return self.above(now, bound, drift=drift) + self.below(now, -bound, drift=drift)
 
-    def carry(self, now: float, bound: float, *, drift: float = 0.0) -> _Walk:
-        """Step on to ``now`` and drop the trials that stop there."""
-        step, edge = now - self.share, bound * math.sqrt(now)
+    def above(self, now: float, upper: float, *, drift: float = 0.0) -> float:
+        """Probability of standing above ``upper``, in standard deviations, when the share is ``now``."""
+        mean = self.place + drift * (now - self.share)
+        return float(self.mass @ ndtr((mean - upper * math.sqrt(now)) / math.sqrt(now - self.share)))
+
+    def below(self, now: float, lower: float, *, drift: float = 0.0) -> float:
+        """Probability of standing below ``lower``, in standard deviations, when the share is ``now``."""
+        mean = self.place + drift * (now - self.share)
+        return float(self.mass @ ndtr((lower * math.sqrt(now) - mean) / math.sqrt(now - self.share)))
+
+    def carry(self, now: float, bound: float, *, lower: float | None = None, drift: float = 0.0) -> Walk:
+        """Step on to ``now`` and drop the trials that stop there: beyond the boundary, or below ``lower`` if that is given."""
+        step, ends = now - self.share, np.array([-bound if lower is None else lower, bound]) * math.sqrt(now)
         around = drift * now + np.array([-REACH, REACH]) * math.sqrt(now)
-        low, high = np.clip(around, -edge, edge)
+        low, high = np.clip(around, *ends)
         nodes, weights = _nodes()
         place = (low + high) / 2 + (high - low) / 2 * nodes
         gap = (place[:, None] - self.place - drift * step) / math.sqrt(step)
         density = np.exp(-0.5 * gap**2) / math.sqrt(2 * math.pi * step) @ self.mass
-        return _Walk(now, place, density * weights * (high - low) / 2)
+        return Walk(now, place, density * weights * (high - low) / 2)
 
 
-def _check_shares(share: np.ndarray) -> np.ndarray:
+def check_shares(share: np.ndarray) -> np.ndarray:
+    """Shares of the information as they must be.
+
+    Raises
+    ------
+    ParameterError
+        Where they do not rise to at most 1.
+    """
     share = np.asarray(share, dtype=float)
     if share.ndim != 1 or not len(share) or not (np.diff(share, prepend=0.0) > 0).all() or share[-1] > 1 + 1e-12:
         raise ParameterError("looks: shares of the information must rise from above 0 to at most 1")
