@@ -108,3 +108,21 @@ def test_an_edited_assignment_is_refused(run, tmp_path):
 
     assert code == 2
     assert "edited after it was written" in err
+
+
+def test_sizes_are_drawn_into_a_file(run, tmp_path):
+    code, out, _ = run("experiment", "design", "dinner.yaml", "outlooks.yaml", "--units", 60, "--units", 200, "--picture", "sizes.svg")
+
+    assert code == 0
+    assert out.splitlines()[-1] == "sizes.svg"
+    assert "smallest effect found" in (tmp_path / "sizes.svg").read_text()
+
+
+def test_a_reading_is_written_as_a_page(run, tmp_path):
+    _dealt(run)
+    _play(tmp_path)
+    code, out, _ = run("experiment", "analyze", "dealt.csv", "outcomes.csv", "--page", "dinner.html", "--quarter", "2026Q3")
+
+    assert code == 0
+    assert "dinner.html" in out
+    assert "Grade A: Dinner caused" in (tmp_path / "dinner.html").read_text()

@@ -1,5 +1,8 @@
 """An experiment on its page: found, counted from the panel, read as it was dealt; the next one drafted."""
 
+import html
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +11,9 @@ import partnerlab as lab
 from partnerlab import report
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.intake.simulate import Trial, Truth, simulate_program, true_trial
+from partnerlab.ledger import Ledger, record_decision
 from partnerlab.report.readings import read_result
+from partnerlab.show import plot
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +193,136 @@ def test_too_few_partners_are_not_dealt(road):
     few = np.arange(len(panel.partners)) < 5
     with pytest.raises(SampleError, match="too few to be dealt two variants"):
         report.plan_experiment(ask, panel=panel.select(few), history=history.select(few))
+
+
+def _registered(ledger, panel, *, name="dinner-2025", when="2025-04-03"):
+    """Deal an experiment to the members of a quarter and register it."""
+    here = panel.member[:, panel.column("2025Q1")]
+    units = pd.DataFrame({"partner": panel.partners[here], "leads_before": 1.0 + np.arange(here.sum()) % 3})
+    experiment = lab.Experiment(
+        name=name, hypothesis="A dinner brings leads.", tactic="Dinner", quarters=2, pre=("leads_before",),
+        stakes=lab.Stakes(unit="leads", per="partner-quarter", material=0.5, value=100, cost=10, currency="EUR"),
+        metrics=(lab.Metric(name="leads", kind="count"),),
+    )  # fmt: skip
+    dealt = lab.assign_variants(experiment, units=units, seed=3)
+    lab.record_experiment(ledger, dealt, program="demo", recorded_at=pd.Timestamp(when).to_pydatetime())
+    return dealt
+
+
+@pytest.fixture
+def booked(simulation, tmp_path):
+    ledger = Ledger.open(tmp_path / "ledger.duckdb")
+    _, panel, _ = walk(simulation.source())
+    return ledger, panel, _registered(ledger, panel)
+
+
+def test_the_ledger_alone_gives_declaration_and_deal(booked, simulation):
+    ask, panel, history = walk(simulation.source(), ledger=str(booked[0].path))
+    found = report.load_case(ask, panel=panel, history=history, name="dinner-2025")
+    reading = report.analyze_case(found)
+
+    assert found.declared == "the ledger"
+    assert found.quarters == ("2025Q2", "2025Q3")
+    assert found.assignment.digest == booked[2].digest
+    assert not reading.stopped
+    assert reading.checks[0].passed is not False
+
+
+def test_dealt_late_in_a_quarter_it_is_read_from_the_next_one_on(simulation, tmp_path):
+    ledger = Ledger.open(tmp_path / "late.duckdb")
+    _registered(ledger, walk(simulation.source())[1], when="2025-05-20")
+    ask, panel, history = walk(simulation.source(), ledger=str(ledger.path))
+
+    assert report.load_case(ask, panel=panel, history=history, name="dinner-2025").first == "2025Q3"
+
+
+def test_what_was_decided_and_what_followed_stands_on_the_page(booked, simulation):
+    ledger = booked[0]
+    ask, panel, history = walk(simulation.source(), ledger=str(ledger.path))
+    reading = report.analyze_case(report.load_case(ask, panel=panel, history=history, name="dinner-2025"))
+    lab.record_experiment(ledger, booked[2], program="demo", reading=reading, quarter="2025Q4")
+    record_decision(ledger, "No more dinners", program="demo", quarter="2025Q4", about="dinner-2025")
+    lab.record_follow_up(ledger, program="demo", about="dinner-2025", happened=False, quarter="2026Q2", note="Two managers went on")
+    registry = report.load_decided(ask)
+    said = report.say_registry(registry)
+
+    assert said[0] == "On record: 1 experiment; 1 followed up."
+    assert said[1] == "dinner-2025: Decided in 2025Q4: No more dinners; it did not happen (seen in 2026Q2). Two managers went on."
+    assert report.tabulate_registry(registry)["happened"].tolist() == ["no"]
+
+
+def test_without_a_ledger_nothing_is_on_record(road):
+    none = report.attempt(report.load_decided, road[0])
+
+    assert report.say_registry(none) == ("No ledger was named, so no experiment is on record.",)
+
+
+def test_one_test_of_a_tactic_is_not_pooled(booked, simulation):
+    ask, *_ = walk(simulation.source(), ledger=str(booked[0].path))
+    with pytest.raises(SampleError, match="no tactic was tested twice"):
+        report.estimate_retested(report.load_decided(ask))
+
+
+def test_several_tests_of_a_tactic_are_pooled_and_drawn():
+    registry = pd.DataFrame(
+        {"name": ["spring", "summer", "autumn"], "kind": "experiment", "tactic": "Dinner", "outcome": "leads", "estimate": [0.5, 0.3, 0.4],
+         "std_error": [0.1, 0.1, 0.2], "unit": "leads", "per": "partner-quarter", "design_grade": "A", "stopped": False, "units": 100}
+    )  # fmt: skip
+    pooled = report.estimate_retested(registry)
+    shown = plot(pooled)
+
+    assert shown.headline.startswith("3 tests together, grade A: Dinner caused 0.4")
+    assert "the next test" in shown.alt
+    assert "probability of" in read_result(pooled)[-1]
+
+
+def test_the_review_says_in_two_sentences_what_was_tried(road, case):
+    said = report.say_experiments(case, reading=report.analyze_case(case))
+
+    assert said[0].startswith("Enablement-bootcamp: read over 2025Q2 to 2026Q1;")
+    assert said[1].startswith("Grade ")
+
+
+def test_effects_by_tier_are_read_where_they_were_declared(case):
+    assert set(report.analyze_case_by_tier(case).table["tier"]) == {"Gold", "Silver", "Registered"}
+
+
+@pytest.fixture
+def called(tmp_path):
+    """A trial that is no program's: an any table, read and written as a page."""
+    call = lab.Experiment(
+        name="call", hypothesis="It helps.", tactic="A call", stakes=lab.Stakes(unit="leads", per="shop", material=0.5), unit="shop",
+        metrics=(lab.Metric(name="leads"),), pre=("before",), quarters=2,
+    )  # fmt: skip
+    random = np.random.default_rng(1)
+    frame = pd.DataFrame({"shop": range(200), "variant": ["control", "treatment"] * 100, "before": random.normal(size=200)})
+    frame["leads"] = 3.0 + frame["before"] + 1.2 * (frame["variant"] == "treatment") + random.normal(size=200)
+    found = report.build_case(frame, experiment=call, period="spring")
+    return found, report.render_experiment(found, path=tmp_path / "pages" / "call.html")
+
+
+def test_any_trial_becomes_a_page_that_holds_its_numbers(called):
+    found, path = called
+    page = path.read_text()
+    verdict = report.analyze_case(found).verdicts[0]
+
+    assert html.escape(verdict.statement) in page
+    assert "100 control and 100 treatment shops" in page
+    assert found.experiment.digest[:16] in page
+
+
+def test_a_page_without_a_notebook_fetches_nothing_and_says_every_picture(called):
+    page = called[1].read_text()
+
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)
+    assert "<script" not in page
+    assert all(re.search(r'aria-label="[^"]{20,}"', drawing) for drawing in re.findall(r"<svg [^>]*>", page))
+    assert page.count("<svg ") == 2
+    assert "Code of part" not in page
+
+
+def test_what_a_page_cannot_show_it_says(called):
+    page = called[1].read_text()
+
+    assert "Not available: only the outcomes at the end were given, so what earlier looks would have shown is not known." in page
+    assert "did not declare by which tier it would be read" in page

@@ -12,9 +12,11 @@ from partnerlab.experiments import (
     Prior,
     Trial,
     Variant,
+    analyze_by_tier,
     analyze_experiment,
     assign_variants,
     design_experiment,
+    estimate_looks,
 )
 from partnerlab.show import plot, tabulate
 from partnerlab.show.experiments import balance_of
@@ -116,7 +118,7 @@ def test_balance_of_nothing_known_is_refused():
 
 
 def test_effects_stand_under_their_verdict(ran):
-    shown = plot(ran[3], experiment=ran[0])
+    shown = plot(ran[3])
 
     assert shown.headline.startswith("Grade A: Dinner caused 1.")
     assert "tier, treatment, as dealt" in shown.alt
@@ -130,7 +132,7 @@ def test_a_stopped_page_concludes_nothing(ran):
     frame["leads"] = np.where((frame["variant"] == "treatment") & (frame.index % 2 == 0), np.nan, 3.0 + frame.index % 3)
     reading = analyze_experiment(Trial.from_frame(frame, experiment=experiment), experiment=experiment, draws=0)
 
-    assert plot(reading, experiment=experiment).headline == "Stopped: outcomes of leads failed, so nothing is concluded"
+    assert plot(reading).headline == "Stopped: outcomes of leads failed, so nothing is concluded"
 
 
 def test_several_variants_are_each_said():
@@ -171,3 +173,24 @@ def test_the_table_of_effects_keeps_all_numbers_for_the_csv(ran):
     assert view.heads[:3] == ("metric", "variant", "effect")
     assert len(view.frame) == 2
     assert "std_error" in view.frame.columns
+
+
+def test_effects_by_tier_stand_pooled_beside_alone():
+    random = np.random.default_rng(2)
+    experiment = declare(cluster=None, pre=(), metrics=(Metric(name="leads"),), by="tier_before")
+    frame = pd.DataFrame({"partner": range(600), "variant": np.where(np.arange(600) % 2, "treatment", "control")})
+    frame["tier_before"] = np.array(TIERS)[np.arange(600) // 200]
+    frame["leads"] = random.normal(size=600) + 0.8 * (frame["variant"] == "treatment")
+    shown = plot(analyze_by_tier(Trial.from_frame(frame, experiment=experiment), experiment=experiment), unit="leads")
+
+    assert shown.headline.startswith("Clear in Gold 0.")
+    assert "no clear difference between tiers (p = " in shown.headline
+    assert "alone" in shown.alt
+
+
+def test_looks_and_tiers_without_enough_data_are_not_drawn():
+    experiment = declare(cluster=None, pre=(), metrics=(Metric(name="leads"),), quarters=2)
+    frame = pd.DataFrame({"partner": range(8), "variant": ["control", "treatment"] * 4, "leads": [1.0, np.nan] * 4})
+    path = estimate_looks([Trial.from_frame(frame, experiment=experiment)], experiment=experiment)
+    with pytest.raises(SampleError, match="no look has enough data"):
+        plot(path)

@@ -22,7 +22,7 @@ Program = Annotated[str, typer.Option(help="Program whose experiment it is.", sh
 
 
 @app.command("design")
-def design(
+def design(  # noqa: PLR0913, PLR0917 - one argument for each option
     declaration: Declaration,
     outlooks: Annotated[Path, typer.Argument(help="YAML: for each metric its level, sd, shares, icc, kept, known.", show_default=False)],
     units: Annotated[list[int], typer.Option(help="Units of all variants together; may be given several times.", show_default=False)],
@@ -30,6 +30,7 @@ def design(
     clusters: Annotated[list[int] | None, typer.Option(help="Clusters, where they are dealt.", show_default=False)] = None,
     size_cv: Annotated[float, typer.Option(min=0, help="Coefficient of variation of the clusters' sizes.")] = 0.0,
     csv: Annotated[Path | None, typer.Option(help="Write the table as CSV.", show_default=False)] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw sizes against smallest effects into an SVG file.", show_default=False)] = None,
 ) -> None:
     """Say the smallest effect that each size of the experiment would find."""
     from partnerlab.experiments import Experiment, Outlook, design_experiment
@@ -38,8 +39,9 @@ def design(
     document = read_spec_file(outlooks)
     if not isinstance(document.data, dict) or not all(isinstance(value, dict) for value in document.data.values()):
         raise ParameterError(f"{outlooks}: give the keys of each metric under its name, such as 'leads: {{sd: 2.5}}'")
+    experiment = Experiment.load(declaration)
     designed = design_experiment(
-        Experiment.load(declaration),
+        experiment,
         outlooks={name: Outlook(**keys) for name, keys in document.data.items()},
         units=units,
         quarters=quarters or (1,),
@@ -51,6 +53,11 @@ def design(
     print_table(shown.dropna(axis=1, how="all"), title=designed.estimand, columns=columns)
     if csv is not None:
         write_csv(designed.table, csv)
+    if picture is not None:
+        from partnerlab.show import plot
+
+        picture.write_text(plot(designed, experiment=experiment).svg(framed=True), encoding="utf-8")
+        say(str(picture))
 
 
 @app.command("assign")
@@ -77,12 +84,14 @@ def assign(
 
 
 @app.command("analyze")
-def analyze(
+def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
     assignment: Dealt,
     outcomes: Annotated[Path, typer.Argument(help="CSV with a row for each unit and its outcomes.", show_default=False)],
     received: Annotated[str, typer.Option(help="Column with 1 where the unit had what it was offered.", show_default=False)] = "",
     look: Annotated[int | None, typer.Option(help="Which of the declared looks this is. Default: the last.", show_default=False)] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table as CSV.", show_default=False)] = None,
+    page: Annotated[Path | None, typer.Option(help="Write the whole reading as a page (HTML).", show_default=False)] = None,
+    quarter: Annotated[str, typer.Option(help="Quarter in which it is read, for the ledger.", show_default=False)] = "",
     program: Program = "",
     ledger: Ledger = "none",
 ) -> None:
@@ -102,8 +111,10 @@ def analyze(
         say(f"{verdict.earned.value}: {verdict.statement}")
     if csv is not None:
         write_csv(reading.table, csv)
+    if page is not None:
+        _write_page(page, frame, dealt, reading, received=received, period=quarter, program=program)
     if ledger != "none":
-        record_experiment(_open(ledger, program), dealt, program=program, reading=reading)
+        record_experiment(_open(ledger, program), dealt, program=program, reading=reading, quarter=quarter)
     if reading.stopped:
         raise typer.Exit(1)
 
@@ -114,10 +125,21 @@ def list_experiments(
     program: Annotated[str, typer.Argument(help="Program.", show_default=False)],
 ) -> None:
     """List the registered experiments with what was found and decided."""
-    from partnerlab.experiments import load_experiments
+    from partnerlab.experiments import load_registry
 
-    found = load_experiments(_open(ledger, program), program=program)
-    print_table(found.drop(columns="assignment"), title=f"Experiments of {program}")
+    found = load_registry(_open(ledger, program), program=program)
+    columns = ("name", "kind", "state", "tactic", "outcome", "units", "grade", "statement", "decision", "happened")
+    print_table(found, title=f"Experiments and studies of {program}", columns=columns)
+
+
+def _write_page(path: Path, frame: pd.DataFrame, dealt, reading, *, received: str, period: str, program: str) -> None:
+    from partnerlab.report import build_case, render_experiment
+
+    case = build_case(
+        frame, experiment=dealt.experiment, assignment=dealt, declared="the assignment's file", period=period,
+        unit=dealt.experiment.unit, received=received or None,
+    )  # fmt: skip
+    say(str(render_experiment(case, path=path, reading=reading, program=program)))
 
 
 def _open(ledger: str, program: str):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from partnerlab.experiments import ExperimentDesign, ExperimentReading
-from partnerlab.experiments.look_path import LookPath
+from partnerlab.experiments import ExperimentReading, LookPath, RepeatedEffect, TierReading
 from partnerlab.report.attempts import Unavailable
 from partnerlab.report.experiments import Case
 from partnerlab.report.readings import read_result
@@ -25,7 +24,7 @@ MARKS = {True: "passed", False: "failed: nothing is concluded", None: "to be min
 def _case(case: Case) -> tuple[str, ...]:
     """Say what was declared and how far the experiment is: the pre-registration, a sentence for each part."""
     counts = say_list([f"{say_count(count)} {name}" for name, count in zip(case.trial.variants, case.trial.counts, strict=True)])
-    begun = sentence(f"{case.experiment.name}: {case.state}; {counts} partners")
+    begun = sentence(f"{case.experiment.name}: {case.state}; {counts} {case.experiment.unit}s")
     if not case.declared:
         return begun, "It was never declared, so nobody can show that its metric was not chosen afterwards; the best grade is B."
     return begun, *case.experiment.page.splitlines(), f"Declared in {case.declared}."
@@ -48,7 +47,7 @@ def say_verdict(verdict: Verdict) -> tuple[str, ...]:
         net, loss = (
             f"{say_number(float(f'{value:.2g}'))} {stakes.currency}".strip() for value in (verdict.net_value, verdict.expected_loss)
         )
-        chance = say_share(verdict.pays)
+        chance = say_share(min(verdict.pays, 0.9999))
         said.append(
             f"The chance that it pays for itself is {chance}; expected net value {net} per {stakes.per}, and the better of keeping and "
             f"stopping is still expected to lose {loss}."
@@ -76,25 +75,12 @@ def _looks(result: LookPath) -> tuple[str, ...]:
     return tuple(said)
 
 
-@read_result.register(ExperimentDesign)
-def _design(result: ExperimentDesign) -> tuple[str, ...]:
-    """Say what the largest and the smallest size find."""
-    table = result.table[result.table["metric"] == result.table["metric"].iloc[0]].dropna(subset=["estimate"])
-    if table.empty:
-        return ("No size listed finds any effect that could be.",)
-    best, worst = table.loc[table["estimate"].idxmin()], table.loc[table["estimate"].idxmax()]
-    said = [f"{_size(best)} find an effect of {say_number(best['estimate'])} in {say_share(result.power)} of trials."]
-    if best["estimate"] < worst["estimate"]:
-        said.append(f"{_size(worst)} find no less than {say_number(worst['estimate'])}.")
-    chances = table["power_material"].dropna()
-    if len(chances):
-        said.append(f"The chance to find what is worth acting on lies between {say_share(chances.min())} and {say_share(chances.max())}.")
-    return tuple(said)
+@read_result.register(TierReading)
+def _by_tier(result: TierReading) -> tuple[str, ...]:
+    from partnerlab.show.experiments_looks import tiers_headline
 
-
-def _size(row: pd.Series) -> str:
-    clusters = f" in {plural(row['clusters'], 'cluster')}" if pd.notna(row["clusters"]) else ""
-    return f"{plural(row['units'], 'unit')}{clusters} over {plural(row['quarters'], 'quarter')}"
+    unlike = next((f"Not passed: {check.name}. {check.detail}." for check in result.checks if check.passed is False), "")
+    return (sentence(tiers_headline(result)), *([unlike] if unlike else []))
 
 
 def say_declared(case: Case | Unavailable) -> tuple[str, ...]:
@@ -110,3 +96,52 @@ def tabulate_checks(reading: ExperimentReading) -> pd.DataFrame:
     once = {check.name: check for check in reversed(reading.checks)}
     checks = sorted((once[name] for name in reversed(once)), key=lambda check: order[check.passed])
     return pd.DataFrame([(check.name, MARKS[check.passed], check.detail) for check in checks], columns=["check", "outcome", "detail"])
+
+
+def tabulate_registry(registry: pd.DataFrame) -> pd.DataFrame:
+    """Lay out what is on record: ``name, state, tactic, units, found, decision, due, happened, what_followed, cost``."""
+    table = registry[["name", "kind", "state", "tactic", "units", "statement", "decision", "due", "happened", "followed", "cost"]]
+    texts = table.select_dtypes(exclude="number").columns
+    table = table.assign(**{name: table[name].where(table[name].astype(str) != "", "-") for name in texts})
+    return table.rename(columns={"statement": "found", "followed": "what_followed"})
+
+
+def say_registry(registry: pd.DataFrame | Unavailable) -> tuple[str, ...]:
+    """Say how many experiments and studies are on record in which state, and of each decision whether it came about."""
+    if isinstance(registry, Unavailable):
+        return (sentence(registry.reason),)
+    states = {"running": "running", "read": "read and not decided on", "decided": "decided on", "followed": "followed up"}
+    counts = [
+        f"{say_count(int((registry['state'] == state).sum()))} {words}"
+        for state, words in states.items()
+        if (registry["state"] == state).any()
+    ]
+    kinds = [
+        plural(int((registry["kind"] == kind).sum()), kind, many)
+        for kind, many in (("experiment", "experiments"), ("study", "studies"))
+        if (registry["kind"] == kind).any()
+    ]
+    stories = [f"{row.name_}: {row.story}" for row in registry.rename(columns={"name": "name_"}).itertuples() if row.story]
+    return (f"On record: {say_list(kinds)}; {say_list(counts)}.", *stories[:8])
+
+
+def say_experiments(case: Case | Unavailable, *, reading: ExperimentReading | Unavailable) -> tuple[str, ...]:
+    """Say in two sentences what experiment is running or was read, and what it found."""
+    if isinstance(case, Unavailable):
+        return (sentence(case.reason),)
+    begun = sentence(f"{case.experiment.name}: {case.state}; {plural(len(case.trial), case.experiment.unit)}")
+    if isinstance(reading, Unavailable):
+        return begun, sentence(reading.reason)
+    if not case.over:
+        return begun, f"It is to be read in {case.last}; its checks {'failed' if reading.stopped else 'passed'} so far."
+    from partnerlab.show.experiments_run import say_verdict as say_reading
+
+    return begun, sentence(say_reading(reading))
+
+
+@read_result.register(RepeatedEffect)
+def _repeated(result: RepeatedEffect) -> tuple[str, ...]:
+    from partnerlab.show.experiments_looks import repeated_headline
+
+    chance = f"The true effect of the next such test is above nothing with a probability of {say_share(result.positive)}."
+    return (sentence(repeated_headline(result)), *([chance] if np.isfinite(result.positive) else []))

@@ -10,9 +10,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, ParameterError, SampleError
-from partnerlab.experiments import Assignment, Experiment, ExperimentReading, Metric, Trial, Variant, analyze_experiment
-from partnerlab.experiments.look_path import LookPath, estimate_looks
+from partnerlab.errors import LedgerError, MissingTableError, ParameterError, SampleError
+from partnerlab.experiments import (
+    Assignment,
+    Experiment,
+    ExperimentReading,
+    LookPath,
+    Metric,
+    RepeatedEffect,
+    TierReading,
+    Trial,
+    Variant,
+    analyze_by_tier,
+    analyze_experiment,
+    estimate_looks,
+    estimate_repeated_effect,
+    load_assignment,
+    load_experiments,
+    load_registry,
+)
 from partnerlab.report.sources import look_upward
 from partnerlab.tiers import TierScheme, assign_tiers
 from partnerlab.verdicts import Stakes
@@ -45,8 +61,10 @@ class Case:
         The deal, where its declaration is known.
     first, last : str
         Quarters of the window that are read.
+    seen : int
+        How many of them the data cover.
     quarters : tuple of str
-        Those of them that the data cover.
+        Names of those, one for each trial.
     table : DataFrame
         A row for each unit: variant, strata, what was known before, and outcomes up to the last quarter seen.
     trials : tuple of Trial
@@ -58,6 +76,7 @@ class Case:
     assignment: Assignment | None = dataclasses.field(repr=False)
     first: str
     last: str
+    seen: int
     quarters: tuple[str, ...]
     table: pd.DataFrame = dataclasses.field(repr=False)
     trials: tuple[Trial, ...] = dataclasses.field(repr=False)
@@ -66,11 +85,6 @@ class Case:
     def trial(self) -> Trial:
         """Units with their outcomes up to the last quarter seen."""
         return self.trials[-1]
-
-    @property
-    def seen(self) -> int:
-        """How many quarters of the window the data cover."""
-        return len(self.quarters)
 
     @property
     def period(self) -> str:
@@ -123,6 +137,40 @@ def load_case(ask: Request, *, panel: Panel, history: TierHistory | None = None,
     return _case(chosen, panel=panel, history=history, quarter=ask.quarter)
 
 
+def build_case(  # noqa: PLR0913 - one argument for each column name
+    frame: pd.DataFrame,
+    *,
+    experiment: Experiment,
+    assignment: Assignment | None = None,
+    declared: str = "its file",
+    period: str = "",
+    unit: str | None = "unit",
+    variant: str = "variant",
+    received: str | None = None,
+) -> Case:
+    """Make a case of any table with a row for each unit and its outcomes at the end.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `partnerlab.Trial.from_frame` takes it.
+    experiment : Experiment
+        As declared.
+    assignment : Assignment, optional
+        The deal.
+    declared, period : str
+        Where it was declared, and when it ran, in words.
+    unit, variant, received : str
+        Columns.
+    """
+    trial = Trial.from_frame(frame, experiment=experiment, unit=unit, variant=variant, received=received)
+    when = period or plural(experiment.quarters, "quarter")
+    return Case(
+        experiment=experiment, declared=declared, assignment=assignment, first=when, last=when, seen=experiment.quarters,
+        quarters=(when,), table=frame, trials=(trial,),
+    )  # fmt: skip
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Deal:
     """Who was dealt what, before any outcome: ``rows`` has ``unit, variant, stratum`` and, where known, ``exposed`` and ``p_assign``."""
@@ -160,15 +208,14 @@ def _source_deals(ask: Request) -> dict[str, Deal]:
 
 def _ledger_deals(ask: Request) -> dict[str, Deal]:
     """Read deals that the ledger kept whole."""
-    from partnerlab.experiments import registry
-
-    if ask.ledger is None or not hasattr(registry, "load_assignment"):
+    if ask.ledger is None:
         return {}
     found = {}
-    for row in registry.load_experiments(ask.ledger, program=ask.program).itertuples():
-        dealt = registry.load_assignment(ask.ledger, program=ask.program, name=row.experiment)
-        if dealt is None:
-            continue
+    for row in load_experiments(ask.ledger, program=ask.program).itertuples():
+        try:
+            dealt = load_assignment(ask.ledger, program=ask.program, name=row.experiment)
+        except LedgerError:
+            continue  # the ledger kept its digest alone; the source may hold the rows
         # dealt within a month of the quarter's beginning it is read from that quarter on, else from the next
         at = pd.Timestamp(row.registered)
         period = ask.calendar.period_of(at.to_pydatetime())
@@ -215,6 +262,7 @@ def _case(deal: Deal, *, panel: Panel, history: TierHistory | None, quarter: str
     return Case(
         experiment=experiment, declared=deal.declared, assignment=assignment, first=deal.first,
         last=panel.calendar.label(panel.calendar.parse(deal.first) + experiment.quarters - 1),
+        seen=seen,
         quarters=tuple(panel.labels[start : start + seen]), table=tables[-1], trials=trials,
     )  # fmt: skip
 
@@ -245,7 +293,7 @@ def _outcomes(deal: Deal, experiment: Experiment, panel: Panel, history: TierHis
             table[column] = values
     for name in experiment.pre:
         table[name] = dealt[name] if name in dealt else _before(name, panel, place, start=start)
-    for name in experiment.strata:
+    for name in (*experiment.strata, *([experiment.by] if experiment.by else [])):
         table[name] = dealt[name] if name in dealt else dealt["stratum"]
     if experiment.cluster:
         table[experiment.cluster] = dealt["cluster"] if "cluster" in dealt else _attribute(panel, experiment.cluster)[place]
@@ -321,9 +369,24 @@ def _before(name: str, panel: Panel, place: np.ndarray, *, start: int) -> np.nda
 def analyze_case(case: Case, *, seed: int = 0) -> ExperimentReading:
     """Read an experiment as it was dealt; without a declaration as any trial, for a lower grade."""
     if case.assignment is not None:
-        look = None if case.experiment.looks.planned == 1 else case.seen
+        look = None if case.experiment.looks.planned == 1 else min(case.seen, case.experiment.looks.planned)
         return analyze_experiment(case.trial, assignment=case.assignment, seed=seed, look=look, draws=999)
+    if case.declared:
+        return analyze_experiment(case.trial, experiment=case.experiment, seed=seed, draws=999)
     return analyze_experiment(case.trial, stakes=case.experiment.stakes, seed=seed, draws=999)
+
+
+def analyze_case_by_tier(case: Case, *, seed: int = 0) -> TierReading:
+    """Read the effect in each tier before the start, pooled over tiers.
+
+    Raises
+    ------
+    SampleError
+        If the experiment did not declare groups to be read in.
+    """
+    if case.experiment.by is None:
+        raise SampleError("the experiment did not declare by which tier it would be read, and a search afterwards would find one by chance")
+    return analyze_by_tier(case.trial, experiment=case.experiment, assignment=case.assignment, seed=seed)
 
 
 def estimate_case_looks(case: Case) -> LookPath:
@@ -336,6 +399,8 @@ def estimate_case_looks(case: Case) -> LookPath:
     """
     if case.experiment.quarters < 2:
         raise SampleError("it ran for one quarter, so there was one look")
+    if len(case.trials) < case.seen:
+        raise SampleError("only the outcomes at the end were given, so what earlier looks would have shown is not known")
     return estimate_looks(case.trials, experiment=case.experiment, assignment=case.assignment, labels=case.quarters)
 
 
@@ -354,7 +419,7 @@ def plot_case(case: Case, *, view: str, reading: ExperimentReading | None = None
             raise SampleError("the experiment was never declared, so it is not known what it was dealt to balance")
         return plot(case.assignment, period=f"the year before {case.first}")
     if view == "effects":
-        return plot(reading, experiment=case.experiment, period=case.period)
+        return plot(reading, period=case.period)
     if view == "looks":
         return plot(looks, unit=f"{case.experiment.stakes.unit} per {case.experiment.stakes.per}")
     declared = case.experiment if case.declared else None
@@ -363,18 +428,31 @@ def plot_case(case: Case, *, view: str, reading: ExperimentReading | None = None
 
 
 def load_decided(ask: Request) -> pd.DataFrame:
-    """Read what the ledger remembers of experiments and studies, the latest first.
+    """Read what the ledger remembers of experiments and studies up to the quarter looked at, the latest first.
 
     Raises
     ------
     SampleError
         Without a ledger, or where nothing is on record.
     """
-    from partnerlab.experiments import load_experiments
-
     if ask.ledger is None:
-        raise SampleError("no ledger was named, so nothing is on record of what was decided")
-    found = load_experiments(ask.ledger, program=ask.program)
+        raise SampleError("no ledger was named, so no experiment is on record")
+    found = load_registry(ask.ledger, program=ask.program)
     if found.empty:
-        raise SampleError("no experiment is on record in the ledger")
-    return found.iloc[::-1].drop(columns="assignment").reset_index(drop=True)
+        raise SampleError("no experiment or study is on record in the ledger")
+    return found.iloc[::-1].reset_index(drop=True)
+
+
+def estimate_retested(registry: pd.DataFrame) -> RepeatedEffect:
+    """Pool the tests of the tactic that was read most often.
+
+    Raises
+    ------
+    SampleError
+        If no tactic was read twice.
+    """
+    read = registry[registry["estimate"].notna() & ~registry["stopped"]]
+    counts = read["tactic"].value_counts()
+    if counts.empty or counts.iloc[0] < 2:
+        raise SampleError("no tactic was tested twice, so there is nothing to pool")
+    return estimate_repeated_effect(registry, tactic=str(counts.index[0]))

@@ -8,8 +8,11 @@ drawings beside the page (see `partnerlab.report.pieces`).
 from __future__ import annotations
 
 import base64
+import contextlib
+import contextvars
 import functools
 import html
+from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from partnerlab.report.request import Request
+
+#: Where the verbs leave their pieces instead of showing them; None in a notebook.
+_KEPT: contextvars.ContextVar[list[dict[str, Any]] | None] = contextvars.ContextVar("_KEPT", default=None)
 
 
 def render_about(request: Request) -> None:
@@ -289,12 +295,25 @@ def _show(piece: Piece, *, silent: bool = False) -> None:
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import display
 
-    if not InteractiveShell.initialized():
-        return
     bundle = piece.bundle()
     if silent:
         bundle |= {"text/plain": "", "text/html": ""}
-    display(bundle, raw=True)
+    kept = _KEPT.get()
+    if kept is not None:
+        kept.append(bundle)
+    elif InteractiveShell.initialized():
+        display(bundle, raw=True)
+
+
+@contextlib.contextmanager
+def keep_pieces() -> Iterator[list[dict[str, Any]]]:
+    """Keep what the verbs would show as mime bundles, for a page that is made without a notebook."""
+    kept: list[dict[str, Any]] = []
+    token = _KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.reset(token)
 
 
 def _plot(result: Any, **options: Any) -> Any:

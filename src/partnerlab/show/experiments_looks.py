@@ -7,9 +7,10 @@ import pandas as pd
 
 from partnerlab import words
 from partnerlab.errors import SampleError
-from partnerlab.experiments.look_path import LookPath
+from partnerlab.experiments import LookPath, RepeatedEffect, TierReading
 from partnerlab.show import style
-from partnerlab.show.canvas import Canvas
+from partnerlab.show.canvas import Canvas, shorten
+from partnerlab.show.marks import interval_mark, reach_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 
@@ -85,6 +86,108 @@ def looks_headline(result: LookPath, *, unit: str = "") -> str:
     if int(found["look"]) == seen:
         return f"Peeking would not have ended it earlier; read once, at the end: {_effect(last)}{thing}"
     return f"Peeking would have ended it in {found['when']} at {_effect(found)}{thing}; read once, at the end: {_effect(last)}"
+
+
+@plot.register(TierReading)
+def _by_tier(result: TierReading, *, unit: str = "", period: str = "") -> Picture:
+    """Effects in each tier: dark pooled over tiers, grey the tier alone."""
+    table = result.table.dropna(subset=["estimate"]).reset_index(drop=True)
+    if table.empty:
+        raise SampleError("no tier has enough units of each variant; nothing to draw")
+    several = table["variant"].nunique() > 1
+    names = [f"{row.tier}, {row.variant}" if several else str(row.tier) for row in table.itertuples()]
+    raw_low, raw_high = (table["raw"] + side * 1.96 * table["raw_error"] for side in (-1, 1))
+    low, high = min(0.0, float(np.nanmin(raw_low)), table["conf_low"].min()), max(0.0, float(np.nanmax(raw_high)), table["conf_high"].max())
+    room, step = 0.06 * (high - low or 1.0), 40.0
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(12, 4, canvas.width - 36, step * len(table))
+        axes.set_ylim(step * len(table), 0)
+        axes.set_yticks([])
+        reach_axis(axes, low=low - room, high=high + room, kind="number")
+        for place, row in table.iterrows():
+            middle = step * place
+            axes.plot([0, 0], [middle + 15, middle + 39], color=style.INK, linewidth=1.0)
+            interval_mark(axes, middle + 22, row["conf_low"], row["conf_high"], row["estimate"])
+            interval_mark(axes, middle + 33, raw_low[place], raw_high[place], row["raw"], colour=style.MUTED, width=1.6, size=4.5)
+            told = words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="number")
+            name = shorten(names[place], width=canvas.width - 30 - 6.2 * len(told), size=style.SMALL, weight="bold")
+            canvas.words(12, 4 + middle + 12, name, size=style.SMALL, weight="bold")
+            canvas.words(canvas.width - 8, 4 + middle + 12, told, size=style.SMALL, ha="right")
+
+    said = "; ".join(
+        f"{name} {_effect(row)}, alone {words.say_number(row['raw'], digits=2)}"
+        for name, (_, row) in zip(names, table.iterrows(), strict=True)
+    )
+    return picture(
+        paint,
+        height=4 + step * len(table) + 24,
+        headline=tiers_headline(result),
+        alt=f"Lying intervals by tier before the start. {result.estimand}. {said}.",
+        units=f"{unit or f'effect on {result.metric}'}; n counts units",
+        n=int(table["n"].sum()),
+        period=period or "the whole experiment",
+        note=f"Dark: pooled over tiers, with {100 * result.level:g}{words.NBSP}% intervals; grey: the tier's units alone",
+        table=result.table,
+    )
+
+
+@plot.register(RepeatedEffect)
+def _repeated(result: RepeatedEffect, *, unit: str = "", period: str = "") -> Picture:
+    """Effect of each test, the mean of such tests, and the range in which the next one's true effect is expected."""
+    table = result.table.dropna(subset=["estimate", "conf_low", "conf_high"]).reset_index(drop=True)
+    low, high = min(0.0, float(table["conf_low"].min())), max(0.0, float(table["conf_high"].max()))
+    room, step = 0.06 * (high - low or 1.0), 33.0
+    stakes = result.verdict.stakes
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.axes(12, 4, canvas.width - 36, step * len(table))
+        axes.set_ylim(step * len(table), 0)
+        axes.set_yticks([])
+        reach_axis(axes, low=low - room, high=high + room, kind="number")
+        for place, row in table.iterrows():
+            middle = step * place
+            last = row["test"] in ("together", "the next test")
+            axes.plot([0, 0], [middle + 14, middle + 31], color=style.INK, linewidth=1.0)
+            colour = style.SIGNAL if row["test"] == "together" else style.MUTED if last else style.ACCENT
+            interval_mark(axes, middle + 22, row["conf_low"], row["conf_high"], row["estimate"], colour=colour, marker="D" if last else "o")
+            told = _effect(row)
+            name = shorten(str(row["test"]), width=canvas.width - 30 - 6.2 * len(told), size=style.SMALL, weight="bold")
+            canvas.words(12, 4 + middle + 12, name, size=style.SMALL, weight="bold")
+            canvas.words(canvas.width - 8, 4 + middle + 12, told, size=style.SMALL, ha="right")
+
+    said = "; ".join(f"{row['test']} {_effect(row)}" for _, row in table.iterrows())
+    return picture(
+        paint,
+        height=4 + step * len(table) + 24,
+        headline=repeated_headline(result),
+        alt=f"Lying intervals of each test. {result.estimand}. {said}.",
+        units=f"{unit or f'{stakes.unit} per {stakes.per}'}; n counts units of all tests",
+        n=int(result.verdict.n),
+        period=period or "all tests on record",
+        note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals; orange: the mean of such tests; "
+        "grey: where the next one's true effect is expected",
+        table=result.table,
+    )
+
+
+def repeated_headline(result: RepeatedEffect) -> str:
+    """Say what the tests say together, in the words of their verdict."""
+    tests = len(result.table) - 2
+    return f"{words.plural(tests, 'test')} together, grade {result.verdict.earned.value}: {result.verdict.statement.rstrip('.')}"
+
+
+def tiers_headline(result: TierReading) -> str:
+    """Say whether tiers differ, and in which the effect is clear; intervals are pooled, so the best of several is no boast."""
+    table = result.table.dropna(subset=["estimate", "conf_low", "conf_high"])
+    clear = table[(table["conf_low"] > 0) | (table["conf_high"] < 0)]
+    p = min(result.heterogeneity.values(), default=np.nan)
+    alike = "tiers differ" if p < 0.05 else "no clear difference between tiers"
+    alike += f" (p = {words.say_p_value(p)})" if np.isfinite(p) else ""
+    if clear.empty:
+        return f"No clear effect in any of {words.plural(len(table), 'tier')}; {alike}"
+    said = [f"{row['tier']} {_effect(row)}" for _, row in clear.iterrows()]
+    return f"Clear in {words.say_list(said)}; {alike}"
 
 
 def _effect(row: pd.Series) -> str:

@@ -25,7 +25,7 @@ ROW = 32.0
 
 
 @plot.register(ExperimentReading)
-def _effects(result: ExperimentReading, *, experiment: Experiment | None = None, period: str = "") -> Picture:
+def _effects(result: ExperimentReading, *, period: str = "") -> Picture:
     """Effects by metric and variant, each metric on an axis of its own, beside the range of what would not matter."""
     table = result.table.dropna(subset=["estimate", "conf_low", "conf_high"]).reset_index(drop=True)
     if table.empty:
@@ -36,9 +36,7 @@ def _effects(result: ExperimentReading, *, experiment: Experiment | None = None,
     def paint(canvas: Canvas) -> None:
         top = 4.0
         for (name, rows), height in zip(groups, heights, strict=True):
-            _metric_panel(
-                canvas, rows, name=name, top=top, nothing=_indifferent(result, experiment, name), unit=_unit(result, experiment, name)
-            )
+            _metric_panel(canvas, rows, name=name, top=top, nothing=_indifferent(rows), unit=_unit(result, name))
             top += height
 
     said = "; ".join(f"{row['metric']}, {_who(row)} {_say(row)}" for _, row in table.iterrows())
@@ -47,10 +45,10 @@ def _effects(result: ExperimentReading, *, experiment: Experiment | None = None,
         height=4 + sum(heights) + 4,
         headline=say_verdict(result),
         alt=f"Lying intervals. {result.estimand}. {said}.",
-        units=f"{words.say_list([_unit(result, experiment, name) for name, _ in groups])}; n counts units",
+        units=f"{words.say_list([_unit(result, name) for name, _ in groups])}; n counts units",
         n=int(table["n"].max()),
         period=period or "the whole experiment",
-        note=_effects_note(result, experiment, [name for name, _ in groups], table),
+        note=_effects_note(result, table),
         table=result.table,
     )
 
@@ -104,17 +102,15 @@ def _say(row: pd.Series) -> str:
     return words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="number")
 
 
-def _indifferent(result: ExperimentReading, experiment: Experiment | None, name: str) -> float | None:
-    """Half width of the range that would not matter: the metric's margin, else the material effect of the deciding one."""
-    metric = next((one for one in experiment.metrics if one.name == name), None) if experiment is not None else None
-    if metric is not None and metric.margin is not None:
-        return metric.margin
-    if name == result.table["metric"].iloc[0] and result.verdicts:
-        return result.verdicts[0].stakes.material
+def _indifferent(rows: pd.DataFrame) -> float | None:
+    """Half width of the range that would not matter: the metric's margin, else its material effect."""
+    for name in ("margin", "material"):
+        if pd.notna(rows[name].iloc[0]):
+            return float(rows[name].iloc[0])
     return None
 
 
-def _unit(result: ExperimentReading, experiment: Experiment | None, name: str) -> str:
+def _unit(result: ExperimentReading, name: str) -> str:
     """Name the unit of a metric's effect."""
     names = list(dict.fromkeys(result.table["metric"]))
     each = len(result.verdicts) // max(len(names), 1)
@@ -122,12 +118,12 @@ def _unit(result: ExperimentReading, experiment: Experiment | None, name: str) -
     return name if verdict is None else f"{verdict.stakes.unit} per {verdict.stakes.per}".replace("_", " ")
 
 
-def _effects_note(result: ExperimentReading, experiment: Experiment | None, names: list[str], table: pd.DataFrame) -> str:
-    levels = sorted({round(100 * level, 1) for level in table["level"]}, reverse=True)
-    said = f"Bars are {words.say_list([f'{level:g}{words.NBSP}%' for level in levels])} intervals: several comparisons share the error"
+def _effects_note(result: ExperimentReading, table: pd.DataFrame) -> str:
+    levels = sorted({round(100 * level, 3) for level in table["level"]}, reverse=True)
+    said = f"Bars are {words.say_list([f'{level:.4g}{words.NBSP}%' for level in levels])} intervals: several comparisons share the error"
     if len(levels) == 1 and abs(levels[0] - 100 * result.level) < 0.05:
         said = f"Bars are {levels[0]:g}{words.NBSP}% intervals"
-    if any(_indifferent(result, experiment, name) for name in names):
+    if any(_indifferent(rows) for _, rows in table.groupby("metric")):
         said += "; pale: effects too small to matter"
     return said
 

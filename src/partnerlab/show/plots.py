@@ -76,6 +76,8 @@ DRAWN_IN = {
     "ExperimentDesign": "experiments",
     "Assignment": "experiments",
     "Trial": "experiments_run",
+    "TierReading": "experiments_looks",
+    "RepeatedEffect": "experiments_looks",
     "ExperimentReading": "experiments_run",
     "LookPath": "experiments_looks",
     "Result": "intervals",
