@@ -140,6 +140,8 @@ _ROOMS = {
     "check_verdict": "effects",
     "Likeness": "effects",
     "TacticComparison": "effects",
+    "NextPartners": "effects",
+    "plan_next_partners": "effects",
     "compare_tactics": "effects",
     "Assignment": "experiments",
     "Experiment": "experiments",
