@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,8 @@ from flows_tasks import Side, Task
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "partnerlab-peers"
+#: Bytes that a side may ask for.
+MOST_MEMORY = 18_000_000_000
 #: What pip is asked for; pandas 3 would make pip take an old lifelines silently.
 PEERS = {
     "lifelines": ["lifelines==0.30.3"],
@@ -90,12 +93,13 @@ def run_side(module: str, task: Task, side: Side, folder: Path) -> dict | str:
     )
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdout=out, stderr=errors, cwd=HERE)
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))  # a side fails by itself before the machine does
         status = process.wait()
         out.seek(0)
         errors.seek(0)
         if status:
             last = errors.read().decode(errors="replace").strip().splitlines()
-            return "out of memory" if status == -9 else f"failed: {last[-1] if last else status}"
+            return "out of memory" if status == -9 or (last and "MemoryError" in last[-1]) else f"failed: {last[-1] if last else status}"
         return json.loads(out.read().decode().strip().splitlines()[-1])
 
 

@@ -16,6 +16,7 @@ from partnerlab.stats.causes.propensity import fit_propensity
 Score = Literal["reg", "dr", "ipw"]
 Control = Literal["never", "not_yet"]
 Base = Literal["varying", "universal"]
+Places = slice | np.ndarray
 
 #: Period of adoption of a unit that never adopts.
 NEVER = -1
@@ -98,42 +99,104 @@ def group_time_effects(  # noqa: PLR0913 - the estimator's own choices
     """
     units, periods = outcome.shape
     weight = np.ones(units) if weights is None else weights / weights.mean()
-    groups = np.unique(adopted[adopted != NEVER])
-    cells, effects, parts, counts = [], [], [], []
-    for group in groups:
-        for time in range(periods):
-            before = _base_period(group, time, base=base, anticipation=anticipation)
-            if before is None:
-                continue
-            cells.append((group, time))
-            if before == time:
-                effects.append(0.0)
-                parts.append(np.zeros(units))
-                counts.append((0, 0))
-                continue
-            is_treated = adopted == group
-            is_compared = _compared(adopted, group, max(time, before) + anticipation, control)
-            change = outcome[:, time] - outcome[:, before]
-            used = (is_treated | is_compared) & np.isfinite(change) & _told(covariates, min(before, time), units)
-            design = _design(covariates, used, min(before, time))
-            att, inside = two_period_effect(change[used], is_treated[used], design, weight[used], score=score)
-            influence = np.zeros(units)
-            influence[used] = inside * (units / max(used.sum(), 1))
-            effects.append(att)
-            parts.append(influence)
-            counts.append((int((is_treated & used).sum()), int((is_compared & used).sum())))
-    where = np.array(cells, dtype=np.int64).reshape(-1, 2)
-    size = np.array(counts, dtype=np.int64).reshape(-1, 2)
+    rows = _Rows.sort(outcome, adopted, covariates, weight)
+    cells = [
+        (group, time, before)
+        for group in np.unique(adopted[adopted != NEVER])
+        for time in range(periods)
+        if (before := _base_period(group, time, base=base, anticipation=anticipation)) is not None
+    ]
+    effects, influence, counts = np.zeros(len(cells)), np.zeros((len(cells), units)), np.zeros((len(cells), 2), dtype=np.int64)
+    for place, (group, time, before) in enumerate(cells):
+        if before == time:
+            continue
+        own, others = rows.compared(group, max(time, before) + anticipation, time, before, control)
+        design = rows.design(min(before, time), own), rows.design(min(before, time), others)
+        change = rows.change(time, before, own), rows.change(time, before, others)
+        att, inside = _cell_effect(change, design, (rows.weight[own], rows.weight[others]), score=score)
+        effects[place], counts[place] = att, [len(part) for part in change]
+        inside *= units / max(len(inside), 1)
+        influence[place, rows.order[own]], influence[place, rows.order[others]] = np.split(inside, [len(change[0])])
+    where = np.array([cell[:2] for cell in cells], dtype=np.int64).reshape(-1, 2)
     return GroupTimeEffects(
         group=where[:, 0],
         time=where[:, 1],
-        att=np.array(effects),
-        influence=np.column_stack(parts) if parts else np.zeros((units, 0)),
-        treated=size[:, 0],
-        compared=size[:, 1],
+        att=effects,
+        influence=influence.T,
+        treated=counts[:, 0],
+        compared=counts[:, 1],
         adopted=adopted,
         weights=weight,
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """Units in the order of adoption, those that never adopt last: a cell's units lie side by side.
+
+    Parameters
+    ----------
+    order : int array, shape (n,)
+        Where each stood.
+    adopted : int array, shape (n,)
+        Sorted; one past the last period for units that never adopt.
+    outcome : float array, shape (t, n)
+        By period, so that a change reads two rows.
+    columns : float array, shape (k, n) or (t, k, n)
+        Intercept and covariates.
+    weight : float array, shape (n,)
+    told : bool array, shape (n,) or (t, n), or None
+        Where all covariates are known; None where they all are.
+    seen : bool array, shape (t, n), or None
+        Where the outcome is; None where it always is.
+    """
+
+    order: np.ndarray
+    adopted: np.ndarray
+    outcome: np.ndarray
+    columns: np.ndarray
+    weight: np.ndarray
+    told: np.ndarray | None
+    seen: np.ndarray | None
+
+    @classmethod
+    def sort(cls, outcome: np.ndarray, adopted: np.ndarray, covariates: np.ndarray | None, weight: np.ndarray) -> _Rows:
+        units, periods = outcome.shape
+        late = np.where(adopted == NEVER, periods, adopted)
+        order = np.argsort(late, kind="stable")
+        laid = np.ascontiguousarray(outcome[order].T)
+        given = np.zeros((units, 0)) if covariates is None else covariates
+        columns = np.moveaxis(np.concatenate([np.ones((*given.shape[:-1], 1)), given], axis=-1)[order], 0, -1).copy()
+        told, seen = np.isfinite(columns).all(axis=-2), np.isfinite(laid)
+        return cls(
+            order=order, adopted=late[order], outcome=laid, columns=columns, weight=weight[order],
+            told=None if told.all() else told, seen=None if seen.all() else seen,
+        )  # fmt: skip
+
+    def compared(self, group: int, latest: int, time: int, before: int, control: Control) -> tuple[Places, Places]:
+        """Places of the group, and of those it is compared with, that were seen in both periods with covariates known."""
+        start, end = np.searchsorted(self.adopted, [group, group + 1])
+        first = np.searchsorted(self.adopted, len(self.outcome) if control == "never" else min(latest + 1, len(self.outcome)))
+        known = self._known(time, before)
+        if known is None and first >= end:
+            return slice(start, end), slice(first, len(self.order))
+        own, others = np.arange(start, end), np.arange(first, len(self.order))
+        others = others[(others < start) | (others >= end)]  # a group that adopts later still does not compare with itself
+        return (own, others) if known is None else (own[known[own]], others[known[others]])
+
+    def _known(self, time: int, before: int) -> np.ndarray | None:
+        parts = [] if self.seen is None else [self.seen[time], self.seen[before]]
+        if self.told is not None:
+            parts.append(self.told if self.told.ndim == 1 else self.told[min(before, time)])
+        return np.logical_and.reduce(parts) if parts else None
+
+    def change(self, time: int, before: int, places: Places) -> np.ndarray:
+        """Outcome at a time less that before."""
+        return self.outcome[time, places] - self.outcome[before, places]
+
+    def design(self, period: int, places: Places) -> np.ndarray:
+        """Columns of some units, shape ``(k, m)``."""
+        return (self.columns if self.columns.ndim == 2 else self.columns[period])[:, places]
 
 
 def _base_period(group: int, time: int, *, base: Base, anticipation: int) -> int | None:
@@ -142,23 +205,32 @@ def _base_period(group: int, time: int, *, base: Base, anticipation: int) -> int
     return chosen if chosen >= 0 else None
 
 
-def _compared(adopted: np.ndarray, group: int, latest: int, control: Control) -> np.ndarray:
-    never = adopted == NEVER
-    return never if control == "never" else never | ((adopted > latest) & (adopted != group))
+def _cell_effect(change, design, weight, *, score: Score) -> tuple[float, np.ndarray]:
+    """Effect of one cell and the influence of its units, the treated first; each argument is for the treated and the others."""
+    if score == "reg":
+        return _regression_effect(change, design, weight)
+    treated = np.arange(len(change[0]) + len(change[1])) < len(change[0])
+    return two_period_effect(np.concatenate(change), treated, np.hstack(design).T, np.concatenate(weight), score=score)
 
 
-def _told(covariates: np.ndarray | None, period: int, units: int) -> np.ndarray:
-    if covariates is None:
-        return np.ones(units, dtype=bool)
-    return np.isfinite(covariates if covariates.ndim == 2 else covariates[:, period]).all(axis=1)
-
-
-def _design(covariates: np.ndarray | None, used: np.ndarray, period: int) -> np.ndarray:
-    ones = np.ones((int(used.sum()), 1))
-    if covariates is None:
-        return ones
-    given = covariates[used] if covariates.ndim == 2 else covariates[used, period]
-    return np.hstack([ones, given])
+def _regression_effect(change, design, weight) -> tuple[float, np.ndarray]:
+    """Outcome regression: what the others' line says of the treated is what they would have had."""
+    (own, rest), (x, z), (w, v) = change, design, weight
+    n = len(own) + len(rest)
+    missing = np.nan, np.full(n, np.nan)
+    if not len(own) or not len(rest):
+        return missing
+    products = (z * v) @ z.T
+    if np.linalg.matrix_rank(products / n) < len(products):
+        return missing
+    inverse, total = np.linalg.inv(products), w.sum()
+    beta = inverse @ (z @ (v * rest))
+    usual = own - beta @ x
+    att = float(w @ usual / total)
+    inside = np.empty(n)
+    inside[: len(own)] = w * (usual - att) * (n / total)
+    inside[len(own) :] = -n * (v * (rest - beta @ z)) * ((inverse @ (x @ w / total)) @ z)
+    return att, inside
 
 
 def two_period_effect(
@@ -189,32 +261,26 @@ def two_period_effect(
     n, none = len(change), np.full(len(change), np.nan)
     if not treated.any() or treated.all():
         return np.nan, none
+    if score == "reg":
+        att, parts = _regression_effect(*((one[..., treated], one[..., ~treated]) for one in (change, design.T, weight)))
+        inside = np.empty(n)
+        inside[treated], inside[~treated] = parts[: treated.sum()], parts[treated.sum() :]
+        return att, inside
     own = weight * treated
-    share, odds_influence = own, None
-    if score != "reg":
-        logit = fit_propensity(treated, design, weight)
-        if logit is None:
-            return np.nan, none
-        chance, odds_influence = logit.predict(design), logit.influence(treated, design, weight)
-        share = np.where(treated, 0.0, weight * chance / np.maximum(1.0 - chance, 1e-12))
-        share[chance >= HIGHEST_PROPENSITY] = 0.0
-        if share.sum() <= 0:
-            return np.nan, none
+    logit = fit_propensity(treated, design, weight)
+    if logit is None:
+        return np.nan, none
+    chance, odds_influence = logit.predict(design), logit.influence(treated, design, weight)
+    share = np.where(treated, 0.0, weight * chance / np.maximum(1.0 - chance, 1e-12))
+    share[chance >= HIGHEST_PROPENSITY] = 0.0
+    if share.sum() <= 0:
+        return np.nan, none
     fitted, line_influence = np.zeros(n), None
     if score != "ipw":
         fitted, line_influence = _line(change, weight * ~treated, design)
         if fitted is None:
             return np.nan, none
-    if score == "reg":
-        return _regression_score(change, own, fitted, line_influence, design)
     return _weighted_score(change - fitted, own, share, line_influence, odds_influence, design)
-
-
-def _regression_score(change, own, fitted, line_influence, design):
-    mean_own = own.mean()
-    after, before = (own * change).mean() / mean_own, (own * fitted).mean() / mean_own
-    inside = own * (change - after) - (own * (fitted - before) + line_influence @ (own[:, None] * design).mean(axis=0))
-    return after - before, inside / mean_own
 
 
 def _weighted_score(rest, own, share, line_influence, odds_influence, design):
