@@ -132,6 +132,18 @@ def record_study(  # noqa: PLR0913 - a record says all of this
     ------
     LedgerError
         If another study or an experiment has the name, or it is read before it was registered.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from partnerlab.specs import Spec
+    >>> class Watched(Spec):
+    ...     tactic: str
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> ledger = Ledger.open(folder.name + "/demo.duckdb")
+    >>> [record_study(ledger, Watched(tactic="Dinner"), program="demo", name="dinners") for _ in range(2)]  # the first record stands
+    [1, 1]
+    >>> folder.cleanup()
     """
     declared = {"declaration": study.model_dump(mode="json"), "cost": _money(cost)}
     declared["digest"] = hashlib.sha256(json.dumps(declared["declaration"], sort_keys=True).encode()).hexdigest()
@@ -182,6 +194,18 @@ def record_follow_up(  # noqa: PLR0913 - a record says all of this
     ------
     LedgerError
         If nothing was decided about it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from partnerlab.ledger import record_decision
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> ledger = Ledger.open(folder.name + "/demo.duckdb")
+    >>> record_decision(ledger, "Dinners for all", program="demo", quarter="2026Q3", about="dinner")
+    1
+    >>> record_follow_up(ledger, program="demo", about="dinner", happened=True, quarter="2026Q4")
+    2
+    >>> folder.cleanup()
     """
     decided = ledger.decisions(program=program)
     if about not in set(decided["about"]):

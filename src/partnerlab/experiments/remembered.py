@@ -106,6 +106,22 @@ def load_assignment(ledger: Ledger, *, program: str, name: str) -> Assignment:
     ------
     LedgerError
         If none is registered under the name, the ledger kept its digest alone, or the record does not fit its digest.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from partnerlab.experiments import Metric, assign_variants, record_experiment
+    >>> from partnerlab.verdicts import Stakes
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> ledger = Ledger.open(folder.name + "/demo.duckdb")
+    >>> dinner = Experiment(name="dinner", hypothesis="It helps.", tactic="Dinner", stakes=Stakes(unit="leads"),
+    ...                     metrics=(Metric(name="leads"),))
+    >>> dealt = assign_variants(dinner, units=pd.DataFrame({"partner": list("abcd")}), seed=7)
+    >>> record_experiment(ledger, dealt, program="demo")
+    1
+    >>> load_assignment(ledger, program="demo", name="dinner").digest == dealt.digest
+    True
+    >>> folder.cleanup()
     """
     registered = ledger.registrations(program=program)
     mine = registered[(registered["registration_id"] == name) & (registered["kind"] == "experiment")]
