@@ -83,6 +83,8 @@ def test_without_a_stated_material_effect_an_interval_around_zero_tells_nothing(
                              "if partners that look alike go on alike."),
         ({"grade": Evidence.C, "estimate": -0.5}, "Dinner went together with 0.50 fewer leads per partner-quarter "
                                                   "(95 % interval 0.29 to 0.71); this does not tell what it did."),
+        ({"grade": Evidence.C, "limits": ("nobody knows how they chose",)}, "Dinner went together with 0.50 more leads per partner-quarter "
+            "(95 % interval 0.29 to 0.71); this does not tell what it did: nobody knows how they chose."),
         ({"estimate": 0.01, "std_error": 0.05, "grade": Evidence.A}, "Dinner changed leads by less than 0.2 per partner-quarter "
                                                                      "either way (95 % interval −0.09 to 0.11)."),
         ({"estimate": 0.1}, "Cannot tell what Dinner did to leads: the 95 % interval runs from −0.11 to 0.31 per partner-quarter; "

@@ -125,6 +125,8 @@ _ROOMS = {
     "estimate_on_off": "effects",
     "SustainedEffects": "effects",
     "estimate_sustained": "effects",
+    "SwitchingEffects": "effects",
+    "estimate_switching": "effects",
     "TierEffects": "effects",
     "estimate_by_tier": "effects",
     "DoseEffects": "effects",

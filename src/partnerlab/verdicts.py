@@ -91,6 +91,8 @@ class Verdict:
         Whether the estimate was shrunk over those cells; with several cells an unpooled one earns no more than D.
     doubts : tuple of str
         Why two readings of the data disagree; any doubt makes the finding "cannot tell".
+    limits : tuple of str
+        Why the design gives no more than an association, where it does not: said with grade C.
     level : float
         Coverage of the interval.
     family_level : float or None
@@ -118,6 +120,7 @@ class Verdict:
     cells: int = 1
     pooled: bool = False
     doubts: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     level: float = 0.95
     family_level: float | None = None
 
@@ -250,6 +253,7 @@ class Verdict:
             "interval": f"{self.level * 100:g} % interval {low} to {high}",
             "material": say_number(self.stakes.material or math.nan),
             "assumption": self.assumption.strip().rstrip("."),
+            "why": f": {'; '.join(self.limits)}" if self.limits else "",
         }
 
     def to_row(self) -> dict[str, object]:
@@ -290,12 +294,12 @@ class Verdict:
 _MOVED = {
     Evidence.A: "{tactic} caused {size} {more} {unit} per {per} ({interval}).",
     Evidence.B: "{tactic} likely {moved} {unit} by {size} per {per} ({interval}), if {assumption}.",
-    Evidence.C: "{tactic} went together with {size} {more} {unit} per {per} ({interval}); this does not tell what it did.",
+    Evidence.C: "{tactic} went together with {size} {more} {unit} per {per} ({interval}); this does not tell what it did{why}.",
 }
 _SMALL = {
     Evidence.A: "{tactic} changed {unit} by less than {material} per {per} either way ({interval}).",
     Evidence.B: "{tactic} likely changed {unit} by less than {material} per {per} either way ({interval}), if {assumption}.",
-    Evidence.C: "{tactic} went together with a difference of less than {material} {unit} per {per} either way ({interval}).",
+    Evidence.C: "{tactic} went together with a difference of less than {material} {unit} per {per} either way ({interval}){why}.",
 }
 
 

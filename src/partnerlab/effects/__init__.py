@@ -15,6 +15,7 @@ from partnerlab.effects.robustness import EventPath, Likeness, RobustnessCard, S
 from partnerlab.effects.study import Known, Studies, TacticStudy
 from partnerlab.effects.study_panel import build_study_panel
 from partnerlab.effects.sustained import SustainedEffects, estimate_sustained
+from partnerlab.effects.switching import SwitchingEffects, estimate_switching
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel, build_tactic_panel
 from partnerlab.effects.tactics_by_tier import TacticComparison, compare_tactics
 
@@ -35,6 +36,7 @@ __all__ = [
     "Strength",
     "Studies",
     "SustainedEffects",
+    "SwitchingEffects",
     "TacticAnalysis",
     "TacticComparison",
     "TacticPanel",
@@ -55,5 +57,6 @@ __all__ = [
     "estimate_dose",
     "estimate_on_off",
     "estimate_sustained",
+    "estimate_switching",
     "plan_next_partners",
 ]

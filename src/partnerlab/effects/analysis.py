@@ -8,18 +8,22 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.adoption import DOUBT, AdoptionEffects, estimate_adoption
+from partnerlab.effects.adoption import DOUBT, PRE_TREND_QUARTERS, AdoptionEffects, estimate_adoption
 from partnerlab.effects.assignment import AssignmentCheck, check_assignment
 from partnerlab.effects.comparison import naive_rows
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.sample import Cluster, clusters_of
 from partnerlab.effects.study import TacticStudy
+from partnerlab.effects.switching import estimate_switching
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.tier_cells import tier_cells
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.verdicts import Verdict
 from partnerlab.words import say_list, say_number
+
+#: Two readings that differ by less than this share of the estimate, or half of what is material, tell the same however sure that is.
+SLIGHT = 0.25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,9 +61,10 @@ def analyze_tactic(
 
     Triage says which design is left (`check_assignment`). A tactic that stays on is then read by differences in differences
     (`estimate_adoption`), and once more among partners alike in past results; one that goes on and off by target trials
-    (`estimate_on_off`), and where differences in differences are left too, by these in the quarter of the first start. The two
-    readings must agree within their joint error. Whatever fails (triage, disagreement,
-    pre-trend, overlap) is a doubt, and with a doubt there is no verdict; nothing that passes raises the grade above B.
+    (`estimate_on_off`), and again by an event study of starts and stops (`estimate_switching`), given the past where only that design
+    is left. The two readings must agree within their joint error, or by less than could matter: else there is no verdict but the
+    test that would settle it. Where no design is left (triage, pre-trend, overlap) the estimate is an association, grade C.
+    Nothing that passes raises the grade above B.
 
     Parameters
     ----------
@@ -97,19 +102,19 @@ def analyze_tactic(
         effects, beside = _read_adoption(panel, study, cluster=cluster, level=level)
     else:
         effects, beside = _read_on_off(panel, study, assignment, cluster=cluster, level=level)
-    doubts = (*assignment.doubts, *beside.doubts, *_doubts_of(effects))
+    limits = (*assignment.doubts, *_limits_of(effects))
     row = _headline(effects, study)
     checks = (beside.check, _one_manager(effects, row, panel, study, cluster))
     return TacticAnalysis(
         estimand=effects.estimand,
         table=_table(effects, row, beside, panel, study, cluster=cluster, level=level),
         checks=(*assignment.checks, *effects.checks, *checks),
-        evidence=Evidence.D if doubts else Evidence.B,
+        evidence=Evidence.D if beside.doubts else Evidence.C if limits else Evidence.B,
         level=level,
         study=study,
         assignment=assignment,
         effects=effects,
-        verdict=_verdict(effects, row, study, doubts, cells=cells, level=level),
+        verdict=_verdict(effects, row, study, beside.doubts, limits, cells=cells, level=level),
         tiers=tier_cells(panel, study, effects, cluster=cluster),
     )
 
@@ -135,7 +140,7 @@ def _read_adoption(panel: TacticPanel, study: TacticStudy, *, cluster: Cluster |
     difference = float(other["estimate"] - row["estimate"])
     p = _joint(difference, matched.influence - effects.influence, panel, study, cluster)
     detail = f"among partners alike in past results the effect differs by {say_number(difference, digits=2)} (p = {p:.2g})"
-    agree = None if np.isnan(p) else bool(p >= 1 - level)
+    agree = _agree(difference, p, float(row["estimate"]), study, level)
     doubts = (f"{detail}, so adopters may have been on their way back to their usual; {_settle(study)}",) if agree is False else ()
     return effects, _Beside(name="matched", row=other, check=Check("readings agree", agree, detail), doubts=doubts)
 
@@ -143,25 +148,37 @@ def _read_adoption(panel: TacticPanel, study: TacticStudy, *, cluster: Cluster |
 def _read_on_off(
     panel: TacticPanel, study: TacticStudy, assignment: AssignmentCheck, *, cluster: Cluster | None, level: float
 ) -> tuple[OnOffEffects, _Beside]:
-    """Read target trials; where triage leaves differences in differences too, both must tell the same of the first start."""
+    """Read target trials, and starts and stops: both must tell the same of partners that start.
+
+    The second reading takes for granted that those who stay would have changed alike; where triage rules that out, it compares only
+    partners alike in past results.
+    """
     effects = estimate_on_off(panel, study=study, cluster=cluster, level=level)
     starts = study.model_copy(update={"untreated_for": max(study.untreated_for, 1), "horizon": 0})
+    given_past = "adoption" not in assignment.rivals
     try:
-        other = estimate_adoption(panel, study=study, cluster=cluster, level=level)
+        now = study.model_copy(update={"horizon": 0})
+        other = estimate_switching(panel, study=now, given_past=given_past, cluster=cluster, level=level)
         started = estimate_on_off(panel, study=starts, cluster=cluster, by_tier=False, level=level)
     except SampleError as error:
-        return effects, _Beside(name="adoption", row=None, check=Check("readings agree", None, str(error)))
-    first = other.table.loc[(other.table["aggregate"] == "event") & (other.table["at"] == "0"), "estimate"]
-    difference = float(started.headline()["estimate"] - first.iloc[0]) if len(first) else np.nan
-    p = _joint(difference, started.influence - other.first_influence, panel, study, cluster)
-    detail = f"in the quarter of the first start the two designs differ by {say_number(difference, digits=2)} (p = {p:.2g})"
-    if len(assignment.rivals) < 2:
-        return effects, _Beside(
-            name="adoption", row=_headline(other, study), check=Check("readings agree", None, f"{detail}; only one of them is left")
-        )
-    agree = None if np.isnan(p) else bool(p >= 1 - level)
+        return effects, _Beside(name="switching", row=None, check=Check("readings agree", None, str(error)))
+    first = float(started.headline()["estimate"])
+    difference = float(other.at(0, switch="on")["estimate"]) - first
+    p = _joint(difference, started.influence - other.influence, panel, study, cluster)
+    given = "given the past" if given_past else "if those who stay would have changed alike"
+    apart = f"differ by {say_number(difference, digits=2)} (p = {p:.2g})"
+    detail = f"for partners that start, the event study of switches ({given}) and target trials {apart}"
+    agree = _agree(difference, p, first, study, level)
     doubts = (f"{detail}, and neither is ruled out; {_settle(study)}",) if agree is False else ()
-    return effects, _Beside(name="adoption", row=_headline(other, study), check=Check("readings agree", agree, detail), doubts=doubts)
+    return effects, _Beside(name="switching", row=other.at(0), check=Check("readings agree", agree, detail), doubts=doubts)
+
+
+def _agree(difference: float, p: float, estimate: float, study: TacticStudy, level: float) -> bool | None:
+    """Whether two readings tell the same: within their joint error, or apart by less than could matter."""
+    if np.isnan(p):
+        return None
+    slight = max(SLIGHT * abs(estimate), 0.5 * (study.stakes.material or 0.0))
+    return bool(p >= 1 - level or abs(difference) < slight)
 
 
 def _joint(difference: float, influence: np.ndarray, panel: TacticPanel, study: TacticStudy, cluster: Cluster | None) -> float:
@@ -188,14 +205,22 @@ def _headline(effects: AdoptionEffects | OnOffEffects, study: TacticStudy) -> pd
     return row
 
 
-def _doubts_of(effects: AdoptionEffects | OnOffEffects) -> tuple[str, ...]:
-    """Doubts from the estimate's own checks."""
+def _limits_of(effects: AdoptionEffects | OnOffEffects) -> tuple[str, ...]:
+    """Say what the estimate's own checks leave it: an association where its assumption was seen to fail."""
     if isinstance(effects, AdoptionEffects):
-        if effects.pre_trend < DOUBT:
+        if effects.pre_trend < DOUBT and _strays(effects):
             return (f"adopters went another way than the others already before they adopted (p = {effects.pre_trend:.2g})",)
         return ()
     failed = [check for check in effects.checks if check.name in ("overlap", "balance") and check.passed is False]
     return (f"the two sides are not alike: {'; '.join(check.detail for check in failed)}",) if failed else ()
+
+
+def _strays(effects: AdoptionEffects) -> bool:
+    """Whether any effect in the quarters before adoption is more than slight beside the effect itself."""
+    events = effects.table[effects.table["aggregate"] == "event"]
+    at = events["at"].astype(int)
+    before = events.loc[(at < 0) & (at >= -PRE_TREND_QUARTERS), "estimate"].abs()
+    return not before.max() < SLIGHT * abs(float(effects.at("overall")["estimate"]))
 
 
 def _one_manager(effects, row: pd.Series, panel: TacticPanel, study: TacticStudy, cluster: Cluster | None) -> Check:
@@ -222,7 +247,7 @@ def _table(effects, row, beside: _Beside, panel, study, *, cluster, level) -> pd
     return pd.DataFrame(rows)
 
 
-def _verdict(effects, row: pd.Series, study: TacticStudy, doubts: tuple[str, ...], *, cells: int, level: float) -> Verdict:
+def _verdict(effects, row: pd.Series, study: TacticStudy, doubts, limits, *, cells: int, level: float) -> Verdict:
     unit, per = study.stakes.unit, study.stakes.per
     known = say_list([known.said for known in study.covariates]) if study.covariates else ""
     if isinstance(effects, AdoptionEffects):
@@ -234,12 +259,12 @@ def _verdict(effects, row: pd.Series, study: TacticStudy, doubts: tuple[str, ...
     edge = min(abs(row["conf_low"]), abs(row["conf_high"]))
     overturned = (
         f"anything unseen that alone makes partners with {study.tactic} differ by {say_number(float(edge), digits=2)} {unit} per {per}"
-        if row["conf_low"] * row["conf_high"] > 0
+        if row["conf_low"] * row["conf_high"] > 0 and not limits
         else ""
     )
     return Verdict(
         tactic=study.tactic,
-        grade=Evidence.B,
+        grade=Evidence.C if limits else Evidence.B,
         estimate=float(row["estimate"]),
         std_error=float(row["std_error"]),
         n=int(row["n"]),
@@ -250,6 +275,7 @@ def _verdict(effects, row: pd.Series, study: TacticStudy, doubts: tuple[str, ...
         assumption=assumption,
         overturned_by=overturned,
         cells=cells,
-        doubts=doubts,
+        doubts=(*doubts, *limits) if doubts else (),
+        limits=limits,
         level=level,
     )

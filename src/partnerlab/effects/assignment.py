@@ -20,6 +20,9 @@ from partnerlab.stats.inference.sandwich import sum_clusters
 from partnerlab.verdicts import Stakes
 from partnerlab.words import say_number
 
+#: A reason that moves the log-odds of the tactic by less than this per standard deviation is too slight to mislead, however sure it is.
+SLIGHT = 0.1
+
 Mechanism = Literal["lasting trait", "last result", "both", "neither", "unknown"]
 Design = Literal["adoption", "on and off", "none"]
 #: What varies within managers by no more than this share of its size does not vary.
@@ -80,7 +83,8 @@ def check_assignment(
     the study's covariates. *Lasting trait*: do results before the last tell who gets the tactic, given the last? Then adjusting
     for the past is not enough, for what lasts and is not seen may move results too. *Last result*: does the last result's
     deviation from the usual tell? Then differences in differences mistake the return to the usual for an effect. Either reason
-    counts from p < 0.10 on: a doubt needs less proof than a finding. What passes is not proven; no grade is raised by it.
+    counts from p < 0.10 on, for a doubt needs less proof than a finding, if it moves the log-odds by a tenth or more. What passes is
+    not proven; no grade is raised by it.
 
     Parameters
     ----------
@@ -168,11 +172,15 @@ def _apart_from(columns: np.ndarray, owner: np.ndarray) -> np.ndarray:
 
 
 def _mechanism(found: dict[str, AddedReason]) -> Mechanism:
-    p = {name: reason.p_value for name, reason in found.items()}
-    if not all(np.isfinite(list(p.values()))):
+    if not all(np.isfinite(reason.p_value) for reason in found.values()):
         return "unknown"
-    lasting, last = p["lasting trait"] < DOUBT, p["last result"] < DOUBT
+    lasting, last = (_counts(found[name]) for name in ("lasting trait", "last result"))
     return "both" if lasting and last else "lasting trait" if lasting else "last result" if last else "neither"
+
+
+def _counts(reason: AddedReason) -> bool:
+    """Whether a reason was seen, and is large enough to mislead."""
+    return bool(reason.p_value < DOUBT and abs(reason.estimate) >= SLIGHT)
 
 
 def _read(mechanism: Mechanism, *, starting: bool, stays: bool, tactic: str) -> tuple[Design, tuple[Design, ...], tuple[str, ...]]:
@@ -205,4 +213,4 @@ def _check(name: str, reason: AddedReason) -> Check:
     if not np.isfinite(reason.p_value):
         return Check(f"no {name}", None, "cannot be told from these data")
     detail = f"p = {say_number(reason.p_value, digits=2)} that it does not matter for who gets the tactic"
-    return Check(f"no {name}", reason.p_value >= DOUBT, detail)
+    return Check(f"no {name}", not _counts(reason), detail)

@@ -30,6 +30,7 @@ READINGS = {
     "adoption": "Differences in differences",
     "on and off": "Target trials, given the past",
     "matched": "The same, past results alike",
+    "switching": "Starts and stops against those who stay",
     "switching": "Starts and stops",
     "switching": "Starts and stops against those who stay",
     "naive": "Treated less untreated",
