@@ -1,4 +1,4 @@
-"""Tests for few clusters give the numbers of R, counted by hand there (`trials/wild.R`)."""
+"""Trials of every design give the numbers of R (`trials/designs.R`, `trials/wild.R`): by design, by regression, and by counting deals."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from partnerlab.experiments import Metric, Trial, analyze_experiment
 from partnerlab.stats.trials.wild_bootstrap import wild_test
 
 FOLDER = Path(__file__).parent / "trials"
@@ -23,3 +24,53 @@ def test_the_wild_bootstrap_counts_as_many_ways_as_r(case):
 
     assert (found.p_value, found.draws) == (pytest.approx(case["p"], abs=1e-12), case["ways"])
     assert found.t == pytest.approx(case["t"] * np.sqrt((groups - 1) / groups * (units - 3) / (units - 1)), rel=1e-10)
+
+
+DESIGNS = pd.read_csv(FOLDER / "designs_values.csv").set_index("case")
+
+
+def _read(outcome, variant, *, seen=None, **asked):
+    rows = pd.read_csv(FOLDER / asked.pop("rows", "designs.csv"))
+    rows = rows if seen is None else rows[seen(rows)]
+    adjustment, draws = asked.pop("adjustment", None), asked.pop("draws", 0)
+    trial = Trial.from_frame(rows, unit=None, outcomes=[outcome], variant=variant, **asked)
+    return analyze_experiment(trial, adjustment=adjustment, draws=draws).table.iloc[0]
+
+
+READINGS = {
+    "blocks": ("y_unit", "by_unit", {"stratum": "block"}),
+    "pairs": ("y_pair", "by_pair", {"stratum": "pair"}),
+    "clusters": ("y_manager", "by_manager", {"cluster": "manager"}),
+    "blocks of clusters": ("y_manager", "by_manager", {"cluster": "manager", "stratum": "block"}),
+    "known, slopes by arm": ("y_unit", "by_unit", {"pre": ["before"], "adjustment": "interacted"}),
+    "known, one slope": ("y_unit", "by_unit", {"pre": ["before"], "adjustment": "common"}),
+    "blocks and known": ("y_unit", "by_unit", {"pre": ["before"], "stratum": "block", "adjustment": "interacted"}),
+    "ratio": (Metric(name="leads", kind="ratio", per="visits"), "by_unit", {}),
+    "ratio and known": (Metric(name="leads", kind="ratio", per="visits"), "by_unit", {"pre": ["before"], "adjustment": "common"}),
+    "area to six": (Metric(name="months", kind="time", event="seen", until=6.0), "by_unit", {"rows": "times.csv"}),
+}
+
+
+@pytest.mark.parametrize("case", READINGS)
+def test_effects_and_errors_of_every_design_are_those_of_r(case):
+    outcome, variant, asked = READINGS[case]
+    found, theirs = _read(outcome, variant, **asked), DESIGNS.loc[case]
+
+    assert found["estimate"] == pytest.approx(theirs["estimate"], rel=1e-9)
+    assert found["std_error"] == pytest.approx(theirs["std_error"], rel=1e-9)
+    if np.isfinite(theirs["df"]):
+        assert found["df"] == pytest.approx(theirs["df"], rel=1e-6)
+
+
+def test_all_deals_of_managers_within_blocks_are_counted_as_in_r():
+    found = _read("y_manager", "by_manager", seen=lambda rows: rows["block"] <= 2, cluster="manager", stratum="block", draws=10)
+
+    assert found["p_redrawn"] == pytest.approx(DESIGNS.loc["all deals", "estimate"], abs=1e-12)
+
+
+def test_times_within_blocks_beside_what_was_known_are_read_as_in_r():
+    row = _read(Metric(name="months", kind="time", event="seen", until=6.0), "by_unit", rows="times.csv", stratum="block", pre=["before"])
+    theirs = DESIGNS.loc[["log-rank within blocks", "hazards"]]
+
+    assert row["log_rank"] == pytest.approx(theirs["estimate"].iloc[0], rel=1e-9)
+    assert (row["log_hazard_ratio"], row["log_hazard_error"]) == pytest.approx(tuple(theirs.iloc[1, :2]), rel=1e-6)
