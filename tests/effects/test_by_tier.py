@@ -64,6 +64,13 @@ def test_false_discoveries_are_counted_over_all_cells(cells):
     assert estimate_by_tier(cells).table["q_value"].to_numpy() == pytest.approx(false_discovery_control(p))
 
 
+def test_counts_of_the_cells_stay_beside_them(cells):
+    table = estimate_by_tier(cells.assign(managers=range(12), partners=30)).table
+
+    assert table["managers"].tolist() == list(range(12))
+    assert table.columns[-2:].tolist() == ["partners", "managers"]
+
+
 def test_shared_errors_and_regions_are_taken(cells):
     both = pd.concat([cells.assign(region="North"), cells.assign(region="South")], ignore_index=True)
     shared = 0.15**2 * (0.5 * np.eye(24) + 0.5)

@@ -121,7 +121,7 @@ def test_the_grid_agrees_with_numerical_integration_over_the_spread():
     from scipy.stats import norm
 
     y, error = np.array([28.0, 8, -3, 7, -1, 1, 18, 12]), np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
-    scale = np.sqrt(8 / (error**-2.0).sum())
+    scale = 0.5 * np.sqrt(8 / (error**-2.0).sum())
 
     def parts(share):
         tau = scale * share / (1 - share)

@@ -16,6 +16,8 @@ from partnerlab.stats.shrinkage.hierarchy import PooledCells, pool_cells
 from partnerlab.stats.shrinkage.random_effects import fit_random_effects
 from partnerlab.words import plural, say_number, say_p_value
 
+#: Columns of counts that are kept beside the pooled effects.
+COUNTS = ("partners", "managers")
 #: Most classifications that cells are pooled over.
 MOST_KEYS = 3
 
@@ -27,7 +29,7 @@ class TierEffects(Result):
     The table's keys are the cells' names; ``estimate``, ``std_error`` and the interval are pooled, and beside them stand ``raw`` and
     ``raw_error``, ``weight`` (how much of the pooled estimate follows the cell's own, 0 to 1), ``q_value`` (of the raw effect, false
     discovery controlled over all cells), ``positive`` (probability of an effect above 0), ``material`` (above what matters, if that
-    was said), ``best`` (probability of being the best cell).
+    was said), ``best`` (probability of being the best cell); ``partners`` and ``managers`` where the cells had them.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
     ...                       "estimate": [0.6, 0.4, 0.5, 0.0, 0.1, 0.1], "std_error": [0.2] * 6, "n": [90] * 6})
     >>> found = estimate_by_tier(cells)
     >>> found.table.round(2).loc[0, ["raw", "estimate"]].tolist(), found.top["tactic"]
-    ([0.6, 0.46], 'Dinner')
+    ([0.6, 0.43], 'Dinner')
     """
     _require(cells, (*by, estimate, std_error, n, *([df] if df else [])), by=by)
     if covariance is not None and np.shape(covariance) != (len(cells), len(cells)):
@@ -179,7 +181,7 @@ def _table(cells, pooled: PooledCells, known, *, by, raw, error, n) -> pd.DataFr
         "material": spread(pooled.material),
         "best": spread(pooled.best),
     }
-    return table.assign(**values)
+    return table.assign(**values, **{name: cells[name].to_numpy() for name in COUNTS if name in cells})
 
 
 def _spreads(pooled: PooledCells, by: tuple[str, ...], groups: list[np.ndarray]) -> dict[str, float]:

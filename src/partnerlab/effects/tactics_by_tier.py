@@ -100,7 +100,7 @@ def compare_tactics(analyses: Sequence[TacticAnalysis], *, level: float = 0.95, 
     pooled = estimate_by_tier(cells, df="df", material=material, evidence=Evidence.B, level=level, seed=seed)
     raw_p = _p_values(cells)
     table = pooled.table.assign(p_value=raw_p, p_adjusted=adjust_p_values(raw_p, method="BH")).drop(columns=["q_value"])
-    table = table.assign(raw_error=cells["std_error"], **{name: cells[name] for name in ("partners", "managers", "covered")})
+    table = table.assign(raw_error=cells["std_error"], covered=cells["covered"])
     of = [analyses[place] for place in cells["of"]]
     verdicts = tuple(_verdict(row, own, len(cells), level) for row, own in zip(table.to_dict("records"), of, strict=True))
     table = _with_verdicts(table, verdicts)

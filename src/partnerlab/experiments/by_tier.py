@@ -89,7 +89,7 @@ def analyze_by_tier(
     >>> table["leads"] = [2, 5, 1, 4, 3, 6, 2, 5, 1, 6, 3, 4, 2, 3, 1, 2, 3, 3, 2, 3, 1, 3, 3, 4]
     >>> found = analyze_by_tier(Trial.from_frame(table, outcomes=["leads"], by="tier"))
     >>> found.table[["tier", "raw", "estimate"]].round(2).values.tolist()
-    [['Gold', 3.0, 2.61], ['Silver', 1.0, 1.3]]
+    [['Gold', 3.0, 2.5], ['Silver', 1.0, 1.39]]
     """
     experiment = experiment or (assignment.experiment if assignment else None)
     check_dealt(trial, assignment)
