@@ -1,5 +1,7 @@
 """Staggered differences in differences: by hand, laws, and truth recovered."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -154,3 +156,12 @@ def test_a_band_for_one_estimate_is_its_interval_and_for_more_is_wider():
 
     assert alone == pytest.approx(1.96, abs=0.02)
     assert many == pytest.approx(2.73, abs=0.03)
+
+
+@pytest.mark.parametrize("kind", ["simple", "event", "group", "calendar"])
+def test_a_last_group_without_any_known_effect_is_left_out(kind):
+    outcome, adopted, _ = _panel(4)
+    effects = group_time_effects(outcome, adopted)
+    late = dataclasses.replace(effects, att=np.where(effects.group == 4, np.nan, effects.att))
+
+    assert np.isfinite(aggregate_effects(late, kind=kind).overall)

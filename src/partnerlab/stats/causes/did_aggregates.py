@@ -67,7 +67,9 @@ def aggregate_effects(
     known = np.isfinite(effects.att)
     groups = np.unique(effects.group[known])
     share = np.array([(effects.weights * (effects.adopted == group)).mean() for group in groups])
-    cell_share = share[np.searchsorted(groups, effects.group)] if len(groups) else np.zeros(len(known))
+    # cells of a group without any known effect stand beyond the last known one; none of them is averaged
+    place = np.minimum(np.searchsorted(groups, effects.group), len(groups) - 1)
+    cell_share = share[place] if len(groups) else np.zeros(len(known))
     after = known & (effects.event_time >= 0)
     if kind == "simple":
         att, inside = _average(effects, after, cell_share)
