@@ -34,6 +34,8 @@ def test_the_road_has_its_notebooks():
         "55_forecast",
         "60_survival",
         "70_tactics",
+        "75_tactic_review",
+        "85_experiment_report",
         "90_quarterly_review",
     ]
 
@@ -111,7 +113,20 @@ def _before(path):
 
 def test_every_notebook_runs(run):
     assert {outcome.page.slug: outcome.error for outcome in run.outcomes} == dict.fromkeys(
-        ["program", "data-quality", "scores", "tiers", "tier-design", "transitions", "forecast", "survival", "tactics"], ""
+        [
+            "program",
+            "data-quality",
+            "scores",
+            "tiers",
+            "tier-design",
+            "transitions",
+            "forecast",
+            "survival",
+            "tactics",
+            "tactic-review",
+            "experiment-report",
+        ],
+        "",
     )
 
 

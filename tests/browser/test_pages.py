@@ -8,7 +8,10 @@ pytestmark = pytest.mark.browser
 
 PAGES = (
     "index.html",
-    *(f"{slug}/report.html" for slug in ("program", "region-emea", "data-quality", "scores", "tiers", "transitions", "survival")),
+    *(
+        f"{slug}/report.html"
+        for slug in ("program", "region-emea", "data-quality", "scores", "tiers", "transitions", "survival", "tactics", "tactic-review")
+    ),
 )
 SCREENS = {"desk": (1280, 900), "phone": (390, 844)}
 

@@ -12,13 +12,18 @@ from partnerlab.report import load_request, read_result
 from partnerlab.report.tactics import (
     analyze_tactics,
     choose_study,
+    compare_studied,
+    compare_tiers,
     count_tactics,
     design_settling,
     load_studies,
+    pool_studied,
+    tabulate_actions,
     tabulate_studied,
     weigh_verdict,
 )
 from partnerlab.results import Evidence
+from partnerlab.show import plot, tabulate
 
 #: Study of the demo program -> tactic of the truth.
 MADE_AS = {"co-marketing": "co_marketing", "shared lead": "lead_share", "e-mail": "email"}
@@ -136,6 +141,64 @@ def test_each_tactic_has_a_line_with_its_verdict(studied):
     assert len(table) == 7
     assert set(table["grade"]) <= {"B", "C", "D"}
     assert all(says.endswith(".") for says in table["says"])
+
+
+@pytest.fixture(scope="module")
+def compared(studied):
+    return compare_studied(studied, seed=7)
+
+
+def test_a_verdict_among_many_is_pooled_and_says_how_many_were_looked_at(studied):
+    pooled = {verdict.tactic: verdict for verdict in pool_studied(studied)}
+
+    assert all(verdict.cells == 7 and verdict.pooled for verdict in pooled.values())
+    assert pooled["training"].earned is Evidence.B
+
+
+def test_no_cell_that_is_named_contradicts_the_truth(compared, truth):
+    effects = true_effects(truth, draws=50_000)
+    nothing = {name for name, part in effects.groupby("tactic") if (part["rate_ratio"] == 1).all()}
+    named = compared.flagged
+
+    assert nothing == {"dinner", "email"}
+    assert not {MADE_AS.get(tactic, tactic) for tactic in named["tactic"]} & nothing
+    for _, row in named.iterrows():
+        made = effects[effects["tactic"] == MADE_AS.get(row["tactic"], row["tactic"])]["extra_leads"]
+        assert row["finding"] == "raised"
+        assert row["conf_low"] <= made.max(), row["statement"]
+        assert made.min() <= row["conf_high"], row["statement"]
+
+
+def test_every_tactic_in_every_tier_has_something_to_do(compared):
+    actions = tabulate_actions(compared)
+
+    assert set(actions["do"]) <= {"keep", "extend", "stop", "test"}
+    assert len(compared.table) == 28
+    assert actions["do"].tolist() == sorted(actions["do"], key=["keep", "extend", "stop", "test"].index)
+
+
+def test_the_page_is_read_in_a_few_sentences(compared):
+    said = read_result(compared)
+
+    assert said[0].startswith("Of 28 cells looked at, ")
+    assert "a test by lot would tell" in said[-1]
+
+
+def test_one_tactic_is_pooled_over_its_tiers(studied):
+    cells = compare_tiers(studied.analyses[0], seed=7)
+
+    assert cells.keys == ["tier"]
+    assert cells.cells == 4
+    assert plot(cells).n > 0
+
+
+def test_the_picture_of_the_page_has_a_box_for_each_cell(compared):
+    shown = plot(compared)
+
+    assert shown.headline.startswith("Of 28 cells looked at, ")
+    assert shown.alt.count(" in KEY PARTNERS: ") == 7
+    assert "grey numbers are not effects" in shown.note
+    assert tabulate(compared).heads[:4] == ("tactic", "tier", "pooled", "95\xa0% interval")
 
 
 def test_a_check_that_overturns_a_finding_takes_its_grade(studied):

@@ -27,7 +27,8 @@ def build_study_panel(panel: Panel, *, study: TacticStudy, history: TierHistory 
     study : TacticStudy
         Names them.
     history : TierHistory, optional
-        Tiers; a quarter's tier is the one published at the end of the quarter before, so the tactic has not moved it.
+        Tiers; a quarter's tier is the one published at the end of the quarter before, so the tactic has not moved it. In the first
+        quarter with a tier, before which there is none, it is that one: no design takes a start in it for one that was seen.
 
     Returns
     -------
@@ -104,6 +105,13 @@ def tiers_before(history: TierHistory, panel: Panel) -> np.ndarray:
     rows = {partner: row for row, partner in enumerate(history.partners)}
     row = np.array([rows.get(partner, -1) for partner in panel.partners])
     at = panel.periods - 1 - history.first
+    before, now = (_codes(history, row, at + later) for later in (0, 1))
+    begins = (np.cumsum(now >= 0, axis=1) == 1) & (now >= 0) & (np.cumsum(before >= 0, axis=1) == 0)
+    return np.where(begins, now, before)
+
+
+def _codes(history: TierHistory, row: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Give published codes of rows at columns, -1 where there are none."""
     known = (row >= 0)[:, None] & ((at >= 0) & (at < history.shape[1]))
     codes = history.published[np.maximum(row, 0)][:, np.clip(at, 0, history.shape[1] - 1)].astype(np.int64)
     return np.where(known & (codes >= 0), codes, -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from partnerlab.effects import AssignmentCheck, RobustnessCard, TacticAnalysis, TacticStudy
+from partnerlab.effects import AssignmentCheck, RobustnessCard, TacticAnalysis, TacticComparison, TacticStudy
 from partnerlab.experiments import ExperimentDesign
 from partnerlab.report.readings import read_result
 from partnerlab.results import Evidence
@@ -73,6 +73,23 @@ def _pays(verdict: Verdict) -> str:
 @read_result.register(TacticAnalysis)
 def _analysis(result: TacticAnalysis) -> tuple[str, ...]:
     return read_result(result.verdict)
+
+
+@read_result.register(TacticComparison)
+def _page(result: TacticComparison) -> tuple[str, ...]:
+    from partnerlab.show.tactics_cells import page_headline
+
+    table = result.table
+    said = [f"{page_headline(result)}."]
+    for action in ("keep", "extend", "stop"):
+        part = table[table["action"] == action]
+        if len(part):
+            cells = say_list([f"{tactic} in {say_list(list(own['tier']))}" for tactic, own in part.groupby("tactic", sort=False)])
+            said.append(f"{action.capitalize()}: {cells}.")
+    left = int((table["action"] == "test").sum())
+    if left:
+        said.append(f"Of {plural(left, 'cell')} no more can be said than that a test by lot would tell.")
+    return tuple(said)
 
 
 @read_result.register(RobustnessCard)

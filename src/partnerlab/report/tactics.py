@@ -15,19 +15,24 @@ from partnerlab.effects import (
     RobustnessCard,
     Studies,
     TacticAnalysis,
+    TacticComparison,
     TacticPanel,
     TacticStudy,
+    TierEffects,
     analyze_tactic,
     build_study_panel,
     check_robustness,
+    compare_tactics,
+    estimate_by_tier,
 )
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, SpecError, nearest
 from partnerlab.experiments import Experiment, ExperimentDesign, Metric, design_experiment
 from partnerlab.experiments.outlook import Outlook
 from partnerlab.panel import Indicators, build_panel
 from partnerlab.report.sources import look_upward
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes, Verdict
-from partnerlab.words import plural
+from partnerlab.words import plural, say_list, say_share
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
@@ -212,20 +217,75 @@ def analyze_tactics(
     return StudiedTactics(analyses=tuple(found), cards=tuple(cards), refused=pd.DataFrame(refused, columns=["tactic", "why"]))
 
 
-def tabulate_studied(studied: StudiedTactics) -> pd.DataFrame:
-    """Verdict on each tactic over all tiers, those refused last: ``tactic, grade, estimate, ..., why, action``."""
+def compare_studied(studied: StudiedTactics, *, level: float = 0.95, seed: int = 0) -> TacticComparison:
+    """Lay all studied tactics by all tiers on one page: see `partnerlab.compare_tactics`."""
+    return compare_tactics(studied.analyses, level=level, seed=seed)
+
+
+def compare_tiers(analysis: TacticAnalysis, *, level: float = 0.95, seed: int = 0) -> TierEffects:
+    """Pool the effects of one tactic over the tiers before it.
+
+    Raises
+    ------
+    SampleError
+        If fewer than three tiers are known.
+    """
+    cells = analysis.tiers
+    return estimate_by_tier(
+        cells, by=("tier",), df="df", material=analysis.study.stakes.material, evidence=analysis.evidence, level=level, seed=seed
+    )
+
+
+def pool_studied(studied: StudiedTactics, *, level: float = 0.95, seed: int = 0) -> tuple[Verdict, ...]:
+    """Give the verdict on each tactic over all tiers, pooled over the tactics looked at; with fewer than three known, as it is."""
+    verdicts = [analysis.verdict for analysis in studied.analyses]
+    looked = len(verdicts) + len(studied.refused)
+    if sum(verdict.known for verdict in verdicts) < 3:
+        return tuple(dataclasses.replace(verdict, cells=looked) for verdict in verdicts)
+    cells = pd.DataFrame([{**verdict.to_row(), "df": verdict.df} for verdict in verdicts])
+    pooled = estimate_by_tier(cells, by=("tactic",), df="df", level=level, seed=seed).table
+    found = []
+    for verdict, row in zip(verdicts, pooled.to_dict("records"), strict=True):
+        error = (row["conf_high"] - row["conf_low"]) / 2 / float(critical_value(level))
+        found.append(
+            dataclasses.replace(verdict, estimate=row["estimate"], std_error=error, df=np.inf, cells=looked, pooled=True, overturned_by="")
+        )
+    return tuple(found)
+
+
+def tabulate_studied(studied: StudiedTactics, *, seed: int = 0) -> pd.DataFrame:
+    """Write the verdict on each tactic over all tiers, those refused last: ``tactic, estimate, ..., grade, says``."""
+    rows = [
+        {
+            "tactic": verdict.tactic, "estimate": verdict.estimate, "std_error": verdict.std_error, "conf_low": verdict.conf_low,
+            "conf_high": verdict.conf_high, "n": verdict.n, "partners": verdict.partners, "grade": verdict.earned.value,
+            "do": verdict.action, "says": verdict.statement,
+        }
+        for verdict in pool_studied(studied, seed=seed)
+    ]  # fmt: skip
+    refused = [
+        dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), np.nan)
+        | {"tactic": row["tactic"], "n": 0, "partners": 0, "grade": "D", "do": "test", "says": f"Cannot be read: {row['why']}."}
+        for row in studied.refused.to_dict("records")
+    ]
+    return pd.DataFrame([*rows, *refused])
+
+
+def tabulate_actions(compared: TacticComparison) -> pd.DataFrame:
+    """List what to do with each tactic, in which tiers, and why: ``do, tactic, tiers, why``; what to keep comes first."""
     rows = []
-    for analysis in studied.analyses:
-        verdict = analysis.verdict
-        rows.append(
-            {
-                "tactic": verdict.tactic, "estimate": verdict.estimate, "std_error": verdict.std_error, "conf_low": verdict.conf_low,
-                "conf_high": verdict.conf_high, "n": verdict.n, "partners": verdict.partners, "managers": verdict.managers,
-                "grade": verdict.earned.value, "says": verdict.statement,
-            }
-        )  # fmt: skip
-    refused = studied.refused.rename(columns={"why": "says"}).assign(grade="D")
-    return pd.concat([pd.DataFrame(rows), refused], ignore_index=True)
+    for (action, tactic), part in compared.table.groupby(["action", "tactic"], sort=False):
+        whole = part.sort_values("n", ascending=False)
+        said = whole["statement"].iloc[0]
+        paid = part["pays"].dropna()
+        money = (
+            f" It pays with a probability of {say_share(float(paid.min()))} or more." if action in ("keep", "extend") and len(paid) else ""
+        )
+        rows.append({"do": action, "tactic": tactic, "tiers": say_list(list(part["tier"])), "why": f"{said}{money}"})
+    order = {action: place for place, action in enumerate(("keep", "extend", "stop", "test"))}
+    return pd.DataFrame(rows, columns=["do", "tactic", "tiers", "why"]).sort_values(
+        "do", key=lambda column: column.map(order), kind="stable", ignore_index=True
+    )
 
 
 def design_settling(panel: TacticPanel, *, study: TacticStudy, level: float = 0.95) -> ExperimentDesign:

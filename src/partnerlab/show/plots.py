@@ -69,6 +69,7 @@ DRAWN_IN = {
     "RobustnessCard": "tactics_checks",
     "TierEffects": "tactics_cells",
     "Association": "tactics_cells",
+    "TacticComparison": "tactics_cells",
     "LineEffects": "tactics_lines",
     "DoseEffects": "tactics_lines",
     "TacticAnalysis": "tactics",

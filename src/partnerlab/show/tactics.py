@@ -31,8 +31,6 @@ READINGS = {
     "on and off": "Target trials, given the past",
     "matched": "The same, past results alike",
     "switching": "Starts and stops against those who stay",
-    "switching": "Starts and stops",
-    "switching": "Starts and stops against those who stay",
     "naive": "Treated less untreated",
     "two-way": "Two-way fixed effects",
 }

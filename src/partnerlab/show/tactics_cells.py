@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 
@@ -9,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from partnerlab import words
-from partnerlab.effects import Association, TierEffects
+from partnerlab.effects import Association, TacticComparison, TierEffects
 from partnerlab.errors import SampleError
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten, wrap
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
+from partnerlab.show.tables import TableView, table_view
+from partnerlab.show.tabulation import tabulate
 from partnerlab.show.tactics_rows import Row, paint_rows, rows_height, say_row
 
 #: A cell is called the best from this probability on.
@@ -107,6 +110,63 @@ def _association(result: Association, *, unit: str = "", period: str = "") -> Pi
     )
 
 
+@plot.register(TacticComparison)
+def _page(result: TacticComparison, *, unit: str = "", period: str = "") -> Picture:
+    """All tactics by all tiers, each cell with its pooled effect and what to do."""
+    table = result.table
+    tactics, tiers = list(dict.fromkeys(table["tactic"])), list(dict.fromkeys(table["tier"]))[:MOST_TIERS]
+    unit = unit or result.verdicts[0].stakes.unit
+    return picture(
+        functools.partial(paint_page, table=table, tactics=tactics, tiers=tiers),
+        height=page_height(tactics),
+        headline=page_headline(result),
+        alt="Boxes by tactic and tier. " + " ".join(_say_cell(row) for _, row in table.iterrows()),
+        units=f"{unit} per {result.verdicts[0].stakes.per}; n counts treated rows",
+        n=int(table["n"].sum()),
+        period=period or "all quarters of the panel",
+        note=f"Each box: the effect pooled over {words.plural(result.cells, 'cell')}, its {100 * result.level:g}{words.NBSP}% interval, "
+        "what to do; blue: keep or extend, orange: stop, white: only a test by lot would tell; "
+        "grey numbers are not effects (grade C or D). The tier is that before the tactic",
+        table=table,
+    )
+
+
+@tabulate.register(TacticComparison)
+def _page_table(result: TacticComparison, *, caption: str = "", rows: int | None = None) -> TableView:
+    """Write the page as a table: pooled beside raw, how many stand behind, grade, what to do."""
+    table = result.table.head(rows) if rows else result.table
+    said = [words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number") for _, row in table.iterrows()]
+    shown = pd.DataFrame(
+        {
+            "tactic": table["tactic"], "tier": table["tier"], "pooled": [pair[0] for pair in said], "interval": [pair[1] for pair in said],
+            "raw": table["raw"], "n": table["n"], "partners": table["partners"], "managers": table["managers"],
+            "p_adjusted": table["p_adjusted"], "grade": table["grade"], "do": table["action"], "pays": table["pays"],
+        }
+    )  # fmt: skip
+    kinds = {"tactic": "text", "tier": "text", "pooled": "text", "interval": "text", "raw": "number", "n": "count", "partners": "count",
+             "managers": "count", "p_adjusted": "p", "grade": "text", "do": "text", "pays": "share"}  # fmt: skip
+    heads = {"interval": f"{100 * result.level:g}{words.NBSP}% interval", "p_adjusted": "adjusted p"}
+    view = table_view(shown, caption=caption or result.estimand, kinds=kinds, heads=heads, row_heads=2)
+    return dataclasses.replace(view, frame=result.table.reset_index(drop=True))
+
+
+def _say_cell(row: pd.Series) -> str:
+    said = words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="number")
+    return f"{row['tactic']} in {row['tier']}: {said}, {row['action']}."
+
+
+def page_headline(result: TacticComparison) -> str:
+    """Name the cells that may be named, at most three."""
+    looked, named = words.plural(result.cells, "cell"), result.flagged
+    if named.empty:
+        return f"Of {looked} looked at, none shows an effect that could not be chance or managers' choice"
+    first = named.reindex(named["estimate"].abs().sort_values(ascending=False, kind="stable").index).head(3)
+    unit = result.verdicts[0].stakes.unit
+    said = "; ".join(f"{row['tactic']} likely {row['finding']} {unit} in {row['tier']}, {_said(row)}" for _, row in first.iterrows())
+    more = f" and {len(named) - len(first)} more" if len(named) > len(first) else ""
+    return f"Of {looked} looked at, {len(named)} may be named: {said}{more}"
+
+
 _HEAD, _NAME, _BOX = 34.0, 20.0, 46.0
 _FILLS = {"keep": style.blend(0.16), "extend": style.blend(0.16), "stop": "#f9e3d8", "test": style.PAPER}
 
@@ -148,6 +208,8 @@ def _box(canvas: Canvas, axes: object, row: pd.Series | None, *, left: float, to
             canvas.words(middle, top + 20 + 13 * line, text, size=style.SMALL, ha="center", colour=style.MUTED)
         return
     estimate, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
-    canvas.words(middle, top + 14, estimate, ha="center", weight="bold")
-    canvas.words(middle, top + 27, shorten(interval, width=wide - 2, size=style.SMALL), size=style.SMALL, ha="center")
+    believed = row["grade"] in ("A", "B")
+    ink, weight = (style.INK, "bold") if believed else (style.MUTED, "normal")
+    canvas.words(middle, top + 14, estimate, ha="center", weight=weight, colour=ink)
+    canvas.words(middle, top + 27, shorten(interval, width=wide - 2, size=style.SMALL), size=style.SMALL, ha="center", colour=ink)
     canvas.words(middle, top + 40, action, size=style.SMALL, ha="center", weight="normal" if action == "test" else "bold")
