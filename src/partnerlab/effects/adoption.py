@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from partnerlab.effects.other_tactics import OtherTactics, add_error_of_others, learn_others
 from partnerlab.effects.sample import Cluster, Clusters, clusters_of, eligible_groups, first_starts, known_before, moved_check
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
@@ -78,7 +79,7 @@ class AdoptionEffects(Result):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AdoptionSample:
-    """Partners and arrays that adoption is estimated from."""
+    """Partners and arrays that adoption is estimated from; other tactics are taken out of the outcome."""
 
     keep: np.ndarray
     outcome: np.ndarray
@@ -86,6 +87,7 @@ class AdoptionSample:
     covariates: np.ndarray | None
     clusters: Clusters
     checks: tuple[Check, ...]
+    others: OtherTactics | None = None
 
 
 def adoption_sample(panel: TacticPanel, study: TacticStudy, *, control: Control, cluster: Cluster | None) -> AdoptionSample:
@@ -121,11 +123,12 @@ def adoption_sample(panel: TacticPanel, study: TacticStudy, *, control: Control,
         Check("stays on", panel.stays_on, _stay(panel, study)),
         *moved_check(panel.select(keep), clusters),
     ]
-    if panel.others:
-        checks.append(Check("other tactics", None, f"not adjusted for here: {', '.join(panel.others)}"))
+    known = covariates[keep] if covariates.shape[2] else None
+    others = learn_others(panel, keep, adopted[keep], known, tactic=study.tactic)
+    outcome = panel.outcome[keep]
     return AdoptionSample(
-        keep=keep, outcome=panel.outcome[keep], adopted=adopted[keep], clusters=clusters, checks=tuple(checks),
-        covariates=covariates[keep] if covariates.shape[2] else None,
+        keep=keep, outcome=outcome if others is None else others.take_out(outcome), adopted=adopted[keep], clusters=clusters,
+        checks=(*checks, *(() if others is None else (others.check,))), covariates=known, others=others,
     )  # fmt: skip
 
 
@@ -160,7 +163,8 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     Parameters
     ----------
     panel : TacticPanel
-        Stays on once adopted; a check says how many partners stopped.
+        Stays on once adopted; a check says how many partners stopped. What its ``others``, tactics that ran beside, add in the
+        quarter and in the one after is learned from partner-quarters without this one and taken out of the outcome.
     study : TacticStudy, optional
         Eligibility, comparison, covariates. Eligible is who was so when first seen.
     control : {"never", "not_yet"}, optional
@@ -201,9 +205,11 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     control = control or study.comparison
     sample = adoption_sample(panel, study, control=control, cluster=cluster)
     covariates = _with_past(sample) if matched else sample.covariates
-    effects = group_time_effects(
-        sample.outcome, sample.adopted, covariates=covariates, control=control, score=score, anticipation=anticipation
-    )
+    options = {"covariates": covariates, "control": control, "score": score, "anticipation": anticipation}
+    effects = group_time_effects(sample.outcome, sample.adopted, **options)
+    if sample.others is not None:
+        ran = [group_time_effects(values, sample.adopted, **options).att for values in np.moveaxis(sample.others.values, 2, 0)]
+        effects = dataclasses.replace(effects, influence=add_error_of_others(effects, sample.others, np.stack(ran, axis=1)))
     if not np.isfinite(effects.att[effects.event_time >= 0]).any():
         raise SampleError(f"{study.tactic}: no group of adopters can be compared; too few partners, or covariates that separate them")
     table, parts = _aggregate(effects, sample, panel, level=level, seed=seed)
