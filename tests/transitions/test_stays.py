@@ -52,7 +52,8 @@ def test_members_since_before_the_record_are_a_band_of_their_own():
 
 
 def test_the_clock_goes_on_in_coming_quarters():
-    clocks = [coming_clock(np.array([1, 6, 10, 20]), 12, step) for step in (1, 2, 8)]
+    ages = np.array([0.2, 0.5, 0.3])
+    clocks = [coming_clock(np.array([1, 6, 10, 20]), quarters=12, step=step, ages=ages) for step in (1, 2, 8)]
 
     assert all(clock.shape == (BANDS, CLASSES) for clock in clocks)
     assert (np.diff([clock[1:, -1] for clock in clocks], axis=0) > 0).all()

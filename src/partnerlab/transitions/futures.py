@@ -8,7 +8,8 @@ import numpy as np
 
 from partnerlab.transitions.courses import Course
 from partnerlab.transitions.direct import draw_direct, pooled_shares
-from partnerlab.transitions.semi_markov import DrawnFlows, Exit, draw_flows, fit_flows
+from partnerlab.transitions.flow_draws import DrawnFlows, draw_flows
+from partnerlab.transitions.semi_markov import Exit, fit_flows
 from partnerlab.transitions.stays import (
     BANDS,
     CLASS_OF_STAY,
@@ -69,9 +70,7 @@ def entry_stay(way: Exit) -> int:
     return JOINED if way.name == "return" else MOVED
 
 
-def live_a_quarter(
-    drawn: DrawnFlows, crowd: Crowd, joiners: np.ndarray, *, season: int, clock: np.ndarray, rng: np.random.Generator
-) -> Crowd:
+def live_a_quarter(drawn: DrawnFlows, crowd: Crowd, *, season: int, clock: np.ndarray, rng: np.random.Generator) -> Crowd:
     """Let every draw's partners live through one quarter, in which others join.
 
     Parameters
@@ -80,8 +79,6 @@ def live_a_quarter(
         Draws of the flows.
     crowd : Crowd
         Partners before.
-    joiners : ndarray of int, shape (draws, s)
-        Partners who come, by the state they come to.
     season, clock : int, ndarray of shape (BANDS, CLASSES)
         Of the quarter: season, and logarithm of time as a member.
     rng : Generator
@@ -98,7 +95,7 @@ def live_a_quarter(
         told = np.stack([state[at], group[at] // BANDS, group[at] % BANDS, CLASS_OF_STAY[stay[at]]])
         different, same = np.unique(told, axis=1, return_inverse=True)
         chance = drawn.leaving(place, drawn.model.rows(way, different, season, clock), shocks)[:, same.ravel()]
-        gone, entry = rng.binomial(rest[:, at], chance), ENTRIES.index(entry_stay(way))
+        gone, entry = _draw_leavers(rest[:, at], chance, rng), ENTRIES.index(entry_stay(way))
         rest[:, at] -= gone
         odds = chance_left[:, at] * chance / len(rest)
         chance_left[:, at] *= 1.0 - chance
@@ -106,8 +103,15 @@ def live_a_quarter(
             here = state[at] == origin
             moves[entry, at[here]] += odds[:, here].T @ shares[:, origin]
             came[entry] += _destinations(gone[:, here], group[at[here]], shares[:, origin], rng).swapaxes(1, 2)
-    came[ENTRIES.index(JOINED), :, :, COMING] += joiners
+    came[ENTRIES.index(JOINED), :, :, COMING] += drawn.joiners(shocks, rng)
     return _next_crowd(crowd, rest, chance_left.mean(axis=0), came, moves)
+
+
+def _draw_leavers(size: np.ndarray, chance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Binomial counts; most cells of most draws are empty, and are not drawn for."""
+    gone, there = np.zeros(size.shape, dtype=np.int64), size > 0
+    gone[there] = rng.binomial(size[there], chance[there])
+    return gone
 
 
 def _destinations(gone: np.ndarray, group: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -205,7 +209,7 @@ def semi_markov_future(course: Course, *, ahead: int, draws: int, rng: np.random
         course.codes, rank=course.rank, use=course.use, season=course.season(steps), seasons=course.seasons, memory=memory,
         possible=course.possible,
     )  # fmt: skip
-    drawn = draw_flows(model, draws=draws, rng=rng)
+    drawn = draw_flows(model, came=came, draws=draws, rng=rng, shared=course.shared)
     now, length = course.codes[:, -1].astype(np.int64), course.codes.shape[1]
     kind, stay, tenure = (read(course.codes, course.tiers)[:, -1] for read in (read_kinds, read_stays, read_tenure))
     group = kind.astype(np.int64) * BANDS + band_of_tenure(tenure, length) if memory else np.full(len(now), ANYBODY)
@@ -214,9 +218,8 @@ def semi_markov_future(course: Course, *, ahead: int, draws: int, rng: np.random
     crowd = Crowd(cells=cells, counts=np.broadcast_to(count, (draws, len(count))), reach=np.eye(len(cells)), states=states)
     counts, joins, table = [], [], []
     for step in range(1, ahead + 1):
-        season, clock = int(course.season(length - 1 + step)), coming_clock(tenure, length, step)
-        joiners = draw_joiners(came, draws=draws, rng=rng)
-        crowd = live_a_quarter(drawn, crowd, joiners, season=season, clock=clock, rng=rng)
+        season, clock = int(course.season(length - 1 + step)), coming_clock(tenure, quarters=length, step=step, ages=model.ages)
+        crowd = live_a_quarter(drawn, crowd, season=season, clock=clock, rng=rng)
         counts.append(crowd.by_state(crowd.counts))
         joins.append(crowd.by_state(crowd.counts * (crowd.places[1] == COMING)).mean(axis=0))
         table.append(crowd.by_state(crowd.reach))

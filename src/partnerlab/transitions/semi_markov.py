@@ -13,16 +13,16 @@ import dataclasses
 import numpy as np
 from scipy import special
 
-from partnerlab.stats.shrinkage.mixed_logit import MixedLogit, fit_mixed_logit, indicator_rows, spread_at
-from partnerlab.transitions.stays import CLASS_OF_STAY, CLASSES, KINDS, clock_of, read_kinds, read_stays, read_tenure
+from partnerlab.stats.shrinkage.mixed_logit import MixedLogit, fit_mixed_logit, indicator_rows
+from partnerlab.transitions.stays import AGES, CLASS_OF_STAY, CLASSES, KINDS, ages_before, clock_of, read_kinds, read_stays, read_tenure
 
-#: Degrees of freedom of shocks: now and then a quarter strays far, as those of a clean-up do.
-TAILS = 6
 #: Variance of tiers' log-odds, given: tiers are few and really differ, so only a tier with hardly any moves is drawn to the others.
 TIERS_APART = 1.0
 TIER, STAY, BOTH, SEASON, RESTLESS, QUARTER = range(6)
-#: Variance of the slope on the logarithm of time as a member, given; with gamma frailty it goes from 0 to -1 (Vaupel and others 1979).
-SLOPE = 0.25
+#: Slope on the logarithm of time as a member: mean and variance of all that gamma frailty allows, 0 to -1 (Vaupel and others 1979).
+SLOPE, SLOPE_VARIANCE = -0.5, 1.0 / 12.0
+#: Updates of variances when a fit starts from one much like it.
+FEW = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,9 @@ class FlowModel:
     seasons : int
         Quarters (or months) of a year.
     quarters : int
-        Quarters that were read.
+        Pairs of quarters that were read.
+    ages : ndarray, shape (len(AGES),)
+        How likely each age is, at the record's beginning, of those who were members then.
     """
 
     states: int
@@ -80,6 +82,7 @@ class FlowModel:
     memory: bool
     seasons: int
     quarters: int
+    ages: np.ndarray
 
     def rows(self, way: Exit, cells: np.ndarray, season: int, clock: np.ndarray) -> np.ndarray:
         """Design rows of some cells in the coming quarter: shape ``(m, p)``.
@@ -181,7 +184,7 @@ def fit_flows(
         partner=partner, step=step, origin=origin[partner, step].astype(np.int64), target=target[partner, step].astype(np.int64),
         stay=CLASS_OF_STAY[read_stays(codes, len(rank))[before][:, steps][partner, step]], season=np.asarray(season)[steps][step],
         kind=read_kinds(codes, len(rank))[before][:, steps][partner, step].astype(np.int64),
-        tenure=read_tenure(codes, len(rank))[before][:, steps][partner, step].astype(np.int64),
+        tenure=read_tenure(codes, len(rank))[before][:, steps][partner, step].astype(np.int64), record=codes.shape[1],
     )  # fmt: skip
     states, left, exits = len(rank) + 2, np.zeros(len(partner), dtype=bool), []
     can = np.ones((states, states), dtype=bool) if possible is None else possible.copy()
@@ -192,7 +195,8 @@ def fit_flows(
         gone = reach[moves.origin, moves.target] & at_risk
         exits.append(_fit_exit(name, reach, moves, at_risk, gone, sizes=(states, len(steps), seasons), memory=memory))
         left |= gone
-    return FlowModel(states=states, exits=tuple(exits), memory=memory, seasons=seasons, quarters=len(steps))
+    ways, ages = zip(*exits, strict=True)
+    return FlowModel(states=states, exits=ways, memory=memory, seasons=seasons, quarters=len(steps), ages=ages[0])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -207,15 +211,18 @@ class _Moves:
     season: np.ndarray
     kind: np.ndarray
     tenure: np.ndarray
+    record: int
 
 
 def _fit_exit(
     name: str, reach: np.ndarray, moves: _Moves, at_risk: np.ndarray, gone: np.ndarray, *, sizes: tuple[int, int, int], memory: bool
-) -> Exit:
+) -> tuple[Exit, np.ndarray]:
+    """Fit one way out, and say how likely each age of those is who were members when the record began."""
     states, quarters, seasons = sizes
     counts = np.bincount(moves.origin[gone] * states + moves.target[gone], minlength=states * states).reshape(states, states)
+    ages = np.eye(len(AGES))[AGES.index(1)]
     if not at_risk.any() or not (memory or gone.any()):
-        return Exit(name=name, reach=reach, counts=counts, fit=None)
+        return Exit(name=name, reach=reach, counts=counts, fit=None), ages
     way = Exit(name=name, reach=reach, counts=counts, fit=None)
     state, slopes = np.searchsorted(way.origins, moves.origin[at_risk]), way.slopes(memory=memory)
     shape = (quarters, len(way.origins), KINDS, CLASSES, int(moves.tenure.max(initial=0)) + 1)
@@ -231,108 +238,35 @@ def _fit_exit(
     season_of[moves.step] = moves.season
     levels = _levels(state, stay, kind, season_of[quarter], quarter, memory=memory)
     sizes = (len(way.origins), CLASSES, len(way.origins) * CLASSES, seasons, KINDS, quarters)
-    clock = clock_of(tenure)[:, None] if slopes else None
-    fit = fit_mixed_logit(events, trials, levels, sizes, fixed={TIER: TIERS_APART}, numbers=clock, slope_variance=SLOPE)
-    return dataclasses.replace(way, fit=fit)
+    counted = (events, trials, levels, sizes)
+    if not slopes:
+        # half a move tells nothing of how effects vary
+        rounds = 40 if gone.any() else FEW
+        return dataclasses.replace(way, fit=fit_mixed_logit(*counted, fixed={TIER: TIERS_APART}, rounds=rounds)), ages
+    fit, ages = _fit_aging(counted, tenure, moves.record)
+    return dataclasses.replace(way, fit=fit), ages
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DrawnFlows:
-    """Draws of what is not known of a flow model.
+def _fit_aging(counted: tuple, tenure: np.ndarray, record: int) -> tuple[MixedLogit, np.ndarray]:
+    """Fit lapses, which fall with time as a member.
 
-    Parameters
-    ----------
-    model : FlowModel
-        What was fitted.
-    effects : tuple of (ndarray or None), each of shape (draws, p)
-        Effects of each exit.
-    spreads : tuple of (ndarray or None), each of shape (draws,)
-        Standard deviation of each exit's quarters.
-    shares : tuple of ndarray, each of shape (draws, s, s)
-        Where those who leave go.
-    together : ndarray, shape (exits, exits)
-        Correlation of the exits' shocks.
+    How long those had been members who were when the record began, nobody knows: each age is given the weight that the lapses
+    give it (its marginal likelihood), and the clock is the mean over them.
     """
+    begun = tenure > record
+    seen, before = tenure - record * begun, ages_before(begun, record)
 
-    model: FlowModel
-    effects: tuple[np.ndarray | None, ...]
-    spreads: tuple[np.ndarray | None, ...]
-    shares: tuple[np.ndarray, ...]
-    together: np.ndarray
+    def fit_with(ages: np.ndarray, **options: object) -> MixedLogit:
+        clock = clock_of(seen, before=before, ages=ages)[:, None]
+        return fit_mixed_logit(
+            *counted, fixed={TIER: TIERS_APART}, numbers=clock, slope_mean=SLOPE, slope_variance=SLOPE_VARIANCE, **options
+        )
 
-    def shocks(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw the shocks of one coming quarter, in standard deviations: shape ``(draws, exits)``."""
-        draws = len(self.shares[0])
-        return _normals(self.together, draws, rng) / np.sqrt(rng.chisquare(TAILS, (draws, 1)) / TAILS)
-
-    def leaving(self, place: int, rows: np.ndarray, shocks: np.ndarray) -> np.ndarray:
-        """Probability of an exit out of the cells whose design rows are given: shape ``(draws, m)``."""
-        fit, effects = self.model.exits[place].fit, self.effects[place]
-        # a rate is as likely above its estimate as below, its log-odds are not: without this, doubt alone would speed all up
-        doubt = ((rows @ fit.covariance) * rows).sum(axis=1)
-        slower = (0.5 - special.expit(rows @ fit.effects)) * doubt
-        return special.expit(effects @ rows.T + (self.spreads[place] * shocks[:, place])[:, None] - slower)
-
-
-def draw_flows(model: FlowModel, *, draws: int, rng: np.random.Generator) -> DrawnFlows:
-    """Draw effects, spreads of shocks, and shares of destinations.
-
-    Effects are not widened by a design effect: the partners forecast are those whose quarters were read, so what sets
-    a partner apart stays with it and does not have to be guessed for another.
-    """
-    effects, spreads, shares, together = [], [], [], _together(model)
-    # exits that were shaken together were shaken as much: doubt about how much is shared too
-    ranks = special.ndtr(_normals(together, draws, rng))
-    for place, way in enumerate(model.exits):
-        shares.append(_draw_shares(way, draws, rng, memory=model.memory))
-        if way.fit is None:
-            effects.append(None)
-            spreads.append(None)
-            continue
-        values, vectors = np.linalg.eigh(way.fit.covariance)
-        normal = rng.standard_normal((draws, len(values)))
-        effects.append(way.fit.effects + normal @ (vectors * np.sqrt(np.maximum(values, 0.0))).T)
-        spreads.append(spread_at(way.fit, QUARTER, ranks=ranks[:, place]))
-    return DrawnFlows(model=model, effects=tuple(effects), spreads=tuple(spreads), shares=tuple(shares), together=together)
-
-
-def _normals(together: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw standard normal numbers with these correlations: shape ``(draws, exits)``."""
-    values, vectors = np.linalg.eigh(together)
-    mixed = vectors * np.sqrt(np.maximum(values, 0.0))
-    return rng.standard_normal((draws, len(values))) @ (mixed / np.sqrt((mixed**2).sum(axis=1, keepdims=True))).T
-
-
-def _together(model: FlowModel) -> np.ndarray:
-    """Correlation of the exits' shocks.
-
-    That of the quarters' effects, less what so few quarters show by chance (adjusted as R2 is), over the reliability of
-    the effects (Spearman 1904): they are known with error, which alone makes them look less alike than the shocks were.
-    """
-    found = np.eye(len(model.exits))
-    fitted = [place for place, way in enumerate(model.exits) if way.fit is not None and way.counts.any()]
-    if len(fitted) < 2 or model.quarters < 4:
-        return found
-    at = [(model.exits[place].fit, model.exits[place].fit.block(QUARTER)) for place in fitted]
-    effects = np.stack([fit.effects[block] for fit, block in at])
-    signal = effects.var(axis=1)
-    reliable = signal / np.maximum(signal + [fit.covariance.diagonal()[block].mean() for fit, block in at], 1e-12)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        seen = np.nan_to_num(np.corrcoef(effects))
-    beyond = 1.0 - (1.0 - seen**2) * (model.quarters - 1.0) / (model.quarters - 2.0)
-    whole = np.sqrt(np.maximum(beyond, 0.0) / np.maximum(np.outer(reliable, reliable), 1e-12))
-    found[np.ix_(fitted, fitted)] = np.sign(seen) * np.minimum(whole, 1.0)
-    np.fill_diagonal(found, 1.0)
-    return found
-
-
-def _draw_shares(way: Exit, draws: int, rng: np.random.Generator, *, memory: bool) -> np.ndarray:
-    """Dirichlet rows: the moves seen and half a move, spread over the states that can be reached this way."""
-    reached = way.reach
-    if not memory:
-        reached = way.reach & ((way.counts.sum(axis=0) > 0) | (way.counts.sum() == 0))
-        reached = np.where(reached.any(axis=1, keepdims=True), reached, way.reach)
-    prior = 0.5 * reached / np.maximum(reached.sum(axis=1, keepdims=True), 1)
-    drawn = rng.standard_gamma(np.broadcast_to(way.counts + prior, (draws, *way.counts.shape)))
-    total = drawn.sum(axis=2, keepdims=True)
-    return np.where(total > 0, drawn / np.where(total > 0, total, 1.0), 0.0)
+    alone, usual = np.eye(len(AGES)), AGES.index(1)
+    fit = fit_with(alone[usual])
+    if not begun.any():
+        return fit, alone[usual]
+    fits = [fit if age == usual else fit_with(alone[age], rounds=FEW, start=fit) for age in range(len(AGES))]
+    evidence = np.array([one.evidence for one in fits])
+    ages = special.softmax(evidence)
+    return fit_with(ages, rounds=FEW, start=fit), ages

@@ -16,6 +16,8 @@ CLASS_OF_STAY = np.array([0, 1, 2, 3, 4, 4, 4, 4, 5, 6, 7, 8, 9, 9, 9, 9, 10, *[
 CLASSES = 12
 #: The stay a quarter later, for those who stay.
 NEXT_STAY = np.array([*range(1, CHAIN), LONG, *range(MOVED + 1, LONG), LONG, LONG, *range(BEFORE + 1, STAYS), LONG])
+#: Ages of those who were members when the record began, in lengths of the record, that the lapses choose among.
+AGES = (0, 1, 4)
 #: Time as a member in the classes of those who never moved since they joined.
 AGE_OF_JOINED = np.array([1.0, 2.0, 3.0, 4.0, 6.5])
 #: Partners that move less often than others in their places, about as often, more often: edges of the shrunken ratio.
@@ -93,7 +95,8 @@ def read_kinds(codes: np.ndarray, tiers: int) -> np.ndarray:
 def read_tenure(codes: np.ndarray, tiers: int) -> np.ndarray:
     """Quarters that each partner has been a member, this one included: int16, ``(n, t)``; 0 outside.
 
-    Who was a member when the record begins is taken to have been one as long as the record is; tenures above ``t`` are theirs.
+    Who was a member when the record begins is given ``t`` quarters more; tenures above ``t`` are theirs, and how long they had
+    really been members is for `clock_of` to say.
 
     Parameters
     ----------
@@ -126,21 +129,41 @@ def band_of_tenure(tenure: np.ndarray, quarters: int) -> np.ndarray:
     return 1 + np.searchsorted([YOUNG, OLDER, quarters], tenure)
 
 
-def clock_of(tenure: np.ndarray) -> np.ndarray:
+def clock_of(tenure: np.ndarray, *, before: np.ndarray, ages: np.ndarray) -> np.ndarray:
     """Time as a member as lapses feel it where partners differ for good: ``log(1 + tenure / 4)``.
 
     With gamma frailty the log-hazard falls by ``log(1 + v H)``, H the hazard gathered so far and v the variance of frailty
     (Vaupel, Manton and Stallard 1979): evenly in the first year, then as the logarithm of time.
 
+    Parameters
+    ----------
+    tenure : ndarray, shape (m,)
+        Quarters as a member that the record has seen.
+    before : ndarray, shape (len(AGES), m)
+        Quarters as a member before the record, at each of the ages.
+    ages : ndarray, shape (len(AGES),)
+        How likely each of the ages is; the clock is the mean over them.
+
     Examples
     --------
-    >>> clock_of(np.array([0, 4, 12])).round(2).tolist()
-    [0.0, 0.69, 1.39]
+    >>> clock_of(np.array([0, 4]), before=np.array([[0, 0], [0, 12], [0, 48]]), ages=np.array([0, 1, 0])).round(2).tolist()
+    [0.0, 1.61]
     """
-    return np.log1p(np.asarray(tenure, dtype=float) / YOUNG)
+    return np.asarray(ages, dtype=float) @ np.log1p((np.asarray(tenure) + before) / YOUNG)
 
 
-def coming_clock(tenure: np.ndarray, quarters: int, step: int) -> np.ndarray:
+def ages_before(begun: np.ndarray, quarters: int) -> np.ndarray:
+    """Quarters as a member before a record of so many quarters, at each of the ages: shape ``(len(AGES), m)``; 0 for who joined in it.
+
+    Examples
+    --------
+    >>> ages_before(np.array([True, False]), 12).tolist()
+    [[0, 0], [12, 0], [48, 0]]
+    """
+    return quarters * np.outer(AGES, np.asarray(begun))
+
+
+def coming_clock(tenure: np.ndarray, *, quarters: int, step: int, ages: np.ndarray) -> np.ndarray:
     """Time as a member, by band today and class of stay, so many quarters ahead: shape ``(BANDS, CLASSES)``.
 
     Stays since joining tell the time exactly; in all others, a band's members are taken to be as old as they are on average.
@@ -153,17 +176,21 @@ def coming_clock(tenure: np.ndarray, quarters: int, step: int) -> np.ndarray:
         Length of the record.
     step : int
         Quarters ahead, 1 or more.
+    ages : ndarray, shape (len(AGES),)
+        As in `clock_of`.
 
     Examples
     --------
-    >>> (4 * np.expm1(coming_clock(np.array([2, 4, 20]), 12, 3)[:, [0, 10]])).round(1).tolist()
+    >>> clock = coming_clock(np.array([2, 4, 20]), quarters=12, step=3, ages=np.array([0, 1, 0]))
+    >>> (4 * np.expm1(clock[:, [0, 10]])).round(1).tolist()
     [[1.0, 2.0], [1.0, 5.0], [1.0, 2.0], [1.0, 2.0], [1.0, 22.0]]
     """
     band = band_of_tenure(tenure, quarters)
     size = np.bincount(band, minlength=BANDS)
     mean = np.bincount(band, weights=tenure, minlength=BANDS) / np.maximum(size, 1)
     # whoever joins on the way has been there half the way
-    ages = np.where((size > 0) & (np.arange(BANDS) > YET_TO_JOIN), mean + step - 1, (step + 1) / 2)
-    clock = np.repeat(clock_of(ages)[:, None], CLASSES, axis=1)
-    clock[:, : len(AGE_OF_JOINED)] = clock_of(AGE_OF_JOINED)
+    begun = np.arange(BANDS) == BANDS - 1
+    times = np.where((size > 0) & (np.arange(BANDS) > YET_TO_JOIN), mean + step - 1 - quarters * begun, (step + 1) / 2)
+    clock = np.repeat(clock_of(times, before=ages_before(begun, quarters), ages=ages)[:, None], CLASSES, axis=1)
+    clock[:, : len(AGE_OF_JOINED)] = np.log1p(AGE_OF_JOINED / YOUNG)
     return clock

@@ -1,8 +1,8 @@
 """Binomial counts whose log-odds are sums of shrunken effects: how strongly each family of effects is shrunk, the counts say.
 
 Every row (a tier, a time in it, a season, a quarter) has one level in each block; each block's effects are drawn
-from a normal distribution of their own variance; numbers may have slopes, shrunk by a variance that is given. Empirical
-Bayes: variances by the generalised Fellner-Schall update at the penalised fit (Wood and Fasiolo 2017; Breslow and
+from a normal distribution of their own variance; numbers may have slopes, drawn to a mean that is given with a variance that
+is given. Empirical Bayes: variances by the generalised Fellner-Schall update at the penalised fit (Wood and Fasiolo 2017; Breslow and
 Clayton 1993).
 """
 
@@ -38,6 +38,8 @@ class MixedLogit:
         Levels of each block.
     variances : ndarray, shape (b,)
         Variance of each block's effects.
+    evidence : float
+        Logarithm of the chance of the counts, effects integrated out (Laplace), up to a number that depends on the counts alone.
     """
 
     effects: np.ndarray
@@ -45,6 +47,7 @@ class MixedLogit:
     starts: np.ndarray
     sizes: tuple[int, ...]
     variances: np.ndarray
+    evidence: float = np.nan
 
     def block(self, place: int) -> slice:
         """Where a block's effects stand."""
@@ -87,8 +90,10 @@ def fit_mixed_logit(  # noqa: PLR0913 - counts, and what shrinks what
     *,
     fixed: Mapping[int, float] | None = None,
     numbers: np.ndarray | None = None,
+    slope_mean: float = 0.0,
     slope_variance: float = 1.0,
     rounds: int = 40,
+    start: MixedLogit | None = None,
 ) -> MixedLogit:
     """Fit effects and their variances to binomial counts.
 
@@ -104,10 +109,12 @@ def fit_mixed_logit(  # noqa: PLR0913 - counts, and what shrinks what
         Variances of blocks that are given, not fitted.
     numbers : ndarray, shape (m, q), or None
         Numbers that have slopes.
-    slope_variance : float
-        Variance of slopes, given.
+    slope_mean, slope_variance : float
+        Mean and variance of slopes, given.
     rounds : int
         Updates of the variances at most.
+    start : MixedLogit or None
+        Fit of counts much like these, to start from.
 
     Returns
     -------
@@ -128,13 +135,16 @@ def fit_mixed_logit(  # noqa: PLR0913 - counts, and what shrinks what
     slopes = np.full(numbers.shape[1], 1.0 / slope_variance)
     starts = 1 + np.cumsum((0, *sizes[:-1]))
     blocks = [slice(int(start), int(start) + size) for start, size in zip(starts, sizes, strict=True)]
-    variances, given = np.full(len(sizes), 0.2), dict(fixed or {})
+    variances, given = np.full(len(sizes), 0.2) if start is None else start.variances.copy(), dict(fixed or {})
     variances[list(given)] = list(given.values())
     share = (events.sum() + 0.5) / (trials.sum() + 1.0)
-    effects = np.zeros(rows.shape[1])
-    effects[0] = special.logit(share)
+    centre = np.zeros(rows.shape[1])
+    centre[rows.shape[1] - len(slopes) :] = slope_mean
+    effects = centre.copy() if start is None else start.effects
+    effects[0] += special.logit(share) if start is None else 0.0
     for _ in range(rounds):
-        effects, covariance = _penalised_fit(rows, events, trials, effects, np.append(_precision(variances, sizes), slopes))
+        precision = np.append(_precision(variances, sizes), slopes)
+        effects, covariance = _penalised_fit(rows, events, trials, effects, centre, precision, steps=2)
         spread = covariance.diagonal()
         fresh = np.array([_variance(effects[block], spread[block], now) for block, now in zip(blocks, variances, strict=True)])
         fresh[list(given)] = list(given.values())
@@ -142,8 +152,12 @@ def fit_mixed_logit(  # noqa: PLR0913 - counts, and what shrinks what
         variances = fresh
         if done:
             break
-    effects, covariance = _penalised_fit(rows, events, trials, effects, np.append(_precision(variances, sizes), slopes))
-    return MixedLogit(effects=effects, covariance=covariance, starts=starts, sizes=sizes, variances=variances)
+    precision = np.append(_precision(variances, sizes), slopes)
+    effects, covariance = _penalised_fit(rows, events, trials, effects, centre, precision)
+    line = rows @ effects
+    fits = (events * line - trials * np.logaddexp(0.0, line)).sum() - 0.5 * (precision * (effects - centre) ** 2).sum()
+    evidence = fits + 0.5 * (np.log(precision).sum() + np.linalg.slogdet(covariance)[1])
+    return MixedLogit(effects=effects, covariance=covariance, starts=starts, sizes=sizes, variances=variances, evidence=float(evidence))
 
 
 def _precision(variances: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
@@ -151,14 +165,21 @@ def _precision(variances: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
 
 
 def _penalised_fit(
-    rows: np.ndarray, events: np.ndarray, trials: np.ndarray, effects: np.ndarray, precision: np.ndarray
+    rows: np.ndarray,
+    events: np.ndarray,
+    trials: np.ndarray,
+    effects: np.ndarray,
+    centre: np.ndarray,
+    precision: np.ndarray,
+    *,
+    steps: int = 50,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Newton's method; the penalty makes the log-posterior strictly concave, a cap on the step keeps it from leaping."""
-    for _ in range(50):
+    for _ in range(steps):
         share = special.expit(rows @ effects)
         weight = trials * share * (1.0 - share)
         inverse = np.linalg.inv((rows.T * weight) @ rows + np.diag(precision))
-        step = inverse @ (rows.T @ (events - trials * share) - precision * effects)
+        step = inverse @ (rows.T @ (events - trials * share) - precision * (effects - centre))
         largest = np.abs(step).max()
         effects = effects + step * min(1.0, 2.0 / max(largest, 1e-12))
         if largest < 1e-6:
@@ -170,55 +191,3 @@ def _variance(effects: np.ndarray, spread: np.ndarray, now: float) -> float:
     """Fellner-Schall update: what the effects' squares are for each effect that the counts determine."""
     told = max(len(effects) - spread.sum() / now, 1e-6)
     return float(np.clip((effects @ effects + LITTLE) / told, SMALLEST, LARGEST))
-
-
-def spread_at(fit: MixedLogit, block: int, *, ranks: np.ndarray, usual: float = 0.3) -> np.ndarray:
-    """Quantiles of the posterior of the standard deviation of a block's effects, 0 among them: shape of ``ranks``.
-
-    What the counts say of all the block's effects together (a normal likelihood, the other effects integrated out) gives a
-    likelihood of their standard deviation, laid out on a grid. Before the data, the levels are as likely to be all alike
-    (a standard deviation of 0) as not; if not, the prior is half-Cauchy (Gelman 2006).
-
-    Parameters
-    ----------
-    fit : MixedLogit
-        The fit.
-    block : int
-        Which block.
-    ranks : ndarray
-        Ranks between 0 and 1.
-    usual : float
-        Scale of the prior, in log-odds.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> truth = special.expit(-1.0 + 0.5 * rng.standard_normal(40))
-    >>> fit = fit_mixed_logit(rng.binomial(400, truth), np.full(40, 400), np.arange(40)[:, None], (40,))
-    >>> 0.4 < float(spread_at(fit, 0, ranks=np.array(0.5))) < 0.7
-    True
-    """
-    where, prior = fit.block(block), float(fit.variances[block])
-    precision = np.linalg.inv(fit.covariance[where, where])
-    # the posterior without its prior: what is left is the likelihood, along the directions that the counts tell apart
-    told, axes = np.linalg.eigh(precision - np.eye(len(precision)) / prior)
-    told, pull = np.maximum(told, 0.0), axes.T @ (precision @ fit.effects[where])
-    grid = np.concatenate([[0.0], np.geomspace(0.01, 3.0, 120)])
-    square = grid[:, None] ** 2
-    log = 0.5 * (pull**2 * square / (1.0 + square * told) - np.log1p(square * told)).sum(axis=1)
-    slab = np.gradient(grid[1:]) / (1.0 + (grid[1:] / usual) ** 2)
-    before = np.concatenate([[0.5], 0.5 * slab / slab.sum()])
-    weight = before * np.exp(log - log.max())
-    return grid[np.minimum(np.searchsorted(weight.cumsum() / weight.sum(), ranks), len(grid) - 1)]
-
-
-def draw_spread(fit: MixedLogit, block: int, *, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the standard deviation of a block's effects from its posterior (`spread_at`): shape ``(draws,)``.
-
-    Examples
-    --------
-    >>> fit = fit_mixed_logit(np.full(9, 30), np.full(9, 100), np.arange(9)[:, None], (9,))
-    >>> bool((draw_spread(fit, 0, draws=200, rng=np.random.default_rng(0)) == 0).mean() > 0.5)
-    True
-    """
-    return spread_at(fit, block, ranks=rng.random(draws))

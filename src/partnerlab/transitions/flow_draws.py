@@ -1,0 +1,182 @@
+"""Draws of what is not known of the flows: effects, how far shocks common to all reach, joiners, and where those who leave go."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy import special
+
+from partnerlab.stats.shrinkage.common_shocks import FREE, Told, draw_common_shocks
+from partnerlab.stats.shrinkage.mixed_logit import MixedLogit, fit_mixed_logit
+from partnerlab.transitions.semi_markov import QUARTER, SEASON, Exit, FlowModel
+
+#: Degrees of freedom of shocks: now and then a quarter strays far, as those of a clean-up do.
+TAILS = 6
+#: Draws of the spread of shocks, at most.
+KEPT = 128
+#: Quarters of a Poisson count stand in for a binomial one out of so many times the largest.
+MANY = 10_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DrawnFlows:
+    """Draws of what is not known of a flow model.
+
+    Parameters
+    ----------
+    model : FlowModel
+        What was fitted.
+    effects : tuple of (ndarray or None), each of shape (draws, p)
+        Effects of each exit.
+    shares : tuple of ndarray, each of shape (draws, s, s)
+        Where those who leave go.
+    roots : ndarray, shape (draws, exits + 1, exits + 1)
+        Roots of the covariance of one quarter's shocks to the exits' log-odds and to the logarithm of the joiners.
+    convex : ndarray, shape (exits,)
+        Mean square of the quarters' effects: what of the spread of shocks is in the level already.
+    came : ndarray, shape (quarters, s)
+        Joiners of each recent quarter.
+    pace : ndarray, shape (draws,)
+        Logarithm of the joiners of a usual quarter, over their mean.
+    landing : ndarray, shape (draws, s)
+        Shares of joiners by the state they come to.
+    """
+
+    model: FlowModel
+    effects: tuple[np.ndarray | None, ...]
+    shares: tuple[np.ndarray, ...]
+    roots: np.ndarray
+    convex: np.ndarray
+    came: np.ndarray
+    pace: np.ndarray
+    landing: np.ndarray
+
+    def shocks(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw the shocks of one coming quarter, on log-odds: Student's t of the spread drawn; shape ``(draws, exits + 1)``."""
+        normal = rng.standard_normal((*self.roots.shape[:2], 1))
+        return (self.roots @ normal)[:, :, 0] * np.sqrt(TAILS / rng.chisquare(TAILS, (len(self.roots), 1)))
+
+    def leaving(self, place: int, rows: np.ndarray, shocks: np.ndarray) -> np.ndarray:
+        """Probability of an exit out of the cells whose design rows are given: shape ``(draws, m)``."""
+        line = self.effects[place] @ rows.T
+        middle, spread = line.mean(axis=0), np.median((self.roots[:, place] ** 2).sum(axis=1))
+        # the moves seen tell the mean rate, not the mean log-odds: without this, doubt and shocks alone would speed all up
+        slower = (0.5 - special.expit(middle)) * (line.var(axis=0) + spread - self.convex[place])
+        return special.expit(line + shocks[:, place, None] - slower)
+
+    def joiners(self, shocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw the joiners of one quarter by state: int, shape ``(draws, s)``."""
+        mean = self.came.sum() / max(len(self.came), 1)
+        if not mean:
+            return np.zeros(self.landing.shape, dtype=np.int64)
+        swing = np.exp(self.pace + shocks[:, -1])
+        return rng.multinomial(rng.poisson(mean * swing / swing.mean()), self.landing)
+
+
+def draw_flows(model: FlowModel, *, came: np.ndarray, draws: int, rng: np.random.Generator, shared: bool = True) -> DrawnFlows:
+    """Draw effects, the covariance of shocks, and shares of destinations.
+
+    Effects are not widened by a design effect: the partners forecast are those whose quarters were read, so what sets
+    a partner apart stays with it and does not have to be guessed for another.
+
+    Parameters
+    ----------
+    model : FlowModel
+        What was fitted.
+    came : ndarray, shape (quarters, s)
+        Joiners of each of the last quarters by state.
+    draws : int
+        How many.
+    rng : Generator
+        Source of chance.
+    shared : bool
+        Whether the quarters are the same for all partners; otherwise no shock is common to them.
+    """
+    size = len(model.exits)
+    struck = [place for place, way in enumerate(model.exits) if shared and way.fit is not None and way.counts.any()]
+    told = [_told(model.exits[place].fit, (SEASON, QUARTER)) for place in struck]
+    joins = _fit_joins(came)
+    if joins is not None:
+        told.append(_late(_told(joins, (0,)), model.quarters))
+    roots, pace, pick = np.zeros((draws, size + 1, size + 1)), np.zeros(draws), np.arange(draws)
+    effects: list[np.ndarray | None] = [None] * size
+    if told:
+        common = draw_common_shocks(told, quarters=model.quarters, kept=min(KEPT, draws), rng=rng)
+        pick %= len(common.covariance)
+        there = np.array([*struck, *([size] if joins is not None else [])])
+        roots[np.ix_(np.arange(draws), there, there)] = np.linalg.cholesky(common.covariance)[pick]
+        for place, level in zip(struck, common.effects, strict=False):
+            effects[place] = _given_levels(model.exits[place].fit, level[pick], rng)
+        pace = common.effects[-1][pick, 0] - common.effects[-1][:, 0].mean() if joins is not None else pace
+    for place, way in enumerate(model.exits):
+        if way.fit is not None and effects[place] is None:
+            effects[place] = way.fit.effects + rng.standard_normal((draws, len(way.fit.effects))) @ _root(way.fit.covariance).T
+    convex = np.zeros(size)
+    convex[struck] = [np.mean(model.exits[place].fit.effects[model.exits[place].fit.block(QUARTER)] ** 2) for place in struck]
+    landing = rng.standard_gamma(np.broadcast_to(np.where(came.sum(axis=0) > 0, came.sum(axis=0) + 0.5, 0.0), (draws, model.states)))
+    return DrawnFlows(
+        model=model, effects=tuple(effects), shares=tuple(_draw_shares(way, draws, rng, memory=model.memory) for way in model.exits),
+        roots=roots, convex=convex, came=came, pace=pace, landing=landing / np.maximum(landing.sum(axis=1, keepdims=True), 1e-300),
+    )  # fmt: skip
+
+
+def _places(fit: MixedLogit, blocks: tuple[int, ...]) -> np.ndarray:
+    """Places of the intercept and of the effects of some blocks."""
+    return np.concatenate([[0], *(np.arange(fit.block(block).start, fit.block(block).stop) for block in blocks)])
+
+
+def _told(fit: MixedLogit, blocks: tuple[int, ...]) -> Told:
+    """Read what the counts say of the intercept and of some blocks: the posterior without its prior, all else integrated out."""
+    at = _places(fit, blocks)
+    whole = np.linalg.inv(fit.covariance[np.ix_(at, at)])
+    prior = np.concatenate([[1.0 / FREE], *(np.full(fit.sizes[block], 1.0 / fit.variances[block]) for block in blocks)])
+    values, vectors = np.linalg.eigh((whole + whole.T) / 2.0 - np.diag(prior))
+    return Told(precision=(vectors * np.maximum(values, 0.0)) @ vectors.T, pull=whole @ fit.effects[at])
+
+
+def _given_levels(fit: MixedLogit, levels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw all effects of an exit given its level, its seasons and its quarters: shape ``(draws, p)``."""
+    at = _places(fit, (SEASON, QUARTER))
+    rest = np.setdiff1d(np.arange(len(fit.effects)), at)
+    pull = np.linalg.solve(fit.covariance[np.ix_(at, at)], fit.covariance[np.ix_(at, rest)])
+    left = fit.covariance[np.ix_(rest, rest)] - fit.covariance[np.ix_(rest, at)] @ pull
+    drawn = np.empty((len(levels), len(fit.effects)))
+    drawn[:, at] = levels
+    drawn[:, rest] = fit.effects[rest] + (levels - fit.effects[at]) @ pull
+    drawn[:, rest] += rng.standard_normal((len(levels), len(rest))) @ _root(left).T
+    return drawn
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2.0)
+    return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def _fit_joins(came: np.ndarray) -> MixedLogit | None:
+    """Effects of recent quarters on the logarithm of their joiners; None if nobody came."""
+    size = came.sum(axis=1)
+    if not size.sum():
+        return None
+    return fit_mixed_logit(size, np.full(len(size), MANY * size.max()), np.arange(len(size))[:, None], (len(size),))
+
+
+def _late(one: Told, quarters: int) -> Told:
+    """Lay what the last few quarters say among all quarters."""
+    size, late = 1 + quarters, len(one.pull) - 1
+    at = np.array([0, *range(size - late, size)])
+    precision, pull = np.zeros((size, size)), np.zeros(size)
+    precision[np.ix_(at, at)], pull[at] = one.precision, one.pull
+    return Told(precision=precision, pull=pull)
+
+
+def _draw_shares(way: Exit, draws: int, rng: np.random.Generator, *, memory: bool) -> np.ndarray:
+    """Dirichlet rows: the moves seen and half a move, spread over the states that can be reached this way."""
+    reached = way.reach
+    if not memory:
+        reached = way.reach & ((way.counts.sum(axis=0) > 0) | (way.counts.sum() == 0))
+        reached = np.where(reached.any(axis=1, keepdims=True), reached, way.reach)
+    prior = 0.5 * reached / np.maximum(reached.sum(axis=1, keepdims=True), 1)
+    drawn = rng.standard_gamma(np.broadcast_to(way.counts + prior, (draws, *way.counts.shape)))
+    total = drawn.sum(axis=2, keepdims=True)
+    return np.where(total > 0, drawn / np.where(total > 0, total, 1.0), 0.0)
