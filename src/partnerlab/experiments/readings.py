@@ -70,8 +70,7 @@ def read_metric(
     """Read one metric of the variant with a code against the control."""
     arms, used = arms_of(trial, code, trial.observed(metric))
     values = {column: trial.outcomes[column][used] for column in (*metric.columns, metric.before) if column}
-    things = used if arms.cluster is None else arms.cluster
-    counts = [len(np.unique(things[side])) for side in (arms.treated, ~arms.treated)]
+    counts, things = _count_things(arms)
     if min(counts) < 2 or (metric.per and min(values[metric.per][side].sum() for side in (arms.treated, ~arms.treated)) <= 0):
         unknown = ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method="not enough data")
         return Reading(
@@ -79,7 +78,7 @@ def read_metric(
             taken=None,
             n=len(used),
             n_treated=int(arms.treated.sum()),
-            things=len(np.unique(things)),
+            things=things,
             treated=math.nan,
             control=math.nan,
             p_redrawn=math.nan,
@@ -106,7 +105,7 @@ def read_metric(
         taken=None if trial.received is None else _on_those_who_took(scores, trial.received[used], arms, effect, chosen),
         n=len(used),
         n_treated=int(arms.treated.sum()),
-        things=len(np.unique(things)),
+        things=things,
         treated=_level(metric, values, arms.treated, scores),
         control=control,
         p_redrawn=redrawn,
@@ -115,6 +114,13 @@ def read_metric(
         extra=_extra(metric, values, arms, effect),
         moved=tier_moves(metric, values, arms) if metric.kind == "tier" else (),
     )
+
+
+def _count_things(arms: Arms) -> tuple[list[int], int]:
+    """Things (clusters or units) of the treated and of the control, and of both."""
+    if arms.cluster is None:
+        return [int(arms.treated.sum()), int((~arms.treated).sum())], len(arms.treated)
+    return [len(np.unique(arms.cluster[side])) for side in (arms.treated, ~arms.treated)], len(np.unique(arms.cluster))
 
 
 def _scores(metric: Metric, values: dict[str, np.ndarray], treated: np.ndarray) -> tuple[np.ndarray, np.ndarray, float | None]:
