@@ -43,9 +43,22 @@ def test_a_clean_line_earns_b_and_shows_every_reading_beside(found):
     assert found.evidence is Evidence.B
     assert found.keys == ["reading", "about"]
     assert found.table["reading"].tolist() == [
-        "effect", "plain", "half bandwidth", "double bandwidth", "covariate", "placebo line", "placebo line", "density",
+        "effect", "plain", "half bandwidth", "double bandwidth", "donut", "covariate", "placebo line", "placebo line", "density",
     ]  # fmt: skip
     assert "just below score = 60 to just above it" in found.estimand
+
+
+def test_an_effect_that_hangs_on_rows_put_onto_the_line_is_caught_by_leaving_them_out():
+    """Friends with good results were put onto the line from elsewhere: they sit on it and make the jump."""
+    rows = _world(n=4000, jump=0.0)
+    friends = _world(seed=5, n=120, jump=0.0).assign(score=np.linspace(60, 60.6, 120), tier_up=True)
+    rows = pd.concat([rows, friends.assign(leads=friends["leads"] + 2.0)], ignore_index=True)
+    found = _found(rows)
+    table = found.table.set_index("reading")
+
+    assert {check.name: check.passed for check in found.checks}["nearest rows"] is False
+    assert table.loc["effect", "estimate"] > 3 * abs(table.loc["donut", "estimate"])
+    assert found.evidence is Evidence.D
 
 
 @pytest.mark.parametrize(

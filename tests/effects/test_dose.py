@@ -7,6 +7,7 @@ import pytest
 from partnerlab import estimate_dose
 from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.results import Evidence
+from partnerlab.verdicts import Stakes
 
 
 def _rows(seed=0, n=240, step=0.0, shock=0.0):
@@ -100,12 +101,64 @@ def test_a_dose_that_hardly_anybody_had_stays_unknown():
     assert found.checks[0].passed is False
 
 
+def _hours(seed=0, n=900, worth=0.0, bend=0.0):
+    """Hours that 30 managers give to partners whose results do or do not follow them."""
+    rng = np.random.default_rng(seed)
+    hours = rng.gamma(2.0, 4.0, n)
+    leads = 3 + worth * hours + bend * (hours - 8) ** 2 + rng.normal(0, 1, n)
+    return pd.DataFrame({"days": hours, "leads": leads, "manager": np.arange(n) % 30})
+
+
+def test_hours_are_read_as_a_line_and_said_to_do_nothing_that_matters():
+    found = _found(_hours(), cluster="manager", material=1.0)
+    row = found.table.iloc[0]
+
+    assert found.table["dose"].tolist() == ["per unit"]
+    assert found.estimand == "Difference of leads for one more unit of days"
+    assert row["finding"].startswith("no effect larger than 1 from")
+    assert row["p_equivalent"] < 0.05
+    assert _found(_hours(worth=0.2), cluster="manager", material=1.0).table["finding"].iloc[0] == "more"
+
+
+def test_the_most_that_an_hour_can_be_worth_is_its_upper_bound_less_its_cost():
+    from scipy.stats import norm
+
+    stakes = {"unit": "leads", "value": 400, "cost": 70, "currency": "EUR"}
+    row = _found(_hours(n=4000), material=1.0, stakes=Stakes(**stakes)).table.iloc[0]
+
+    assert row["upper"] == pytest.approx(row["estimate"] + norm.ppf(0.95) * row["std_error"], rel=1e-3)
+    assert row["net_upper"] == pytest.approx(400 * row["upper"] - 70)
+    assert row["net_value"] == pytest.approx(400 * row["estimate"] - 70)
+    assert row["net_upper"] < 0  # such hours cannot pay
+
+
+def test_longer_promotions_cost_what_their_days_cost():
+    stakes = Stakes(unit="leads", value=10, cost=0.1)
+    table = _found(_rows(step=1.0), stakes=stakes).table.set_index("dose")
+
+    assert table.loc["365", "net_value"] == pytest.approx(10 * table.loc["365", "estimate"] - 0.1 * (365 - 90))
+    worse = _found(_rows(step=1.0), stakes=stakes.model_copy(update={"value": -10.0})).table.set_index("dose")
+    assert worse.loc["365", "net_upper"] > worse.loc["365", "net_value"]
+
+
+def test_the_upper_bound_is_seldom_below_the_truth():
+    missed = [_found(_hours(seed=seed, n=150, worth=0.05), cluster="manager").table["upper"].iloc[0] < 0.05 for seed in range(200)]
+
+    assert np.mean(missed) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+
+
+def test_a_dose_whose_outcome_bends_is_said_not_to_be_a_line():
+    straight, bent = (_found(_hours(bend=bend), cluster="manager").checks[-1] for bend in (0.0, 0.02))
+
+    assert (straight.name, straight.passed, bent.passed) == ("straight line", True, False)
+
+
 @pytest.mark.parametrize(
     ("spoil", "more", "error", "says"),
     [
         (lambda rows: rows.rename(columns={"days": "day"}), {}, MissingTableError, "did you mean 'day'"),
         (lambda rows: rows[rows["days"] == 90], {}, SampleError, "every row has the dose 90"),
-        (lambda rows: rows.assign(days=np.arange(len(rows))), {}, SampleError, "240 different doses"),
+        (lambda rows: rows.assign(days=np.arange(len(rows))), {"reference": 4}, ParameterError, "240 different doses are read as a line"),
         (lambda rows: rows, {"reference": 45}, ParameterError, "nobody had the reference dose 45"),
         (lambda rows: rows, {"material": 0}, ParameterError, "above 0"),
         (lambda rows: rows.assign(size=rows["days"]), {"covariates": ["size"]}, SampleError, "repeat the dose"),

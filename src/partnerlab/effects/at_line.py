@@ -27,6 +27,8 @@ from partnerlab.words import plural, say_list, say_number, say_p_value
 
 #: Different scores on a side under which a score counts as coarse: nothing lies near the line but its neighbours.
 COARSE = 20
+#: Share of the bandwidth next to the line that the donut leaves out: who is pushed over a line lands close to it.
+DONUT = 0.1
 #: Checks with a smaller p-value than this are a doubt; covariates and placebo lines are adjusted for their number.
 DOUBT = 0.05
 
@@ -36,7 +38,8 @@ class LineEffects(Result):
     """Effect of lying just above a line.
 
     The table's keys are ``reading`` and ``about``: "effect" (the headline), "plain" (without bias correction), "half bandwidth" and
-    "double bandwidth", "covariate", "placebo line", "density" (log ratio); then the tidy columns, ``bandwidth`` and ``p_value``.
+    "double bandwidth", "donut" (without the rows nearest the line), "covariate", "placebo line", "density" (log ratio); then the tidy
+    columns, ``bandwidth`` and ``p_value``.
 
     Parameters
     ----------
@@ -151,6 +154,9 @@ def estimate_at_line(  # noqa: PLR0913 - columns have names
     for name, factor in (("half bandwidth", 0.5), ("double bandwidth", 2.0)):
         other = estimate_jump(x, y, line=line, bandwidth=factor * width, cluster=codes)
         table.append(_jump_row(name, outcome, other, level))
+    far = np.abs(x - line) >= DONUT * width
+    left = estimate_jump(x[far], y[far], line=line, bandwidth=width, cluster=None if codes is None else codes[far])
+    table.append(_jump_row("donut", outcome, left, level))
     table += [_covariate(sample, score, line, name, codes, level) for name in covariates]
     table += _placebo_lines(x, y, line, codes, level)
     inside = np.abs(x - line) < width
@@ -278,6 +284,7 @@ def _checks(table: pd.DataFrame, coarse: int, score: str) -> tuple[Check, ...]:
         _judge(table, "density", "as many rows just below as just above", "rows heap on one side of the line"),
         _judge(table, "covariate", "no covariate jumps", "jump at the line, so partners on its sides are not alike"),
         _judge(table, "placebo line", "no jump where there is no line", "jump where there is no line"),
+        _judge_donut(table),
     )
 
 
@@ -294,3 +301,22 @@ def _judge(table: pd.DataFrame, reading: str, good: str, bad: str) -> Check:
 
 def _missing(lost: int, rows: int) -> Check:
     return Check("rows kept", lost == 0 or None, f"{lost} of {rows} rows without score or outcome left" if lost else "all rows")
+
+
+def _judge_donut(table: pd.DataFrame) -> Check:
+    """Say whether the effect hangs on the rows nearest the line, by the error of what leaving them out changes (Hausman 1978)."""
+    from scipy.stats import norm
+
+    rows = table.set_index("reading")
+    whole, left = rows.loc["effect"], rows.loc["donut"]
+    if not math.isfinite(left["estimate"]) or not left["std_error"] > 0:
+        return Check("nearest rows", None, "too few rows without those nearest the line")
+    error = math.sqrt(max(left["std_error"] ** 2 - whole["std_error"] ** 2, 0.25 * left["std_error"] ** 2))
+    p = float(2 * norm.sf(abs(left["estimate"] - whole["estimate"]) / error))
+    detail = f"without the rows nearest the line the effect is {say_number(left['estimate'])} (p {_compared(p)} that both tell the same)"
+    return Check("nearest rows", p >= DOUBT, detail)
+
+
+def _compared(p: float) -> str:
+    said = say_p_value(p)
+    return said if said.startswith("<") else f"= {said}"
