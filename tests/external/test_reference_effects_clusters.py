@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from partnerlab.stats.regressions.linear import classic_covariance, clustered_covariance, fit_line, satterthwaite_df, two_way_covariance
 
@@ -57,3 +58,11 @@ def test_errors_of_twelve_firms_equal_those_of_r(folder, values):
     for correction in ("CR1", "CR2", "CR3"):
         assert _error(clustered_covariance(line, firm, correction=correction)) == pytest.approx(values["few12"][correction], abs=1e-9)
     assert satterthwaite_df(line, firm, contrast=SLOPE) == pytest.approx(values["few12"]["CR2_df"], abs=1e-6)
+
+
+def test_twelve_firms_slope_and_p_value_are_those_of_r(folder, values):
+    line, firm, _ = _read(folder, "petersen_12firms")
+    error, df = _error(clustered_covariance(line, firm)), satterthwaite_df(line, firm, contrast=SLOPE)
+
+    assert line.coefficients[1] == pytest.approx(values["few12"]["beta"], abs=1e-9)
+    assert 2 * t.sf(line.coefficients[1] / error, df) == pytest.approx(values["few12"]["CR2_p"], abs=1e-8)

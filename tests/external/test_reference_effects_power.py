@@ -61,3 +61,4 @@ def test_unequal_clusters_inflate_as_kish_says(values):
     case = values["deff_unequal"]
 
     assert power.design_effect(np.array(case["sizes"]), case["icc"]) == pytest.approx(case["deff_kish"], abs=1e-10)
+    assert case["deff_kish"] == pytest.approx(case["deff_eldridge"], abs=1e-10)
