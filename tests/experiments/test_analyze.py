@@ -361,3 +361,36 @@ def test_readings_keep_their_verdicts_with_the_table():
 
     assert reading.keys == ["metric", "variant", "effect"]
     assert dataclasses.replace(reading, level=0.95).verdicts[0].estimate == reading.table["estimate"].iloc[0]
+
+
+@pytest.mark.parametrize("adjustment", [None, "common", "none"])
+def test_large_trials_read_from_moments_say_what_their_rows_say(monkeypatch, adjustment):
+    random = np.random.default_rng(7)
+    n = 6000
+    frame = pd.DataFrame({"unit": np.arange(n), "variant": random.choice(["a", "b", "c"], n), "before": random.gamma(2.0, 2.0, n)})
+    frame = frame.assign(
+        visits=random.poisson(3.0, n) + 1.0, leads=frame["before"] + random.normal(size=n) + 0.2 * (frame["variant"] == "c")
+    )
+    frame = frame.assign(orders=random.binomial(frame["visits"].astype(int), 0.3))
+    asked = {"outcomes": ["leads", Metric(name="orders", kind="ratio", per="visits")], "pre": ["before"]}
+    read = {}
+    for least in (n, n + 1):
+        monkeypatch.setattr("partnerlab.experiments.trial.MANY_UNITS", least)
+        read[least] = analyze_experiment(Trial.from_frame(frame, **asked), adjustment=adjustment)
+
+    moments, rows = read[n], read[n + 1]
+    exact = ["metric", "variant", "n"]
+    pd.testing.assert_frame_equal(moments.table[exact], rows.table[exact])
+    np.testing.assert_allclose(moments.table["estimate"], rows.table["estimate"], rtol=1e-7)
+    np.testing.assert_allclose(moments.table["std_error"], rows.table["std_error"], rtol=5e-3)
+    assert [(check.name, check.passed) for check in moments.checks] == [(check.name, check.passed) for check in rows.checks]
+
+
+def test_a_large_trial_with_gaps_is_read_row_by_row(monkeypatch):
+    monkeypatch.setattr("partnerlab.experiments.trial.MANY_UNITS", 10)
+    frame = pd.DataFrame({"unit": range(40), "variant": ["a", "b"] * 20, "leads": [np.nan, *map(float, range(39))]})
+
+    trial = Trial.from_frame(frame, outcomes=["leads"])
+
+    assert trial.moments is None
+    assert analyze_experiment(trial).table["n"].tolist() == [39]

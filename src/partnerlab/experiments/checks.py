@@ -14,6 +14,7 @@ from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.trials.arm_differences import Arms, arm_difference
+from partnerlab.stats.trials.arm_moments import moment_difference
 from partnerlab.stats.trials.srm import ratio_mismatch, share_mismatch
 from partnerlab.words import plural, say_number, say_share
 
@@ -113,9 +114,9 @@ def _said(names: tuple[str, ...], counts: np.ndarray) -> str:
 
 
 def _attrition(trial: Trial, metric) -> Check:
-    lost = ~trial.observed(metric)
     name = f"outcomes of {metric.name}"
-    if not lost.any():
+    lost = None if trial.moments is not None else ~trial.observed(metric)
+    if lost is None or not lost.any():
         return Check(name, True, "all observed")
     shares = np.bincount(trial.variant, weights=lost, minlength=len(trial.variants)) / trial.counts
     said = ", ".join(f"{variant} {say_share(share)}" for variant, share in zip(trial.variants, shares, strict=True))
@@ -146,21 +147,25 @@ def _exposure(trial: Trial) -> list[Check]:
 def _before(trial: Trial) -> list[Check]:
     if not trial.pre:
         return []
-    p = np.array([_least_p(trial, np.where(np.isfinite(values), values, np.nanmean(values))) for values in trial.pre.values()])
+    p = np.array([_least_p(trial, values, place) for place, values in enumerate(trial.pre.values())])
     least = float(np.nanmin(adjust_p_values(p))) if np.isfinite(p).any() else float("nan")
     worst = list(trial.pre)[int(np.nanargmin(p))] if np.isfinite(p).any() else ""
     detail = f"{plural(len(p), 'column')} known before the start; most unlike: {worst} (p = {say_number(least, digits=2)}, adjusted)"
     return [Check("alike before", None if np.isnan(least) else bool(least >= DOUBT), detail)]
 
 
-def _least_p(trial: Trial, values: np.ndarray) -> float:
-    """Smallest adjusted p-value of a difference from the control, read as the design says."""
+def _least_p(trial: Trial, values: np.ndarray, place: int | None = None) -> float:
+    """Smallest adjusted p-value of a difference from the control, read as the design says; ``place`` is that in ``trial.pre``."""
     from scipy.special import stdtr
 
     found = []
     for code in range(1, len(trial.variants)):
-        arms, used = arms_of(trial, code, np.ones(len(trial), dtype=bool))
-        gap = arm_difference(values[used], dataclasses.replace(arms, covariates=None))
+        if place is not None and trial.moments is not None:
+            gap = moment_difference(trial.moments, len(trial.outcomes) + place, arms=(code, 0))
+        else:
+            arms, used = arms_of(trial, code, np.ones(len(trial), dtype=bool))
+            whole = values if place is None else np.where(np.isfinite(values), values, np.nanmean(values))
+            gap = arm_difference(whole[used], dataclasses.replace(arms, covariates=None))
         usable = np.isfinite(gap.std_error) and gap.std_error > 0
         found.append(2 * stdtr(gap.df, -abs(gap.estimate / gap.std_error)) if usable else np.nan)
     adjusted = adjust_p_values(np.array(found))

@@ -14,6 +14,7 @@ from partnerlab.experiments.kinds import MANY_CLUSTERS, Moved, tier_moves, tier_
 from partnerlab.experiments.trial import Trial
 from partnerlab.stats.regressions.linear import fit_line
 from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, Arms, arm_design, arm_difference
+from partnerlab.stats.trials.arm_moments import moment_difference
 from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
 from partnerlab.stats.trials.randomization import Draw, redraw_p_value
 from partnerlab.stats.trials.wild_bootstrap import wild_test
@@ -67,7 +68,9 @@ class Reading:
 def read_metric(
     trial: Trial, metric: Metric, code: int, *, assignment: Assignment | None, adjustment: Adjustment | None, draws: int, seed: int
 ) -> Reading:
-    """Read one metric of the variant with a code against the control."""
+    """Read one metric of the variant with a code against the control; from moments by variant where these say all."""
+    if metric.kind in ("mean", "share", "count", "ratio") and trial.moments is not None:
+        return _read_moments(trial, metric, code, adjustment=adjustment)
     arms, used = arms_of(trial, code, trial.observed(metric))
     values = {column: trial.outcomes[column][used] for column in (*metric.columns, metric.before) if column}
     counts, things = _count_things(arms)
@@ -121,6 +124,32 @@ def _count_things(arms: Arms) -> tuple[list[int], int]:
     if arms.cluster is None:
         return [int(arms.treated.sum()), int((~arms.treated).sum())], len(arms.treated)
     return [len(np.unique(arms.cluster[side])) for side in (arms.treated, ~arms.treated)], len(np.unique(arms.cluster))
+
+
+def _read_moments(trial: Trial, metric: Metric, code: int, *, adjustment: Adjustment | None) -> Reading:
+    """Read a metric of a large trial without groups or gaps: there are always enough units for slopes by arm, too many to deal again."""
+    moments, names = trial.moments, list(trial.outcomes)
+    column, per = names.index(metric.name), names.index(metric.per) if metric.per else None
+    moving = np.diagonal(moments.products, axis1=1, axis2=2).sum(axis=0) > 0
+    given = [] if adjustment == "none" else [place for place in range(len(names), len(moving)) if moving[place]]
+    asked = {"per": per, "given": given, "arms": (code, 0), "slope": "common" if adjustment == "common" else "arms"}
+    known = per is None or bool((moments.mean[[code, 0], per] > 0).all())
+    level = [
+        float(moments.mean[arm, column] / (1.0 if per is None else moments.mean[arm, per])) if known else math.nan for arm in (code, 0)
+    ]
+    effect = ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method="not enough data")
+    relative = math.nan
+    if known:
+        effect = moment_difference(moments, column, **asked)
+        effect = effect if effect.std_error > 0 else dataclasses.replace(effect, std_error=math.nan)
+        if level[1] > 0:
+            scale = (1.0 / level[1], (1.0 + effect.estimate / level[1]) / level[1])
+            relative = moment_difference(moments, column, scale=scale, **asked).std_error
+    counts = moments.count[[code, 0]].astype(int)
+    return Reading(
+        effect=effect, taken=None, n=int(counts.sum()), n_treated=int(counts[0]), things=int(counts.sum()), treated=level[0],
+        control=level[1], p_redrawn=math.nan, p_wild=math.nan, relative_error=relative, extra={},
+    )  # fmt: skip
 
 
 def _scores(metric: Metric, values: dict[str, np.ndarray], treated: np.ndarray) -> tuple[np.ndarray, np.ndarray, float | None]:

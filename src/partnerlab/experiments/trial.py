@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -12,9 +13,13 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.experiments.experiment import Experiment, Metric
 from partnerlab.results import read_only
+from partnerlab.stats.trials.arm_moments import ArmMoments, count_moments
 from partnerlab.words import plural
 
 _ARRAYS = ("units", "variant", "cluster", "stratum", "received", "exposure", "shared", "group")
+
+#: Units from which moments by variant take the place of rows: errors then differ by less than a part in the number of units.
+MANY_UNITS = 100_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,15 @@ class Trial:
         for name in ("outcomes", "pre"):
             arrays[name] = {key: values[keep] for key, values in getattr(self, name).items()}
         return dataclasses.replace(self, **arrays)
+
+    @functools.cached_property
+    def moments(self) -> ArmMoments | None:
+        """Moments by variant of all outcomes and of what was known before; None where gaps or groups ask for the rows."""
+        columns = [*self.outcomes.values(), *self.pre.values()]
+        if self.cluster is not None or self.stratum is not None or self.received is not None or len(self) < MANY_UNITS:
+            return None
+        moments = count_moments(self.variant, columns, arms=len(self.variants))
+        return moments if np.isfinite(moments.mean).all() else None
 
     def observed(self, metric: Metric) -> np.ndarray:
         """Where all columns of a metric were observed, bool of shape ``(n,)``."""
@@ -221,8 +235,9 @@ def _variants(frame: pd.DataFrame, variant: str, control: str | None, experiment
     dealt = frame[variant]
     if pd.api.types.is_float_dtype(dealt) and (dealt % 1 == 0).all():
         dealt = dealt.astype(int)  # 1.0 is what a table with gaps makes of 1
-    seen = dealt.astype(str)
-    names = sorted(seen.unique())
+    place, distinct = pd.factorize(dealt)
+    said = [str(value) for value in distinct]
+    names = sorted(set(said))
     if experiment is not None:
         known = [declared.name for declared in experiment.variants]
         strange = [name for name in names if name not in known]
@@ -233,8 +248,8 @@ def _variants(frame: pd.DataFrame, variant: str, control: str | None, experiment
         names = [str(control), *(name for name in names if name != str(control))]
     elif control is not None:
         raise ParameterError(f"trial: no unit has the control {control!r}{nearest(str(control), names)}")
-    codes = seen.map({name: code for code, name in enumerate(names)}).to_numpy(dtype=np.int64)
-    absent = [name for code, name in enumerate(names) if not (codes == code).any()]
+    codes = np.array([names.index(name) for name in said], dtype=np.int64)[place]
+    absent = [name for name in names if name not in said]
     if len(names) < 2 or absent:
         raise SampleError(
             f"trial: {f'no unit has variant {absent[0]!r}' if absent else 'all units have one variant'}; nothing can be compared"
