@@ -35,6 +35,7 @@ def test_the_road_has_its_notebooks():
         "60_survival",
         "70_tactics",
         "75_tactic_review",
+        "80_experiment_design",
         "85_experiment_report",
         "90_quarterly_review",
     ]
@@ -125,6 +126,7 @@ def test_every_notebook_runs(run):
             "tactics",
             "tactic-review",
             "experiment-report",
+            "experiment-design",
         ],
         "",
     )

@@ -86,6 +86,10 @@ def test_a_running_experiment_says_how_far_it_is(simulation):
 
     assert running.seen == 2
     assert running.state == "running: 2 of 4 quarters seen, from 2025Q2"
+    assert not report.check_case(running).stopped
+    for verb in (report.analyze_case, report.analyze_case_by_tier, report.estimate_case_looks):
+        with pytest.raises(SampleError, match="it is to be read once, after 2026Q1"):
+            verb(running)
 
 
 def test_an_experiment_that_did_not_begin_is_not_read(simulation):

@@ -44,6 +44,7 @@ _FILES = {
     "tabulate_registry": "experiment_words",
     "say_registry": "experiment_words",
     "say_experiments": "experiment_words",
+    "check_case": "experiments",
     "Metric": "metrics",
     "Order": "runner",
     "Request": "request",

@@ -9,7 +9,7 @@ from typing import Any
 from partnerlab.report.archive import describe_code
 from partnerlab.report.attempts import attempt
 from partnerlab.report.experiment_words import say_declared, tabulate_checks
-from partnerlab.report.experiments import Case, analyze_case, analyze_case_by_tier, estimate_case_looks, plot_case
+from partnerlab.report.experiments import Case, analyze_case, analyze_case_by_tier, check_case, estimate_case_looks, plot_case
 from partnerlab.report.html import Frame, render_page
 from partnerlab.report.page import keep_pieces, render_figure, render_note, render_reading, render_table
 
@@ -72,7 +72,9 @@ def _sections(case: Case, reading: Any, seed: int) -> Mapping[str, Callable[[], 
         render_figure(attempt(plot_case, case, view=view, reading=reading, **more), name=f"{view}-figure", quiet=True)
 
     def ran() -> None:
-        render_table(attempt(tabulate_checks, reading), caption="What was checked before anything was read", name="checks")
+        render_table(
+            attempt(tabulate_checks, attempt(check_case, case)), caption="What was checked before anything was read", name="checks"
+        )
         picture("arms")
         picture("balance")
 

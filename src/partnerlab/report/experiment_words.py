@@ -132,8 +132,6 @@ def say_experiments(case: Case | Unavailable, *, reading: ExperimentReading | Un
     begun = sentence(f"{case.experiment.name}: {case.state}; {plural(len(case.trial), case.experiment.unit)}")
     if isinstance(reading, Unavailable):
         return begun, sentence(reading.reason)
-    if not case.over:
-        return begun, f"It is to be read in {case.last}; its checks {'failed' if reading.stopped else 'passed'} so far."
     from partnerlab.show.experiments_run import say_verdict as say_reading
 
     return begun, sentence(say_reading(reading))

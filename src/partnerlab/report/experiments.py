@@ -366,14 +366,35 @@ def _before(name: str, panel: Panel, place: np.ndarray, *, start: int) -> np.nda
     return np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
 
+def check_case(case: Case) -> ExperimentReading:
+    """Look at whether an experiment runs as planned, at any time: the checks of a reading; its effects are not to be looked at."""
+    return _read_case(case, seed=0, draws=0)
+
+
 def analyze_case(case: Case, *, seed: int = 0) -> ExperimentReading:
-    """Read an experiment as it was dealt; without a declaration as any trial, for a lower grade."""
+    """Read an experiment as it was dealt; without a declaration as any trial, for a lower grade.
+
+    Raises
+    ------
+    SampleError
+        If it is to be read once, at its end, and runs still.
+    """
+    _refuse_peeking(case)
+    return _read_case(case, seed=seed, draws=999)
+
+
+def _read_case(case: Case, *, seed: int, draws: int) -> ExperimentReading:
     if case.assignment is not None:
         look = None if case.experiment.looks.planned == 1 else min(case.seen, case.experiment.looks.planned)
-        return analyze_experiment(case.trial, assignment=case.assignment, seed=seed, look=look, draws=999)
+        return analyze_experiment(case.trial, assignment=case.assignment, seed=seed, look=look, draws=draws)
     if case.declared:
-        return analyze_experiment(case.trial, experiment=case.experiment, seed=seed, draws=999)
-    return analyze_experiment(case.trial, stakes=case.experiment.stakes, seed=seed, draws=999)
+        return analyze_experiment(case.trial, experiment=case.experiment, seed=seed, draws=draws)
+    return analyze_experiment(case.trial, stakes=case.experiment.stakes, seed=seed, draws=draws)
+
+
+def _refuse_peeking(case: Case) -> None:
+    if not case.over and case.experiment.looks.stopping == "fixed":
+        raise SampleError(f"it is to be read once, after {case.last}; reading it before would find something too often where nothing is")
 
 
 def analyze_case_by_tier(case: Case, *, seed: int = 0) -> TierReading:
@@ -384,6 +405,7 @@ def analyze_case_by_tier(case: Case, *, seed: int = 0) -> TierReading:
     SampleError
         If the experiment did not declare groups to be read in.
     """
+    _refuse_peeking(case)
     if case.experiment.by is None:
         raise SampleError("the experiment did not declare by which tier it would be read, and a search afterwards would find one by chance")
     return analyze_by_tier(case.trial, experiment=case.experiment, assignment=case.assignment, seed=seed)
@@ -397,6 +419,7 @@ def estimate_case_looks(case: Case) -> LookPath:
     SampleError
         If it runs for one quarter, which is one look.
     """
+    _refuse_peeking(case)
     if case.experiment.quarters < 2:
         raise SampleError("it ran for one quarter, so there was one look")
     if len(case.trials) < case.seen:

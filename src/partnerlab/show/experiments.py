@@ -47,7 +47,7 @@ def _design(
 def _power(
     result: ExperimentDesign, table: pd.DataFrame, metric: str, *, experiment: Experiment | None, now: float | None, period: str
 ) -> Picture:
-    known = table.dropna(subset=["estimate"])
+    known = table[np.isfinite(table["estimate"])]
     if known.empty:
         raise SampleError(f"no size listed finds any possible effect on {metric}; add units, clusters or quarters")
     size = _size(known)
@@ -246,12 +246,13 @@ def _design_table(result: ExperimentDesign, *, caption: str = "", rows: int | No
     shown = table.head(rows) if rows else table
     kinds = {
         "metric": "text", "plan": "text", "units": "count", "clusters": "count", "quarters": "count", "estimate": "number",
-        "std_error": "number", "power_material": "share", "gain": "number", "cost": "number", "net_gain": "number",
+        "power_material": "share", "gain": "number", "cost": "number", "net_gain": "number",
     }  # fmt: skip
-    if result.table["plan"].nunique() == 1:
-        kinds.pop("plan")
+    for name in ("plan", "metric"):
+        if result.table[name].nunique() == 1:
+            kinds.pop(name)
     heads = {
-        "estimate": f"smallest effect found in {words.say_share(result.power)} of trials", "std_error": "standard error",
+        "estimate": f"smallest effect found in {words.say_share(result.power)} of trials",
         "power_material": "chance to find what is worth acting on", "gain": "gain expected", "net_gain": "gain less cost",
     }  # fmt: skip
     return table_view(shown, caption=(caption or result.estimand) + left_out(table, rows), kinds=kinds, heads=heads)
