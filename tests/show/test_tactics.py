@@ -156,6 +156,16 @@ def test_doses_lie_over_the_region_that_does_not_matter():
     assert "a dose whose interval leaves the shade is not shown to be without effect" in shown.note
 
 
+def test_many_doses_are_drawn_as_one_more_of_them():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"hours": rng.gamma(2, 4, 600), "leads": rng.normal(size=600)})
+    shown = plot(estimate_dose(rows, dose="hours", outcome="leads", material=2.0), dose="hours", unit="leads")
+
+    assert shown.headline.startswith("One more of hours: no effect larger than 2 from")
+    assert shown.n == 600
+    assert "plus and minus" in shown.alt
+
+
 def test_doses_that_tell_nothing_are_not_called_equal():
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({"days": np.repeat([90, 180], 10), "leads": rng.normal(size=20)})

@@ -43,6 +43,8 @@ class DoseEffects(Result):
         Smallest difference that matters.
     clusters : int
         Clusters behind the errors.
+    reach : float
+        The largest dose less the smallest.
     """
 
     title: ClassVar[str] = "Outcome by dose"
@@ -50,6 +52,7 @@ class DoseEffects(Result):
     reference: float
     material: float
     clusters: int
+    reach: float
 
 
 def estimate_dose(  # noqa: PLR0913 - columns have names
@@ -145,7 +148,7 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     reach = float(doses[-1] - doses[0])
     per_unit = _row("per unit", base, slope, 0, codes if cluster else None, n=len(x), material=material / reach, level=level, enough=len(x))
     if str(per_unit["finding"]).startswith("no effect"):
-        per_unit["finding"] = f"no effect larger than {say_number(material)} from {doses[0]:g} to {doses[-1]:g}"
+        per_unit["finding"] = f"no effect larger than {say_number(material)} from {say_number(doses[0])} to {say_number(doses[-1])}"
     whole = pd.DataFrame([*table, per_unit | {"against": "one unit less"}])
     whole = _in_money(whole, np.append(others - base, 1.0), stakes)
     return DoseEffects(
@@ -157,6 +160,7 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
         reference=base,
         material=float(material),
         clusters=clusters,
+        reach=reach,
     )
 
 

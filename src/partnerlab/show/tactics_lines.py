@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -68,8 +69,10 @@ def _paint_line(canvas: Canvas, *, result: LineEffects, unit: str, score: str) -
 
 @plot.register(DoseEffects)
 def _doses(result: DoseEffects, *, unit: str = "", dose: str = "dose", period: str = "") -> Picture:
-    """Each dose against the reference, over the region that is too small to matter."""
+    """Each dose against the reference, over the region that is too small to matter; of many doses the line through them."""
     table = result.table[result.table["dose"] != "per unit"]
+    if table.empty:
+        return _dose_line(result, unit=unit, dose=dose, period=period)
     if table["estimate"].isna().all():
         raise SampleError("no dose has enough rows; nothing to draw")
     rows = [_dose_row(row, dose) for _, row in table.iterrows()]
@@ -84,6 +87,29 @@ def _doses(result: DoseEffects, *, unit: str = "", dose: str = "dose", period: s
         period=period or "all rows given",
         note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals; shaded: under {small} either way, "
         "too small to matter; a dose whose interval leaves the shade is not shown to be without effect",
+        table=result.table,
+    )
+
+
+def _dose_line(result: DoseEffects, *, unit: str, dose: str, period: str) -> Picture:
+    """One more unit of dose, over the region that would not matter from the least dose to the most."""
+    row = result.table.iloc[0]
+    if pd.isna(row["estimate"]):
+        raise SampleError("too few rows for a line through the doses; nothing to draw")
+    small = result.material / result.reach
+    said = say_row("one more", row["estimate"], row["conf_low"], row["conf_high"], row["n"])
+    drawn = [dataclasses.replace(_dose_row(row, dose), said=said)]
+    what = unit or "outcome"
+    return picture(
+        functools.partial(paint_rows, rows=drawn, units=f"{what} for one more of {dose}", region=small),
+        height=rows_height(drawn),
+        headline=f"One more of {dose}: {'it cannot be told what it does' if row['finding'] == 'cannot tell' else row['finding']}",
+        alt=f"An interval beside a shaded region of plus and minus {words.say_number(small)}: {drawn[0].said}.",
+        units=f"{what} for one more of {dose}; n counts rows",
+        n=int(row["n"]),
+        period=period or "all rows given",
+        note=f"The bar is a {100 * result.level:g}{words.NBSP}% interval; shaded: too small to come to {words.say_number(result.material)} "
+        "from the least dose to the most",
         table=result.table,
     )
 
