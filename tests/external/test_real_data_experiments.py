@@ -1,11 +1,15 @@
 """Three experiments that were run: e-mails to customers, a training, sessions in villages; each to its verdict."""
 
+import base64
+import html
+import io
 import json
+import re
 
 import pandas as pd
 import pytest
 
-from partnerlab import Experiment, Metric, Stakes, Trial, Variant, analyze_experiment
+from partnerlab import Experiment, Metric, Stakes, Trial, Variant, analyze_experiment, report
 from partnerlab.results import Evidence
 
 pytestmark = pytest.mark.external
@@ -81,16 +85,20 @@ def test_half_of_a_lost_arm_is_noticed(hillstrom, folder):
     assert analyze_experiment(Trial.from_frame(kept, experiment=experiment, unit=None, variant="segment"), experiment=experiment).stopped
 
 
-def test_training_raised_earnings(folder, facts):
-    experiment = Experiment(
+def _training(*, pre=("age", "educ", "re74", "re75")):
+    return Experiment(
         name="nsw",
         hypothesis="A training raises earnings three years later.",
         tactic="Training",
         stakes=Stakes(unit="USD", per="man", material=500),
         metrics=(Metric(name="re78"),),
         variants=(Variant(name="0", share=260), Variant(name="1", share=185)),
-        pre=("age", "educ", "re74", "re75"),
+        pre=pre,
     )
+
+
+def test_training_raised_earnings(folder, facts):
+    experiment = _training()
     trial = Trial.from_frame(pd.read_csv(folder / "nsw_training.csv.gz"), experiment=experiment, unit=None, variant="treat")
     reading = analyze_experiment(trial, experiment=experiment, adjustment="none")
     row = reading.table.iloc[0]
@@ -100,9 +108,8 @@ def test_training_raised_earnings(folder, facts):
     assert reading.verdicts[0].statement.startswith("Training caused 1,794 more USD per man")
 
 
-def test_sessions_in_villages_leave_the_question_open(folder, facts):
-    rows = pd.read_csv(folder / "social_insure.csv.gz")
-    experiment = Experiment(
+def _sessions(rows):
+    return Experiment(
         name="sessions",
         hypothesis="An intensive session raises the share of insured farmers.",
         tactic="The intensive session",
@@ -111,6 +118,11 @@ def test_sessions_in_villages_leave_the_question_open(folder, facts):
         variants=_as_seen(rows),
         cluster="address",
     )
+
+
+def test_sessions_in_villages_leave_the_question_open(folder, facts):
+    rows = pd.read_csv(folder / "social_insure.csv.gz")
+    experiment = _sessions(rows)
     trial = Trial.from_frame(rows, experiment=experiment, unit=None, variant="intensive")
     reading = analyze_experiment(trial, experiment=experiment)
 
@@ -133,3 +145,46 @@ def test_a_default_dealt_by_village_is_read_by_village(folder):
 def _as_seen(rows):
     counts = rows["intensive"].value_counts()
     return (Variant(name="0", share=float(counts[0])), Variant(name="1", share=float(counts[1])))
+
+
+def _page(folder, rows, experiment, **columns):
+    """Declaration, checks, verdict and page of a trial; gives the page's text and the table behind its effects."""
+    case = report.build_case(rows, experiment=experiment, unit=None, **columns)
+    page = report.render_experiment(case, path=folder / f"{experiment.name}.html").read_text(encoding="utf-8")
+    data = re.search(r'download="effects\.csv" href="data:text/csv;base64,([^"]+)"', page)[1]
+    return html.unescape(page), pd.read_csv(io.BytesIO(base64.b64decode(data)))
+
+
+def test_the_page_of_the_e_mails_holds_their_numbers(hillstrom, folder, facts, tmp_path):
+    rows = pd.read_csv(folder / "hillstrom.csv.gz")
+    page, effects = _page(tmp_path, rows, hillstrom[0], variant="segment", period="two weeks")
+    found = effects.set_index(["metric", "variant"])
+
+    for metric in ("visit", "spend"):
+        for arm in ("mens", "womens"):
+            estimate, error = facts["hillstrom"]["ITT"][f"{metric}_{arm}"]
+            row = found.loc[(metric, f"{arm.capitalize()} E-Mail")]
+            assert row["estimate"] == pytest.approx(estimate, rel=0.02)  # adjusted for what was known before
+            assert row["std_error"] == pytest.approx(error, rel=0.02)
+    assert "Grade A: Mens E-Mail caused 0.077 more visits per customer (97.5 % interval 0.069 to 0.084)." in page
+    assert "Womens E-Mail caused 0.045 more visits per customer" in page
+    assert "Mens E-Mail caused 0.77 more spend per customer" in page
+    assert "21,306 No E-Mail, 21,307 Mens E-Mail and 21,387 Womens E-Mail" in page
+
+
+def test_the_page_of_the_training_holds_its_number(folder, facts, tmp_path):
+    experiment = _training(pre=())
+    page, effects = _page(tmp_path, pd.read_csv(folder / "nsw_training.csv.gz"), experiment, variant="treat", period="1978")
+
+    assert effects["estimate"][0] == pytest.approx(facts["nsw"]["ATE_re78"], abs=0.005)
+    assert "Training caused 1,794 more USD per man" in page
+    assert "Decided by: the mean of re78, higher is better." in page
+
+
+def test_the_page_of_the_sessions_leaves_the_question_open(folder, facts, tmp_path):
+    rows = pd.read_csv(folder / "social_insure.csv.gz")
+    page, effects = _page(tmp_path, rows, _sessions(rows), variant="intensive", period="one season")
+
+    assert effects.loc[0, ["estimate", "std_error"]].tolist() == pytest.approx(facts["social_insure"]["intensive_ITT"], abs=1e-4)
+    assert "Grade D: Cannot tell what The intensive session did to insured" in page
+    assert "no effect" not in page

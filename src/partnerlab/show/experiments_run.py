@@ -312,7 +312,7 @@ def _reading_table(result: ExperimentReading, *, caption: str = "", rows: int | 
     table = result.table.assign(
         interval=[words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number")[1] for row in result.table.itertuples()],
         found=[words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number")[0] for row in result.table.itertuples()],
-        level=[f"{100 * level:.3g}{words.NBSP}%" for level in result.table["level"]],
+        level=[f"{100 * level:.4g}{words.NBSP}%" for level in result.table["level"]],
     )
     several = len(table) > 1
     kinds = {
