@@ -302,6 +302,13 @@ def test_early_looks_have_wider_intervals():
     assert 0.95 < levels[-1] < 0.96
 
 
+def test_an_outcome_that_is_the_same_within_blocks_tells_nothing():
+    reading = _read(_experiment(strata=("tier",)), change=lambda frame: frame.assign(leads=np.where(frame["tier"] == "Gold", 0.1, 0.3)))
+
+    assert np.isnan(reading.table["std_error"].iloc[0])
+    assert reading.verdicts[0].earned is Evidence.D
+
+
 def test_looks_may_lie_unevenly_and_say_when_to_give_up():
     looks = Looks(planned=2, stopping="group sequential", shares=(0.75, 1.0), give_up=True)
     early, even = (

@@ -19,6 +19,8 @@ from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, re
 from partnerlab.stats.trials.randomization import Draw, redraw_p_value
 from partnerlab.stats.trials.wild_bootstrap import wild_test
 
+#: Share of the scores' spread below which an error is rounding.
+ROUNDING = 1e-9
 #: Most things (units or clusters) for which the deal is repeated; beyond it both tests agree.
 MOST_THINGS = 2000
 #: Things of the smaller arm for each covariate from which slopes may differ by arm.
@@ -97,7 +99,8 @@ def read_metric(
     effect = arm_difference(scores, arms, adjustment=chosen)
     if greenwood is not None and arms.stratum is None and arms.cluster is None and slopes == 0:
         effect = dataclasses.replace(effect, std_error=greenwood, df=math.inf, method="difference of restricted means, Greenwood")
-    if not effect.std_error > 0:
+    # an outcome that is the same within blocks leaves rounding alone
+    if not effect.std_error > ROUNDING * float(scores.std()):
         effect = dataclasses.replace(effect, std_error=math.nan)
     redrawn = math.nan
     if len(things_of(trial)[1]) <= MOST_THINGS and draws > 0:
