@@ -264,7 +264,7 @@ TASKS = (
         name="AIPW on the treated, five folds", draw=draw_likeness, bar=3,
         sides=(
             Side(name=OURS, environment="ours", run=_alike_arrays, ours=True),
-            Side(name="DoubleML", environment="doubleml", run=_alike_doubleml),
+            Side(name="DoubleML", environment="doubleml", run=_alike_doubleml, limit=1_000_000),
         ),
     ),
 )  # fmt: skip

@@ -34,6 +34,8 @@ class Side:
         How far its answers may lie from ours, where it is no exact method.
     ours : bool
         Whether it is one of ours; others are what the ratio is taken against.
+    prepare : callable, optional
+        Lays the arrays out as the side likes them best, before the clock starts.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Side:
     limit: int = 10_000_000
     rtol: float = 1e-6
     ours: bool = False
+    prepare: Callable[[Arrays], object] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

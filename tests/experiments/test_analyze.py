@@ -401,3 +401,10 @@ def test_a_large_trial_with_gaps_is_read_row_by_row(monkeypatch):
 
     assert trial.moments is None
     assert analyze_experiment(trial).table["n"].tolist() == [39]
+
+
+@pytest.mark.parametrize("units", [[-3, 0, 12], [12, 0, -3], ["-3", "0", "12"]])
+def test_units_are_named_alike_whether_they_are_numbers_in_order_or_not(units):
+    frame = pd.DataFrame({"unit": [*units, 99], "variant": ["a", "b", "a", "b"], "leads": [1.0, 2.0, 3.0, 4.0]})
+
+    assert Trial.from_frame(frame, outcomes=["leads"]).units.tolist() == [*map(str, units), "99"]

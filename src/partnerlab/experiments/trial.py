@@ -213,6 +213,10 @@ def _units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
         return np.arange(len(frame)).astype(str)
     if frame[unit].isna().any():
         raise ParameterError(f"trial: {unit} is empty in {plural(int(frame[unit].isna().sum()), 'row')}; name every unit", column=unit)
+    if pd.api.types.is_integer_dtype(frame[unit].dtype):
+        numbers = frame[unit].to_numpy(dtype=np.int64)
+        if (numbers[1:] > numbers[:-1]).all():  # in order, so none stands twice; written no wider than the longest
+            return numbers.astype(f"U{max(len(str(end)) for end in (numbers.min(initial=0), numbers.max(initial=0)))}")
     repeated = frame[frame[unit].duplicated(keep=False)]
     if len(repeated):
         mixed = repeated.groupby(unit)[variant].nunique()
