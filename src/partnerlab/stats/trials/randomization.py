@@ -6,6 +6,7 @@ Fisher (1935), The Design of Experiments; rerandomisation: Morgan and Rubin (201
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ class Draw:
         dealt = np.zeros((1, len(self.label)), dtype=self.label.dtype)
         for code in np.unique(self.block):
             mine = np.flatnonzero(self.block == code)
-            parts = _arrangements(self.label[mine])
+            parts = _arrangements(tuple(np.sort(self.label[mine]).tolist()))
             dealt = np.repeat(dealt, len(parts), axis=0)
             dealt[:, mine] = np.tile(parts, (len(dealt) // len(parts), 1))
         if self.covariates is None or math.isinf(self.accept):
@@ -87,19 +88,20 @@ class Draw:
             yield dealt
 
 
-def _arrangements(label: np.ndarray) -> np.ndarray:
-    """All orders of labels, shape ``(ways, m)``; equal labels are not told apart."""
-    made = np.full((1, len(label)), -1, dtype=label.dtype)
+@functools.lru_cache(maxsize=64)
+def _arrangements(label: tuple[int, ...]) -> np.ndarray:
+    """All orders of (sorted) labels, shape ``(ways, m)``; equal labels are not told apart."""
     values, counts = np.unique(label, return_counts=True)
-    for value, count in zip(values, counts, strict=True):
-        parts = []
-        for row in made:
-            free = np.flatnonzero(row < 0)
-            chosen = np.array(list(itertools.combinations(free, count)), dtype=np.int64)
-            block = np.repeat(row[None], len(chosen), axis=0)
-            np.put_along_axis(block, chosen, value, axis=1)
-            parts.append(block)
-        made = np.concatenate(parts)
+    made = np.full((1, len(label)), -1, dtype=np.int64)
+    for value, count in zip(values[:-1], counts[:-1], strict=True):
+        left = int((made[0] < 0).sum())
+        chosen = np.array(list(itertools.combinations(range(left), count)), dtype=np.int64)
+        free = np.nonzero(made < 0)[1].reshape(len(made), left)
+        places = free[:, chosen].reshape(-1, count)
+        made = np.repeat(made, len(chosen), axis=0)
+        np.put_along_axis(made, places, value, axis=1)
+    made[made < 0] = values[-1]
+    made.flags.writeable = False
     return made
 
 
