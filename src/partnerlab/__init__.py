@@ -122,6 +122,8 @@ _ROOMS = {
     "check_assignment": "effects",
     "compare_adoption": "effects",
     "estimate_adoption": "effects",
+    "NestedTrialEffects": "effects",
+    "estimate_nested_trials": "effects",
     "estimate_on_off": "effects",
     "SustainedEffects": "effects",
     "estimate_sustained": "effects",

@@ -16,23 +16,6 @@ STUDY = TacticStudy(
 TRUTH = 0.6
 
 
-def feedback_world(seed, partners=600, quarters=4, lost=True):
-    """Health tells who gets a dinner, and dinners move health; something unseen moves health and leads. Two dinners in a row: 0.6."""
-    random = np.random.default_rng(seed)
-    hidden, here, before, rows = random.standard_normal(partners), np.ones(partners, dtype=bool), np.zeros(partners), []
-    health = hidden + random.standard_normal(partners)
-    for quarter in range(quarters):
-        health = 0.4 * health - 0.6 * before + 0.5 * hidden + 0.8 * random.standard_normal(partners)
-        on = (random.random(partners) < 1 / (1 + np.exp(0.2 + 0.5 * health - 0.8 * before))).astype(float)
-        leads = hidden + 0.4 * on + 0.2 * before + 0.7 * random.standard_normal(partners)
-        rows.append(
-            pd.DataFrame({"partner": np.arange(partners), "quarter": quarter, "health": health, "dinner": on, "leads": leads})[here]
-        )
-        here = here & ((random.random(partners) > 1 / (1 + np.exp(2.5 + 0.5 * health))) | (not lost))
-        before = on
-    return pd.concat(rows, ignore_index=True)
-
-
 def _effects(rows, study=STUDY, **options):
     panel = TacticPanel.from_frame(rows, outcome="leads", treated="dinner", covariates=["health"])
     return estimate_sustained(panel, study=study, **({"past_outcomes": False, "untreated_before": True} | options))
@@ -65,7 +48,7 @@ def test_by_hand_the_first_dinner_works_through_health_too():
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_the_order_of_rows_does_not_matter_and_copies_keep_the_estimate(lost):
+def test_the_order_of_rows_does_not_matter_and_copies_keep_the_estimate(lost, feedback_world):
     rows = feedback_world(1, partners=200, lost=lost)
     twice = pd.concat([rows, rows.assign(partner=rows["partner"] + 1000)])
 
@@ -75,14 +58,14 @@ def test_the_order_of_rows_does_not_matter_and_copies_keep_the_estimate(lost):
     np.testing.assert_allclose(two["std_error"] * np.sqrt(2), one["std_error"], rtol=0.01)  # but for the factor G / (G - 1)
 
 
-def test_influence_adds_up_to_the_error():
+def test_influence_adds_up_to_the_error(feedback_world):
     found = _effects(feedback_world(2, partners=200), weights_known=False)
     users = found.df + 1
 
     assert np.sqrt((found.influence**2).sum() * users / (users - 1)) == pytest.approx(found.headline()["std_error"])
 
 
-def test_truth_is_recovered_where_leaving_health_out_and_adjusting_for_it_both_fail():
+def test_truth_is_recovered_where_leaving_health_out_and_adjusting_for_it_both_fail(feedback_world):
     rows = [feedback_world(seed) for seed in range(40)]
     found = [_effects(each) for each in rows]
     estimates = np.array([each.headline()["estimate"] for each in found])
@@ -100,7 +83,7 @@ def test_truth_is_recovered_where_leaving_health_out_and_adjusting_for_it_both_f
     assert np.mean(adjusted) > TRUTH + 0.2
 
 
-def test_partners_lost_for_what_was_seen_are_stood_for_by_those_like_them():
+def test_partners_lost_for_what_was_seen_are_stood_for_by_those_like_them(feedback_world):
     # unhealthy partners leave; those who stay are not like all: without weights for it the level of leads is too high
     rows = feedback_world(7, partners=4000)
     found = _effects(rows)
@@ -110,21 +93,21 @@ def test_partners_lost_for_what_was_seen_are_stood_for_by_those_like_them():
     np.testing.assert_allclose(found.weights["mean"], 1.0, atol=0.05)
 
 
-def test_an_effect_with_a_total_dose_counts_quarters():
+def test_an_effect_with_a_total_dose_counts_quarters(feedback_world):
     found = _effects(feedback_world(3, quarters=4), dose="total")
 
     assert found.table["estimate"].iloc[1] == pytest.approx(2 * found.table["estimate"].iloc[0])
     assert found.terms["term"].iloc[0] == "quarters with dinner"
 
 
-def test_shares_and_counts_have_ratios():
+def test_shares_and_counts_have_ratios(feedback_world):
     rows = feedback_world(4)
     found = _effects(rows.assign(leads=(rows["leads"] > 0).astype(float)), family="logit")
 
     np.testing.assert_allclose(found.table["ratio"], np.exp(found.table["estimate"]))
 
 
-def test_a_tactic_that_stays_on_is_weighted_only_until_it_starts():
+def test_a_tactic_that_stays_on_is_weighted_only_until_it_starts(feedback_world):
     rows = feedback_world(5, quarters=3)
     stays = rows.assign(dinner=rows.groupby("partner")["dinner"].cummax())
 
@@ -134,7 +117,7 @@ def test_a_tactic_that_stays_on_is_weighted_only_until_it_starts():
     assert found.weights["largest"].max() < 30
 
 
-def test_without_positivity_there_is_one_clear_refusal():
+def test_without_positivity_there_is_one_clear_refusal(feedback_world):
     rows = feedback_world(6)
     told = rows.assign(dinner=(rows["health"] < 0).astype(float))
 
@@ -143,7 +126,7 @@ def test_without_positivity_there_is_one_clear_refusal():
     assert "\n" not in str(caught.value)
 
 
-def test_chances_near_nothing_are_shown_and_lower_the_grade():
+def test_chances_near_nothing_are_shown_and_lower_the_grade(feedback_world):
     random = np.random.default_rng(1)
     rows = feedback_world(6)
     nearly = rows.assign(dinner=(random.random(len(rows)) < 1 / (1 + np.exp(5 * rows["health"]))).astype(float))
@@ -156,7 +139,7 @@ def test_chances_near_nothing_are_shown_and_lower_the_grade():
     assert _effects(nearly, truncate=0.02).weights["largest"].max() < found.weights["largest"].max()
 
 
-def test_more_quarters_in_a_row_than_anybody_had_are_not_enough_data():
+def test_more_quarters_in_a_row_than_anybody_had_are_not_enough_data(feedback_world):
     rows = feedback_world(8, partners=100)
     table = _effects(rows, study=STUDY.model_copy(update={"minimum": 90})).table
 
@@ -174,13 +157,13 @@ def test_more_quarters_in_a_row_than_anybody_had_are_not_enough_data():
         (lambda rows: rows, {"baseline": ["helth"]}, "did you mean 'health'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_one_line(change, options, said):
+def test_what_cannot_be_meant_is_refused_in_one_line(change, options, said, feedback_world):
     with pytest.raises((SampleError, ParameterError), match=said) as caught:
         _effects(change(feedback_world(9, partners=100)), **options)
     assert "\n" not in str(caught.value)
 
 
-def test_three_managers_are_too_few():
+def test_three_managers_are_too_few(feedback_world):
     rows = feedback_world(1, partners=100).assign(rep=lambda table: table["partner"] % 3)
     panel = TacticPanel.from_frame(rows, outcome="leads", treated="dinner", covariates=["health"], manager="rep")
 
@@ -188,7 +171,7 @@ def test_three_managers_are_too_few():
         estimate_sustained(panel, study=STUDY, past_outcomes=False, untreated_before=True)
 
 
-def test_another_tactic_that_ran_beside_is_adjusted_for():
+def test_another_tactic_that_ran_beside_is_adjusted_for(feedback_world):
     random, rows = np.random.default_rng(3), feedback_world(10, partners=1500, lost=False)
     call = (random.random(len(rows)) < 0.2 + 0.6 * rows["dinner"]).astype(float)
     panel = TacticPanel.from_frame(rows.assign(leads=rows["leads"] + call, call=call), outcome="leads", treated="dinner",

@@ -10,6 +10,7 @@ from partnerlab.effects.challenges import check_robustness
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
 from partnerlab.effects.dose import DoseEffects, estimate_dose
 from partnerlab.effects.next_partners import NextPartners, plan_next_partners
+from partnerlab.effects.nested_trials import NestedTrialEffects, estimate_nested_trials
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.robustness import EventPath, Likeness, RobustnessCard, Strength, check_verdict
 from partnerlab.effects.study import Known, Studies, TacticStudy
@@ -31,6 +32,7 @@ __all__ = [
     "Likeness",
     "LineEffects",
     "NextPartners",
+    "NestedTrialEffects",
     "OnOffEffects",
     "RobustnessCard",
     "Strength",
@@ -55,6 +57,7 @@ __all__ = [
     "estimate_at_line",
     "estimate_by_tier",
     "estimate_dose",
+    "estimate_nested_trials",
     "estimate_on_off",
     "estimate_sustained",
     "estimate_switching",

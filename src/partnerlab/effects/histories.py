@@ -37,6 +37,8 @@ class Histories:
         Whether the next row is the partner's next quarter.
     last : bool array, shape (m,)
         Rows of the panel's last quarter, after which nobody can be seen.
+    ended : bool array, shape (m,)
+        Rows in which what is waited for happened, after which nothing is left to see.
     baseline, past, changing : float array, shape (m, .)
         What was known at time zero; earlier treatment; what else was known when the quarter began.
     names : dict of str to tuple of str
@@ -52,6 +54,7 @@ class Histories:
     outcome: np.ndarray
     goes_on: np.ndarray
     last: np.ndarray
+    ended: np.ndarray
     baseline: np.ndarray
     past: np.ndarray
     changing: np.ndarray
@@ -63,25 +66,33 @@ class Histories:
         """Columns of 0 and 1 for the quarters, the first left out."""
         return (self.quarter[:, None] == np.unique(self.quarter)[1:]).astype(float)
 
-    def treatment_choice(self) -> Choice:
-        """Having the tactic in the quarter, where both was possible: quarters in which all or none had it tell nothing."""
+    def treatment_choice(self, *, fixed: bool = True) -> Choice:
+        """Having the tactic in the quarter, where both was possible: quarters in which all or none had it tell nothing.
+
+        Parameters
+        ----------
+        fixed : bool
+            Whether the outcome's model holds what was known at time zero; else only the quarter and the last treatment.
+        """
         open_ = self.could_start & _mixed(self.treated, self.quarter, self.could_start)
-        given = np.column_stack([self.baseline, self.time, self.past])
+        held = np.column_stack([self.baseline, self.time, self.past] if fixed else [self.time, self.past[:, :1]])
+        given = np.column_stack([self.baseline, self.time, self.past, self.changing])
         return Choice(
-            happened=self.treated, open=open_, numerator=design_of(given[open_])[0],
-            denominator=design_of(np.column_stack([given, self.changing])[open_])[0],
+            happened=self.treated, open=open_, numerator=design_of(held[open_])[0], denominator=design_of(given[open_])[0]
         )  # fmt: skip
 
-    def seen_choices(self) -> tuple[Choice, ...]:
+    def seen_choices(self, *, fixed: bool = True) -> tuple[Choice, ...]:
         """Being seen: in the quarter itself given its choice, and in the next one given its outcome too; only where some were lost."""
         observed = np.isfinite(self.outcome)
         choices = []
-        for stays, possible, later in ((observed, np.ones(len(observed), dtype=bool), False), (self.goes_on, observed & ~self.last, True)):
+        after = observed & ~self.last & ~self.ended
+        for stays, possible, later in ((observed, np.ones(len(observed), dtype=bool), False), (self.goes_on, after, True)):
             open_ = possible & _mixed(stays, self.quarter, possible)
             if open_.any():
                 own = [self.treated[:, None], *([np.nan_to_num(self.outcome)[:, None]] if later else [])]
-                given = [self.baseline, self.time, self.past]
-                numerator, denominator = np.column_stack([*given, own[0]]), np.column_stack([*given, self.changing, *own])
+                given = [self.baseline, self.time, self.past, self.changing, *own]
+                held = [self.baseline, self.time, self.past, own[0]] if fixed else [self.time, own[0]]
+                numerator, denominator = np.column_stack(held), np.column_stack(given)
                 choices.append(
                     Choice(
                         happened=stays, open=open_, later=later, numerator=design_of(numerator[open_])[0],
@@ -100,7 +111,14 @@ def _mixed(happened: np.ndarray, quarter: np.ndarray, possible: np.ndarray) -> n
 
 
 def follow_partners(
-    panel: TacticPanel, study: TacticStudy, *, history: int, past_outcomes: bool, untreated_before: bool, baseline: Sequence[str]
+    panel: TacticPanel,
+    study: TacticStudy,
+    *,
+    history: int,
+    past_outcomes: bool,
+    untreated_before: bool,
+    baseline: Sequence[str],
+    ends: bool = False,
 ) -> Histories:
     """Follow each eligible partner from its first quarter with everything known until something is not.
 
@@ -117,6 +135,8 @@ def follow_partners(
         Whether nobody had the tactic before the panel's first quarter; else it is not known.
     baseline : sequence of str
         Covariates of the study of which the value at time zero is held fixed.
+    ends : bool
+        Whether an outcome of 1 ends it all, as lapsing does.
 
     Raises
     ------
@@ -142,6 +162,8 @@ def follow_partners(
     # once something is not known, or the outcome was not seen, a partner is lost: what came later cannot be used
     gone = (np.arange(panel.shape[1]) >= zero[:, None]) & ~told
     gone[:, 1:] |= followed[:, :-1] & ~np.isfinite(panel.outcome[:, :-1])
+    if ends:
+        gone[:, 1:] |= followed[:, :-1] & (panel.outcome[:, :-1] == 1)
     rows = followed & ~np.maximum.accumulate(gone, axis=1)
     if not (rows & panel.on).any() or not (rows & ~panel.on).any():
         raise SampleError(
@@ -149,7 +171,7 @@ def follow_partners(
             f"{plural(int((zero < panel.shape[1]).sum()), 'partner')} could be followed at all"
         )
     fixed = _fixed(panel, study, zero, baseline, past | (outcomes if past_outcomes else {}), covariates)
-    return _histories(panel, rows, zero, past, changing, fixed, start=start)
+    return _histories(panel, rows, zero, past, changing, fixed, start=start, ends=ends)
 
 
 def _with_zeros(values: np.ndarray, back: int, untreated_before: bool) -> np.ndarray:
@@ -174,11 +196,12 @@ def _fixed(panel, study, zero, baseline, own, covariates) -> dict[str, np.ndarra
     return fixed
 
 
-def _histories(panel, rows, zero, past, changing, fixed, *, start) -> Histories:
+def _histories(panel, rows, zero, past, changing, fixed, *, start, ends) -> Histories:  # noqa: PLR0913 - parts of one table
     partner, quarter = np.nonzero(rows)
     observed, columns = np.isfinite(panel.outcome[rows]), panel.shape[1]
     goes_on = np.r_[(partner[1:] == partner[:-1]), False]
-    lost_in, lost_after = int((~observed).sum()), int((observed & ~goes_on & (quarter < columns - 1)).sum())
+    ended = ends & (panel.outcome[rows] == 1)
+    lost_in, lost_after = int((~observed).sum()), int((observed & ~goes_on & ~ended & (quarter < columns - 1)).sum())
     late = int((np.isfinite(panel.outcome) & np.isfinite(panel.treated)).any(axis=1).sum() - start.any(axis=1).sum())
     first = next(iter(past.values()))[rows]
     checks = (
@@ -189,7 +212,7 @@ def _histories(panel, rows, zero, past, changing, fixed, *, start) -> Histories:
     return Histories(
         partner=partner, quarter=quarter, since=quarter - zero[partner], treated=panel.on[rows],
         could_start=(first == 0) if panel.stays_on else np.ones(len(partner), dtype=bool), outcome=panel.outcome[rows], goes_on=goes_on,
-        last=quarter == columns - 1, baseline=_stack([values[partner] for values in fixed.values()], len(partner)),
+        last=quarter == columns - 1, ended=ended, baseline=_stack([values[partner] for values in fixed.values()], len(partner)),
         past=_stack([values[rows] for values in past.values()], len(partner)),
         changing=_stack([values[rows] for values in changing.values()], len(partner)),
         names={"baseline": tuple(fixed), "past": tuple(past), "changing": tuple(changing)}, checks=checks,

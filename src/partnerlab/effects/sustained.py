@@ -73,6 +73,7 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     untreated_before: bool = False,
     baseline: Sequence[str] = (),
     family: Family = "linear",
+    ends: bool = False,
     truncate: float | None = None,
     weights_known: bool = True,
     cluster: Cluster | None = None,
@@ -106,6 +107,8 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
         and the quarter are always in it.
     family : {"linear", "logit", "log"}
         Scale of the effect: difference, log-odds, log of the ratio of means.
+    ends : bool
+        Whether an outcome of 1 ends it all, as lapsing does: then partners leave without being lost.
     truncate : float, optional
         Cut weights to this quantile and to one minus it. It steadies and biases.
     weights_known : bool
@@ -137,7 +140,9 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
     if truncate is not None and not 0 <= truncate < 0.5:
         raise ParameterError(f"truncate is {truncate:g}; give a quantile from 0 to below 0.5, such as 0.01")
-    rows = follow_partners(panel, study, history=history, past_outcomes=past_outcomes, untreated_before=untreated_before, baseline=baseline)
+    rows = follow_partners(
+        panel, study, history=history, past_outcomes=past_outcomes, untreated_before=untreated_before, baseline=baseline, ends=ends
+    )
     treated = np.bincount(rows.partner[rows.treated], minlength=len(panel.partners)) > 0
     clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
     weights = _weights(rows, study, truncate)

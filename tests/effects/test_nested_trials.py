@@ -1,0 +1,120 @@
+"""Nested target trials: by hand, laws, follow-up that ends, truth recovered, refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from partnerlab.effects import Known, TacticPanel, TacticStudy, estimate_nested_trials, estimate_on_off
+from partnerlab.errors import ParameterError, SampleError
+from partnerlab.intake.simulate import simulate_world
+from partnerlab.verdicts import Stakes
+
+HEALTH = (Known(name="health", at="start", lag=0),)
+STUDY = TacticStudy(tactic="dinner", stakes=Stakes(unit="leads"), horizon=1, covariates=HEALTH, minimum=2)
+PLAIN = STUDY.model_copy(update={"covariates": (), "horizon": 0})
+
+
+def _effects(rows, study=STUDY, covariates=("health",), **options):
+    panel = TacticPanel.from_frame(rows, outcome="leads", treated="dinner", covariates=covariates)
+    return estimate_nested_trials(panel, study=study, **({"past_outcomes": False, "untreated_before": True} | options))
+
+
+def lapse_world(seed, partners=400, quarters=8, log_odds=-0.8):
+    """Partners lapse, less often in and after a quarter with a call, which goes to the healthy; a lapsed partner is not seen again."""
+    random = np.random.default_rng(seed)
+    here, rows, on = np.ones(partners, dtype=bool), [], np.zeros(partners)
+    health = random.standard_normal(partners)
+    for quarter in range(quarters):
+        on = np.maximum(on, (random.random(partners) < 1 / (1 + np.exp(2.0 - health))).astype(float))
+        gone = (random.random(partners) < 1 / (1 + np.exp(1.8 + 0.6 * health - log_odds * on))).astype(float)
+        rows.append(pd.DataFrame({"partner": np.arange(partners), "quarter": quarter, "health": health, "dinner": on, "leads": gone})[here])
+        here = here & (gone == 0)
+    return pd.concat(rows, ignore_index=True)
+
+
+def test_by_hand_each_quarter_is_a_trial_of_those_still_without_it():
+    on = {"first": [1, 1, 1], "second": [0, 1, 1], "never": [0, 0, 0], "other": [0, 0, 0]}
+    leads = {"first": [7, 0, 0], "second": [1, 9, 0], "never": [2, 4, 5], "other": [3, 6, 7]}
+    rows = pd.DataFrame(
+        [(name, quarter, on[name][quarter], leads[name][quarter]) for name in on for quarter in range(3)],
+        columns=["partner", "quarter", "dinner", "leads"],
+    )
+    found = _effects(rows, study=PLAIN.model_copy(update={"minimum": 2}), covariates=())
+
+    # trial 1: 7 against 1, 2, 3 (one of four starts); trial 2: 9 against 4, 6 (one of three); each weighs as its variance of treatment
+    weights = np.array([4 * 0.25 * 0.75, 3 * (1 / 3) * (2 / 3)])
+    assert found.headline()["estimate"] == pytest.approx((weights @ [7 - 2, 9 - 5]) / weights.sum())
+    assert found.trials["started"].tolist() == [1, 1]
+    assert found.trials["compared"].tolist() == [3, 2]
+
+
+def test_starting_is_read_as_target_trials_of_starts_read_it():
+    panel = TacticPanel.from_frame(simulate_world("B", seed=1).to_frame(), manager="manager", tier="tier", covariates=["health"])
+    study = STUDY.model_copy(update={"horizon": 0, "untreated_for": 1, "minimum": 20})
+
+    nested, stacked = estimate_nested_trials(panel, study=study).headline(), estimate_on_off(panel, study=study, by_tier=False).headline()
+
+    assert nested["n"] == stacked["n"]
+    assert abs(nested["estimate"] - stacked["estimate"]) < 2 * stacked["std_error"]
+
+
+def test_the_order_of_rows_does_not_matter_and_copies_keep_the_estimate(feedback_world):
+    rows = feedback_world(1, partners=200)
+    twice = pd.concat([rows, rows.assign(partner=rows["partner"] + 1000)]).sample(frac=1, random_state=2)
+
+    for strategy in ("start", "keep"):
+        one, two = (_effects(each, strategy=strategy).table for each in (rows, twice))
+        np.testing.assert_allclose(two["estimate"], one["estimate"])
+        np.testing.assert_allclose(two["std_error"] * np.sqrt(2), one["std_error"], rtol=0.02)
+
+
+def test_keeping_it_up_recovers_the_truth_that_starting_alone_dilutes(feedback_world):
+    found = [{name: _effects(feedback_world(seed), strategy=name).table for name in ("start", "keep")} for seed in range(100, 125)]
+    kept = np.array([each["keep"]["estimate"] for each in found])
+    inside = [each["keep"]["conf_low"].iloc[2] <= 0.6 <= each["keep"]["conf_high"].iloc[2] for each in found]
+
+    assert abs(kept[:, 1].mean() - 0.4) < 3 * kept[:, 1].std() / 5
+    assert abs(kept[:, 2].mean() - 0.6) < 3 * kept[:, 2].std() / 5
+    assert np.mean(inside) >= 0.85
+    assert np.mean([each["start"]["estimate"].iloc[2] for each in found]) < 0.5
+
+
+def test_a_partner_that_lapsed_is_not_lost_and_the_odds_of_lapsing_are_recovered():
+    study = STUDY.model_copy(update={"horizon": 7})
+    found = [_effects(lapse_world(seed), study=study, ends=True, family="logit", strategy="keep") for seed in range(20)]
+    rows = pd.DataFrame([each.headline() for each in found])
+
+    assert all(check.passed for check in found[0].checks if check.name == "nobody lost")
+    assert abs(rows["estimate"].mean() + 0.8) < 3 * rows["estimate"].std() / np.sqrt(20) + 0.05  # the model holds health of time zero
+    assert ((rows["conf_low"] <= -0.8) & (rows["conf_high"] >= -0.8)).mean() >= 0.8
+    np.testing.assert_allclose(rows["ratio"], np.exp(rows["estimate"]))
+
+
+def test_quadratic_time_says_nearly_the_same_as_levels(feedback_world):
+    rows = feedback_world(3)
+    levels, curve = (_effects(rows, time=time).headline() for time in ("levels", "quadratic"))
+
+    assert abs(levels["estimate"] - curve["estimate"]) < levels["std_error"]
+
+
+def test_nobody_is_eligible_who_had_it_the_quarter_before(feedback_world):
+    rows = feedback_world(4, partners=100)
+    found = _effects(rows, study=PLAIN.model_copy(update={"minimum": 2}), covariates=())
+    before = rows.sort_values(["partner", "quarter"]).groupby("partner")["dinner"].shift().fillna(0)
+
+    assert found.headline()["n"] == int(((before == 0) & (rows.sort_values(["partner", "quarter"])["dinner"] == 1)).sum())
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        (lambda rows: rows.assign(dinner=(rows["quarter"] >= 2).astype(float)), {}, "in no quarter do some eligible partners start"),
+        (lambda rows: rows.assign(dinner=(rows["health"] < 0).astype(float)), {"strategy": "keep"}, "no positivity"),
+        (lambda rows: rows, {"strategy": "hold"}, "'start' or 'keep'"),
+        (lambda rows: rows.assign(leads=0.0), {"family": "logit"}, "no outcome is on the scale of logit"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(change, options, said, feedback_world):
+    with pytest.raises((SampleError, ParameterError), match=said) as caught:
+        _effects(change(feedback_world(9, partners=100)), **options)
+    assert "\n" not in str(caught.value)
