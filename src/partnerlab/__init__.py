@@ -145,6 +145,7 @@ _ROOMS = {
     "Likeness": "effects",
     "TacticComparison": "effects",
     "NextPartners": "effects",
+    "build_asks": "effects",
     "plan_next_partners": "effects",
     "compare_tactics": "effects",
     "Assignment": "experiments",

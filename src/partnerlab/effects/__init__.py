@@ -2,6 +2,7 @@
 
 from partnerlab.effects.adoption import AdoptionEffects, estimate_adoption
 from partnerlab.effects.analysis import TacticAnalysis, analyze_tactic
+from partnerlab.effects.asks import build_asks
 from partnerlab.effects.assignment import AssignmentCheck, check_assignment
 from partnerlab.effects.association import Association, estimate_association
 from partnerlab.effects.at_line import LineEffects, estimate_at_line
@@ -45,6 +46,7 @@ __all__ = [
     "TacticStudy",
     "TierEffects",
     "analyze_tactic",
+    "build_asks",
     "build_study_panel",
     "build_tactic_panel",
     "check_assignment",
