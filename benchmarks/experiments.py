@@ -9,10 +9,10 @@ TOLD = """One experiment, two variants, five questions at once: a mean, a ratio 
 was known before (CUPED), and whether the shares of units are as planned (SRM). Every side runs in a process of its own, one after the
 other, tea-tasting in an environment of its own and on all tables that it takes. Tables stand in memory before the clock starts. CPU
 seconds are those of the call (quickest of up to three), memory is the peak of the process. Estimates, standard errors (by tea-tasting's
-statistic) and the p-value of the shares are compared with ours, to a millionth, before a time is printed. Our first side takes arrays as tea-tasting
-takes columns: units are not looked at. The second is the public road from a frame: `Trial.from_frame` reads ids and refuses units that
-stand twice, text and infinite numbers; `analyze_experiment` checks what must hold and gives intervals, families of tests and verdicts, once
-without and once with what was known before. Its slopes differ by arm, so it is held to a thousandth."""
+statistic) and the p-value of the shares are compared with ours, to a millionth, before a time is printed. Our first side takes arrays
+as tea-tasting takes columns: units are not looked at. The second is the public road from a frame: `Trial.from_frame` reads ids and
+refuses units that stand twice, text and infinite numbers; `analyze_experiment` checks what must hold and gives intervals, families of
+tests and verdicts, once without and once with what was known before. Its slopes differ by arm, so it is held to a thousandth."""
 
 if __name__ == "__main__":
     run(Page(name="experiments", title="Large experiments beside tea-tasting", told=TOLD, modules=("experiments_tasks",)))

@@ -1,5 +1,7 @@
 """Triage: how a tactic was assigned, and which design that leaves."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,18 @@ def test_a_covariate_that_each_manager_fixes_changes_nothing_within_managers():
     }
 
     assert read["health", "office"].tolist() == pytest.approx(read["health",].tolist(), rel=1e-6)
+
+
+def test_four_hundred_managers_take_no_column_each():
+    world = simulate_world("B", seed=1, partners=4000, managers=400)
+    panel = TacticPanel.from_frame(world.to_frame(), manager="manager", tier="tier", covariates=["health"])
+    tracemalloc.start()
+
+    check_assignment(panel, study=STUDY)
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 80e6  # columns of 0 and 1 for each would take 128 million bytes for one copy
 
 
 def test_what_separates_within_managers_cannot_be_judged():
