@@ -11,6 +11,7 @@ PAGES = (
     *(
         f"{slug}/report.html"
         for slug in ("program", "region-emea", "data-quality", "scores", "tiers", "transitions", "survival", "tactics", "tactic-review")
+        + ("experiment-design", "experiment-report")
     ),
 )
 SCREENS = {"desk": (1280, 900), "phone": (390, 844)}
