@@ -75,6 +75,22 @@ def test_a_doubt_on_the_tactic_reaches_each_of_its_cells(analyses):
     assert "in doubt: Dinner" in page.checks[-1].detail
 
 
+def test_what_is_in_doubt_does_not_rub_off_on_the_others(analyses):
+    """Doubted cells far off are pooled by themselves; the others read as if they were not there, but each p-value pays for all."""
+    wild = dataclasses.replace(
+        analyses[0],
+        tiers=analyses[0].tiers.assign(estimate=9.0),
+        verdict=dataclasses.replace(analyses[0].verdict, doubts=("readings disagree",)),
+    )
+    page, alone = compare_tactics([wild, *analyses[1:]]), compare_tactics(analyses[1:])
+    rest = page.table[page.table["tactic"] != "Dinner"].reset_index(drop=True)
+
+    assert rest["estimate"].to_numpy() == pytest.approx(alone.table["estimate"].to_numpy(), nan_ok=True)
+    assert (page.cells, alone.cells) == (12, 9)
+    assert page.table.loc[page.table["tactic"] == "Dinner", "best"].isna().all()
+    assert rest["best"].sum() == pytest.approx(1)
+
+
 def test_tiers_of_adoption_are_those_of_each_tier_by_itself():
     panel, found = _analyse("A", 6, "Portal")
     alone = estimate_adoption(panel, study=found.study.model_copy(update={"tiers": ("Silver",)})).at("overall")
@@ -102,5 +118,16 @@ def test_pages_that_cannot_be_read_are_refused_in_one_line(analyses):
         compare_tactics([analyses[0], analyses[0]])
     with pytest.raises(SampleError, match=r"read at other levels than 0\.9"):
         compare_tactics(analyses, level=0.9)
+    with pytest.raises(SampleError, match="no tactic has a tier with enough data"):
+        compare_tactics([dataclasses.replace(analyses[0], tiers=analyses[0].tiers.assign(estimate=np.nan))])
     with pytest.raises(SampleError, match="effects on leads and money cannot be pooled"):
         compare_tactics([analyses[0], _analyse("B", 3, "Call", stakes={"unit": "money"})[1]])
+
+
+def test_a_page_of_one_tactic_is_read_like_any_other(analyses):
+    page = compare_tactics(analyses[:1])
+    blind = dataclasses.replace(analyses[1], tiers=analyses[1].tiers.assign(estimate=np.nan))
+    with_blind = compare_tactics([analyses[0], blind])
+
+    assert (page.cells, with_blind.cells) == (3, 6)
+    assert with_blind.table["estimate"].isna().sum() == 3

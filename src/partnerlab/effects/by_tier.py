@@ -13,7 +13,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.hierarchy import PooledCells, pool_cells
-from partnerlab.stats.shrinkage.random_effects import fit_random_effects
+from partnerlab.stats.shrinkage.random_effects import RandomEffects, fit_random_effects
 from partnerlab.words import plural, say_number, say_p_value
 
 #: Columns of counts that are kept beside the pooled effects.
@@ -67,6 +67,7 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
     evidence: Evidence = Evidence.D,
     level: float = 0.95,
     seed: int = 0,
+    fewest: int = 3,
 ) -> TierEffects:
     """Pool the effects of cells over tactics, tiers, regions.
 
@@ -88,6 +89,8 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
         Grade of the design that the cells come from; pooling does not raise it.
     level, seed : float, int
         Coverage; seed of the draws behind ``best``.
+    fewest : int
+        Known cells that are asked for; with one or two hardly anything is pooled.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
     MissingTableError
         If a column is not there.
     SampleError
-        If a cell stands twice, an error is not above 0, or fewer than three cells are known.
+        If a cell stands twice, an error is not above 0, or too few cells are known.
 
     Notes
     -----
@@ -121,8 +124,9 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
         raise SampleError(
             f"cells.{std_error}: {int((error[known] <= 0).sum())} cells have no error above 0; such estimates cannot be pooled"
         )
-    if known.sum() < 3:
-        raise SampleError(f"cells: {int(known.sum())} of {len(cells)} cells are known; three are needed to pool")
+    if known.sum() < fewest:
+        needed = "three are" if fewest == 3 else f"{plural(fewest, 'cell')} {'is' if fewest == 1 else 'are'}"
+        raise SampleError(f"cells: {int(known.sum())} of {len(cells)} cells are known; {needed} needed to pool")
     wide = error if df is None else error * critical_value(level, cells[df].to_numpy(float)) / critical_value(level)
     groups = [cells.loc[known, key].astype(str).to_numpy() for key in by]
     shared = None
@@ -197,6 +201,12 @@ def _checks(table: pd.DataFrame, pooled: PooledCells, known: np.ndarray, raw: np
     sure = f"the likeliest best cell is best with probability {table.loc[top, 'best']:.2f}"
     return (
         Check("cells known", unknown == 0, f"{plural(unknown, 'cell')} of {len(known)} without enough data" if unknown else "all"),
-        Check("cells differ", bool(fit.q_p_value < 0.05) or None, f"test that all effects are equal: {say_p_value(fit.q_p_value)}"),
+        Check("cells differ", *_differ(fit)),
         Check("winner's curse", None, f"{kept}; {sure}"),
     )
+
+
+def _differ(fit: RandomEffects | None) -> tuple[bool | None, str]:
+    if fit is None:
+        return None, "too few cells to see a difference"
+    return bool(fit.q_p_value < 0.05) or None, f"test that all effects are equal: {say_p_value(fit.q_p_value)}"

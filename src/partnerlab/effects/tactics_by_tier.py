@@ -38,7 +38,7 @@ class TacticComparison(Result):
     verdicts : tuple of Verdict
         One for each row of the table.
     pooled : TierEffects
-        How the cells were pooled.
+        How the cells of tactics without doubt were pooled.
     """
 
     title: ClassVar[str] = "Which tactic worked, for which tier"
@@ -57,9 +57,10 @@ class TacticComparison(Result):
 def compare_tactics(analyses: Sequence[TacticAnalysis], *, level: float = 0.95, seed: int = 0) -> TacticComparison:
     """Lay all tactics by all tiers on one page, so that the best of many is not a boast.
 
-    Cells are pooled over tactics and tiers with the spread between them integrated over (`estimate_by_tier`). A cell is named only if
-    its pooled interval is clear of zero, its own p-value survives the control of false discoveries over the page, and the analysis of
-    its tactic is without doubt.
+    Cells are pooled over tactics and tiers with the spread between them integrated over (`estimate_by_tier`); tactics whose analysis
+    is in doubt, or an association, are pooled by themselves, so that their bias does not rub off on the others, but count as cells. A
+    cell is named only if its pooled interval is clear of zero, its own p-value survives the control of false discoveries over the
+    page, and the analysis of its tactic is without doubt.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def compare_tactics(analyses: Sequence[TacticAnalysis], *, level: float = 0.95, 
     Raises
     ------
     SampleError
-        Without analyses, with one tactic twice, units or levels that differ, or fewer than three cells known.
+        Without analyses, with one tactic twice, units or levels that differ, or no cell known.
 
     Examples
     --------
@@ -97,9 +98,15 @@ def compare_tactics(analyses: Sequence[TacticAnalysis], *, level: float = 0.95, 
     cells = _cells(analyses, level)
     known = cells["estimate"].notna() & cells["std_error"].notna()
     material = analyses[0].study.stakes.material
-    pooled = estimate_by_tier(cells, df="df", material=material, evidence=Evidence.B, level=level, seed=seed)
+    sound = _sound(cells, analyses)
+    halves = [cells[sound], cells[~sound]] if known[sound].any() and known[~sound].any() else [cells]
+    parts = [_pool(half, material, level=level, seed=seed) for half in halves]
+    table = pd.concat([part.table for part in parts]).sort_index()
+    if len(halves) > 1:
+        table.loc[~sound, "best"] = np.nan  # what is biased is not compared with what is not
+    pooled = parts[0]
     raw_p = _p_values(cells)
-    table = pooled.table.assign(p_value=raw_p, p_adjusted=adjust_p_values(raw_p, method="BH")).drop(columns=["q_value"])
+    table = table.assign(p_value=raw_p, p_adjusted=adjust_p_values(raw_p, method="BH")).drop(columns=["q_value"])
     table = table.assign(raw_error=cells["std_error"], covered=cells["covered"])
     of = [analyses[place] for place in cells["of"]]
     verdicts = tuple(_verdict(row, own, len(cells), level) for row, own in zip(table.to_dict("records"), of, strict=True))
@@ -132,10 +139,24 @@ def _cells(analyses: Sequence[TacticAnalysis], level: float) -> pd.DataFrame:
     units = sorted({analysis.study.stakes.unit for analysis in analyses})
     if len(units) > 1:
         raise SampleError(f"compare_tactics: effects on {' and '.join(units)} cannot be pooled; make a page for each outcome")
+    if not any((analysis.tiers["estimate"].notna() & analysis.tiers["std_error"].notna()).any() for analysis in analyses):
+        raise SampleError("compare_tactics: no tactic has a tier with enough data for an effect")
     if {analysis.level for analysis in analyses} != {level}:
         raise SampleError(f"compare_tactics: analyses were read at other levels than {level:g}; read them at one level")
     parts = [analysis.tiers.assign(tactic=name, of=place) for place, (name, analysis) in enumerate(zip(names, analyses, strict=True))]
     return pd.concat(parts, ignore_index=True)
+
+
+def _sound(cells: pd.DataFrame, analyses: Sequence[TacticAnalysis]) -> np.ndarray:
+    """Cells of tactics whose design stands."""
+    good = np.array([analysis.evidence in (Evidence.A, Evidence.B) and not analysis.verdict.doubts for analysis in analyses])
+    return good[cells["of"].to_numpy()]
+
+
+def _pool(cells: pd.DataFrame, material: float | None, *, level: float, seed: int) -> TierEffects:
+    """Pool some of the page's cells; the table keeps their places on it."""
+    found = estimate_by_tier(cells, df="df", material=material, evidence=Evidence.B, level=level, seed=seed, fewest=1)
+    return dataclasses.replace(found, table=found.table.set_axis(cells.index))
 
 
 def _p_values(cells: pd.DataFrame) -> np.ndarray:
