@@ -61,5 +61,17 @@ def test_a_hazard_model_is_drawn_without_its_baseline(spells):
 def test_hazard_ratios_stand_beside_one(spells):
     picture = plot(estimate_cox(spells, covariates=["late", "noise"]))
 
-    assert picture.headline.startswith("late goes with ending sooner: hazard ratio")
+    assert picture.headline.startswith("Late goes with ending sooner: hazard ratio")
     assert picture.headline.endswith("1 of 2 clear")
+
+
+def test_the_clearest_rows_are_drawn_under_their_tiers(moves):
+    both = moves.to_frame().astype({"quarter": int})
+    both = pd.concat([both, both.assign(from_tier="Base", partner=both["partner"].astype(int) + 1000)], ignore_index=True)
+    pairs = Transitions.from_frame(both, order=["Gold", "Base"])
+    picture = plot(estimate_transition_model(pairs, covariates=["late", "noise"]), rows=2)
+
+    assert "the clearest 2 of 4 rows are drawn" in picture.caption
+    assert picture.alt.count("late") == 2
+    assert "Gold: down, late" in picture.alt
+    assert picture.headline.startswith("From ")

@@ -17,7 +17,7 @@ from partnerlab.stats.inference.replicates import hash_units
 from partnerlab.survival import Calibration, CoxModel, IncidenceComparison, IncidenceEstimate, PredictionScores, SurvivalComparison
 from partnerlab.survival.sample import say_p
 from partnerlab.tiers.history import TierHistory
-from partnerlab.words import plural, say_interval, say_number, say_share
+from partnerlab.words import plural, say_interval, say_number, say_pair, say_share
 
 #: Fewer partners than this are not split: neither half would say anything.
 FEWEST_TO_SPLIT = 60
@@ -113,15 +113,20 @@ def _longer(result: SurvivalComparison) -> tuple[str, ...]:
     known = result.table.dropna(subset=["std_error"])
     by = result.keys[0]
     said = [
-        f"{row[by]} stay {say_number(abs(row['estimate']))} {result.unit}s {'longer' if row['estimate'] > 0 else 'less long'} than "
+        f"{row[by]} stay {_longer(row)[0]} {result.unit}s {'longer' if row['estimate'] > 0 else 'less long'} than "
         f"{row['reference']} of the first {say_number(result.tau)} "
-        f"({say_interval(row['conf_low'], row['conf_high'], kind='number')})."
+        f"({_longer(row)[1]})."
         for _, row in known.iterrows()
         if row["conf_low"] > 0 or row["conf_high"] < 0
     ]
     if known.empty:
         return (f"{result.estimand}: not enough data.",)
     return tuple(said) or (f"No group stays clearly longer than {known['reference'].iloc[0]}: every interval holds no difference.",)
+
+
+def _longer(row: pd.Series) -> tuple[str, str]:
+    middle, interval = say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
+    return middle.lstrip("−-"), interval
 
 
 @read_result.register(IncidenceComparison)
@@ -148,11 +153,9 @@ def _calibration(result: Calibration) -> tuple[str, ...]:
         if row.quantity not in words:
             continue
         side = words[row.quantity] if row.conf_low <= 1 <= row.conf_high else wrong[row.quantity][int(row.conf_low > 1)]
-        interval = say_interval(row.conf_low, row.conf_high, kind="number")
+        middle, interval = say_pair(row.estimate, row.conf_low, row.conf_high, kind="number")
         tail = ", as far as can be told" if side == words[row.quantity] else ""
-        said.append(
-            f"By {plural(row.time, result.unit)}: {side.lower()}{tail} ({row.quantity} {say_number(row.estimate)}, {interval}; 1 is right)."
-        )
+        said.append(f"By {plural(row.time, result.unit)}: {side.lower()}{tail} ({row.quantity} {middle}, {interval}; 1 is right).")
     return tuple(said) or (f"{result.estimand}: not enough data.",)
 
 
@@ -161,7 +164,8 @@ def _scores(result: PredictionScores) -> tuple[str, ...]:
     said = []
     for _, row in result.table.dropna(subset=["estimate"]).iterrows():
         when = f" by {plural(row['time'], result.unit)}" if "time" in result.table else ""
-        score = f"{result.measure}{when}: {say_number(row['estimate'])} ({say_interval(row['conf_low'], row['conf_high'], kind='number')})"
+        middle, interval = say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
+        score = f"{result.measure}{when}: {middle} ({interval})"
         skill = ""
         if "skill" in result.table:
             skill = f"; {say_share(row['skill'])} of the score of one curve for all is taken away"

@@ -102,8 +102,8 @@ def _slope(result: Calibration, model: str, at: float) -> str:
     if found.empty:
         return ""
     row = found.iloc[0]
-    interval = words.say_interval(row["conf_low"], row["conf_high"], kind="number")
-    return f". Slope {words.say_number(row['estimate'])} ({interval}); 1 is right"
+    middle, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
+    return f". Slope {middle} ({interval}); 1 is right"
 
 
 def _headline(rows: pd.DataFrame, at: float, result: Calibration) -> str:
@@ -134,8 +134,8 @@ def _scores_headline(result: PredictionScores) -> str:
         return ""
     row = known.iloc[-1]
     when = f" by {row['time']:g} {result.unit}s" if "time" in known else ""
-    said = f"{result.measure}{when} {words.say_number(row['estimate'])}"
-    said += f" ({words.say_interval(row['conf_low'], row['conf_high'], kind='number')})"
+    middle, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
+    said = f"{result.measure}{when} {middle} ({interval})"
     if "skill" in known:
         side = "better" if row["skill_low"] > 0 else "worse" if row["skill_high"] < 0 else "not clearly different"
         return f"{said}: {side} {'from' if side == 'not clearly different' else 'than'} one curve for all"

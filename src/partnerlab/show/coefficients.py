@@ -61,10 +61,14 @@ def _points(  # noqa: PLR0913 - a table and how to say it
 ) -> Picture:
     if table.empty:
         raise SampleError("the model has no covariates with enough data; nothing to draw")
-    shown = table.assign(**{column: 100.0 * table[column] for column in _POINTS}).reset_index(drop=True)
+    shown = table.assign(**{column: 100.0 * table[column] for column in _POINTS}, term=table["term"].map(_said_term))
+    shown = _clearest_first(shown, rows)
+    group = "from_tier" if "from_tier" in keys else ""
     return plot_intervals(
         shown,
-        keys=keys,
+        keys=[key for key in keys if key != group],
+        group=group,
+        drawn="clearest",
         kind="number",
         nothing=0.0,
         estimand=f"Average marginal effects on the chance of each outcome within a {unit}, others as they are; association, not effect",
@@ -74,6 +78,17 @@ def _points(  # noqa: PLR0913 - a table and how to say it
         rows=rows,
         headline=_points_headline(shown, lead=lead, ending=ending, level=level),
     )
+
+
+def _said_term(term: str) -> str:
+    """Write a term as words: ``season=Q3`` is season Q3."""
+    return term.replace("_", " ").replace("=", " ")
+
+
+def _clearest_first(shown: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Put the rows that lie furthest from none, by their own errors, before the others; both in their order."""
+    clear = (shown["estimate"] / shown["std_error"]).abs().rank(ascending=False, method="first", na_option="bottom") <= rows
+    return pd.concat([shown[clear], shown[~clear]], ignore_index=True)
 
 
 def _points_headline(shown: pd.DataFrame, *, lead: str, ending: str | None, level: float) -> str:
@@ -86,6 +101,8 @@ def _points_headline(shown: pd.DataFrame, *, lead: str, ending: str | None, leve
     middle, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
     side = "higher" if way == "up" else "lower"
     what = _DOING.get(row["outcome"], row["outcome"]) if "outcome" in row.index and ending is None else ending
+    if "from_tier" in shown and shown["from_tier"].nunique() > 1:
+        lead = f"from {row['from_tier']}, "
     said = f"{lead}{row['term']} goes with a chance of {what} {middle.lstrip('-−+')} points {side} ({interval})"
     return words.sentence(f"{said}; {len(clear)} of {words.plural(len(known), 'association')} clear").rstrip(".")
 
@@ -93,7 +110,7 @@ def _points_headline(shown: pd.DataFrame, *, lead: str, ending: str | None, leve
 @plot.register(CoxModel)
 def _ratios(result: CoxModel, *, period: str = "", rows: int = 25) -> Picture:
     """Draw hazard ratios; the finding is judged on the scale of their logarithms."""
-    table = result.table
+    table = result.table.assign(term=result.table["term"].map(_said_term))
     known = table.dropna(subset=list(_POINTS))
     shown = table.assign(estimate=table["ratio"], conf_low=table["ratio_low"], conf_high=table["ratio_high"])
     clear = [
@@ -106,7 +123,8 @@ def _ratios(result: CoxModel, *, period: str = "", rows: int = 25) -> Picture:
         row, way = max(clear, key=lambda pair: abs(pair[0]["estimate"]))
         middle, interval = words.say_pair(row["ratio"], row["ratio_low"], row["ratio_high"], kind="number")
         sooner = "sooner" if way == "up" else "later"
-        headline = f"{row['term']} goes with ending {sooner}: hazard ratio {middle} ({interval}); {len(clear)} of {len(known)} clear"
+        said = f"{row['term']} goes with ending {sooner}: hazard ratio {middle} ({interval}); {len(clear)} of {len(known)} clear"
+        headline = words.sentence(said).rstrip(".")
     return plot_intervals(
         shown,
         keys=["term"],

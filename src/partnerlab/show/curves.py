@@ -11,7 +11,7 @@ from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import TIDY
 from partnerlab.show import claims, style
-from partnerlab.show.canvas import Canvas, shorten, text_width
+from partnerlab.show.canvas import Canvas, text_width, wrap
 from partnerlab.show.marks import spread_labels, value_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
@@ -126,10 +126,10 @@ def plot_survival(
     colours = style.series_colours(list(curves))
     end = max(float(frame["time"].max()) for frame in curves.values())
     origin = min(float(frame["time"].min()) for frame in curves.values())
-    below = 34.0 + 14.0 * len(curves) + (10.0 if by else 0.0)
+    below = 34.0 + risk_height(curves) + (10.0 if by else 0.0)
 
     def paint(canvas: Canvas) -> None:
-        left = min(max([42.0, *(text_width(name, size=10, weight="bold") + 30 for name in curves if name)]), 104.0)
+        left = risk_left(curves)
         right = min(max((text_width(name, size=style.SMALL, weight="bold") for name in curves), default=0) + 14, 104.0) if by else 16.0
         axes = canvas.axes(left, 14, canvas.width - left - right, 190)
         value_axis(axes, top=1.0, kind="share", ticks=5)
@@ -191,12 +191,17 @@ def curve_names(axes: object, curves: dict[str, pd.DataFrame], colours: dict[str
     named = {name: frame.dropna(subset=["estimate"]) for name, frame in curves.items() if name}
     named = {name: frame for name, frame in named.items() if len(frame)}
     ends = [float(frame["estimate"].iloc[-1]) for frame in named.values()]
-    places = spread_labels(ends, gap=0.07 * top, low=0.02 * top, high=0.98 * top)
-    for name, place in zip(named, places, strict=True):
+    end_names(axes, list(named), ends, colours={name: style.readable(colours[name]) for name in named}, right=right, top=top)
+
+
+def end_names(axes: object, names: list[str], ends: list[float], *, colours: dict[str, str], right: float, top: float = 1.0) -> None:
+    """Write names right of axes 190 points high, on two lines where they are long, none over another."""
+    lines = [wrap(name, width=right - 8, size=style.SMALL, weight="bold", most=2) for name in names]
+    places = spread_labels(ends, gap=[0.07 * top * len(line) for line in lines], low=0.02 * top, high=0.98 * top)
+    for name, line, place in zip(names, lines, places, strict=True):
         axes.annotate(
-            shorten(name, width=right - 8, size=style.SMALL, weight="bold"), (1.0, place), xycoords=("axes fraction", "data"),
-            xytext=(5, 0), textcoords="offset points", va="center", annotation_clip=False,
-            fontsize=style.SMALL, color=style.readable(colours[name]), weight="bold",
+            "\n".join(line), (1.0, place), xycoords=("axes fraction", "data"), xytext=(5, 0), textcoords="offset points",
+            va="center", annotation_clip=False, fontsize=style.SMALL, color=colours[name], weight="bold", linespacing=1.0,
         )  # fmt: skip
 
 
@@ -211,6 +216,20 @@ def time_axis(canvas: Canvas, axes: object, *, top: float, end: float, time_unit
     return places
 
 
+def risk_left(curves: dict[str, pd.DataFrame]) -> float:
+    """Room left of the axes for the names below them."""
+    return min(max([42.0, *(text_width(name, size=10, weight="bold") + 30 for name in curves if name)]), 104.0)
+
+
+def _own_line(name: str, left: float) -> bool:
+    return bool(name) and text_width(name, size=10, weight="bold") > left - 26
+
+
+def risk_height(curves: dict[str, pd.DataFrame]) -> float:
+    """Height of the numbers at risk: a name that is too long for its place stands on a line of its own."""
+    return sum(26.0 if _own_line(name, risk_left(curves)) else 14.0 for name in curves)
+
+
 def risk_table(
     canvas: Canvas, axes: object, curves: dict[str, pd.DataFrame], colours: dict[str, str], *, top: float, end: float, places: np.ndarray
 ) -> None:
@@ -218,11 +237,12 @@ def risk_table(
     box = axes.get_position()
     left, right = box.x0 * canvas.width, box.x1 * canvas.width
     canvas.words(6, top + 16, "at risk", size=style.SMALL, colour=style.MUTED)
-    for index, (name, frame) in enumerate(curves.items()):
-        line = top + 16 + 15 + 14 * index
+    line = top + 16 + 1
+    for name, frame in curves.items():
+        line += 14
         if name:
-            said = shorten(name, width=left - 26, size=10, weight="bold")
-            canvas.words(6, line, said, size=10, colour=style.readable(colours[name]), weight="bold")
+            canvas.words(6, line, name, size=10, colour=style.readable(colours[name]), weight="bold")
+        line += 12 * _own_line(name, left)
         for place in places:
             canvas.words(left + (right - left) * place / end, line, words.say_count(_at_risk(frame, place)), size=10, ha="center")
 

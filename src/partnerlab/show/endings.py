@@ -9,7 +9,7 @@ from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.show import claims, style
 from partnerlab.show.canvas import Canvas, text_width
-from partnerlab.show.curves import curve_names, rising_step, risk_table, time_axis
+from partnerlab.show.curves import curve_names, rising_step, risk_height, risk_left, risk_table, time_axis
 from partnerlab.show.marks import value_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
@@ -63,7 +63,7 @@ def plot_incidence(
     at_risk = {"": next(iter(curves.values()))} if by == "cause" else curves
 
     def paint(canvas: Canvas) -> None:
-        left = 42.0 if by == "cause" else min(max(42.0, *(text_width(name, size=10, weight="bold") + 30 for name in curves)), 104.0)
+        left = 42.0 if by == "cause" else risk_left(curves)
         right = min(max(text_width(name, size=style.SMALL, weight="bold") for name in curves) + 12, 104.0)
         axes = canvas.axes(left, 14, canvas.width - left - right, 190)
         value_axis(axes, top=top, kind="share", ticks=5)
@@ -79,7 +79,7 @@ def plot_incidence(
     rows = pd.DataFrame(last.values()).assign(**{by: list(last)}).astype({"estimate": float, "conf_low": float, "conf_high": float})
     return picture(
         paint,
-        height=14 + 190 + 34 + 14 * len(at_risk) + (0 if by == "cause" else 10),
+        height=14 + 190 + 34 + risk_height(at_risk) + (0 if by == "cause" else 10),
         headline=_headline(rows, by, time_unit) + (f" ({among})" if among else ""),
         alt=f"Rising step curves: {estimand.rstrip('.')}{f', {among}' if among else ''}. {said}.",
         units=f"share of spells ended in this way, by {time_unit} since the start; n counts spells at risk at the most",

@@ -11,7 +11,7 @@ from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Result
 from partnerlab.show import claims, style
-from partnerlab.show.canvas import Canvas, shorten
+from partnerlab.show.canvas import Canvas, shorten, text_width
 from partnerlab.show.marks import interval_mark, reach_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
@@ -20,6 +20,8 @@ from partnerlab.tiers import TierShares
 
 #: Results whose estimates are differences: none is 0.
 DIFFERENCES = {"SurvivalComparison": 0.0, "IncidenceComparison": 0.0}
+#: Height of a heading over a group of rows.
+HEAD = 24.0
 
 
 @plot.register(Result)
@@ -85,6 +87,8 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
     rows: int = 25,
     headline: str = "",
     goals: np.ndarray | None = None,
+    group: str = "",
+    drawn: str = "first",
 ) -> Picture:
     """Draw estimates as dots with lying intervals.
 
@@ -108,6 +112,10 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
         The finding, where it is not the furthest of the rows.
     goals : ndarray, shape (rows of the table,), optional
         What each row aims at, drawn as a line; NaN where there is no goal.
+    group : str
+        Column whose values stand as headings over their rows, which follow one another.
+    drawn : str
+        Which rows are drawn where they are not all.
     """
     shown = table.head(rows).reset_index(drop=True)
     if shown["estimate"].notna().sum() == 0:
@@ -119,28 +127,34 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
     low, high = min(edges.min(), nothing if nothing is not None else 0.0), max(edges.max(), nothing if nothing is not None else 0.0)
     room = (high - low or 1.0) * 0.04
     line = 33.0
+    heads = shown[group].ne(shown[group].shift()).to_numpy() if group else np.zeros(len(shown), dtype=bool)
+    starts = line * np.arange(len(shown)) + HEAD * np.cumsum(heads)
+    whole = line * len(shown) + HEAD * heads.sum()
 
     def paint(canvas: Canvas) -> None:
-        axes = canvas.axes(12, 4, canvas.width - 36, line * len(shown))
-        axes.set_ylim(line * len(shown), 0)
+        axes = canvas.axes(12, 4, canvas.width - 36, whole)
+        axes.set_ylim(whole, 0)
         axes.set_yticks([])
         reach_axis(axes, low=low - room, high=high + room, kind=kind)
         for index, row in shown.iterrows():
-            if nothing is not None:
-                axes.plot([nothing, nothing], [line * index + 14, line * index + 30], color=style.INK, linewidth=1.1)
-            if np.isfinite(aims[index]):
-                axes.plot([aims[index], aims[index]], [line * index + 14, line * index + 30], color=style.INK, linewidth=1.1)
-            _row(canvas, axes, row, name=names[index], top=4 + line * index, place=line * index + 22, kind=kind)
+            start = starts[index]
+            if heads[index]:
+                canvas.words(6, start - 4, str(row[group]), weight="bold")
+            for upright in (np.nan if nothing is None else nothing, aims[index]):
+                if np.isfinite(upright):
+                    axes.plot([upright, upright], [start + 14, start + 30], color=style.INK, linewidth=1.1)
+            _row(canvas, axes, row, name=names[index], top=4 + start, place=start + 22, kind=kind, weight="normal" if group else "bold")
 
     say = functools.partial(words.say_estimate, kind=kind)
+    whose = [f"{row[group]}: {name}" if group else name for name, (_, row) in zip(names, shown.iterrows(), strict=True)]
     said = "; ".join(
         f"{name} {say(*row[list(_SAID)])}" + (f", goal {words.say(aim, kind=kind)}" if np.isfinite(aim) else "")
-        for name, (_, row), aim in zip(names, shown.iterrows(), aims, strict=True)
+        for name, (_, row), aim in zip(whose, shown.iterrows(), aims, strict=True)
     )
     return picture(
         paint,
-        height=4 + line * len(shown) + 24,
-        headline=headline or _headline(shown, names, kind=kind, nothing=nothing, level=level),
+        height=4 + whole + 24,
+        headline=headline or _headline(shown, whose, kind=kind, nothing=nothing, level=level),
         alt=f"Dots with intervals: {estimand.rstrip('.')}. {said}.",
         units=units,
         n=int(np.nanmax(table["n"].to_numpy(dtype=np.float64))),
@@ -148,7 +162,7 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
         note=f"{words.sentence(estimand)} Bars are {100 * level:g}{words.NBSP}% intervals"
         + (f"; the upright line is no difference ({words.say(nothing, kind=kind)})" if nothing is not None else "")
         + ("; the upright line is the goal" if np.isfinite(aims).any() else "")
-        + (f"; the first {rows} of {len(table)} rows are drawn" if len(table) > rows else ""),
+        + (f"; the {drawn} {rows} of {len(table)} rows are drawn" if len(table) > rows else ""),
         table=table.reset_index(drop=True),
     )
 
@@ -156,9 +170,12 @@ def plot_intervals(  # noqa: PLR0913 - a picture for any result has to be told w
 _SAID = ("estimate", "conf_low", "conf_high", "n")
 
 
-def _row(canvas: Canvas, axes: object, row: pd.Series, *, name: str, top: float, place: float, kind: str) -> None:
+def _row(  # noqa: PLR0913 - a row and its place
+    canvas: Canvas, axes: object, row: pd.Series, *, name: str, top: float, place: float, kind: str, weight: str
+) -> None:
     said = words.say_estimate(*row[list(_SAID)], kind=kind)
-    canvas.words(12, top + 12, shorten(name, width=canvas.width - 24 - 6.2 * len(said), size=style.SMALL), size=style.SMALL, weight="bold")
+    room = canvas.width - 28 - text_width(said, size=style.SMALL)
+    canvas.words(12, top + 12, shorten(name, width=room, size=style.SMALL, weight=weight), size=style.SMALL, weight=weight)
     canvas.words(canvas.width - 8, top + 12, said, size=style.SMALL, ha="right")
     if not np.isnan(row["estimate"]):
         interval_mark(axes, place, row["conf_low"], row["conf_high"], row["estimate"])

@@ -112,7 +112,7 @@ def plot_movers(
     left = min(max(text_width(move, size=10) for move in moved) + 20, 254.0)
 
     def paint(canvas: Canvas) -> None:
-        canvas.words(left, 12, "chance with nothing changed", size=style.SMALL, colour=style.MUTED)
+        canvas.words(canvas.width - 8, 12, "chance with nothing changed", size=style.SMALL, colour=style.MUTED, ha="right")
         axes = canvas.axes(left, top - 6, canvas.width - left - 26, line * len(shown))
         axes.set_ylim(line * len(shown), 0)
         axes.set_yticks([])

@@ -8,10 +8,10 @@ import pandas as pd
 from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.show import claims, style
-from partnerlab.show.canvas import Canvas, shorten, text_width
-from partnerlab.show.curves import curve_names, rising_step, time_axis
+from partnerlab.show.canvas import Canvas, text_width
+from partnerlab.show.curves import curve_names, end_names, rising_step, time_axis
 from partnerlab.show.intervals import plot_intervals
-from partnerlab.show.marks import spread_labels, value_axis
+from partnerlab.show.marks import value_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.transitions import (
@@ -123,13 +123,8 @@ def _band_names(axes: object, wide: pd.DataFrame, named: list[str], colours: dic
     """Write each state's name beside the end of its band."""
     last = wide.iloc[-1]
     middles = last.cumsum() - last / 2
-    places = spread_labels([float(middles[name]) for name in named], gap=0.07, low=0.02, high=0.98)
-    for name, place in zip(named, places, strict=True):
-        axes.annotate(
-            shorten(name, width=right - 8, size=style.SMALL, weight="bold"), (1.0, place), xycoords=("axes fraction", "data"),
-            xytext=(5, 0), textcoords="offset points", va="center", annotation_clip=False, fontsize=style.SMALL, weight="bold",
-            color=style.readable(colours[name]) if colours[name] != style.PALE else style.MUTED,
-        )  # fmt: skip
+    inks = {name: style.readable(colours[name]) if colours[name] != style.PALE else style.MUTED for name in named}
+    end_names(axes, named, [float(middles[name]) for name in named], colours=inks, right=right)
 
 
 def _in_sight(canvas: Canvas, axes: object, seen: pd.Series, *, places: np.ndarray, top: float, span: tuple[float, float]) -> None:
@@ -166,7 +161,8 @@ def _occupancy_headline(shown: pd.DataFrame, named: list[str], *, level: float, 
         return f"No clear change in where partners are: {_share(ended.loc[most])} in {most} {after}"
     state = max(found)[1]
     way = "grows" if ended.loc[state, "estimate"] > begun.loc[state, "estimate"] else "shrinks"
-    return f"{state} {way} from {words.say_share(begun.loc[state, 'estimate'])} to {_share(ended.loc[state])} of partners {after}"
+    begins = words.say_share(begun.loc[state, "estimate"])
+    return f"{state[:1].upper()}{state[1:]} {way} from {begins} to {_share(ended.loc[state])} of partners {after}"
 
 
 @plot.register(SojournEstimate)
