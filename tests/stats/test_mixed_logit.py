@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from partnerlab.stats.shrinkage.mixed_logit import draw_spread, fit_mixed_logit
+from partnerlab.stats.shrinkage.mixed_logit import fit_mixed_logit
 
 
 def levels(count, *, spread, trials, seed):
@@ -51,22 +51,6 @@ def test_the_spread_of_levels_is_recovered():
     found = [np.sqrt(fit_mixed_logit(*levels(30, spread=0.6, trials=200, seed=seed), (30,)).variances[0]) for seed in range(30)]
 
     assert np.mean(found) == pytest.approx(0.6, rel=0.08)
-
-
-def test_where_levels_are_alike_most_drawn_spreads_are_none():
-    rng = np.random.default_rng(0)
-    shares = []
-    for seed in range(20):
-        fit = fit_mixed_logit(*levels(12, spread=0.0, trials=300, seed=seed), (12,))
-        shares.append((draw_spread(fit, 0, draws=400, rng=rng) == 0).mean())
-
-    assert np.mean(shares) > 0.6
-
-
-def test_where_levels_differ_no_drawn_spread_is_none():
-    fit = fit_mixed_logit(*levels(12, spread=0.6, trials=300, seed=1), (12,))
-
-    assert (draw_spread(fit, 0, draws=400, rng=np.random.default_rng(0)) > 0.0).all()
 
 
 def test_effects_and_spread_are_those_that_r_integrates():

@@ -119,6 +119,7 @@ def test_tiers_without_an_order_have_no_ranked_score(history):
     ("options", "error", "message"),
     [
         ({"ahead": 0}, ParameterError, "ahead is 0"),
+        ({"draws": 0}, ParameterError, "draws is 0; an interval needs at least 20"),
         ({"method": "magic"}, ParameterError, "method 'magic' does not exist"),
         ({"first": "2031Q1"}, ParameterError, "2031Q1 is not in the history"),
         ({"event": "laps"}, ParameterError, "event 'laps' is no state; did you mean 'lapsed'"),
@@ -129,3 +130,16 @@ def test_tiers_without_an_order_have_no_ranked_score(history):
 def test_what_cannot_be_scored_is_refused(history, options, error, message):
     with pytest.raises(error, match=message):
         backtest_forecast(history, **{**QUICK, **options})
+
+
+def test_one_partner_is_not_enough_to_score_forecasts(history_of):
+    with pytest.raises(SampleError, match="not enough data for a forecast from 2023Q4: 1 partner in two whole quarters"):
+        backtest_forecast(history_of(np.array([[0, 1] * 7])), **QUICK)
+
+
+def test_a_first_lapse_has_a_finite_score(history_of):
+    codes = np.random.default_rng(0).integers(0, 2, (60, 12))
+    codes[:3, 11] = -3
+    found = backtest_forecast(history_of(codes, tiers=("A", "B")), first="2024Q3", **QUICK)
+
+    assert np.isfinite(found.table["ours"]).all()

@@ -17,7 +17,7 @@ from partnerlab.transitions.backtest_rounds import Forecasting, Round, run_round
 from partnerlab.transitions.backtest_tables import Trials, calibration_table, quarter_table, reliability_table, score_table
 from partnerlab.transitions.baselines import BASELINES
 from partnerlab.transitions.courses import UNKNOWN, Course, read_course
-from partnerlab.transitions.forecasts import FARTHEST, METHODS, Method
+from partnerlab.transitions.forecasts import Method, check_future, say_lacking
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.semi_markov import exits_of
 from partnerlab.transitions.states import LAPSED
@@ -117,7 +117,7 @@ def backtest_forecast(  # noqa: PLR0913 - what to forecast, when, and what to sc
     ParameterError
         If a quarter or state does not exist.
     SampleError
-        If no quarter can be forecast and scored.
+        If no quarter can be forecast and scored, or the first forecast has fewer than 3 partners or 5 pairs of quarters.
 
     Notes
     -----
@@ -134,10 +134,7 @@ def backtest_forecast(  # noqa: PLR0913 - what to forecast, when, and what to sc
     True
     """
     check_level(level)
-    if method not in METHODS:
-        raise ParameterError(f"method {method!r} does not exist{nearest(str(method), METHODS)}")
-    if isinstance(ahead, bool) or not isinstance(ahead, int) or not 1 <= ahead <= FARTHEST:
-        raise ParameterError(f"ahead is {ahead!r}; give a number of quarters, 1 to {FARTHEST}")
+    check_future(method=method, ahead=ahead, draws=draws)
     course = read_course(history, stage=stage)
     classes = _classes(course, event)
     unknown = [label for label in without if label not in _labels(course)]
@@ -222,6 +219,10 @@ def _origins(course: Course, first: str | None, last: str | None) -> list[int]:
     found = [at - 1 for at in range(max(start, 2), stop + 1) if course.use[at - 1]]
     if not found:
         raise SampleError(f"no quarter from {first or 'the third'} on can be forecast from two before it and scored")
+    # what is known only grows: the first origin lacks data if any does
+    said = say_lacking(course.until(found[0]))
+    if said:
+        raise SampleError(said if say_lacking(course.until(found[-1])) else f"{said}; give a later first quarter")
     return found
 
 

@@ -7,16 +7,10 @@ import dataclasses
 import numpy as np
 from scipy import special
 
-from partnerlab.stats.shrinkage.common_shocks import FREE, Told, draw_common_shocks
-from partnerlab.stats.shrinkage.mixed_logit import MixedLogit, fit_mixed_logit
+from partnerlab.stats.shrinkage.common_shocks import Told, draw_common_shocks
+from partnerlab.stats.shrinkage.mixed_logit import MixedLogit
+from partnerlab.transitions.joiners import KEPT, Joining, fit_joining, joining_of, level_places, stray, tell
 from partnerlab.transitions.semi_markov import QUARTER, SEASON, Exit, FlowModel
-
-#: Degrees of freedom of shocks: now and then a quarter strays far, as those of a clean-up do.
-TAILS = 6
-#: Draws of the spread of shocks, at most.
-KEPT = 128
-#: Quarters of a Poisson count stand in for a binomial one out of so many times the largest.
-MANY = 10_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,12 +29,8 @@ class DrawnFlows:
         Roots of the covariance of one quarter's shocks to the exits' log-odds and to the logarithm of the joiners.
     convex : ndarray, shape (exits,)
         Mean square of the quarters' effects: what of the spread of shocks is in the level already.
-    came : ndarray, shape (quarters, s)
-        Joiners of each recent quarter.
-    pace : ndarray, shape (draws,)
-        Logarithm of the joiners of a usual quarter, over their mean.
-    landing : ndarray, shape (draws, s)
-        Shares of joiners by the state they come to.
+    joining : Joining
+        Draws of who joins.
     """
 
     model: FlowModel
@@ -48,14 +38,12 @@ class DrawnFlows:
     shares: tuple[np.ndarray, ...]
     roots: np.ndarray
     convex: np.ndarray
-    came: np.ndarray
-    pace: np.ndarray
-    landing: np.ndarray
+    joining: Joining
 
     def shocks(self, rng: np.random.Generator) -> np.ndarray:
         """Draw the shocks of one coming quarter, on log-odds: Student's t of the spread drawn; shape ``(draws, exits + 1)``."""
         normal = rng.standard_normal((*self.roots.shape[:2], 1))
-        return (self.roots @ normal)[:, :, 0] * np.sqrt(TAILS / rng.chisquare(TAILS, (len(self.roots), 1)))
+        return (self.roots @ normal)[:, :, 0] * stray(len(self.roots), rng)
 
     def leaving(self, place: int, rows: np.ndarray, shocks: np.ndarray) -> np.ndarray:
         """Probability of an exit out of the cells whose design rows are given: shape ``(draws, m)``."""
@@ -64,14 +52,6 @@ class DrawnFlows:
         # the moves seen tell the mean rate, not the mean log-odds: without this, doubt and shocks alone would speed all up
         slower = (0.5 - special.expit(middle)) * (line.var(axis=0) + spread - self.convex[place])
         return special.expit(line + shocks[:, place, None] - slower)
-
-    def joiners(self, shocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draw the joiners of one quarter by state: int, shape ``(draws, s)``."""
-        mean = self.came.sum() / max(len(self.came), 1)
-        if not mean:
-            return np.zeros(self.landing.shape, dtype=np.int64)
-        swing = np.exp(self.pace + shocks[:, -1])
-        return rng.multinomial(rng.poisson(mean * swing / swing.mean()), self.landing)
 
 
 def draw_flows(model: FlowModel, *, came: np.ndarray, draws: int, rng: np.random.Generator, shared: bool = True) -> DrawnFlows:
@@ -95,10 +75,10 @@ def draw_flows(model: FlowModel, *, came: np.ndarray, draws: int, rng: np.random
     """
     size = len(model.exits)
     struck = [place for place, way in enumerate(model.exits) if shared and way.fit is not None and way.counts.any()]
-    told = [_told(model.exits[place].fit, (SEASON, QUARTER)) for place in struck]
-    joins = _fit_joins(came)
+    told = [tell(model.exits[place].fit, (SEASON, QUARTER)) for place in struck]
+    joins = fit_joining(came)
     if joins is not None:
-        told.append(_late(_told(joins, (0,)), model.quarters))
+        told.append(_late(tell(joins, (0,)), model.quarters))
     roots, pace, pick = np.zeros((draws, size + 1, size + 1)), np.zeros(draws), np.arange(draws)
     effects: list[np.ndarray | None] = [None] * size
     if told:
@@ -114,30 +94,15 @@ def draw_flows(model: FlowModel, *, came: np.ndarray, draws: int, rng: np.random
             effects[place] = way.fit.effects + rng.standard_normal((draws, len(way.fit.effects))) @ _root(way.fit.covariance).T
     convex = np.zeros(size)
     convex[struck] = [np.mean(model.exits[place].fit.effects[model.exits[place].fit.block(QUARTER)] ** 2) for place in struck]
-    landing = rng.standard_gamma(np.broadcast_to(np.where(came.sum(axis=0) > 0, came.sum(axis=0) + 0.5, 0.0), (draws, model.states)))
     return DrawnFlows(
         model=model, effects=tuple(effects), shares=tuple(_draw_shares(way, draws, rng, memory=model.memory) for way in model.exits),
-        roots=roots, convex=convex, came=came, pace=pace, landing=landing / np.maximum(landing.sum(axis=1, keepdims=True), 1e-300),
+        roots=roots, convex=convex, joining=joining_of(came, pace, rng),
     )  # fmt: skip
-
-
-def _places(fit: MixedLogit, blocks: tuple[int, ...]) -> np.ndarray:
-    """Places of the intercept and of the effects of some blocks."""
-    return np.concatenate([[0], *(np.arange(fit.block(block).start, fit.block(block).stop) for block in blocks)])
-
-
-def _told(fit: MixedLogit, blocks: tuple[int, ...]) -> Told:
-    """Read what the counts say of the intercept and of some blocks: the posterior without its prior, all else integrated out."""
-    at = _places(fit, blocks)
-    whole = np.linalg.inv(fit.covariance[np.ix_(at, at)])
-    prior = np.concatenate([[1.0 / FREE], *(np.full(fit.sizes[block], 1.0 / fit.variances[block]) for block in blocks)])
-    values, vectors = np.linalg.eigh((whole + whole.T) / 2.0 - np.diag(prior))
-    return Told(precision=(vectors * np.maximum(values, 0.0)) @ vectors.T, pull=whole @ fit.effects[at])
 
 
 def _given_levels(fit: MixedLogit, levels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw all effects of an exit given its level, its seasons and its quarters: shape ``(draws, p)``."""
-    at = _places(fit, (SEASON, QUARTER))
+    at = level_places(fit, (SEASON, QUARTER))
     rest = np.setdiff1d(np.arange(len(fit.effects)), at)
     pull = np.linalg.solve(fit.covariance[np.ix_(at, at)], fit.covariance[np.ix_(at, rest)])
     left = fit.covariance[np.ix_(rest, rest)] - fit.covariance[np.ix_(rest, at)] @ pull
@@ -151,14 +116,6 @@ def _given_levels(fit: MixedLogit, levels: np.ndarray, rng: np.random.Generator)
 def _root(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2.0)
     return vectors * np.sqrt(np.maximum(values, 0.0))
-
-
-def _fit_joins(came: np.ndarray) -> MixedLogit | None:
-    """Effects of recent quarters on the logarithm of their joiners; None if nobody came."""
-    size = came.sum(axis=1)
-    if not size.sum():
-        return None
-    return fit_mixed_logit(size, np.full(len(size), MANY * size.max()), np.arange(len(size))[:, None], (len(size),))
 
 
 def _late(one: Told, quarters: int) -> Told:

@@ -18,9 +18,12 @@ from partnerlab.transitions.courses import UNKNOWN, Course, read_course
 from partnerlab.transitions.futures import Future, direct_future, semi_markov_future
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import LAPSED
+from partnerlab.words import plural
 
 #: Quarters of joiners that coming joiners are drawn from.
 RECENT = 8
+#: Fewest simulated futures.
+FEWEST_DRAWS = 20
 #: Farthest quarter that is forecast.
 FARTHEST = 8
 
@@ -132,14 +135,14 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     -------
     TierForecast
         Each draw takes effects from their distribution given the moves seen (sampling of partners), gives every coming
-        quarter a shock drawn as widely as quarters were seen to differ
-        (common shock), moves today's partners one quarter after the other (multinomial noise) and adds joiners as of late.
-        Trends are not forecast.
+        quarter a shock to all moves and to joining, as far and as much alike as a draw from what quarters told of shocks says
+        (common shock, and doubt about it), moves today's partners one quarter after the other (multinomial noise) and adds joiners
+        as of late. Trends are not forecast.
 
     Raises
     ------
     ParameterError
-        If the quarter cannot be forecast from this history, or ``ahead`` or the method do not exist.
+        If the quarter cannot be forecast from this history, ``ahead`` or the method do not exist, or ``draws`` is under 20.
     SampleError
         If fewer than 3 partners or 5 pairs of quarters tell how partners move, or the tests reject powers of the matrix.
 
@@ -147,9 +150,11 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     -----
     ``"semi_markov"``: ways out of a tier have log-odds with effects of tier, time in it (1, 2, 3, 4, 5 to 8, 9 and more
     quarters, or begun before the record), both together, season, how often the partner has moved, and quarter, each family
-    shrunk by a variance of its own (`partnerlab.stats.shrinkage.mixed_logit`); lapses fall with time as a member besides. Where the
-    record begins with the program itself, that time is overstated, and so are lapses far ahead. Quarters that strayed, such
-    as those of a clean-up, count as shocks: they move the effects little and widen the interval.
+    shrunk by a variance of its own (`partnerlab.stats.shrinkage.mixed_logit`); lapses fall with time as a member besides. How long
+    partners had been members when the record begins, the lapses tell (marginal likelihood of no time, as long as the record is, and
+    four times as long). Shocks: `partnerlab.stats.shrinkage.common_shocks`. Quarters that strayed, such
+    as those of a clean-up, count as shocks: they move the effects little and widen the interval. A move that nobody made yet has
+    half a move's chance; ``"markov"`` and ``"direct"`` are counted shares and give it none.
 
     Examples
     --------
@@ -157,14 +162,11 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     >>> rows = [(f"p{i:02d}", f"202{5 + q // 4}Q{q % 4 + 1}", "GB"[codes[i, q]]) for i in range(50) for q in range(6)]
     >>> history = TierHistory.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "tier"]), order=["G", "B"])
     >>> forecast = forecast_tiers(history, ahead=2, seed=1)
-    >>> forecast.quarters, forecast.tidy()["estimate"].round(-1).tolist()
-    (('2026Q3', '2026Q4'), [20.0, 30.0, 20.0, 30.0])
+    >>> forecast.quarters, forecast.tidy()["estimate"].round(-1).tolist()  # G, B, and hardly anybody lapsed: nobody did so far
+    (('2026Q3', '2026Q4'), [20.0, 30.0, 0.0, 20.0, 30.0, 0.0])
     """
     check_level(level)
-    if method not in METHODS:
-        raise ParameterError(f"method {method!r} does not exist{nearest(str(method), METHODS)}")
-    if isinstance(ahead, bool) or not isinstance(ahead, int) or not 1 <= ahead <= FARTHEST:
-        raise ParameterError(f"ahead is {ahead!r}; give a number of quarters, 1 to {FARTHEST}")
+    check_future(method=method, ahead=ahead, draws=draws)
     course = _enough(read_course(history, stage=stage), history, quarter)
     powers = ()
     if method == "markov" and ahead > 1:
@@ -184,6 +186,22 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     )
 
 
+def check_future(*, method: str, ahead: int, draws: int) -> None:
+    """Refuse what no future can be drawn for.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such method, or the quarters ahead or the draws are out of range.
+    """
+    if method not in METHODS:
+        raise ParameterError(f"method {method!r} does not exist{nearest(str(method), METHODS)}")
+    if isinstance(ahead, bool) or not isinstance(ahead, int) or not 1 <= ahead <= FARTHEST:
+        raise ParameterError(f"ahead is {ahead!r}; give a number of quarters, 1 to {FARTHEST}")
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < FEWEST_DRAWS:
+        raise ParameterError(f"draws is {draws!r}; an interval needs at least {FEWEST_DRAWS} simulated futures, better 1000")
+
+
 def future_of(course: Course, *, method: str, ahead: int, draws: int, seed: int) -> Future:
     """Futures of a course by a method."""
     make = direct_future if method == "direct" else semi_markov_future
@@ -193,15 +211,23 @@ def future_of(course: Course, *, method: str, ahead: int, draws: int, seed: int)
 def _enough(course: Course, given: TierHistory | Transitions, quarter: str | None) -> Course:
     """Cut at the origin, if there is enough before it."""
     course = course.until(_origin(course, given, quarter))
+    said = say_lacking(course)
+    if said:
+        raise SampleError(said)
+    return course
+
+
+def say_lacking(course: Course) -> str:
+    """Say what a forecast from the course's last quarter lacks; nothing if there is enough."""
     states = len(course.names)
     moves = step_counts(course.codes, states, use=course.use).sum()
     partners = len(np.unique(flow_rows(course.codes, states, use=course.use).partner))
-    if partners < FEWEST_PARTNERS or moves < FEWEST_AT_RISK:
-        raise SampleError(
-            f"not enough data for a forecast from {course.label(course.last)}: {partners} partners in two whole quarters side by side, "
-            f"{moves} pairs of quarters; {FEWEST_PARTNERS} and {FEWEST_AT_RISK} are needed"
-        )
-    return course
+    if partners >= FEWEST_PARTNERS and moves >= FEWEST_AT_RISK:
+        return ""
+    return (
+        f"not enough data for a forecast from {course.label(course.last)}: {plural(partners, 'partner')} in two whole quarters "
+        f"side by side, {plural(moves, 'pair')} of quarters; {FEWEST_PARTNERS} and {FEWEST_AT_RISK} are needed"
+    )
 
 
 def _origin(course: Course, given: TierHistory | Transitions, quarter: str | None) -> int:

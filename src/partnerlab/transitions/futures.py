@@ -9,6 +9,7 @@ import numpy as np
 from partnerlab.transitions.courses import Course
 from partnerlab.transitions.direct import draw_direct, pooled_shares
 from partnerlab.transitions.flow_draws import DrawnFlows, draw_flows
+from partnerlab.transitions.joiners import draw_joiners
 from partnerlab.transitions.semi_markov import Exit, fit_flows
 from partnerlab.transitions.stays import (
     BANDS,
@@ -103,7 +104,7 @@ def live_a_quarter(drawn: DrawnFlows, crowd: Crowd, *, season: int, clock: np.nd
             here = state[at] == origin
             moves[entry, at[here]] += odds[:, here].T @ shares[:, origin]
             came[entry] += _destinations(gone[:, here], group[at[here]], shares[:, origin], rng).swapaxes(1, 2)
-    came[ENTRIES.index(JOINED), :, :, COMING] += drawn.joiners(shocks, rng)
+    came[ENTRIES.index(JOINED), :, :, COMING] += drawn.joining.draw(shocks[:, -1], rng)
     return _next_crowd(crowd, rest, chance_left.mean(axis=0), came, moves)
 
 
@@ -148,29 +149,6 @@ def _possible(moves: np.ndarray, group: np.ndarray) -> np.ndarray:
     for one in np.unique(group):
         found[:, :, one] = moves[:, group == one].any(axis=1)
     return found
-
-
-def draw_joiners(came: np.ndarray, *, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw one quarter's joiners: a recent quarter drawn, then Poisson around it, spread over tiers as of late.
-
-    Parameters
-    ----------
-    came : ndarray, shape (quarters, s)
-        Joiners of each recent quarter by state.
-
-    Returns
-    -------
-    ndarray of int, shape (draws, s)
-
-    Examples
-    --------
-    >>> draw_joiners(np.array([[100, 0], [100, 0]]), draws=2000, rng=np.random.default_rng(0)).mean(axis=0).round()
-    array([100.,   0.])
-    """
-    if not len(came) or not came.sum():
-        return np.zeros((draws, came.shape[1]), dtype=np.int64)
-    size = rng.poisson(came.sum(axis=1)[rng.integers(0, len(came), draws)])
-    return rng.multinomial(size, came.sum(axis=0) / came.sum())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -243,7 +221,7 @@ def direct_future(course: Course, *, ahead: int, draws: int, rng: np.random.Gene
     today = np.bincount(now[now >= 0], minlength=states)
     matrices = [np.broadcast_to(np.eye(states), (draws, states, states))]
     matrices += [draw_direct(course, step, draws=draws, rng=rng) for step in range(1, ahead + 1)]
-    joiners = [draw_joiners(came, draws=draws, rng=rng) for _ in range(ahead)]
+    joiners = draw_joiners(came, ahead=ahead, draws=draws, rng=rng)
     counts, joins = [], []
     for step in range(1, ahead + 1):
         late = sum(_moved(joiners[at], matrices[step - 1 - at], rng) for at in range(step))

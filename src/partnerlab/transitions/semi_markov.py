@@ -174,7 +174,7 @@ def fit_flows(
     >>> codes = np.random.default_rng(0).integers(0, 2, (50, 6))
     >>> flows = fit_flows(codes, rank=(2, 1), use=np.ones(5, dtype=bool), season=np.arange(5) % 4, seasons=4)
     >>> [way.name for way in flows.exits if way.fit is not None]
-    ['down', 'up']
+    ['lapse', 'down', 'up']
     """
     steps = np.flatnonzero(use)
     origin, target = codes[:, :-1][:, steps], codes[:, 1:][:, steps]
@@ -188,8 +188,8 @@ def fit_flows(
     )  # fmt: skip
     states, left, exits = len(rank) + 2, np.zeros(len(partner), dtype=bool), []
     can = np.ones((states, states), dtype=bool) if possible is None else possible.copy()
-    # tiers can be reached though nobody was there yet; having lapsed and being unknown are states only where somebody was
-    can[:, len(rank) :] &= np.isin([len(rank), len(rank) + 1], codes)
+    # tiers can be reached, and partners lapse, though nobody has yet; being unknown is a state only where somebody was
+    can[:, -1] &= (codes == states - 1).any()
     for name, reach in exits_of(rank, can):
         at_risk = reach.any(axis=1)[moves.origin] & ~left
         gone = reach[moves.origin, moves.target] & at_risk

@@ -15,7 +15,7 @@ import numpy as np
 #: Degrees of freedom of the half-t priors; 2 makes every correlation as likely as any other.
 FREEDOM = 2.0
 #: Scale, on log-odds, of the half-Cauchy priors that the scales of the half-t priors have.
-USUAL = 0.1
+USUAL = 0.15
 #: Variance of the levels, which are as good as free.
 FREE = 100.0
 #: Chains side by side, sweeps thrown away, sweeps between two that are kept.
@@ -129,7 +129,7 @@ class _Scale:
         """Draw the mixing numbers of the priors, shape ``(chains, series)``, given the diagonal of inverse covariances; then the scale."""
         chains, series = diagonal.shape
         mixing = rng.standard_gamma(shape / 2.0, (chains, series)) / (FREEDOM * diagonal + self.inverse_square[:, None])
-        second = rng.standard_gamma(1.0, chains) / (USUAL**2 + self.inverse_square)
+        second = rng.standard_gamma(1.0, chains) / (1.0 / USUAL**2 + self.inverse_square)
         self.inverse_square = rng.standard_gamma(0.5 + series / 2.0, chains) / (second + mixing.sum(axis=1))
         return mixing
 
