@@ -58,3 +58,17 @@ def test_what_does_not_exist_is_refused(asked, message):
 def test_one_group_has_nothing_to_compare():
     with pytest.raises(SampleError, match="1 group"):
         compare_survival(spells(TABLE.assign(region="n")), by="region")
+
+
+def test_a_difference_of_nothing_seen_in_either_group_has_no_interval():
+    frame = pd.DataFrame(
+        {"partner": range(12), "duration": [1, 2, 3] * 4, "event": ["up"] * 4 + ["down"] * 8, "tier": list("aabb" + "ccbbaabb")}
+    )
+
+    row = compare_incidence(Spells.from_frame(frame), by="tier", reference="c", at=3.0).table.set_index(["cause", "tier"])
+
+    assert np.isfinite(row.loc[("up", "a"), "std_error"])
+    frame = frame.assign(event=np.where(frame["tier"] == "a", "down", frame["event"]))
+    row = compare_incidence(Spells.from_frame(frame), by="tier", reference="c", at=3.0).table.set_index(["cause", "tier"])
+    assert row.loc[("up", "a"), ["std_error", "conf_low", "conf_high", "p_value"]].isna().all()
+    assert row.loc[("up", "a"), "estimate"] == 0

@@ -153,8 +153,10 @@ def _differences(sample: Sample, sets: risksets.RiskSets, *, base: int, at: floa
             summed = clustered_curves.sum_by_cluster(own, sample.partner)
             error[of] = np.sqrt(((summed[:, others] - summed[:, [base]]) ** 2).sum(axis=0))
     gap = shares[:, others] - shares[:, [base]]
+    # where neither group was seen to end so, nothing tells how sure a difference of none is
+    error = np.where(np.isnan(gap) | (error <= 0), np.nan, error)
     reach = float(critical_value(level)) * error
-    score = np.divide(np.abs(gap), error, out=np.full(gap.shape, np.nan), where=error > 0)
+    score = np.divide(np.abs(gap), error, out=np.full(gap.shape, np.nan), where=np.isfinite(error))
     size = np.bincount(sample.group, minlength=sample.groups)
     cells = len(sample.causes)
     return pd.DataFrame(
@@ -162,7 +164,7 @@ def _differences(sample: Sample, sets: risksets.RiskSets, *, base: int, at: floa
             "cause": np.repeat(sample.causes, len(others)),
             sample.by[0]: [sample.labels[index][0] for index in others] * cells,
             "estimate": gap.reshape(-1),
-            "std_error": np.where(np.isnan(gap), np.nan, error).reshape(-1),
+            "std_error": error.reshape(-1),
             "conf_low": (gap - reach).reshape(-1),
             "conf_high": (gap + reach).reshape(-1),
             "n": np.tile(size[others] + size[base], cells),
