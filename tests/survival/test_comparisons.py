@@ -6,7 +6,7 @@ import pytest
 
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.spells import Spells
-from partnerlab.survival import compare_survival
+from partnerlab.survival import compare_incidence, compare_survival
 
 TABLE = pd.DataFrame({"partner": list("abcdef"), "duration": [1, 2, 3, 4, 5, 6], "event": True, "region": list("nnsnss")})
 
