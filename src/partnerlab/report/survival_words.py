@@ -95,9 +95,8 @@ def _incidence(result: IncidenceEstimate) -> tuple[str, ...]:
     if set(result.table["cause"]) == {"any"}:
         row = result.at(times[:1]).iloc[0]
         high = say_share(row["conf_high"]) if np.isfinite(row["conf_high"]) else "any share"
-        return (
-            f"{result.estimand}: none of {say_number(row['n'])} was seen ending, so at most {high} do within {plural(row['time'], result.unit)}.",
-        )
+        seen = f"none of {say_number(row['n'])} was seen ending, so at most {high} do within {plural(row['time'], result.unit)}"
+        return (f"{result.estimand}: {seen}.",)
     said = []
     for name, curve in result.at(times).dropna(subset=["estimate"]).groupby(groups, sort=False, observed=True):
         who = ", ".join(str(part) for part in (name if isinstance(name, tuple) else (name,)))
