@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from partnerlab import Stakes, Studies, TacticStudy, assign_tiers, build_panel, build_study_panel
+from partnerlab import Stakes, Studies, TacticStudy, assign_tiers, build_panel, build_study_panel, plan_next_partners
 from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.intake import Program, connect
 from partnerlab.intake.simulate import Truth, simulate_program, true_effects
@@ -17,10 +17,11 @@ from partnerlab.report.tactics import (
     count_tactics,
     design_settling,
     load_studies,
+    name_partners,
     pool_studied,
     tabulate_actions,
     tabulate_studied,
-    weigh_verdict,
+    weigh_analysis,
 )
 from partnerlab.results import Evidence
 from partnerlab.show import plot, tabulate
@@ -204,11 +205,11 @@ def test_the_picture_of_the_page_has_a_box_for_each_cell(compared):
 def test_a_check_that_overturns_a_finding_takes_its_grade(studied):
     place = next(place for place, one in enumerate(studied.analyses) if one.verdict.tactic == "training")
     analysis, card = studied.analyses[place], studied.cards[place]
-    assert weigh_verdict(analysis, card=card).earned is Evidence.B
+    assert weigh_analysis(analysis, card=card).verdict.earned is Evidence.B
 
     table = card.table
     table.loc[table["check"] == "placebo", "stands"] = False
-    fallen = weigh_verdict(analysis, card=dataclasses.replace(card, table=table))
+    fallen = weigh_analysis(analysis, card=dataclasses.replace(card, table=table)).verdict
 
     assert fallen.earned is Evidence.D
     assert "placebo" in fallen.statement
@@ -243,3 +244,23 @@ def test_what_may_be_said_names_partners_managers_and_what_would_overturn_it(stu
     assert "Behind it stand 291 partners with 11 managers" in said
     assert "It would be overturned by" in said
     assert "It pays with a probability of" in said
+
+
+def test_whom_to_give_it_next_is_a_list_of_partners_by_name(counted, history, studied):
+    study = Studies.load("demo")["training"]
+    panel = build_study_panel(counted, study=study, history=history)
+    following = plan_next_partners(panel, analysis=studied.analyses[0], seed=7)
+    names = name_partners(history)
+    view = tabulate(following, rows=5, names=names)
+
+    assert view.heads[:4] == ("partner", "tier", "expected leads more per partner-quarter", "rows like it with the tactic")
+    assert {row[0] for row in view.rows} <= set(names.values())
+    assert read_result(following)[0].startswith("Of 343 partners without training now, ")
+
+
+def test_of_a_tactic_that_cannot_be_told_nobody_is_named(counted, history, studied):
+    study = Studies.load("demo")["event"]
+    dinner = next(one for one in studied.analyses if one.study.tactic == "dinner")
+    following = plan_next_partners(build_study_panel(counted, study=study, history=history), analysis=dinner)
+
+    assert read_result(following)[0].startswith("Nobody can be named: ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from partnerlab.effects import AssignmentCheck, RobustnessCard, TacticAnalysis, TacticComparison, TacticStudy
+from partnerlab.effects import AssignmentCheck, NextPartners, RobustnessCard, TacticAnalysis, TacticComparison, TacticStudy
 from partnerlab.experiments import ExperimentDesign
 from partnerlab.report.readings import read_result
 from partnerlab.results import Evidence
@@ -89,6 +89,21 @@ def _page(result: TacticComparison) -> tuple[str, ...]:
     left = int((table["action"] == "test").sum())
     if left:
         said.append(f"Of {plural(left, 'cell')} no more can be said than that a test by lot would tell.")
+    return tuple(said)
+
+
+@read_result.register(NextPartners)
+def _next(result: NextPartners) -> tuple[str, ...]:
+    table = result.table
+    known = table[table["estimate"].notna()]
+    if known.empty:
+        why = str(table["why"].iloc[0]) if len(table) else "nobody is without it"
+        return (f"Nobody can be named: {why.rstrip('.')}.",)
+    said = [f"Of {plural(len(table), 'partner')} without {result.tactic} now, {len(known)} look like partners that had it."]
+    if math.isfinite(result.break_even):
+        said.append(
+            f"For {plural(len(result.chosen), 'partner')} it is expected to pay, from {say_number(result.break_even)} {result.unit} on."
+        )
     return tuple(said)
 
 

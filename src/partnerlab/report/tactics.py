@@ -155,8 +155,8 @@ def choose_study(studies: Studies, *, panel: Panel, tactic: str = "") -> TacticS
     return found
 
 
-def weigh_verdict(analysis: TacticAnalysis, *, card: RobustnessCard | None = None) -> Verdict:
-    """Give what may be said once a finding was held against what could overturn it: each check that did is a doubt.
+def weigh_analysis(analysis: TacticAnalysis, *, card: RobustnessCard | None = None) -> TacticAnalysis:
+    """Give the analysis with what may be said once a finding was held against what could overturn it: each check that did is a doubt.
 
     Parameters
     ----------
@@ -165,12 +165,12 @@ def weigh_verdict(analysis: TacticAnalysis, *, card: RobustnessCard | None = Non
         From `partnerlab.check_robustness`; without one the verdict stays as it is.
     """
     if card is None:
-        return analysis.verdict
+        return analysis
     fallen = card.table[card.table["stands"].eq(False).fillna(False)]
     doubts = tuple(f"{row['check']}: {row['says']}" for _, row in fallen.iterrows())
     weighed = dataclasses.replace(analysis.verdict, doubts=(*analysis.verdict.doubts, *doubts))
     overturned = card.overturned_by or weighed.overturned_by if weighed.finding in ("raised", "lowered") else ""
-    return dataclasses.replace(weighed, overturned_by=overturned)
+    return dataclasses.replace(analysis, verdict=dataclasses.replace(weighed, overturned_by=overturned))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -211,7 +211,7 @@ def analyze_tactics(
             refused.append({"tactic": study.tactic, "why": str(refusal)})
             continue
         cards.append(check_robustness(analysis, panel=own, seed=seed) if analysis.verdict.known else None)
-        found.append(dataclasses.replace(analysis, verdict=weigh_verdict(analysis, card=cards[-1])))
+        found.append(weigh_analysis(analysis, card=cards[-1]))
     if not found:
         raise SampleError(f"no tactic can be read; first: {refused[0]['why']}")
     return StudiedTactics(analyses=tuple(found), cards=tuple(cards), refused=pd.DataFrame(refused, columns=["tactic", "why"]))
@@ -286,6 +286,14 @@ def tabulate_actions(compared: TacticComparison) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["do", "tactic", "tiers", "why"]).sort_values(
         "do", key=lambda column: column.map(order), kind="stable", ignore_index=True
     )
+
+
+def name_partners(history: TierHistory) -> dict[str, str]:
+    """Say what people call each partner; its identifier where it has no name."""
+    if "name" not in history.attributes.columns:
+        return {}
+    called = zip(history.partners, history.attributes["name"], strict=True)
+    return {str(partner): str(name) for partner, name in called if pd.notna(name)}
 
 
 def design_settling(panel: TacticPanel, *, study: TacticStudy, level: float = 0.95) -> ExperimentDesign:

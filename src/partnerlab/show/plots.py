@@ -70,6 +70,7 @@ DRAWN_IN = {
     "TierEffects": "tactics_cells",
     "Association": "tactics_cells",
     "TacticComparison": "tactics_cells",
+    "NextPartners": "tactics_cells",
     "LineEffects": "tactics_lines",
     "DoseEffects": "tactics_lines",
     "TacticAnalysis": "tactics",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from partnerlab import words
-from partnerlab.effects import Association, TacticComparison, TierEffects
+from partnerlab.effects import Association, NextPartners, TacticComparison, TierEffects
 from partnerlab.errors import SampleError
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten, wrap
@@ -213,3 +214,30 @@ def _box(canvas: Canvas, axes: object, row: pd.Series | None, *, left: float, to
     canvas.words(middle, top + 14, estimate, ha="center", weight=weight, colour=ink)
     canvas.words(middle, top + 27, shorten(interval, width=wide - 2, size=style.SMALL), size=style.SMALL, ha="center", colour=ink)
     canvas.words(middle, top + 40, action, size=style.SMALL, ha="center", weight="normal" if action == "test" else "bold")
+
+
+@tabulate.register(NextPartners)
+def _next_table(result: NextPartners, *, caption: str = "", rows: int | None = None, names: Mapping[str, str] | None = None) -> TableView:
+    """Write the uplift list: who, expected of it, how many like it had it, what it pays, and what stands in the way."""
+    table = result.table.head(rows) if rows else result.table
+    said = [words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number") for _, row in table.iterrows()]
+    known = table["estimate"].notna().to_numpy()
+    uplift = [f"{pair[0]} ({pair[1]})" if seen else "cannot be told" for pair, seen in zip(said, known, strict=True)]
+    shown = pd.DataFrame(
+        {
+            "partner": [str((names or {}).get(partner, partner)) for partner in table["partner"]], "tier": table["tier"],
+            "uplift": uplift, "like": table["like"], "chance": table["chance"], "pays": table["pays"],
+            "net_value": table["net_value"], "why": table["why"].fillna(""),
+        }
+    )  # fmt: skip
+    kinds = {"partner": "text", "tier": "text", "uplift": "text", "like": "count", "chance": "share", "pays": "share",
+             "net_value": "number", "why": "text"}  # fmt: skip
+    if not np.isfinite(result.break_even):
+        kinds = {name: kind for name, kind in kinds.items() if name not in ("pays", "net_value")}
+    if not shown["why"].astype(bool).any():
+        kinds.pop("why")
+    heads = {"uplift": f"expected {result.unit} more per partner-quarter", "like": "rows like it with the tactic",
+             "chance": "chance that managers give it", "net_value": f"net value, {result.currency}".rstrip(", "),
+             "why": "what stands in the way"}  # fmt: skip
+    view = table_view(shown, caption=caption or result.estimand, kinds=kinds, heads=heads)
+    return dataclasses.replace(view, frame=result.table.reset_index(drop=True))
