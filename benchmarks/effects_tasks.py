@@ -6,6 +6,8 @@ numpy at the top.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from flows_tasks import Arrays, Side, Task
 
@@ -233,7 +235,33 @@ def _alike_doubleml(x: Arrays) -> dict[str, float]:
     return _named(model.coef, model.se)
 
 
+# ---- one tactic through the public road: panel from a frame, triage, two readings, those not to be believed, the verdict
+
+
+def _draw_world(name: str, rows: int) -> Arrays:
+    """Draw one of the worlds with known effects, 20 quarters, ten partners to a manager."""
+    import pandas as pd
+
+    from partnerlab.intake.simulate import simulate_world
+
+    partners = rows // QUARTERS
+    frame = simulate_world(name, seed=1, partners=partners, managers=partners // 10, quarters=QUARTERS).to_frame()
+    plain = {column: pd.factorize(values)[0] if values.dtype.kind not in "bif" else values.to_numpy() for column, values in frame.items()}
+    return {column: np.ascontiguousarray(values) for column, values in plain.items()}
+
+
+def _verdict(x: Arrays) -> dict[str, float]:
+    from partnerlab.effects import Known, TacticPanel, TacticStudy, analyze_tactic
+    from partnerlab.verdicts import Stakes
+
+    panel = TacticPanel.from_frame(_frame(x), manager="manager", tier="tier", covariates=["health"])
+    study = TacticStudy(tactic="Dinner", stakes=Stakes(unit="leads"), covariates=(Known(name="health", at="start", lag=0),))
+    verdict = analyze_tactic(panel, study=study).verdict
+    return _named([verdict.estimate], [verdict.std_error])
+
+
 OURS = "partnerlab, arrays"
+_PUBLIC = (Side(name="partnerlab, from a frame to the verdict", environment="ours", run=_verdict, ours=True),)
 _EVENTS = (
     Side(name=OURS, environment="ours", run=_events_arrays, ours=True),
     Side(name="partnerlab, from a frame, ids checked", environment="ours", run=_events_frame, ours=True),
@@ -267,4 +295,6 @@ TASKS = (
             Side(name="DoubleML", environment="doubleml", run=_alike_doubleml, limit=1_000_000),
         ),
     ),
+    Task(name="One tactic that stays, public road", draw=functools.partial(_draw_world, "A"), bar=1, sides=_PUBLIC),
+    Task(name="One tactic that goes on and off, public road", draw=functools.partial(_draw_world, "B"), bar=1, sides=_PUBLIC),
 )  # fmt: skip

@@ -403,8 +403,8 @@ def test_a_large_trial_with_gaps_is_read_row_by_row(monkeypatch):
     assert analyze_experiment(trial).table["n"].tolist() == [39]
 
 
-@pytest.mark.parametrize("units", [[-3, 0, 12], [12, 0, -3], ["-3", "0", "12"]])
+@pytest.mark.parametrize("units", [[-3, 0, 12], [12, 0, -3], ["-3", "0", "12"], [0, 9, 10], [5, 6, 98], [100, 2**40, 2**62]])
 def test_units_are_named_alike_whether_they_are_numbers_in_order_or_not(units):
-    frame = pd.DataFrame({"unit": [*units, 99], "variant": ["a", "b", "a", "b"], "leads": [1.0, 2.0, 3.0, 4.0]})
+    frame = pd.DataFrame({"unit": [*units, type(units[0])(2**62 + 1)], "variant": ["a", "b", "a", "b"], "leads": [1.0, 2.0, 3.0, 4.0]})
 
-    assert Trial.from_frame(frame, outcomes=["leads"]).units.tolist() == [*map(str, units), "99"]
+    assert Trial.from_frame(frame, outcomes=["leads"]).units.tolist() == [*map(str, units), str(2**62 + 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -20,6 +21,8 @@ _ARRAYS = ("units", "variant", "cluster", "stratum", "received", "exposure", "sh
 
 #: Units from which moments by variant take the place of rows: errors then differ by less than a part in the number of units.
 MANY_UNITS = 100_000
+#: Numbers written at a time: they stay in the processor's cache.
+DIGITS_AT_ONCE = 16_384
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -215,8 +218,8 @@ def _units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
         raise ParameterError(f"trial: {unit} is empty in {plural(int(frame[unit].isna().sum()), 'row')}; name every unit", column=unit)
     if pd.api.types.is_integer_dtype(frame[unit].dtype):
         numbers = frame[unit].to_numpy(dtype=np.int64)
-        if (numbers[1:] > numbers[:-1]).all():  # in order, so none stands twice; written no wider than the longest
-            return numbers.astype(f"U{max(len(str(end)) for end in (numbers.min(initial=0), numbers.max(initial=0)))}")
+        if (numbers[1:] > numbers[:-1]).all():  # in order, so none stands twice
+            return _digits(numbers)
     repeated = frame[frame[unit].duplicated(keep=False)]
     if len(repeated):
         mixed = repeated.groupby(unit)[variant].nunique()
@@ -230,6 +233,30 @@ def _units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
             "add them up to one each"
         )
     return frame[unit].astype(str).to_numpy(dtype=str)
+
+
+def _digits(numbers: np.ndarray) -> np.ndarray:
+    """Write whole numbers in ascending order as text, digit by digit: several times quicker than one by one.
+
+    Examples
+    --------
+    >>> _digits(np.array([0, 7, 10, 312])).tolist()
+    ['0', '7', '10', '312']
+    """
+    if not len(numbers) or numbers[0] < 0:
+        return numbers.astype(str)
+    longest = len(str(numbers[-1]))
+    text = np.zeros((len(numbers), longest), dtype=np.uint32)
+    edges = [*np.searchsorted(numbers, [0, *(10**length for length in range(1, longest))]), len(numbers)]
+    for length, (first, last) in enumerate(itertools.pairwise(edges), start=1):
+        for start in range(first, last, DIGITS_AT_ONCE):
+            rows = slice(start, min(start + DIGITS_AT_ONCE, last))
+            left = numbers[rows]
+            for place in range(length - 1, -1, -1):
+                rest = left // 10
+                text[rows, place] = left - 10 * rest + ord("0")
+                left = rest
+    return text.view(f"U{longest}")[:, 0]
 
 
 def _variants(frame: pd.DataFrame, variant: str, control: str | None, experiment: Experiment | None) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -307,8 +334,8 @@ def _outcomes(frame: pd.DataFrame, metric: Metric) -> dict[str, np.ndarray]:
         return {column: _tiers(frame, column, metric.tiers) for column in (metric.name, metric.before) if column}
     found = {column: _numbers(frame, column) for column in metric.columns}
     values = found[metric.name]
-    known = values[np.isfinite(values)]
-    wrong = {"share": ~np.isin(known, (0.0, 1.0)), "count": known < 0, "time": known < 0}.get(metric.kind, np.zeros(0, dtype=bool))
+    known = values[np.isfinite(values)] if metric.kind in ("share", "count", "time") else values[:0]
+    wrong = ~np.isin(known, (0.0, 1.0)) if metric.kind == "share" else known < 0
     if wrong.any():
         must = {"share": "1 or 0", "count": "0 or more", "time": "0 or more: nothing ends before it begins"}[metric.kind]
         raise ParameterError(
@@ -319,7 +346,7 @@ def _outcomes(frame: pd.DataFrame, metric: Metric) -> dict[str, np.ndarray]:
         events = found[metric.event]
         if not np.isin(events[np.isfinite(events)], (0.0, 1.0)).all():
             raise ParameterError(f"trial: {metric.event} must be 1 where the event happened and 0 where not", column=metric.event)
-    if metric.per and (found[metric.per][np.isfinite(found[metric.per])] < 0).any():
+    if metric.per and (found[metric.per] < 0).any():
         raise ParameterError(f"trial: {metric.per} is below 0 for some units; a ratio is taken per something counted", column=metric.per)
     return found
 
