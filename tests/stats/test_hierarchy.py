@@ -170,3 +170,15 @@ def test_intervals_cover_also_where_the_best_was_picked(pages):
 
 def test_a_page_of_cells_without_effect_seldom_names_a_winner(pages):
     assert pages["flagged"].mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 70)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.4, 1.0])
+def test_a_flat_prior_covers_few_cells_whatever_their_spread(spread):
+    hits = []
+    for seed in range(80):
+        random = np.random.default_rng(seed)
+        true, error = 0.3 + spread * random.normal(size=4), np.full(4, 0.27)
+        cells = pool_cells(true + error * random.normal(size=4), error, flat=True, draws=20)
+        hits.append(((cells.low <= true) & (true <= cells.high)).mean())
+
+    assert np.mean(hits) >= 0.905  # 320 cells at 94 %: two and a half standard errors

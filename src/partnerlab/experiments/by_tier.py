@@ -81,7 +81,7 @@ def analyze_by_tier(
     Notes
     -----
     Errors of a few clusters are widened to what Student's t asks for; clusters with units in several tiers make their effects alike
-    by chance, and that covariance goes into the pooling (`partnerlab.stats.shrinkage.hierarchy`).
+    by chance, and that covariance goes into the pooling (`partnerlab.stats.shrinkage.hierarchy`, all spreads of true effects as likely).
 
     Examples
     --------
@@ -89,7 +89,7 @@ def analyze_by_tier(
     >>> table["leads"] = [2, 5, 1, 4, 3, 6, 2, 5, 1, 6, 3, 4, 2, 3, 1, 2, 3, 3, 2, 3, 1, 3, 3, 4]
     >>> found = analyze_by_tier(Trial.from_frame(table, outcomes=["leads"], by="tier"))
     >>> found.table[["tier", "raw", "estimate"]].round(2).values.tolist()
-    [['Gold', 3.0, 2.5], ['Silver', 1.0, 1.39]]
+    [['Gold', 3.0, 2.86], ['Silver', 1.0, 1.11]]
     """
     experiment = experiment or (assignment.experiment if assignment else None)
     check_dealt(trial, assignment)
@@ -104,7 +104,7 @@ def analyze_by_tier(
         if known.sum() < 2:
             raise SampleError(f"analyze_by_tier: {plural(int(known.sum()), 'tier')} with two things of each variant; two tiers are needed")
         raw = cells["raw"].to_numpy()[known]
-        pooled = pool_cells(raw, covariance=covariance, level=level, seed=seed)
+        pooled = pool_cells(raw, covariance=covariance, flat=True, level=level, seed=seed)
         name = trial.variants[code]
         differ[name] = _heterogeneity(raw, covariance)
         tables.append(_table(name, cells, pooled, known))

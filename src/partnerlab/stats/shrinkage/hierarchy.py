@@ -21,6 +21,8 @@ from scipy import special
 POINTS = {1: 48, 2: 18, 3: 11, 4: 7}
 #: Median of a spread's prior, in standard errors.
 MEDIAN_SPREAD = 0.5
+#: Largest spread of the flat prior, in typical errors.
+WIDEST = 10.0
 #: Numbers held at once while the grid is gone through.
 HELD = 4_000_000
 #: Share of the posterior below which a point of the grid is left out of draws.
@@ -69,6 +71,7 @@ def pool_cells(  # noqa: PLR0913 - what is pooled, and how it is read
     groups: Sequence[np.ndarray] = (),
     covariance: np.ndarray | None = None,
     material: float = 0.0,
+    flat: bool = False,
     level: float = 0.95,
     draws: int = 4000,
     seed: int = 0,
@@ -86,6 +89,10 @@ def pool_cells(  # noqa: PLR0913 - what is pooled, and how it is read
         Of the estimates, where cells share partners; else the squares of the errors.
     material : float
         Smallest effect that matters.
+    flat : bool
+        Take all spreads up to ten typical errors as equally likely (Gelman 2006, Bayesian Analysis 1), for the few cells of one planned
+        comparison: intervals cover 94 % or more whatever the spread, where the narrower prior, made for picking the best of many
+        cells, covers less if effects differ by more than their errors.
     level : float
         Coverage of the interval.
     draws, seed : int
@@ -101,7 +108,8 @@ def pool_cells(  # noqa: PLR0913 - what is pooled, and how it is read
     errors = np.diag(np.asarray(std_error, dtype=float) ** 2) if covariance is None else np.asarray(covariance, dtype=float)
     alike = [np.eye(len(y))] + [same for labels in groups if (same := _same(labels)) is not None]
     scale = float(np.sqrt(len(y) / (1.0 / np.diag(errors)).sum()))
-    grid = _grid(MEDIAN_SPREAD * scale / np.sqrt([len(y) / np.linalg.matrix_rank(same) for same in alike]))
+    typical = scale / np.sqrt([len(y) / np.linalg.matrix_rank(same) for same in alike])
+    grid = _grid(typical if flat else MEDIAN_SPREAD * typical, flat=flat)
     parts = [_posterior(y, errors, alike, block) for block in _blocks(grid, len(y))]
     weight = _normalised(np.concatenate([part["log_weight"] for part in parts]))
     mean, variance, own, mu, mu_variance = (
@@ -134,10 +142,11 @@ def _same(labels: np.ndarray) -> np.ndarray | None:
     return (code[:, None] == code[None, :]).astype(float)
 
 
-def _grid(scale: np.ndarray) -> np.ndarray:
+def _grid(scale: np.ndarray, *, flat: bool = False) -> np.ndarray:
     """Points of equal prior probability, shape ``(g, c)``: midpoints of equal parts of each spread's prior."""
     share = (np.arange(POINTS[len(scale)]) + 0.5) / POINTS[len(scale)]
-    return np.array(list(itertools.product(share / (1 - share), repeat=len(scale)))) * scale
+    points = WIDEST * share if flat else share / (1 - share)
+    return np.array(list(itertools.product(points, repeat=len(scale)))) * scale
 
 
 def _blocks(grid: np.ndarray, cells: int) -> Iterator[np.ndarray]:
