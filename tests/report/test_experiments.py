@@ -111,6 +111,17 @@ def test_without_a_declaration_the_best_grade_is_b(simulation):
     assert {verdict.grade for verdict in report.analyze_case(undeclared).verdicts} <= {"B", "D"}
 
 
+def test_shares_in_the_data_are_held_against_those_declared(simulation):
+    tables = dict(simulation.tables)
+    frame = tables["assignments"].to_pandas()
+    tables["assignments"] = frame[(frame["variant"] == "control") | (frame.index % 4 == 0)]
+    ask, panel, history = walk(lab.connect(tables))
+    case = report.load_case(ask, panel=panel, history=history)
+
+    assert report.check_case(case).stopped
+    assert "sample ratio failed" in report.plot_case(case, view="arms", reading=report.check_case(case)).headline
+
+
 def test_where_there_is_no_experiment_the_page_says_what_to_do(simulation):
     tables = {name: table for name, table in simulation.tables.items() if name != "assignments"}
     ask, panel, history = walk(lab.connect(tables))

@@ -21,7 +21,7 @@ from partnerlab.experiments import (
 )
 from partnerlab.experiments.expectations import estimate_outlooks
 from partnerlab.report.attempts import Unavailable
-from partnerlab.report.experiments import BEFORE, YEAR
+from partnerlab.report.experiment_outcomes import BEFORE, YEAR
 from partnerlab.report.readings import read_result
 from partnerlab.verdicts import Stakes
 from partnerlab.words import say_count, say_list, say_number, say_share, sentence

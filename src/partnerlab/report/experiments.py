@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import LedgerError, MissingTableError, ParameterError, SampleError
+from partnerlab.errors import LedgerError, ParameterError, SampleError
 from partnerlab.experiments import (
     Assignment,
     Experiment,
@@ -29,8 +28,8 @@ from partnerlab.experiments import (
     load_experiments,
     load_registry,
 )
+from partnerlab.report.experiment_outcomes import BEFORE, build_outcomes
 from partnerlab.report.sources import look_upward
-from partnerlab.tiers import TierScheme, assign_tiers
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_list, say_period
 
@@ -42,9 +41,6 @@ if TYPE_CHECKING:
 
 #: What a page says where no experiment was ever dealt.
 NONE_YET = "no experiment was dealt: neither the ledger nor the table assignments holds one"
-#: Ending of columns known before the start: the mean of the four quarters before it.
-BEFORE = "_before"
-YEAR = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +54,9 @@ class Case:
     declared : str
         Where the declaration was found; empty if nowhere.
     assignment : Assignment or None
-        The deal, where its declaration is known.
+        The deal that the reading is held to; None where only the source tells who got what.
+    dealt : Assignment or None
+        The deal with what was known before it, where its declaration is known.
     first, last : str
         Quarters of the window that are read.
     seen : int
@@ -74,6 +72,7 @@ class Case:
     experiment: Experiment
     declared: str
     assignment: Assignment | None = dataclasses.field(repr=False)
+    dealt: Assignment | None = dataclasses.field(repr=False)
     first: str
     last: str
     seen: int
@@ -166,7 +165,7 @@ def build_case(  # noqa: PLR0913 - one argument for each column name
     trial = Trial.from_frame(frame, experiment=experiment, unit=unit, variant=variant, received=received)
     when = period or plural(experiment.quarters, "quarter")
     return Case(
-        experiment=experiment, declared=declared, assignment=assignment, first=when, last=when, seen=experiment.quarters,
+        experiment=experiment, declared=declared, assignment=assignment, dealt=assignment, first=when, last=when, seen=experiment.quarters,
         quarters=(when,), table=frame, trials=(trial,),
     )  # fmt: skip
 
@@ -253,14 +252,16 @@ def _case(deal: Deal, *, panel: Panel, history: TierHistory | None, quarter: str
     experiment = deal.experiment or _undeclared(deal, panel)
     start, stop = panel.column(deal.first), panel.column(quarter)
     seen = min(stop - start + 1, experiment.quarters)
-    tables = [_outcomes(deal, experiment, panel, history, start=start, end=start + length) for length in range(1, seen + 1)]
+    tables = [
+        build_outcomes(deal.rows, experiment=experiment, panel=panel, history=history, start=start, end=start + length)
+        for length in range(1, seen + 1)
+    ]
     received = "received" if deal.rows.get("exposed", pd.Series(dtype=bool)).any() else None
     trials = tuple(Trial.from_frame(table, experiment=experiment, received=received) for table in tables)
-    assignment = deal.assignment
-    if assignment is None and deal.experiment is not None:
-        assignment = _rebuild(deal, experiment, tables[-1])
+    # what a source says of its own deal cannot show that it was held to: its shares are tested against those declared
+    dealt = deal.assignment or (_rebuild(deal, experiment, tables[-1]) if deal.experiment is not None else None)
     return Case(
-        experiment=experiment, declared=deal.declared, assignment=assignment, first=deal.first,
+        experiment=experiment, declared=deal.declared, assignment=deal.assignment, dealt=dealt, first=deal.first,
         last=panel.calendar.label(panel.calendar.parse(deal.first) + experiment.quarters - 1),
         seen=seen,
         quarters=tuple(panel.labels[start : start + seen]), table=tables[-1], trials=trials,
@@ -268,7 +269,7 @@ def _case(deal: Deal, *, panel: Panel, history: TierHistory | None, quarter: str
 
 
 def _rebuild(deal: Deal, experiment: Experiment, table: pd.DataFrame) -> Assignment:
-    """Put the rows of a source's deal into the form of an assignment, so that the reading is held to it."""
+    """Put the rows of a source's deal into the form of an assignment, to look at its balance."""
     rows = pd.DataFrame(
         {"unit": table[experiment.unit], "cluster": table[experiment.cluster] if experiment.cluster else table[experiment.unit]}
     )
@@ -278,92 +279,6 @@ def _rebuild(deal: Deal, experiment: Experiment, table: pd.DataFrame) -> Assignm
     rows["variant"] = table["variant"]
     rows = pd.concat([rows, table[list(experiment.pre)]], axis=1).sort_values("unit")
     return Assignment(experiment=experiment, seed=0, rows=rows.to_csv(index=False, lineterminator="\n"))
-
-
-def _outcomes(deal: Deal, experiment: Experiment, panel: Panel, history: TierHistory | None, *, start: int, end: int) -> pd.DataFrame:
-    """Count the outcomes of a window, columns ``start`` to ``end`` (half open), of every unit dealt; whoever left brings nothing more."""
-    place = pd.Index(panel.partners).get_indexer(deal.rows["unit"])
-    if (place < 0).all():
-        raise SampleError(f"{deal.name}: its units are no partners of this panel; only experiments on partners have a page")
-    kept = place >= 0
-    dealt, place = deal.rows[kept].reset_index(drop=True), place[kept]
-    table = pd.DataFrame({experiment.unit: dealt["unit"], "variant": dealt["variant"]})
-    for metric in experiment.metrics:
-        for column, values in _read(metric, panel, history, place, start=start, end=end).items():
-            table[column] = values
-    for name in experiment.pre:
-        table[name] = dealt[name] if name in dealt else _before(name, panel, place, start=start)
-    for name in (*experiment.strata, *([experiment.by] if experiment.by else [])):
-        table[name] = dealt[name] if name in dealt else dealt["stratum"]
-    if experiment.cluster:
-        table[experiment.cluster] = dealt["cluster"] if "cluster" in dealt else _attribute(panel, experiment.cluster)[place]
-    if "exposed" in dealt:
-        table["received"] = dealt["exposed"].astype(float)
-    return table
-
-
-def _attribute(panel: Panel, name: str) -> np.ndarray:
-    for known in (name, f"{name}_id"):
-        if known in panel.attributes.columns:
-            return panel.attributes[known].astype(str).to_numpy()
-    raise SampleError(f"partners have no attribute {name!r}, by which variants were dealt")
-
-
-def _window(panel: Panel, name: str, place: np.ndarray, *, start: int, end: int) -> np.ndarray:
-    """Values of an indicator in a window, shape ``(units, quarters)``; 0 after a partner left."""
-    if not panel.known(name):
-        raise MissingTableError(f"the experiment is judged by {name}, which is no indicator of this panel", indicator=name)
-    values = panel.values(name)[place, start:end]
-    return np.where(panel.member[place, start:end], values, 0.0)
-
-
-def _read(
-    metric: Metric, panel: Panel, history: TierHistory | None, place: np.ndarray, *, start: int, end: int
-) -> Mapping[str, np.ndarray]:
-    """Columns of one metric: counts and means a quarter, shares and tiers at the end, sums of a ratio, quarters until leaving."""
-    if metric.kind == "tier":
-        return {metric.name: _tier_at(metric, panel, history, place, column=end - 1)}
-    if metric.kind == "time":
-        member = panel.member[place, start:end]
-        left = ~member.all(axis=1)
-        return {metric.name: np.where(left, np.argmin(member, axis=1) + 0.5, end - start), str(metric.event): left.astype(float)}
-    if metric.kind == "ratio":
-        return {column: _window(panel, column, place, start=start, end=end).sum(axis=1) for column in metric.columns}
-    values = _window(panel, metric.name, place, start=start, end=end)
-    if metric.kind == "share":
-        last = values[:, -1]
-        return {metric.name: np.where(np.isnan(last), np.nan, (last > 0).astype(float))}
-    return {metric.name: values.mean(axis=1)}
-
-
-def _tier_at(metric: Metric, panel: Panel, history: TierHistory | None, place: np.ndarray, *, column: int) -> np.ndarray:
-    """Look up the published tier at the end, by the scheme whose tiers were declared."""
-    declared = set(metric.tiers) - {"lapsed"}
-    found = history if history is not None and set(history.tiers) == declared else None
-    for name in ("recorded", "quadrant", "rating") if found is None else ():
-        try:
-            other = assign_tiers(panel, TierScheme.load(name))
-        except (MissingTableError, SampleError, ParameterError):
-            continue
-        if set(other.tiers) == declared:
-            found = other
-            break
-    if found is None:
-        raise SampleError(f"{metric.name} was declared on the tiers {say_list(sorted(declared))}, which no scheme gives here")
-    names = np.asarray(found.names(found.published[:, column]), dtype=object)[place]
-    return np.where(np.isin(names.astype(str), metric.tiers), names, None)
-
-
-def _before(name: str, panel: Panel, place: np.ndarray, *, start: int) -> np.ndarray:
-    """Mean of an indicator over the year before the start, of the quarters in which the partner was there; 0 where it was not."""
-    indicator = name.removesuffix(BEFORE)
-    if not name.endswith(BEFORE) or not panel.known(indicator):
-        raise SampleError(f"what was known before names {name!r}; give an indicator with {BEFORE} behind it, such as leads{BEFORE}")
-    if start < 1:
-        raise SampleError(f"the history begins with the experiment, so {name} is not known; begin it earlier (first=)")
-    values = panel.values(indicator)[place, max(start - YEAR, 0) : start]
-    known = np.isfinite(values)
-    return np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
 
 def check_case(case: Case) -> ExperimentReading:
@@ -384,11 +299,13 @@ def analyze_case(case: Case, *, seed: int = 0) -> ExperimentReading:
 
 
 def _read_case(case: Case, *, seed: int, draws: int) -> ExperimentReading:
+    look = None if case.experiment.looks.planned == 1 else min(case.seen, case.experiment.looks.planned)
     if case.assignment is not None:
-        look = None if case.experiment.looks.planned == 1 else min(case.seen, case.experiment.looks.planned)
         return analyze_experiment(case.trial, assignment=case.assignment, seed=seed, look=look, draws=draws)
+    if case.experiment.dealing == "pairs":
+        raise SampleError("it was dealt in groups alike, which only its deal tells; read it with the ledger that it was registered in")
     if case.declared:
-        return analyze_experiment(case.trial, experiment=case.experiment, seed=seed, draws=draws)
+        return analyze_experiment(case.trial, experiment=case.experiment, seed=seed, look=look, draws=draws)
     return analyze_experiment(case.trial, stakes=case.experiment.stakes, seed=seed, draws=draws)
 
 
@@ -438,9 +355,9 @@ def plot_case(case: Case, *, view: str, reading: ExperimentReading | None = None
     from partnerlab.show import plot
 
     if view == "balance":
-        if case.assignment is None:
+        if case.dealt is None:
             raise SampleError("the experiment was never declared, so it is not known what it was dealt to balance")
-        return plot(case.assignment, period=f"the year before {case.first}")
+        return plot(case.dealt, period=f"the year before {case.first}")
     if view == "effects":
         return plot(reading, period=case.period)
     if view == "looks":
