@@ -126,3 +126,13 @@ def test_a_reading_is_written_as_a_page(run, tmp_path):
     assert code == 0
     assert "dinner.html" in out
     assert "Grade A: Dinner caused" in (tmp_path / "dinner.html").read_text()
+
+
+def test_an_experiment_declared_by_tier_is_read_by_tier(run, tmp_path):
+    (tmp_path / "dinner.yaml").write_text(YAML + "by: tier\n")
+    _dealt(run)
+    _play(tmp_path)
+    code, out, _ = run("experiment", "analyze", "dealt.csv", "outcomes.csv")
+
+    assert code == 0
+    assert out.count("treatment\tGold\t") == 1

@@ -96,7 +96,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
     ledger: Ledger = "none",
 ) -> None:
     """Read the experiment as it was dealt: checks, effects, verdicts. Exit code 1 if a check stops it."""
-    from partnerlab.experiments import Assignment, Trial, analyze_experiment, record_experiment
+    from partnerlab.experiments import Assignment, Trial, analyze_by_tier, analyze_experiment, record_experiment
 
     dealt = Assignment.load(assignment)
     frame = dealt.label(_read_csv(outcomes, text=[dealt.experiment.unit]))
@@ -109,6 +109,9 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
     print_table(reading.table, title=reading.estimand, columns=columns)
     for verdict in reading.verdicts:
         say(f"{verdict.earned.value}: {verdict.statement}")
+    if trial.group is not None and not reading.stopped:
+        by = analyze_by_tier(trial, assignment=dealt)
+        print_table(by.table, title=by.estimand, columns=("variant", "tier", "estimate", "conf_low", "conf_high", "n", "raw", "best"))
     if csv is not None:
         write_csv(reading.table, csv)
     if page is not None:
