@@ -17,9 +17,10 @@ from scipy import stats
 
 from partnerlab import Experiment, Looks, Metric, Outlook, Stakes, design_experiment
 from partnerlab.experiments.looks import always_valid_reach
-from partnerlab.stats.trials.arm_differences import Arms, arm_difference, mean_by_cluster
+from partnerlab.stats.trials.arm_differences import Arms, arm_design, arm_difference, mean_by_cluster
 from partnerlab.stats.trials.randomization import Draw, redraw_p_value
 from partnerlab.stats.trials.sequential import boundaries
+from partnerlab.stats.trials.wild_bootstrap import wild_test
 
 ICC = 0.15
 DRAWS = 399
@@ -43,6 +44,7 @@ def one_trial(clusters: int, *, seed: int, effect: float = 0.0) -> dict[str, boo
         "partners as if alone (t)": stats.ttest_ind(outcome[treated], outcome[~treated]).pvalue < 0.05,
         "CR2, Satterthwaite": _found(by_unit),
         "means of managers": _found(by_cluster),
+        "wild bootstrap": wild_test(outcome, arm_design(arms), cluster, column=1, draws=DRAWS, seed=seed).p_value <= 0.05,
         "dealt again": redraw_p_value(sums, sizes.astype(float), dealt, variants=(1, 0), draws=DRAWS, seed=seed) <= 0.05,
     }
 
@@ -101,7 +103,7 @@ def main(replicates: int) -> None:
         lines += [
             f"| {clusters} | {method} | {100 * null[method]:.1f} % | {effect:.2f} | {100 * real[method]:.1f} % |" for method in null.index
         ]
-        print(lines[-4:], flush=True)
+        print(lines[-5:], flush=True)
     rules = peeking(replicates)
     text = [
         "# Experiments: errors and power as promised",
