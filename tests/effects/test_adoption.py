@@ -102,7 +102,7 @@ def test_a_covariate_with_a_lag_leaves_comparisons_that_start_before_it_is_known
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda frame: frame.assign(treated=False), "no eligible partner was seen to start"),
+        (lambda frame: frame.assign(treated=False), "no partner was seen with it"),
         (lambda frame: frame.assign(treated=frame["quarter"] >= "2025Q1"), "every partner had it at once"),
         (
             lambda frame: frame.assign(manager=np.where(frame["treated"].groupby(frame["partner"]).transform("any"), "M1", "M2")),

@@ -137,7 +137,7 @@ def test_a_tactic_that_all_have_at_once_is_refused():
     treated = np.zeros(panel.shape)
     treated[:, 6:] = 1
 
-    with pytest.raises(SampleError, match="in no quarter are there eligible partners with it and without it"):
+    with pytest.raises(SampleError, match="every partner had it at once, first in"):
         estimate_on_off(dataclasses.replace(panel, treated=treated), study=_study())
 
 

@@ -9,16 +9,27 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.other_tactics import OtherTactics, add_error_of_others, learn_others
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, eligible_groups, first_starts, known_before, moved_check
+from partnerlab.effects.sample import (
+    Cluster,
+    Clusters,
+    clusters_of,
+    eligible_groups,
+    first_starts,
+    known_before,
+    moved_check,
+    require_contrast,
+)
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
+from partnerlab.effects.trials import design_of
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.did import GroupTimeEffects, Score, group_time_effects
 from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance, simultaneous_critical
+from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes
-from partnerlab.words import plural
+from partnerlab.words import plural, say_list
 
 Control = Literal["never", "not_yet"]
 #: Names of the overall averages, by the average they come from.
@@ -98,6 +109,7 @@ def adoption_sample(panel: TacticPanel, study: TacticStudy, *, control: Control,
     SampleError
         If nobody adopted, nobody is left to compare with, or too few managers used the tactic.
     """
+    require_contrast(panel, tactic=study.tactic)
     adopted, seen_start = first_starts(panel)
     observed = np.isfinite(panel.outcome)
     first = np.where(observed.any(axis=1), observed.argmax(axis=1), 0)
@@ -124,12 +136,28 @@ def adoption_sample(panel: TacticPanel, study: TacticStudy, *, control: Control,
         *moved_check(panel.select(keep), clusters),
     ]
     known = covariates[keep] if covariates.shape[2] else None
+    _require_overlap(known, adopted[keep], study)
     others = learn_others(panel, keep, adopted[keep], known, tactic=study.tactic)
     outcome = panel.outcome[keep]
     return AdoptionSample(
         keep=keep, outcome=outcome if others is None else others.take_out(outcome), adopted=adopted[keep], clusters=clusters,
         checks=(*checks, *(() if others is None else (others.check,))), covariates=known, others=others,
     )  # fmt: skip
+
+
+def _require_overlap(covariates: np.ndarray | None, adopted: np.ndarray, study: TacticStudy) -> None:
+    """Refuse covariates that tell adopters, just before they start, from those that do not adopt around then, for sure."""
+    if covariates is None:
+        return
+    starters = adopted != NEVER
+    middle = int(np.median(adopted[starters]))
+    at = np.where(starters, np.maximum(adopted - 1, 0), max(middle - 1, 0))
+    rows = covariates[np.arange(len(adopted)), at]
+    used = np.isfinite(rows).all(axis=1)
+    on = starters[used]
+    if on.any() and not on.all() and fit_propensity(on, design_of(rows[used])[0], np.ones(len(on))) is None:
+        names = say_list([known.said for known in study.covariates])
+        raise SampleError(f"{study.tactic}: no overlap: {names} tells for sure who adopted; nobody without it is like those with it")
 
 
 def _stay(panel: TacticPanel, study: TacticStudy) -> str:

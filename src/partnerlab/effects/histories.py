@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from partnerlab.effects.sample import eligible_groups, known_before, shift, untreated_quarters
+from partnerlab.effects.sample import eligible_groups, known_before, require_contrast, shift, untreated_quarters
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import design_of
@@ -145,6 +145,7 @@ def follow_partners(
     SampleError
         If nobody can be followed, or all or none of those followed had the tactic.
     """
+    require_contrast(panel, tactic=study.tactic)
     if history < 1:
         raise ParameterError(f"history is {history}; managers look back 1 quarter or more")
     treated_before = [_with_zeros(shift(panel.treated, back), back, untreated_before) for back in range(1, history + 1)]

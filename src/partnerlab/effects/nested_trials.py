@@ -15,6 +15,7 @@ from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import design_of
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.causes.weighting import Choice, history_weights
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.regressions.gee import Family, fit_mean_model
@@ -259,6 +260,7 @@ class _Fitted:
 def _estimate(pool: _Pool, *, time: Time) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One effect for all quarters of follow-up, and one for each: two fits of the pooled copies."""
     names, given = _outcome_columns(pool, time=time)
+    _require_overlap(pool, given)
     on, ahead, quarters = pool.copies.assigned.astype(float), pool.copies.ahead, np.arange(pool.study.horizon + 1)
     whole = _fit(pool, np.column_stack([on, given]))
     if whole is None:
@@ -271,6 +273,15 @@ def _estimate(pool: _Pool, *, time: Time) -> tuple[pd.DataFrame, pd.DataFrame]:
     table += [_row(str(quarter), quarter, each, pool, pool.used & (ahead == quarter)) for quarter in quarters]
     terms = [(pool.study.tactic, *names)[place] for place in whole.kept]
     return pd.DataFrame(table), pd.DataFrame({"term": terms, "estimate": whole.estimate, "std_error": whole.error})
+
+
+def _require_overlap(pool: _Pool, given: np.ndarray) -> None:
+    """Refuse what was known at time zero if it tells for sure who starts."""
+    first = pool.copies.ahead == 0
+    if fit_propensity(pool.copies.assigned[first], design_of(given[first])[0], np.ones(int(first.sum()))) is None:
+        raise SampleError(
+            f"{pool.study.tactic}: no overlap: something known before tells for sure who starts it; nobody without it is like those with it"
+        )
 
 
 def _outcome_columns(pool: _Pool, *, time: Time) -> tuple[list[str], np.ndarray]:

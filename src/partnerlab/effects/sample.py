@@ -111,6 +111,26 @@ def untreated_quarters(panel: TacticPanel, quarters: int) -> np.ndarray:
     return free
 
 
+def require_contrast(panel: TacticPanel, *, tactic: str) -> None:
+    """Refuse a panel in which in no quarter some had the tactic and others did not.
+
+    Raises
+    ------
+    SampleError
+        If nobody had it, everybody always had it, or all had it at once.
+    """
+    told = np.isfinite(panel.treated)
+    on, off = panel.on.any(axis=0), (told & ~panel.on).any(axis=0)
+    if (on & off).any():
+        return
+    if not on.any():
+        raise SampleError(f"{tactic}: no partner was seen with it; there is no effect to estimate")
+    if not off.any():
+        raise SampleError(f"{tactic}: every partner had it in every quarter seen; there is no comparison group")
+    first = panel.labels[int(on.argmax())]
+    raise SampleError(f"{tactic}: every partner had it at once, first in {first}; nobody is left to compare with")
+
+
 def clusters_of(panel: TacticPanel, treated: np.ndarray, *, cluster: Cluster | None, tactic: str) -> Clusters:
     """Cluster partners by who chose for them, managers where they are known.
 

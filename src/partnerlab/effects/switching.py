@@ -15,6 +15,7 @@ from partnerlab.effects.trials import Trials, design_of, stack_trials
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.did import two_period_effect
+from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_number
@@ -117,6 +118,10 @@ def estimate_switching(
             parts = [found[one, at] for one in (("on", "off") if switch == "both" else (switch,))]
             rows.append(_row(switch, at, _average(parts), clusters, study, level=level))
     table = pd.DataFrame(rows)
+    if found["on", 0].separated:
+        raise SampleError(
+            f"{study.tactic}: no overlap: something known before tells for sure who starts it; nobody without it is like those with it"
+        )
     if not (found["on", 0].rows or found["off", 0].rows):
         raise SampleError(f"{study.tactic}: nobody starts or stops it while others of the same status stay; there is no switch to look at")
     p, checks = _pre_trend(table, clusters, given_past=given_past)
@@ -145,6 +150,7 @@ class _Switched:
     rows: int
     compared: int
     partners: np.ndarray
+    separated: bool = False
 
 
 def _columns(trials: Trials, *, given_past: bool) -> np.ndarray:
@@ -171,6 +177,10 @@ def _compare(panel: TacticPanel, trials: Trials, columns: np.ndarray, at: int, *
     nothing = _Switched(effect=np.nan, influence=np.full(n, np.nan), members=np.zeros(n), rows=0, compared=0, partners=np.array([], int))
     if not (switched & rows).any() or not (stayed & rows).any():
         return nothing
+    share = np.bincount(quarter[rows], switched[rows]) / np.maximum(np.bincount(quarter[rows]), 1)
+    mixed = rows & ((share > 0) & (share < 1))[np.minimum(quarter, len(share) - 1)]
+    if fit_propensity(switched[mixed], design_of(columns[mixed])[0], np.ones(mixed.sum())) is None:
+        return dataclasses.replace(nothing, separated=True)
     design = _design_of_stayers(columns[rows], stayed[rows])
     effect, inside = two_period_effect(change[rows], switched[rows], design, np.ones(rows.sum()), score="reg")
     sign = -1.0 if was_on else 1.0

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from partnerlab.effects.sample import eligible_groups, known_before, shift, untreated_quarters
+from partnerlab.effects.sample import eligible_groups, known_before, require_contrast, shift, untreated_quarters
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.errors import SampleError
@@ -68,6 +68,7 @@ def stack_trials(panel: TacticPanel, study: TacticStudy) -> Trials:
     SampleError
         If no quarter has both treated and untreated eligible partners.
     """
+    require_contrast(panel, tactic=study.tactic)
     n, t = panel.shape
     seen, told = np.isfinite(panel.outcome), np.isfinite(panel.treated)
     last, was_on = shift(panel.outcome, 1), shift(panel.treated, 1)
@@ -82,9 +83,9 @@ def stack_trials(panel: TacticPanel, study: TacticStudy) -> Trials:
     eligible = eligible_groups(panel, study) & told & seen & untreated_quarters(panel, study.untreated_for) & (np.arange(t) >= HISTORY)
     complete = np.isfinite(last) & np.isfinite(earlier) & np.all([np.isfinite(values) for values in columns.values()], axis=0)
     rows = eligible & complete
-    mixed = (rows & panel.on).any(axis=0) & (rows & ~panel.on).any(axis=0)
-    lost, alone = int((eligible & ~complete).sum()), int((rows & ~mixed).sum())
-    rows &= mixed
+    lost, whole = int((eligible & ~complete).sum()), int(rows.sum())
+    rows = _comparable(panel, rows)
+    alone = whole - int(rows.sum())
     if not rows.any():
         raise SampleError(
             f"{study.tactic}: in no quarter are there eligible partners with it and without it whose last {HISTORY} quarters are known"
@@ -94,13 +95,31 @@ def stack_trials(panel: TacticPanel, study: TacticStudy) -> Trials:
     outcome = np.stack([_later(panel.outcome, ahead)[rows] for ahead in range(study.horizon + 1)], axis=1)
     checks = (
         Check("past known", lost == 0, f"{plural(lost, 'partner-quarter')} left out: the past or a covariate is not known"),
-        Check("quarters comparable", alone == 0, f"{plural(alone, 'partner-quarter')} left out: in the quarter all had it, or none"),
+        Check(
+            "quarters comparable",
+            alone == 0,
+            f"{plural(alone, 'partner-quarter')} left out: in its quarter, tier or region all had it or none",
+        ),
     )
     return Trials(
         partner=partner, quarter=quarter, tier=panel.tier[rows], treated=panel.on[rows], outcome=outcome,
         last=last[rows], earlier=earlier[rows], usual=usual[rows],
         known=np.column_stack([*(values[rows] for values in columns.values()), groups]), names=(*columns, *group_names), checks=checks,
     )  # fmt: skip
+
+
+def _comparable(panel: TacticPanel, rows: np.ndarray) -> np.ndarray:
+    """Leave out quarters, tiers and regions in which all rows had the tactic, or none, until none is left."""
+    quarter = np.broadcast_to(np.arange(panel.shape[1]), panel.shape)
+    while True:
+        keep = rows.copy()
+        for codes in (quarter, panel.tier, panel.region):
+            size = int(codes.max()) + 2
+            count, hits = (np.bincount(codes[part] + 1, minlength=size) for part in (rows, rows & panel.on))
+            keep &= ((hits > 0) & (hits < count))[codes + 1]
+        if keep.sum() == rows.sum():
+            return keep
+        rows = keep
 
 
 def _mean_before(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,138 @@
+"""A bad study gets one clear refusal, whichever reading is asked for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from partnerlab.effects import (
+    Known,
+    TacticPanel,
+    TacticStudy,
+    analyze_tactic,
+    check_assignment,
+    compare_adoption,
+    estimate_adoption,
+    estimate_nested_trials,
+    estimate_on_off,
+    estimate_sustained,
+    estimate_switching,
+)
+from partnerlab.errors import ParameterError, PartnerlabError, SampleError, SpecError
+from partnerlab.intake.simulate import simulate_world
+from partnerlab.verdicts import Stakes
+
+STUDY = TacticStudy(tactic="Dinner", stakes=Stakes(unit="leads"), horizon=1, covariates=(Known(name="health", at="start", lag=0),))
+READINGS = {
+    "analysis": analyze_tactic, "adoption": estimate_adoption, "on and off": estimate_on_off, "switching": estimate_switching,
+    "sustained": estimate_sustained, "nested trials": estimate_nested_trials,
+    "assignment": check_assignment, "comparison": compare_adoption,
+}  # fmt: skip
+
+
+def _panel(name="B"):
+    frame = simulate_world(name, seed=1, partners=150).to_frame()
+    return TacticPanel.from_frame(frame, manager="manager", tier="tier", covariates=["health"])
+
+
+def _never(panel):
+    return dataclasses.replace(panel, treated=np.zeros(panel.shape))
+
+
+def _always(panel):
+    return dataclasses.replace(panel, treated=np.ones(panel.shape))
+
+
+def _at_once(panel):
+    return dataclasses.replace(panel, treated=np.repeat(np.arange(panel.shape[1])[None] >= 6, panel.shape[0], axis=0).astype(float))
+
+
+def _one_manager(panel):
+    return dataclasses.replace(panel, manager=np.zeros_like(panel.manager), managers=("Ann",))
+
+
+def _three_managers(panel):
+    return dataclasses.replace(panel, treated=np.where(panel.manager < 3, panel.treated, 0.0))
+
+
+BAD = {
+    "nobody had it": (_never, "no partner was seen with it; there is no effect to estimate"),
+    "no comparison group": (_always, "every partner had it in every quarter seen; there is no comparison group"),
+    "everyone at once": (_at_once, "every partner had it at once, first in 2025Q3; nobody is left to compare with"),
+    "one cluster": (_one_manager, "only 1 manager used it; with 3 or fewer nothing tells the tactic from the manager"),
+    "three treated managers": (_three_managers, "only 3 managers used it; with 3 or fewer nothing tells the tactic from the manager"),
+}
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_study_has_the_same_one_line_refusal_in_every_reading(bad, reading):
+    spoil, said = BAD[bad]
+
+    with pytest.raises(SampleError) as caught:
+        READINGS[reading](spoil(_panel()), study=STUDY)
+    assert str(caught.value) == f"Dinner: {said}"
+
+
+@pytest.mark.parametrize("world", ["A", "B"])
+@pytest.mark.parametrize("reading", [name for name in READINGS if name != "assignment"])
+def test_what_tells_for_sure_who_has_it_leaves_nobody_to_compare_with(reading, world):
+    panel = _panel(world)
+    told = dataclasses.replace(panel, covariates={"health": panel.treated})
+
+    with pytest.raises(SampleError, match=r"no overlap|no positivity|separates? ") as caught:
+        READINGS[reading](told, study=STUDY)
+    assert "\n" not in str(caught.value)
+
+
+def test_adopters_far_from_all_others_are_not_read_by_stretching_a_line():
+    panel = _panel("A")
+    far = dataclasses.replace(panel, covariates={"health": panel.covariates["health"] + 50.0 * panel.on.any(axis=1)[:, None]})
+
+    with pytest.raises(SampleError, match="no overlap: health at the start of the quarter tells for sure who adopted"):
+        estimate_adoption(far, study=STUDY)
+
+
+@pytest.mark.parametrize("lag", [0, -1, -4])
+def test_a_covariate_of_after_time_zero_is_refused(lag):
+    with pytest.raises(SpecError, match=r"what the tactic did|after time zero") as caught:
+        Known(name="visits", lag=lag)
+    assert "\n" not in str(caught.value).removeprefix("Known: ")
+
+
+def test_a_covariate_measured_later_than_its_quarter_is_refused():
+    frame = simulate_world("B", seed=1, partners=60).to_frame().assign(seen="2030Q1")
+
+    with pytest.raises(ParameterError, match="measured after their own quarter"):
+        TacticPanel.from_frame(frame, covariates=["health"], measured={"health": "seen"})
+
+
+def test_the_outcome_or_the_tactic_itself_is_no_covariate():
+    frame = simulate_world("B", seed=1, partners=60).to_frame()
+
+    for name in ("outcome", "treated"):
+        with pytest.raises(ParameterError, match="cannot be its own covariate"):
+            TacticPanel.from_frame(frame, covariates=[name])
+
+
+def test_eligibility_is_never_read_after_time_zero():
+    panel = _panel()
+    later = np.where(np.arange(panel.shape[1]) >= 9, (panel.tier + 1) % 3, panel.tier)
+    study = STUDY.model_copy(update={"tiers": ("Gold", "Silver"), "untreated_for": 1})
+    both = [panel, dataclasses.replace(panel, tier=later)]
+    cut = np.where(np.arange(panel.shape[1]) < 9, panel.outcome, np.nan)
+    whole = [estimate_on_off(each, study=study, by_tier=False).headline()["estimate"] for each in both]
+    early = [estimate_on_off(dataclasses.replace(each, outcome=cut), study=study, by_tier=False).headline()["estimate"] for each in both]
+
+    assert whole[0] != whole[1]
+    assert early[0] == early[1]
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_every_refusal_is_one_of_ours(reading):
+    panel = _panel()
+    empty = dataclasses.replace(panel, outcome=np.full(panel.shape, np.nan))
+
+    with pytest.raises(PartnerlabError) as caught:
+        READINGS[reading](empty, study=STUDY)
+    assert "\n" not in str(caught.value)
