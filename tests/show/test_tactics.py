@@ -121,11 +121,17 @@ def _cells(estimates):
 
 
 def test_cells_are_pooled_and_the_raw_ones_stand_beside():
-    shown = plot(estimate_by_tier(_cells([0.6, 0.4, 0.9, 0.0, 0.1, -0.4])), unit="leads")
+    shown = plot(estimate_by_tier(_cells([0.6, 0.4, 0.9, 0.0, 0.1, -0.4]), evidence=Evidence.B), unit="leads")
 
     assert "which is best cannot be told" in shown.headline
     assert "raw 0.90" in shown.alt
     assert "pooled over 6 cells" in shown.note
+
+
+def test_cells_of_a_tactic_in_doubt_are_no_effects():
+    shown = plot(estimate_by_tier(_cells([0.6, 0.4, 0.9, 0.0, 0.1, -0.4]), evidence=Evidence.C), unit="leads")
+
+    assert shown.headline == "A difference in leads in 3 of 6 cells, pooled, of which no cause is known (grade C)"
 
 
 def test_cells_without_a_clear_effect_are_not_ranked():

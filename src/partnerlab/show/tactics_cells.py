@@ -13,6 +13,7 @@ import pandas as pd
 from partnerlab import words
 from partnerlab.effects import Association, NextPartners, TacticComparison, TierEffects
 from partnerlab.errors import SampleError
+from partnerlab.results import Evidence
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten, wrap
 from partnerlab.show.picture import Picture, picture
@@ -66,10 +67,13 @@ def _best_headline(result: TierEffects, unit: str) -> str:
     known = result.table.dropna(subset=["estimate"])
     clear = known[(known["conf_low"] > 0) | (known["conf_high"] < 0)]
     thing = f" in {unit}" if unit else ""
-    top = result.top
-    said = f"{name_cell(top, result.keys)}, {_said(top)}"
     if clear.empty:
         return f"No clear difference{thing} in any of {words.plural(len(known), 'cell')}, pooled"
+    if result.evidence in (Evidence.C, Evidence.D):
+        cells = f"{len(clear)} of {words.plural(len(known), 'cell')}"
+        return f"A difference{thing} in {cells}, pooled, of which no cause is known (grade {result.evidence.value})"
+    top = result.top
+    said = f"{name_cell(top, result.keys)}, {_said(top)}"
     if top["best"] >= SURE:
         return f"The most{thing}, pooled: {said}; best with probability {words.say_share(float(top['best']))}"
     largest = clear.loc[clear["estimate"].abs().idxmax()]
