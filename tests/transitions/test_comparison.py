@@ -16,17 +16,18 @@ def history(history_of, frail_codes):
 def test_what_happened_is_counted(history):
     scored = compare_forecast(forecast_tiers(history, quarter="2024Q4", seed=1), history=history)
 
-    assert scored.table["actual"].tolist() == np.bincount(history.published[:, -1], minlength=3).tolist()
-    assert scored.table["persistence"].tolist() == np.bincount(history.published[:, -2], minlength=3).tolist()
+    # three tiers, and lapsed
+    assert scored.table["actual"].tolist() == np.bincount(history.published[:, -1], minlength=4).tolist()
+    assert scored.table["persistence"].tolist() == np.bincount(history.published[:, -2], minlength=4).tolist()
 
 
 def test_a_perfect_forecast_scores_best(history):
     printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy()
-    perfect = printed.assign(estimate=np.bincount(history.published[:, -1], minlength=3))
+    perfect = printed.assign(estimate=np.bincount(history.published[:, -1], minlength=4))
 
     assert (
         compare_forecast(perfect, history=history).log_score
-        < compare_forecast(printed.assign(estimate=[250, 25, 25]), history=history).log_score
+        < compare_forecast(printed.assign(estimate=[250, 25, 25, 0]), history=history).log_score
     )
     assert compare_forecast(perfect, history=history).brier == pytest.approx(0, abs=1e-4)  # half a partner in each tier
 
@@ -71,7 +72,7 @@ def test_only_tiers_are_counted_among_the_forecasts_that_held(history_of, frail_
 
 
 def test_a_score_that_reads_the_same_is_no_better(history):
-    persistence = np.bincount(history.published[:, -2], minlength=3).astype(float)
+    persistence = np.bincount(history.published[:, -2], minlength=4).astype(float)
     printed = forecast_tiers(history, quarter="2024Q4", seed=1).tidy().assign(estimate=persistence)
 
     assert compare_forecast(printed, history=history).checks[1].passed is None

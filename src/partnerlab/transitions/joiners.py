@@ -12,7 +12,7 @@ from partnerlab.stats.shrinkage.mixed_logit import MixedLogit, fit_mixed_logit
 #: Degrees of freedom of shocks: now and then a quarter strays far, as those of a clean-up do.
 TAILS = 4
 #: Draws of the spread of shocks, at most.
-KEPT = 128
+KEPT = 512
 #: A Poisson count is taken for a binomial one out of so many times the largest.
 MANY = 10_000
 

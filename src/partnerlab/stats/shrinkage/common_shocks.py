@@ -14,8 +14,9 @@ import numpy as np
 
 #: Degrees of freedom of the half-t priors; 2 makes every correlation as likely as any other.
 FREEDOM = 2.0
-#: Scale, on log-odds, of the half-Cauchy priors that the scales of the half-t priors have.
-USUAL = 0.15
+#: Scales, on log-odds, of the half-Cauchy priors that the scales of the half-t priors have: of shocks, and of seasons, whose
+#: renewals can make the odds of one quarter several times those of another.
+USUAL, SEASONAL = 0.15, 1.0
 #: Variance of the levels, which are as good as free.
 FREE = 100.0
 #: Chains side by side, sweeps thrown away, sweeps between two that are kept.
@@ -89,7 +90,7 @@ def draw_common_shocks(told: list[Told], *, quarters: int, kept: int, rng: np.ra
     seasons = np.full((CHAINS, series), USUAL**2)
     shaken = np.zeros((CHAINS, series, quarters))
     alike, spread_alike = np.zeros((CHAINS, quarters)), spread[:, 0] ** 2
-    shocks_scale, alike_scale, seasons_scale = (_Scale.start(CHAINS) for _ in range(3))
+    shocks_scale, alike_scale, seasons_scale = (_Scale.start(CHAINS, usual) for usual in (USUAL, USUAL, SEASONAL))
     effects: list[list[np.ndarray]] = [[] for _ in told]
     covariances = []
     for sweep in range(WARM + rounds * APART):
@@ -120,16 +121,17 @@ class _Scale:
     """Scale that the half-t priors of several series share, half-Cauchy itself: the series say together how wide it is."""
 
     inverse_square: np.ndarray
+    usual: float
 
     @classmethod
-    def start(cls, chains: int) -> _Scale:
-        return cls(np.full(chains, 1.0 / USUAL**2))
+    def start(cls, chains: int, usual: float) -> _Scale:
+        return cls(np.full(chains, 1.0 / usual**2), usual)
 
     def draw(self, diagonal: np.ndarray, shape: float, rng: np.random.Generator) -> np.ndarray:
         """Draw the mixing numbers of the priors, shape ``(chains, series)``, given the diagonal of inverse covariances; then the scale."""
         chains, series = diagonal.shape
         mixing = rng.standard_gamma(shape / 2.0, (chains, series)) / (FREEDOM * diagonal + self.inverse_square[:, None])
-        second = rng.standard_gamma(1.0, chains) / (1.0 / USUAL**2 + self.inverse_square)
+        second = rng.standard_gamma(1.0, chains) / (1.0 / self.usual**2 + self.inverse_square)
         self.inverse_square = rng.standard_gamma(0.5 + series / 2.0, chains) / (second + mixing.sum(axis=1))
         return mixing
 
