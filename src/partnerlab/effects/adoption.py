@@ -128,7 +128,11 @@ def adoption_sample(panel: TacticPanel, study: TacticStudy, *, control: Control,
     left = int((eligible & ~seen_start).sum())
     lost = int((~np.isfinite(covariates).all(axis=2) & observed)[keep].sum())
     checks = [
-        Check("starts seen", left == 0, f"{plural(left, 'partner')} left out: treated when first seen, or after a gap"),
+        Check(
+            "starts seen",
+            left == 0,
+            f"{plural(left, 'partner')} left out: treated when first seen, or after a gap (a row without outcome says when)",
+        ),
         Check(
             "covariates known", lost == 0, f"{plural(lost, 'partner-quarter')} with covariates not known: no comparison starts from them"
         ),
