@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 USUAL = ("leads", "deals_won", "deals_registered", "revenue")
 #: Share of an outcome's level that is taken as worth acting on where the program says nothing.
 WORTH_ACTING = 0.1
+#: What is tried where nobody named it.
+UNNAMED = "The tactic"
 #: Quarters for which a decision is taken to hold.
 HOLDS = 4
 
@@ -106,7 +108,7 @@ def plan_experiment(
     metric = Metric(name=name, kind="mean" if panel.indicator(name).money else "count")
     outlook = estimate_outlooks(until, metrics=[metric], cluster=cluster)[name]
     stakes, assumed = _stakes(studies, name, outlook, tactic)
-    title = tactic or "the tactic"
+    title = tactic or UNNAMED.lower()
     following = panel.calendar.label(panel.calendar.parse(ask.quarter) + 1)
     experiment = Experiment(
         name=f"{'-'.join(title.lower().split())}-{following}", hypothesis=f"{title[:1].upper()}{title[1:]} raises {stakes.unit}.",
@@ -212,8 +214,9 @@ def _plan(plan: Plan) -> tuple[str, ...]:
     alike = f"; partners of one manager are alike by {say_share(outlook.icc)}" if experiment.cluster else ""
     stakes = experiment.stakes
     cost = f", at {say_number(stakes.cost)} {stakes.currency} a {stakes.per}" if stakes.cost else ""
+    tried = f"; tried would be {experiment.tactic}{cost}" if experiment.tactic != UNNAMED else ""
     return (
-        f"{say_count(len(plan.units))} partners{managers} could be dealt a variant now; tried would be {experiment.tactic}{cost}.",
+        f"{say_count(len(plan.units))} partners{managers} could be dealt a variant now{tried}.",
         f"Without anything new they bring {say_number(outlook.level or 0.0)} {unit} a quarter; {kept}; {known}{alike}.",
         f"Worth acting on: {say_number(experiment.stakes.material or 0.0)} {unit} per {experiment.stakes.per}, by {plan.assumed}.",
     )
