@@ -10,8 +10,8 @@ from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
 from partnerlab.effects.challenges import check_robustness
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
 from partnerlab.effects.dose import DoseEffects, estimate_dose
-from partnerlab.effects.next_partners import NextPartners, plan_next_partners
 from partnerlab.effects.nested_trials import NestedTrialEffects, estimate_nested_trials
+from partnerlab.effects.next_partners import NextPartners, plan_next_partners
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.robustness import EventPath, Likeness, RobustnessCard, Strength, check_verdict
 from partnerlab.effects.study import Known, Studies, TacticStudy
@@ -32,8 +32,8 @@ __all__ = [
     "Known",
     "Likeness",
     "LineEffects",
-    "NextPartners",
     "NestedTrialEffects",
+    "NextPartners",
     "OnOffEffects",
     "RobustnessCard",
     "Strength",
