@@ -277,7 +277,7 @@ TASKS = (
         sides=(
             Side(name=OURS, environment="ours", run=_two_way_arrays, ours=True),
             Side(name="pyfixest", environment="pyfixest", run=_two_way_pyfixest),
-            Side(name="linearmodels", environment="linearmodels", run=_two_way_linearmodels),
+            Side(name="linearmodels", environment="linearmodels", run=_two_way_linearmodels, limit=1_000_000),
         ),
     ),
     Task(
