@@ -30,7 +30,7 @@ READINGS = {
     "adoption": "Differences in differences",
     "on and off": "Target trials, given the past",
     "matched": "The same, past results alike",
-    "switching": "Starts and stops against those who stay",
+    "switching": "Starts and stops, same quarter",
     "naive": "Treated less untreated",
     "two-way": "Two-way fixed effects",
 }
@@ -175,6 +175,8 @@ def _readings(result: TacticAnalysis, *, beside: Mapping[str, float], period: st
     rows += [
         Row(said=f"{name}: {words.say_number(value, digits=4)}", estimate=value, low=value, high=value) for name, value in beside.items()
     ]
+    ahead = 0 if result.study.stays else result.study.horizon
+    later = f"; the first is read {_after(ahead)}, the others in the same quarter" if ahead else ""
     chosen = table[table["chosen"]].iloc[0] if table["chosen"].any() else table.iloc[0]
     return picture(
         functools.partial(paint_rows, rows=rows, units=f"{stakes.unit} per {stakes.per}"),
@@ -186,7 +188,8 @@ def _readings(result: TacticAnalysis, *, beside: Mapping[str, float], period: st
         n=int(chosen["n"]),
         period=period or "all quarters of the panel",
         note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals; "
-        + ("no reading is believed" if not believed else "the dark one is believed under the assumption stated, the grey ones are not"),
+        + ("no reading is believed" if not believed else "the dark one is believed under the assumption stated, the grey ones are not")
+        + later,
         table=table,
     )  # fmt: skip
 
