@@ -114,17 +114,21 @@ def say_n(n: float) -> str:
 
 
 def decimals_of(low: float, high: float) -> int:
-    """Digits after the point that an interval deserves: two of its width are known.
+    """Digits after the point that an interval deserves: two of its width are known, and on which side of 0 it ends.
 
     Examples
     --------
-    >>> decimals_of(-2.71, 2.07), decimals_of(120.0, 480.0), decimals_of(0.31, 0.34)
-    (1, 0, 3)
+    >>> decimals_of(-2.71, 2.07), decimals_of(120.0, 480.0), decimals_of(0.31, 0.34), decimals_of(-0.01, 1.71)
+    (1, 0, 3, 2)
     """
     width = high - low
     if not (math.isfinite(width) and width > 0):
         return 2
-    return min(max(1 - math.floor(math.log10(width)), 0), 6)
+    decimals = min(max(1 - math.floor(math.log10(width)), 0), 6)
+    nearest = min(abs(low), abs(high))
+    if 0 < nearest < 0.5 * 10**-decimals:
+        return min(decimals + 2, max(decimals, -math.floor(math.log10(nearest))), 6)
+    return decimals
 
 
 def say_pair(estimate: float, low: float, high: float, *, kind: str) -> tuple[str, str]:
