@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from partnerlab import Stakes, estimate_association
-from partnerlab.errors import MissingTableError, SampleError
+from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.results import Evidence
 
 
@@ -93,3 +93,12 @@ def test_too_few_partners_are_refused():
 def test_a_missing_column_names_the_nearest():
     with pytest.raises(MissingTableError, match="did you mean 'calls'"):
         estimate_association(_rows(), tactic="call", outcome="leads")
+
+
+def test_what_is_no_table_or_holds_words_is_refused():
+    rows = pd.DataFrame({"partner": np.repeat(np.arange(10), 4), "calls": np.arange(40) % 3, "leads": "many"})
+
+    with pytest.raises(ParameterError, match="expected numbers"):
+        estimate_association(rows, tactic="calls", outcome="leads")
+    with pytest.raises(ParameterError, match="expected a DataFrame, not a list"):
+        estimate_association([rows], tactic="calls", outcome="leads")

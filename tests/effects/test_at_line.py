@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from partnerlab import estimate_at_line
-from partnerlab.errors import MissingTableError, ParameterError, SampleError
+from partnerlab.errors import MissingTableError, ParameterError, PartnerlabError, SampleError
 from partnerlab.results import Evidence
 from partnerlab.stats.causes.discontinuity import best_bandwidth, estimate_jump
 
@@ -136,3 +136,20 @@ def test_a_line_that_does_nothing_seldom_seems_to():
         hits.append(abs(jump.estimate) > 1.96 * jump.std_error)
 
     assert np.mean(hits) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 80)
+
+
+def test_a_line_with_three_clusters_near_it_or_fewer_is_refused():
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"score": rng.uniform(0, 100, 900), "leads": rng.normal(size=900)})
+
+    for clusters in (1, 3):
+        with pytest.raises(SampleError, match="no error can be read"):
+            estimate_at_line(rows.assign(manager=np.arange(900) % clusters), score="score", line=60, outcome="leads", cluster="manager")
+
+
+def test_a_line_read_from_words_infinities_or_nothing_is_refused_in_one_line():
+    rows = pd.DataFrame({"score": np.arange(100.0), "leads": np.arange(100.0)})
+
+    for leads, said in (("many", "expected numbers"), (np.inf, "infinite"), (np.nan, "none of 100 has score and leads")):
+        with pytest.raises(PartnerlabError, match=said):
+            estimate_at_line(rows.assign(leads=leads), score="score", line=60, outcome="leads")

@@ -111,3 +111,10 @@ def test_tiers_of_a_world_come_back_in_their_order():
     assert table.loc[least_known, "std_error"] < table.loc[least_known, "raw_error"]
     for tier, true in {"Bronze": 0.30, "Silver": 0.20, "Gold": 0.10}.items():
         assert abs(table.loc[tier, "estimate"] - true) < 3.5 * table.loc[tier, "std_error"]
+
+
+def test_cells_without_degrees_of_freedom_are_refused():
+    cells = pd.DataFrame({"tactic": ["Dinner"] * 3, "tier": list("abc"), "estimate": [0.1, 0.2, 0.3], "std_error": 0.1, "n": 9, "df": 0.0})
+
+    with pytest.raises(SampleError, match="3 cells have no degrees of freedom"):
+        estimate_by_tier(cells, df="df")

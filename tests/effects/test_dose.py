@@ -168,3 +168,19 @@ def test_a_dose_whose_outcome_bends_is_said_not_to_be_a_line():
 def test_bad_tables_are_refused_in_one_line(spoil, more, error, says):
     with pytest.raises(error, match=says):
         _found(spoil(_rows()), **more)
+
+
+def test_outcomes_that_do_not_vary_tell_nothing_of_a_dose():
+    rows = pd.DataFrame({"days": np.repeat([90, 180, 365], 50), "leads": 1.0})
+    found = estimate_dose(rows, dose="days", outcome="leads", material=0.5)
+
+    assert set(found.table["finding"]) == {"cannot tell"}
+    assert found.table["estimate"].isna().all()
+
+
+def test_words_and_infinities_are_no_outcome_of_a_dose():
+    rows = pd.DataFrame({"days": np.repeat([90, 180], 50), "leads": 1.0})
+
+    for leads, said in (("many", "expected numbers"), (np.inf, "infinite")):
+        with pytest.raises(ParameterError, match=said):
+            estimate_dose(rows.assign(leads=leads), dose="days", outcome="leads", material=0.5)

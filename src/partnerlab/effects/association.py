@@ -9,7 +9,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, SampleError, nearest
+from partnerlab.effects.row_tables import require_columns
+from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.regressions.linear import Line, clustered_covariance, fit_line, satterthwaite_df
@@ -94,7 +95,8 @@ def estimate_association(  # noqa: PLR0913 - columns have names
     ({'pooled': 1.2, 'within': 0.2, 'pooled less within': 1.0}, 'C')
     """
     check_level(level)
-    sample, lost = _sample(rows, [partner, outcome, tactic, *covariates, *([cluster] if cluster else [])])
+    sample, lost = _sample(rows, [partner, outcome, tactic, *covariates, *([cluster] if cluster else [])],
+                           numbers=[outcome, tactic, *covariates])  # fmt: skip
     unit, owner = pd.factorize(sample[partner])[0], pd.factorize(sample[cluster or partner])[0]
     y, x = sample[outcome].to_numpy(float), sample[[tactic, *covariates]].to_numpy(float)
     if owner.max(initial=-1) + 1 < FEWEST_UNITS:
@@ -116,10 +118,8 @@ def estimate_association(  # noqa: PLR0913 - columns have names
     )
 
 
-def _sample(rows: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, int]:
-    missing = next((column for column in columns if column not in rows.columns), None)
-    if missing is not None:
-        raise MissingTableError(f"rows: no column {missing!r}{nearest(missing, rows.columns)}")
+def _sample(rows: pd.DataFrame, columns: list[str], *, numbers: list[str]) -> tuple[pd.DataFrame, int]:
+    require_columns(rows, columns, numbers=numbers)
     known = rows[columns].notna().all(axis=1)
     if not known.any():
         raise SampleError(f"rows: none of {len(rows)} has all of {say_list(columns)}")

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
+from partnerlab.effects.row_tables import require_columns
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.discontinuity import (
     FEWEST_ROWS,
@@ -27,6 +28,8 @@ from partnerlab.words import plural, say_list, say_number, say_p_value
 
 #: Different scores on a side under which a score counts as coarse: nothing lies near the line but its neighbours.
 COARSE = 20
+#: Fewest clusters that errors can be read from.
+FEWEST_CLUSTERS = 4
 #: Share of the bandwidth next to the line that the donut leaves out: who is pushed over a line lands close to it.
 DONUT = 0.1
 #: Checks with a smaller p-value than this are a doubt; covariates and placebo lines are adjusted for their number.
@@ -116,7 +119,7 @@ def estimate_at_line(  # noqa: PLR0913 - columns have names
     MissingTableError
         If a column is not there.
     SampleError
-        If the line was not sharp, or a side has too few rows or different scores near it.
+        If the line was not sharp, fewer than four clusters lie near it, or a side has too few rows or different scores near it.
 
     Notes
     -----
@@ -136,6 +139,8 @@ def estimate_at_line(  # noqa: PLR0913 - columns have names
     sample, lost = _sample(rows, score, outcome, treated, covariates, cluster)
     _refuse_fuzzy(sample, score, line, treated)
     x, y = sample[score].to_numpy(float), sample[outcome].to_numpy(float)
+    if sample.empty:
+        raise SampleError(f"rows: none of {len(rows)} has {score} and {outcome}; nothing can be read at the line")
     codes = None if cluster is None else pd.factorize(sample[cluster])[0]
     width = best_bandwidth(x, y, line=line) if bandwidth is None else float(bandwidth)
     if bandwidth is not None and not width > 0:
@@ -147,6 +152,8 @@ def estimate_at_line(  # noqa: PLR0913 - columns have names
             f"{score}: too few rows on a side of {say_number(line)}{near} ({int((x < line).sum())} below, {int((x >= line).sum())} above "
             f"in all); {FEWEST_ROWS} rows and {FEWEST_SCORES} different scores are needed on each"
         )
+    if codes is not None:
+        _refuse_few(codes[np.abs(x - line) < width], cluster)
     table = [
         _row("effect", outcome, jump.estimate, jump.std_error, jump.df, jump, level),
         _row("plain", outcome, jump.plain, jump.plain_error, jump.df, jump, level),
@@ -190,9 +197,7 @@ def _drawn(x: np.ndarray, y: np.ndarray, line: float, width: float) -> dict[str,
 
 def _sample(rows, score, outcome, treated, covariates, cluster) -> tuple[pd.DataFrame, int]:
     columns = [score, outcome, *([treated] if treated else []), *covariates, *([cluster] if cluster else [])]
-    missing = next((column for column in columns if column not in rows.columns), None)
-    if missing is not None:
-        raise MissingTableError(f"rows: no column {missing!r}{nearest(missing, rows.columns)}")
+    require_columns(rows, columns, numbers=[score, outcome, *covariates])
     needed = [score, outcome, *([treated] if treated else []), *([cluster] if cluster else [])]
     known = rows[needed].notna().all(axis=1)
     return rows.loc[known, columns], int((~known).sum())
@@ -207,6 +212,12 @@ def _refuse_fuzzy(sample: pd.DataFrame, score: str, line: float, treated: str | 
             f"{treated}: {plural(wrong, 'row')} of {len(sample)} do not follow {score} >= {say_number(line)}; the line is not sharp, "
             "so use the raw score that tiers were assigned by, or leave overridden partners out and say so"
         )
+
+
+def _refuse_few(codes: np.ndarray, cluster: str) -> None:
+    found = len(np.unique(codes))
+    if found < FEWEST_CLUSTERS:
+        raise SampleError(f"{cluster}: only {found} near the line; with fewer than {FEWEST_CLUSTERS} no error can be read")
 
 
 def _row(reading, about, estimate, error, df, jump, level) -> dict[str, object]:

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
+from partnerlab.effects.row_tables import require_columns
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
@@ -124,6 +125,8 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
         raise SampleError(
             f"cells.{std_error}: {int((error[known] <= 0).sum())} cells have no error above 0; such estimates cannot be pooled"
         )
+    if df is not None and not (cells.loc[known, df] > 0).all():
+        raise SampleError(f"cells.{df}: {int((~(cells.loc[known, df] > 0)).sum())} cells have no degrees of freedom above 0")
     if known.sum() < fewest:
         needed = "three are" if fewest == 3 else f"{plural(fewest, 'cell')} {'is' if fewest == 1 else 'are'}"
         raise SampleError(f"cells: {int(known.sum())} of {len(cells)} cells are known; {needed} needed to pool")
@@ -151,9 +154,7 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
 
 
 def _require(cells: pd.DataFrame, columns: tuple[str, ...], *, by: tuple[str, ...]) -> None:
-    missing = next((column for column in columns if column not in cells.columns), None)
-    if missing is not None:
-        raise MissingTableError(f"cells: no column {missing!r}{nearest(missing, cells.columns)}")
+    require_columns(cells, columns, numbers=[name for name in columns if name not in by], table="cells")
     if not 1 <= len(by) <= MOST_KEYS:
         raise ParameterError(f"cells: by names {len(by)} columns; give one to {MOST_KEYS}")
     twice = cells.duplicated(list(by))

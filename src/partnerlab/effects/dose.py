@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
+from partnerlab.effects.row_tables import require_columns
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.regressions.linear import Line, clustered_covariance, fit_line, satterthwaite_df
@@ -23,6 +24,8 @@ MOST_DOSES = 12
 FEWEST_ROWS = 5
 #: Fewest clusters that errors can be read from.
 FEWEST_CLUSTERS = 4
+#: Errors below this share of the outcome are rounding.
+ROUNDING = 1e-12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,7 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     MissingTableError
         If a column is not there.
     ParameterError
-        If ``material`` is not above 0, or nobody had the reference dose.
+        If dose or outcome hold no numbers, ``material`` is not above 0, or nobody had the reference dose.
     SampleError
         If all doses are equal, a covariate repeats the dose, or there are fewer than four clusters.
 
@@ -166,9 +169,7 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
 
 def _sample(rows: pd.DataFrame, dose: str, outcome: str, covariates: Sequence[str], cluster: str | None) -> tuple[pd.DataFrame, int]:
     columns = [dose, outcome, *covariates, *([cluster] if cluster else [])]
-    missing = next((column for column in columns if column not in rows.columns), None)
-    if missing is not None:
-        raise MissingTableError(f"rows: no column {missing!r}{nearest(missing, rows.columns)}")
+    require_columns(rows, columns, numbers=[dose, outcome])
     known = rows[columns].notna().all(axis=1)
     if not known.any():
         raise SampleError(f"rows: none of {len(rows)} has all of {say_list(columns)}")
@@ -210,13 +211,16 @@ def _row(dose, base, fit: Line, at: int, codes, *, n, material, level, enough) -
     from scipy.stats import t
 
     row = {"dose": dose, "against": f"{base:g}"}
+    unknown = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), math.nan)
+    empty = unknown | {"n": n, "p_equivalent": math.nan, "upper": math.nan, "finding": "cannot tell"}
     if min(n, enough) < FEWEST_ROWS:
-        empty = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), math.nan)
-        return row | empty | {"n": n, "p_equivalent": math.nan, "upper": math.nan, "finding": "cannot tell"}
+        return row | empty
     error, df = _error(fit, at, codes)
+    if not error > ROUNDING * float(np.abs(fit.design @ fit.coefficients).max()):  # nothing varies: no error to judge by
+        return row | empty
     estimate, half = float(fit.coefficients[at]), float(critical_value(level, df)) * error
     low, high = estimate - half, estimate + half
-    p = float(t.sf((material - abs(estimate)) / error, df)) if error > 0 else math.nan
+    p = float(t.sf((material - abs(estimate)) / error, df))
     return row | {
         "estimate": estimate,
         "std_error": error,
@@ -256,7 +260,7 @@ def _finding(low: float, high: float, p: float, material: float, level: float) -
 
 def _checks(table: pd.DataFrame, lost: int, rows: int) -> tuple[Check, ...]:
     thin = table.loc[table["estimate"].isna(), "dose"].tolist()
-    few = f"too few rows at {say_list(thin)}" if thin else f"every dose has {FEWEST_ROWS} rows or more"
+    few = f"too few rows, or nothing that varies, at {say_list(thin)}" if thin else f"every dose has {FEWEST_ROWS} rows or more"
     return (
         Check("doses seen", not thin, few),
         Check("rows kept", lost == 0 or None, f"{plural(lost, 'row')} of {rows} with something unknown left" if lost else "all rows"),

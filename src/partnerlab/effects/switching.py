@@ -179,6 +179,8 @@ def _compare(panel: TacticPanel, trials: Trials, columns: np.ndarray, at: int, *
         return nothing
     share = np.bincount(quarter[rows], switched[rows]) / np.maximum(np.bincount(quarter[rows]), 1)
     mixed = rows & ((share > 0) & (share < 1))[np.minimum(quarter, len(share) - 1)]
+    if not mixed.any():
+        return nothing
     if fit_propensity(switched[mixed], design_of(columns[mixed])[0], np.ones(mixed.sum())) is None:
         return dataclasses.replace(nothing, separated=True)
     design = _design_of_stayers(columns[rows], stayed[rows])
@@ -232,13 +234,14 @@ def _pre_trend(table: pd.DataFrame, clusters: Clusters, *, given_past: bool) -> 
 
     rows = table.set_index(["switch", "at"])
     p = np.nan
-    if not given_past and np.isfinite(rows.loc[("both", -2), "std_error"]):
+    if not given_past and rows.loc[("both", -2), "std_error"] > 0:
         before = rows.loc[("both", -2)]
         p = float(2 * t.sf(abs(before["estimate"] / before["std_error"]), clusters.df))
     said = "nothing before the switch can be compared" if np.isnan(p) else f"p = {p:.2g} that switchers and stayers changed alike before"
     on, off = rows.loc[("on", 0)], rows.loc[("off", 0)]
     gap = float(on["estimate"] - off["estimate"])
-    alike = float(2 * norm.sf(abs(gap) / np.hypot(on["std_error"], off["std_error"])))
+    error = float(np.hypot(on["std_error"], off["std_error"]))
+    alike = float(2 * norm.sf(abs(gap) / error)) if error > 0 else np.nan
     both = "starts or stops are too few to compare" if np.isnan(alike) else (
         f"starting and stopping differ by {say_number(gap, digits=2)} (p = {alike:.2g}; {plural(on['n'], 'start')}, "
         f"{plural(off['n'], 'stop')})"

@@ -216,7 +216,7 @@ def interaction_weighted(outcome: np.ndarray, adopted: np.ndarray, *, clusters: 
     shares = np.array([pick * size / max((pick * size).sum(), 1) for pick in picks])
     found, spread = shares @ beta, shares @ covariance @ shares.T
     m, g = len(at), len(groups)
-    error = np.sqrt(np.diag(spread))
+    error = np.sqrt(np.maximum(np.diag(spread), 0.0))  # saturated cells round below zero
     return EventLine(
         at=at, att=found[:m], covariance=spread[:m, :m], overall=float(found[-1]), overall_error=float(error[-1]),
         group=groups, group_att=found[m : m + g], group_error=error[m : m + g],
