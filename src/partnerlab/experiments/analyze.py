@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import pandas as pd
 
-from partnerlab.errors import LedgerError
+from partnerlab.errors import LedgerError, ParameterError
 from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.checks import check_dealt, check_trial, refuse_few
 from partnerlab.experiments.departures import SPILLOVER, changed_plan, check_departures, check_spillover, hold_to_deal, undeclared
@@ -21,7 +21,7 @@ from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.trials.arm_differences import Adjustment
 from partnerlab.verdicts import Stakes, Verdict
-from partnerlab.words import plural, say_share
+from partnerlab.words import plural, say_list, say_share
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     trial : Trial
         Units with the variants they were dealt.
     experiment : Experiment, optional
-        The declaration; that of the assignment if None. Without one, shares cannot be checked and the best grade is B.
+        The declaration; that of the assignment, or of the trial, if None. Without one, shares cannot be checked and the best grade is B.
     assignment : Assignment, optional
         The deal; the reading is held to it, and dealing again follows it.
     stakes : Stakes, optional
@@ -98,7 +98,10 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     >>> reading.table[["metric", "variant", "estimate", "p_redrawn"]].round(4).values.tolist()
     [['leads', 'on', 3.0, 0.0022]]
     """
-    experiment = experiment or (assignment.experiment if assignment else None)
+    experiment = experiment or (assignment.experiment if assignment else trial.experiment)
+    if adjustment not in (None, *get_args(Adjustment)):
+        known = say_list(get_args(Adjustment))
+        raise ParameterError(f"analyze_experiment: no adjustment is called {adjustment!r}; known: {known}")
     _check_one(trial, experiment, assignment)
     refuse_few(trial)
     check_dealt(trial, assignment)
@@ -135,6 +138,8 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
             found = dataclasses.replace(found, extra=found.extra | hazard_of(hazards, code))
             own, note = look_level(experiment, found, look=look, level=1 - (1 - level) / family)
             notes += note
+            if metric.kind == "time" and math.isnan(found.effect.estimate):
+                notes.append(Check(f"follow-up of {metric.name}", None, f"{trial.variants[code]}: {found.effect.method}"))
             told = frame.stakes_of(metric, first=place == 0)
             rows += effect_rows(trial, metric, code, found, level=own, first=place == 0, material=told.material)
             verdicts.append(_verdict(trial, frame, metric, code, found, told, level=own))

@@ -168,6 +168,8 @@ def assign_variants(experiment: Experiment, *, units: pd.DataFrame, seed: int) -
     >>> dealt.table.groupby(["stratum", "variant"]).size().tolist()
     [2, 2, 2, 2]
     """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ParameterError(f"assign_variants: seed is {seed!r}; give a whole number of 0 or more, and keep it")
     rows = _read_units(experiment, units)
     rows, buffered = _keep_apart(experiment, rows, seed=seed)
     thing = rows["cluster"] if experiment.cluster else rows["unit"]

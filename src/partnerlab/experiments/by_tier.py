@@ -91,7 +91,7 @@ def analyze_by_tier(
     >>> found.table[["tier", "raw", "estimate"]].round(2).values.tolist()
     [['Gold', 3.0, 2.86], ['Silver', 1.0, 1.11]]
     """
-    experiment = experiment or (assignment.experiment if assignment else None)
+    experiment = experiment or (assignment.experiment if assignment else trial.experiment)
     check_dealt(trial, assignment)
     trial = hold_to_deal(trial, assignment)[0]
     asked = _metric(trial, metric)

@@ -20,6 +20,8 @@ from partnerlab.words import plural, say_number, say_share
 
 #: A check fails below this p-value: one sound trial in a hundred is stopped by it.
 DOUBT = 0.01
+#: Part of the largest value under which a spread is rounding.
+ROUNDING = 1e-12
 #: Share of outcomes missing, alike in all variants, from which the finding rests on an assumption about them.
 MISSING = 0.05
 
@@ -60,6 +62,7 @@ def check_trial(trial: Trial, experiment: Experiment | None, assignment: Assignm
         *(_attrition(trial, metric) for metric in trial.metrics),
         *_exposure(trial),
         *_before(trial),
+        *_one_sided_strata(trial),
     )
 
 
@@ -154,6 +157,19 @@ def _before(trial: Trial) -> list[Check]:
     return [Check("alike before", None if np.isnan(least) else bool(least >= DOUBT), detail)]
 
 
+def _one_sided_strata(trial: Trial) -> list[Check]:
+    """Say how many units stand where there is nobody to compare them with."""
+    if trial.stratum is None:
+        return []
+    block = np.unique(trial.stratum, return_inverse=True)[1]
+    seen = np.bincount(block * len(trial.variants) + trial.variant, minlength=(block.max() + 1) * len(trial.variants))
+    alone = (seen.reshape(-1, len(trial.variants)) == 0).any(axis=1)
+    if not alone.any():
+        return []
+    said = f"{plural(int(alone[block].sum()), 'unit')} in {plural(int(alone.sum()), 'stratum', 'strata')} that lack a variant"
+    return [Check("strata", None, f"{said}; within blocks they cannot be compared with it, and add nothing to that difference")]
+
+
 def _least_p(trial: Trial, values: np.ndarray, place: int | None = None) -> float:
     """Smallest adjusted p-value of a difference from the control, read as the design says; ``place`` is that in ``trial.pre``."""
     from scipy.special import stdtr
@@ -164,10 +180,17 @@ def _least_p(trial: Trial, values: np.ndarray, place: int | None = None) -> floa
             gap = moment_difference(trial.moments, len(trial.outcomes) + place, arms=(code, 0))
         else:
             arms, used = arms_of(trial, code, np.ones(len(trial), dtype=bool))
-            whole = values if place is None else np.where(np.isfinite(values), values, np.nanmean(values))
+            known = np.isfinite(values)
+            whole = values if known.all() or not known.any() else np.where(known, values, values[known].mean())
             gap = arm_difference(whole[used], dataclasses.replace(arms, covariates=None))
-        usable = np.isfinite(gap.std_error) and gap.std_error > 0
-        found.append(2 * stdtr(gap.df, -abs(gap.estimate / gap.std_error)) if usable else np.nan)
+        # what is one number within each variant differs for sure, or not at all
+        rounding = ROUNDING * (1.0 if values.size == 0 else float(np.nanmax(np.abs(values), initial=0.0)))
+        if not np.isfinite(gap.std_error):
+            found.append(np.nan)
+        elif gap.std_error > rounding:
+            found.append(2 * stdtr(gap.df, -abs(gap.estimate / gap.std_error)))
+        else:
+            found.append(0.0 if abs(gap.estimate) > rounding else np.nan)
     adjusted = adjust_p_values(np.array(found))
     return float(np.nanmin(adjusted)) if np.isfinite(adjusted).any() else float("nan")
 

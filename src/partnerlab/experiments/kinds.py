@@ -82,6 +82,18 @@ def tier_moves(metric: Metric, values: dict[str, np.ndarray], arms: Arms) -> tup
     return tuple(found)
 
 
+def curve_known_until(time: np.ndarray, event: np.ndarray) -> float:
+    """Time up to which a curve is known: the last one seen, or for ever where the last ones all had the event.
+
+    Examples
+    --------
+    >>> curve_known_until(np.array([1.0, 4.0]), np.array([True, False])), curve_known_until(np.array([1.0, 4.0]), np.array([True, True]))
+    (4.0, inf)
+    """
+    last = float(time.max())
+    return math.inf if last > 0 and event[time == last].all() else last
+
+
 def time_reading(metric: Metric, values: dict[str, np.ndarray], arms: Arms) -> dict[str, float]:
     """Log-rank test, medians, and the shares without the event at the end of the area."""
     time, event = values[metric.name], values[metric.event] > 0
@@ -90,7 +102,9 @@ def time_reading(metric: Metric, values: dict[str, np.ndarray], arms: Arms) -> d
     test = _log_rank(spans, block, arms.treated.astype(np.int64), arms=2)
     found = {"log_rank": test.statistic, "log_rank_p": test.p_value}
     for name, arm in (("treated", arms.treated), ("control", ~arms.treated)):
-        found[f"median_{name}"], found[f"left_{name}"] = arm_curve(time[arm], event[arm], at=metric.until)
+        found[f"median_{name}"], left = arm_curve(time[arm], event[arm], at=metric.until)
+        known = curve_known_until(time[arm], event[arm]) >= metric.until * (1 - 1e-9)
+        found[f"left_{name}"] = left if known else math.nan
     return found
 
 

@@ -79,7 +79,7 @@ def estimate_looks(
     labels : sequence of str
         Names of the looks, such as quarters.
     level : float
-        Coverage of one look alone, and of all looks at once.
+        Coverage of one look alone, and of all looks at once; several variants share the error.
 
     Raises
     ------
@@ -104,12 +104,14 @@ def estimate_looks(
         )
     if labels and len(labels) != len(trials):
         raise ParameterError(f"estimate_looks: {len(labels)} labels for {len(trials)} looks; give one for each")
-    rows = [_look(trial, experiment, assignment, level=level) for trial in trials]
+    # variants share the error, as they do when one look is read
+    own = 1 - (1 - level) / (len(experiment.variants) - 1)
+    rows = [_look(trial, experiment, assignment, level=own) for trial in trials]
     table = pd.DataFrame(rows)
     table.insert(0, "look", np.arange(1, len(rows) + 1))
     table.insert(1, "when", list(labels) or [f"look {place}" for place in range(1, len(rows) + 1)])
     share = np.array(experiment.looks.information) if experiment.looks.planned == planned else np.arange(1, planned + 1) / planned
-    table = _with_bounds(table, share, experiment, level=level)
+    table = _with_bounds(table, share, experiment, level=own)
     one = float(table["reach"].mean())
     return LookPath(
         estimand=f"Effect on {experiment.metrics[0].name} at every look so far",

@@ -61,7 +61,8 @@ def look_level(experiment: Experiment | None, found: Reading, *, look: int | Non
     material = experiment.stakes.material
     if now < planned and material and math.isfinite(z) and not stop:
         final = found.effect.std_error * math.sqrt(share[now - 1])
-        chance = conditional_power(abs(z), float(share[now - 1]), bound=float(bounds[-1]), drift=material / final)
+        ahead = z if experiment.metrics[0].better == "higher" else -z
+        chance = conditional_power(ahead, float(share[now - 1]), bound=float(bounds[-1]), drift=material / final)
         verb = "stop: this can hardly" if chance < HOPELESS else "it may still"
         text = f"{verb} reach a finding (chance {say_share(chance)} if the effect is the material one)"
         notes.append(Check("worth going on", bool(chance >= HOPELESS) or None, text))

@@ -10,7 +10,7 @@ import numpy as np
 from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.checks import arms_of, things_of
 from partnerlab.experiments.experiment import Metric
-from partnerlab.experiments.kinds import MANY_CLUSTERS, Moved, tier_moves, tier_reading, time_reading, whole_clusters
+from partnerlab.experiments.kinds import MANY_CLUSTERS, Moved, curve_known_until, tier_moves, tier_reading, time_reading, whole_clusters
 from partnerlab.experiments.trial import Trial
 from partnerlab.stats.regressions.linear import fit_line
 from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, Arms, arm_design, arm_difference
@@ -18,7 +18,9 @@ from partnerlab.stats.trials.arm_moments import moment_difference
 from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
 from partnerlab.stats.trials.randomization import Draw, redraw_p_value
 from partnerlab.stats.trials.wild_bootstrap import wild_test
+from partnerlab.words import say_number
 
+NOT_ENOUGH = "not enough data"
 #: Share of the scores' spread below which an error is rounding.
 ROUNDING = 1e-9
 #: Most things (units or clusters) for which the deal is repeated; beyond it both tests agree.
@@ -76,8 +78,9 @@ def read_metric(
     arms, used = arms_of(trial, code, trial.observed(metric))
     values = {column: trial.outcomes[column][used] for column in (*metric.columns, metric.before) if column}
     counts, things = _count_things(arms)
-    if min(counts) < 2 or (metric.per and min(values[metric.per][side].sum() for side in (arms.treated, ~arms.treated)) <= 0):
-        unknown = ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method="not enough data")
+    missing = _missing(metric, values, arms, counts)
+    if missing:
+        unknown = ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method=missing)
         return Reading(
             effect=unknown,
             taken=None,
@@ -89,7 +92,7 @@ def read_metric(
             p_redrawn=math.nan,
             p_wild=math.nan,
             relative_error=math.nan,
-            extra={},
+            extra=_extra(metric, values, arms, unknown) if missing != NOT_ENOUGH else {},
         )
     if adjustment == "none":
         arms = dataclasses.replace(arms, covariates=None)
@@ -100,7 +103,7 @@ def read_metric(
     if greenwood is not None and arms.stratum is None and arms.cluster is None and slopes == 0:
         effect = dataclasses.replace(effect, std_error=greenwood, df=math.inf, method="difference of restricted means, Greenwood")
     # an outcome that is the same within blocks leaves rounding alone
-    if not effect.std_error > ROUNDING * float(scores.std()):
+    if not effect.std_error > max(ROUNDING * float(scores.std()), 1e-15 * float(np.abs(scores).max())):
         effect = dataclasses.replace(effect, std_error=math.nan)
     redrawn = math.nan
     if len(things_of(trial)[1]) <= MOST_THINGS and draws > 0:
@@ -122,6 +125,18 @@ def read_metric(
     )
 
 
+def _missing(metric: Metric, values: dict[str, np.ndarray], arms: Arms, counts: list[int]) -> str:
+    """Say what a comparison lacks; empty if nothing."""
+    sides = (arms.treated, ~arms.treated)
+    if min(counts) < 2 or (metric.per and min(values[metric.per][side].sum() for side in sides) <= 0):
+        return NOT_ENOUGH
+    if metric.kind == "time":
+        known = min(curve_known_until(values[metric.name][side], values[metric.event][side] > 0) for side in sides)
+        if known < metric.until * (1 - ROUNDING):
+            return f"a curve is known up to {say_number(known)} only, so that there is no area up to {say_number(metric.until)}"
+    return ""
+
+
 def _count_things(arms: Arms) -> tuple[list[int], int]:
     """Things (clusters or units) of the treated and of the control, and of both."""
     if arms.cluster is None:
@@ -140,7 +155,7 @@ def _read_moments(trial: Trial, metric: Metric, code: int, *, adjustment: Adjust
     level = [
         float(moments.mean[arm, column] / (1.0 if per is None else moments.mean[arm, per])) if known else math.nan for arm in (code, 0)
     ]
-    effect = ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method="not enough data")
+    effect = ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method=NOT_ENOUGH)
     relative = math.nan
     if known:
         effect = moment_difference(moments, column, **asked)

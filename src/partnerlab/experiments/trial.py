@@ -55,6 +55,8 @@ class Trial:
         Codes into ``groups``: the tier before the start, or whatever the effect is read by.
     groups : tuple of str
         Names of those.
+    experiment : Experiment or None
+        Its declaration, where it was made by one.
 
     Examples
     --------
@@ -77,6 +79,7 @@ class Trial:
     shared: np.ndarray | None = dataclasses.field(repr=False, default=None)
     group: np.ndarray | None = dataclasses.field(repr=False, default=None)
     groups: tuple[str, ...] = ()
+    experiment: Experiment | None = dataclasses.field(repr=False, default=None)
 
     def __post_init__(self) -> None:
         for name in _ARRAYS:
@@ -201,6 +204,7 @@ class Trial:
             exposure=None if exposure is None else _exposure(frame, exposure),
             shared=None if shared is None else _codes(frame, (shared,)),
             group=None if by is None else _codes(frame, (by,)),
+            experiment=experiment,
             groups=() if by is None else tuple(str(name) for name in sorted(frame[by].unique())),
         )
 
