@@ -136,3 +136,15 @@ def test_every_refusal_is_one_of_ours(reading):
     with pytest.raises(PartnerlabError) as caught:
         READINGS[reading](empty, study=STUDY)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("choice", [{"control": "never_treated"}, {"score": "drdid"}, {"cluster": "tier"}, {"anticipation": -1}])
+def test_a_misspelled_choice_is_never_read_as_another_one(choice):
+    with pytest.raises(ParameterError, match=next(iter(choice))):
+        estimate_adoption(_panel("A"), study=STUDY, **choice)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_every_reading_knows_who_may_be_a_cluster(reading):
+    with pytest.raises(ParameterError, match="cluster is 'tier'"):
+        READINGS[reading](_panel(), study=STUDY, cluster="tier")

@@ -108,3 +108,21 @@ def test_without_switches_there_is_one_clear_refusal():
 
 def test_too_few_switchers_are_not_enough_data():
     assert np.isnan(estimate_switching(_panel(liked_world(8)), study=STUDY.model_copy(update={"minimum": 201})).at(0)["estimate"])
+
+
+def test_holes_that_leave_no_quarter_with_both_sides_leave_that_moment_unknown():
+    rows = liked_world(4, partners=20, quarters=5)
+    rows.loc[np.random.default_rng(4).random(len(rows)) < 0.4, "leads"] = np.nan
+    found = estimate_switching(_panel(rows), study=STUDY.model_copy(update={"horizon": 1}))
+
+    assert found.table["estimate"].isna().any()
+    assert np.isfinite(found.at(0)["estimate"])
+
+
+def test_an_outcome_that_never_moves_gives_no_test_but_no_error_either():
+    found = estimate_switching(_panel(liked_world(1, partners=60).assign(leads=3.0)), study=STUDY)
+
+    assert np.isnan(found.pre_trend)
+    assert {check.name: check.passed for check in found.checks if check.name in ("pre-trend", "starts and stops")} == {
+        "pre-trend": None, "starts and stops": None,
+    }  # fmt: skip

@@ -106,9 +106,13 @@ def adoption_sample(panel: TacticPanel, study: TacticStudy, *, control: Control,
 
     Raises
     ------
+    ParameterError
+        If ``control`` or ``cluster`` is unknown.
     SampleError
         If nobody adopted, nobody is left to compare with, or too few managers used the tactic.
     """
+    if control not in ("never", "not_yet"):
+        raise ParameterError(f"control is {control!r}; it is 'never' or 'not_yet'")
     require_contrast(panel, tactic=study.tactic)
     adopted, seen_start = first_starts(panel)
     observed = np.isfinite(panel.outcome)
@@ -221,6 +225,8 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
 
     Raises
     ------
+    ParameterError
+        If ``control``, ``score``, ``cluster`` or ``anticipation`` is none of these.
     SampleError
         If nobody adopted, nobody is left to compare with, or three managers or fewer used the tactic.
 
@@ -235,6 +241,10 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     """
     study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
     control = control or study.comparison
+    if score not in ("reg", "dr", "ipw"):
+        raise ParameterError(f"score is {score!r}; it is 'reg', 'dr' or 'ipw'")
+    if anticipation < 0:
+        raise ParameterError(f"anticipation is {anticipation}; give 0 or more quarters")
     sample = adoption_sample(panel, study, control=control, cluster=cluster)
     covariates = _with_past(sample) if matched else sample.covariates
     options = {"covariates": covariates, "control": control, "score": score, "anticipation": anticipation}

@@ -146,9 +146,13 @@ def clusters_of(panel: TacticPanel, treated: np.ndarray, *, cluster: Cluster | N
 
     Raises
     ------
+    ParameterError
+        If ``cluster`` is neither.
     SampleError
         If some partners have no manager, or three managers or fewer used the tactic.
     """
+    if cluster not in (None, "manager", "partner"):
+        raise ParameterError(f"cluster is {cluster!r}; it is 'manager' or 'partner'")
     noun: Cluster = cluster or ("manager" if panel.managers else "partner")
     if noun == "partner":
         return Clusters(code=np.arange(len(panel.partners)), count=len(panel.partners), noun=noun, users=int(treated.sum()))
