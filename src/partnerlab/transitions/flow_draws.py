@@ -41,7 +41,7 @@ class DrawnFlows:
     joining: Joining
 
     def shocks(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw the shocks of one coming quarter, on log-odds: Student's t of the spread drawn; shape ``(draws, exits + 1)``."""
+        """Draw the shocks of one coming quarter, on log-odds: Student's t of the covariance drawn; shape ``(draws, exits + 1)``."""
         normal = rng.standard_normal((*self.roots.shape[:2], 1))
         return (self.roots @ normal)[:, :, 0] * stray(len(self.roots), rng)
 

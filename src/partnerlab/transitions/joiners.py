@@ -90,8 +90,8 @@ def level_places(fit: MixedLogit, blocks: tuple[int, ...]) -> np.ndarray:
 
 
 def stray(draws: int, rng: np.random.Generator) -> np.ndarray:
-    """How far each draw's quarter strays, over a usual one: Student's t is a normal number times this; shape ``(draws, 1)``."""
-    return np.sqrt(TAILS / rng.chisquare(TAILS, (draws, 1)))
+    """How far each draw's quarter strays: a normal number times this is Student's t of the same variance; shape ``(draws, 1)``."""
+    return np.sqrt((TAILS - 2) / rng.chisquare(TAILS, (draws, 1)))
 
 
 def draw_joiners(came: np.ndarray, *, ahead: int, draws: int, rng: np.random.Generator) -> list[np.ndarray]:
