@@ -5,8 +5,20 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from partnerlab.cli.experiments import list_experiments
 from partnerlab.errors import ParameterError
-from partnerlab.experiments import Experiment, Looks, Metric, Trial, Variant, analyze_experiment, assign_variants, estimate_looks
+from partnerlab.experiments import (
+    Experiment,
+    Looks,
+    Metric,
+    Outlook,
+    Trial,
+    Variant,
+    analyze_experiment,
+    assign_variants,
+    design_experiment,
+    estimate_looks,
+)
 from partnerlab.verdicts import Stakes
 
 
@@ -124,3 +136,17 @@ def test_several_variants_share_the_error_on_the_path_of_looks_as_they_do_at_one
 def test_a_seed_below_nothing_is_refused():
     with pytest.raises(ParameterError, match="seed"):
         assign_variants(_declared(), units=_table(), seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"), [({"power": 1.5}, "power is 1.5"), ({"power": 0.02}, "power is 0.02"), ({"size_cv": -1.0}, "size_cv is -1")]
+)
+def test_a_design_of_no_power_is_refused(keys, said):
+    with pytest.raises(ParameterError, match=said):
+        design_experiment(_declared(), outlooks={"y": Outlook(sd=1.0)}, units=[50], **keys)
+
+
+def test_listing_a_ledger_that_is_not_there_makes_none(tmp_path):
+    with pytest.raises(ParameterError, match="no such file"):
+        list_experiments(str(tmp_path / "none.duckdb"), "demo")
+    assert not list(tmp_path.iterdir())

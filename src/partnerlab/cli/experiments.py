@@ -130,6 +130,8 @@ def list_experiments(
     """List the registered experiments with what was found and decided."""
     from partnerlab.experiments import load_registry
 
+    if not Path(ledger).is_file():
+        raise ParameterError(f"{ledger}: no such file; give the ledger that experiments were registered in")
     found = load_registry(_open(ledger, program), program=program)
     columns = ("name", "kind", "state", "tactic", "outcome", "units", "grade", "statement", "decision", "happened")
     print_table(found, title=f"Experiments and studies of {program}", columns=columns)

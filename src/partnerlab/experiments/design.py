@@ -112,6 +112,12 @@ def design_experiment(  # noqa: PLR0913 - what may vary between designs
     [0.909, 0.281]
     """
     _check(experiment, outlooks, units, quarters, clusters, plans)
+    if not 1 - level < power < 1:
+        raise ParameterError(
+            f"design_experiment: power is {power}; give a chance above {1 - level:.2g} (found where nothing is) and below 1"
+        )
+    if not 0 <= size_cv < math.inf:
+        raise ParameterError(f"design_experiment: size_cv is {size_cv}; give a spread of sizes over their mean, 0 or more")
     rows = []
     for place, metric in enumerate(experiment.metrics):
         for plan in plans:
