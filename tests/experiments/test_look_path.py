@@ -32,7 +32,12 @@ def test_early_boundaries_ask_for_more():
     experiment = declare(looks=FOUR, quarters=4)
     table = estimate_looks(quarters(experiment, [0.0] * 4), experiment=experiment).table
 
-    assert (table["boundary"] / table["std_error"]).round(2).tolist() == [4.33, 2.96, 2.36, 2.01]
+    assert (table["boundary"] / table["std_error"]).round(2).tolist() == [
+        4.39,
+        2.98,
+        2.37,
+        2.02,
+    ]  # 4.33, 2.96, 2.36, 2.01, widened for the degrees of freedom
 
 
 def test_the_rule_says_stop_where_its_boundary_is_crossed():

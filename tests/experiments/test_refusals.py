@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
 
 from partnerlab.cli.experiments import list_experiments
 from partnerlab.errors import ParameterError
@@ -129,8 +128,21 @@ def test_several_variants_share_the_error_on_the_path_of_looks_as_they_do_at_one
     path = estimate_looks([trial, trial], experiment=three).table
     for look in (1, 2):
         row = analyze_experiment(trial, look=look, draws=0).table.iloc[0]
-        normal = 0.5 + row["level"] / 2
-        assert path["boundary"].iloc[look - 1] == pytest.approx(norm.ppf(normal) * row["std_error"], rel=1e-6)
+        assert path["boundary"].iloc[look - 1] == pytest.approx((row["conf_high"] - row["conf_low"]) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("push", np.linspace(0.6, 3.0, 13))
+def test_a_look_says_stop_just_where_its_interval_leaves_nothing_out(push):
+    """With few clusters a boundary in plain standard errors is crossed too often, and the claim would not agree."""
+    looks = _declared(looks=Looks(planned=2, stopping="group sequential"), cluster="manager")
+    table = _table(48).assign(manager=lambda rows: rows["unit"] % 6)
+    table["y"] += push * (table["variant"] == "on") + 0.8 * np.random.default_rng(5).normal(size=6)[table["manager"]]
+    trial = Trial.from_frame(table, experiment=looks)
+    for look in (1, 2):
+        reading = analyze_experiment(trial, look=look, draws=0)
+        said = "stop, it is crossed" in _check(reading, "looks").detail
+        assert said == (reading.table["claim"].iloc[0] != "cannot tell")
+        assert said == bool(estimate_looks([trial] * look, experiment=looks).table["crossed"].iloc[-1])
 
 
 def test_a_seed_below_nothing_is_refused():

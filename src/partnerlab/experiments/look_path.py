@@ -14,7 +14,7 @@ from partnerlab.errors import ParameterError
 from partnerlab.experiments.analyze import analyze_experiment
 from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.experiment import Experiment
-from partnerlab.experiments.looks import always_valid_reach
+from partnerlab.experiments.looks import always_valid_reach, widened
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Result
 from partnerlab.stats.trials.sequential import boundaries, crossing
@@ -115,7 +115,7 @@ def estimate_looks(
     one = float(table["reach"].mean())
     return LookPath(
         estimand=f"Effect on {experiment.metrics[0].name} at every look so far",
-        table=table.drop(columns="reach"),
+        table=table.drop(columns=["reach", "df"]),
         level=level,
         stopping=experiment.looks.stopping,
         planned=planned,
@@ -132,7 +132,7 @@ def _look(trial: Trial, experiment: Experiment, assignment: Assignment | None, *
     reach = float(stdtrit(row["df"], 0.5 + level / 2) if math.isfinite(row["df"]) else norm.ppf(0.5 + level / 2))
     middle, error = float(row["estimate"]), float(row["std_error"])
     ends = {"conf_low": middle - reach * error, "conf_high": middle + reach * error}
-    return {"estimate": middle, "std_error": error, **ends, "n": int(row["n"]), "reach": reach}
+    return {"estimate": middle, "std_error": error, **ends, "n": int(row["n"]), "reach": reach, "df": float(row["df"])}
 
 
 def _with_bounds(table: pd.DataFrame, share: np.ndarray, experiment: Experiment, *, level: float) -> pd.DataFrame:
@@ -140,6 +140,8 @@ def _with_bounds(table: pd.DataFrame, share: np.ndarray, experiment: Experiment,
     error, middle, one = (table[name].to_numpy(dtype=float) for name in ("std_error", "estimate", "reach"))
     always = np.array([always_valid_reach(part, level=level) for part in share[:seen]])
     spent = boundaries(share, alpha=1 - level, kind=experiment.looks.spending)[:seen] if len(share) > 1 else one
+    if len(share) > 1:
+        always, spent = (np.array([widened(*pair) for pair in zip(reach, table["df"], strict=True)]) for reach in (always, spent))
     last = np.arange(1, seen + 1) == len(share)
     declared = {"group sequential": spent, "always valid": always}.get(experiment.looks.stopping, np.where(last, one, np.inf))
     return table.assign(

@@ -49,12 +49,14 @@ def look_level(experiment: Experiment | None, found: Reading, *, look: int | Non
     z = found.effect.estimate / found.effect.std_error
     if experiment.looks.stopping == "always valid":
         reach = always_valid_reach(float(share[now - 1]), level=level)
-        said = f"look {now} of {planned}, always valid: an interval of {say_number(reach)} standard errors holds at every look"
+        wide = widened(reach, found.effect.df)
+        said = f"look {now} of {planned}, always valid: an interval of {say_number(wide)} standard errors holds at every look"
         return _as_level(reach), [Check("looks", None, said)]
     bounds = boundaries(share, alpha=1 - level, kind=experiment.looks.spending)
     own = float(bounds[now - 1])
-    stop = abs(z) >= own
-    said = f"look {now} of {planned}: boundary {say_number(own)} standard errors; " + ("stop, it is crossed" if stop else "not crossed")
+    asked = widened(own, found.effect.df)
+    stop = abs(z) >= asked
+    said = f"look {now} of {planned}: boundary {say_number(asked)} standard errors; " + ("stop, it is crossed" if stop else "not crossed")
     notes = [Check("looks", None, said)]
     if now < planned and experiment.looks.give_up and math.isfinite(z) and not stop:
         notes.append(_giving_up(experiment, z, now, level=level))
@@ -100,6 +102,17 @@ def always_valid_reach(share: float, *, level: float = 0.95) -> float:
     """
     alpha = 1 - level
     return float(sequence_half_width(share, 1.0, alpha=alpha, rho=mixing_rate(alpha=alpha, best_at=1.0)))
+
+
+def widened(reach: float, df: float) -> float:
+    """Widen a reach in standard errors for few degrees of freedom, as the intervals of a look are widened.
+
+    Examples
+    --------
+    >>> round(widened(2.44, 6.0), 2), round(widened(2.44, float("inf")), 2)
+    (3.39, 2.44)
+    """
+    return reach if not df < math.inf else float(critical_value(_as_level(reach), df))
 
 
 def _as_level(reach: float) -> float:
