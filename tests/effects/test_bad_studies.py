@@ -55,7 +55,12 @@ def _three_managers(panel):
     return dataclasses.replace(panel, treated=np.where(panel.manager < 3, panel.treated, 0.0))
 
 
+def _flat(panel):
+    return dataclasses.replace(panel, outcome=np.where(np.isfinite(panel.outcome), 3.0, np.nan))
+
+
 BAD = {
+    "outcome never varies": (_flat, "outcome is 3 wherever it was seen; what never varies tells nothing"),
     "nobody had it": (_never, "no partner was seen with it; there is no effect to estimate"),
     "no comparison group": (_always, "every partner had it in every quarter seen; there is no comparison group"),
     "everyone at once": (_at_once, "every partner had it at once, first in 2025Q3; nobody is left to compare with"),
@@ -148,3 +153,14 @@ def test_a_misspelled_choice_is_never_read_as_another_one(choice):
 def test_every_reading_knows_who_may_be_a_cluster(reading):
     with pytest.raises(ParameterError, match="cluster is 'tier'"):
         READINGS[reading](_panel(), study=STUDY, cluster="tier")
+
+
+def test_a_horizon_beyond_the_panel_is_named():
+    with pytest.raises(SampleError, match="40 quarters later; ask for a shorter horizon"):
+        estimate_on_off(_panel(), study=STUDY.model_copy(update={"horizon": 40}))
+
+
+@pytest.mark.parametrize("reading", [estimate_sustained, estimate_nested_trials])
+def test_only_what_happens_or_not_can_end_it_all(reading):
+    with pytest.raises(ParameterError, match="neither 0 nor 1"):
+        reading(_panel(), study=STUDY, ends=True)

@@ -108,10 +108,10 @@ def test_nobody_is_eligible_who_had_it_the_quarter_before(feedback_world):
 @pytest.mark.parametrize(
     ("change", "options", "said"),
     [
-        (lambda rows: rows.assign(dinner=(rows["quarter"] >= 2).astype(float)), {}, "in no quarter do some eligible partners start"),
+        (lambda rows: rows.assign(dinner=(rows["quarter"] >= 2).astype(float)), {}, "every partner had it at once"),
         (lambda rows: rows.assign(dinner=(rows["health"] < 0).astype(float)), {"strategy": "keep"}, "no positivity"),
         (lambda rows: rows, {"strategy": "hold"}, "'start' or 'keep'"),
-        (lambda rows: rows.assign(leads=0.0), {"family": "logit"}, "no outcome is on the scale of logit"),
+        (lambda rows: rows.assign(leads=rows["leads"] + 9.5), {"family": "logit"}, "no outcome is on the scale of logit"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(change, options, said, feedback_world):

@@ -149,8 +149,8 @@ def test_more_quarters_in_a_row_than_anybody_had_are_not_enough_data(feedback_wo
 @pytest.mark.parametrize(
     ("change", "options", "said"),
     [
-        (lambda rows: rows.assign(dinner=0.0), {}, "no partner can be followed with it"),
-        (lambda rows: rows.assign(dinner=1.0), {}, "no partner can be followed with it"),
+        (lambda rows: rows.assign(dinner=0.0), {}, "no partner was seen with it"),
+        (lambda rows: rows.assign(dinner=1.0), {}, "there is no comparison group"),
         (lambda rows: rows, {"truncate": 0.7}, "give a quantile"),
         (lambda rows: rows, {"history": 0}, "1 quarter or more"),
         (lambda rows: rows, {"dose": "all"}, "'recent' or 'total'"),

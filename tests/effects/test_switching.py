@@ -117,12 +117,3 @@ def test_holes_that_leave_no_quarter_with_both_sides_leave_that_moment_unknown()
 
     assert found.table["estimate"].isna().any()
     assert np.isfinite(found.at(0)["estimate"])
-
-
-def test_an_outcome_that_never_moves_gives_no_test_but_no_error_either():
-    found = estimate_switching(_panel(liked_world(1, partners=60).assign(leads=3.0)), study=STUDY)
-
-    assert np.isnan(found.pre_trend)
-    assert {check.name: check.passed for check in found.checks if check.name in ("pre-trend", "starts and stops")} == {
-        "pre-trend": None, "starts and stops": None,
-    }  # fmt: skip

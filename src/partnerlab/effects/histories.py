@@ -156,6 +156,9 @@ def follow_partners(
     changing |= {known.said: covariates[:, :, place] for place, known in enumerate(study.covariates)}
     for name, other in panel.others.items():
         changing |= {name: other, f"{name} 1 quarter before": _with_zeros(shift(other, 1), 1, untreated_before)}
+    strange = int((np.isfinite(panel.outcome) & ~np.isin(panel.outcome, (0, 1))).sum()) if ends else 0
+    if strange:
+        raise ParameterError(f"ends: {plural(strange, 'outcome')} are neither 0 nor 1; only what happens or not can end it all")
     told = np.isfinite(panel.treated) & np.all([np.isfinite(values) for values in (past | changing).values()], axis=0)
     start = told & eligible_groups(panel, study) & untreated_quarters(panel, study.untreated_for)
     zero = np.where(start.any(axis=1), start.argmax(axis=1), panel.shape[1])

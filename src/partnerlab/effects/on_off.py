@@ -116,6 +116,10 @@ def estimate_on_off(
     for ahead in range(study.horizon + 1):
         found = _compare(trials, ahead, clusters)
         rows.append(_row("all", ahead, found, trials, clusters, study, level=level))
+    sides = trials.treated[np.isfinite(trials.outcome[:, study.horizon])]
+    if not sides.any() or sides.all():
+        raise SampleError(f"{study.tactic}: nobody with it, or nobody without it, was seen {plural(study.horizon, 'quarter')} later; "
+                          "ask for a shorter horizon")  # fmt: skip
     if found is None or found.effect is None:
         raise SampleError(
             f"{study.tactic}: something known before separates partners with it from those without; "

@@ -117,8 +117,11 @@ def require_contrast(panel: TacticPanel, *, tactic: str) -> None:
     Raises
     ------
     SampleError
-        If nobody had it, everybody always had it, or all had it at once.
+        If nobody had it, everybody always had it, or all had it at once; or if the outcome never varies.
     """
+    seen = panel.outcome[np.isfinite(panel.outcome)]
+    if seen.size and np.ptp(seen) == 0:
+        raise SampleError(f"{tactic}: {panel.outcome_name} is {seen[0]:g} wherever it was seen; what never varies tells nothing")
     told = np.isfinite(panel.treated)
     on, off = panel.on.any(axis=0), (told & ~panel.on).any(axis=0)
     if (on & off).any():

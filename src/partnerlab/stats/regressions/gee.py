@@ -79,7 +79,7 @@ def fit_mean_model(
     Returns
     -------
     MeanModel or None
-        None where a column repeats others or separates the outcomes.
+        None where a column repeats others or separates the outcomes, or an outcome is not on the scale of the family.
 
     Examples
     --------
@@ -87,6 +87,8 @@ def fit_mean_model(
     >>> float(found.coefficients[0]), float(found.covariance(np.array([0, 0, 1])).round(4)[0, 0])
     (3.0, 0.8889)
     """
+    if family != "linear" and len(outcome) and (outcome.min() < 0 or (family == "logit" and outcome.max() > 1)):
+        return None
     weight = np.ones(len(outcome)) if weight is None else np.asarray(weight, dtype=float)
     beta = _start(outcome, weight, design.shape[1], family)
     alpha, scale = 0.0, 1.0
