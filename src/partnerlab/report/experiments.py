@@ -163,6 +163,8 @@ def build_case(  # noqa: PLR0913 - one argument for each column name
         Columns.
     """
     trial = Trial.from_frame(frame, experiment=experiment, unit=unit, variant=variant, received=received)
+    if not declared:
+        trial = dataclasses.replace(trial, experiment=None)
     when = period or plural(experiment.quarters, "quarter")
     return Case(
         experiment=experiment, declared=declared, assignment=assignment, dealt=assignment, first=when, last=when, seen=experiment.quarters,
@@ -258,6 +260,9 @@ def _case(deal: Deal, *, panel: Panel, history: TierHistory | None, quarter: str
     ]
     received = "received" if deal.rows.get("exposed", pd.Series(dtype=bool)).any() else None
     trials = tuple(Trial.from_frame(table, experiment=experiment, received=received) for table in tables)
+    if not deal.declared:
+        # only the deal told what it was, so that it is not read as if somebody had declared it
+        trials = tuple(dataclasses.replace(trial, experiment=None) for trial in trials)
     # what a source says of its own deal cannot show that it was held to: its shares are tested against those declared
     dealt = deal.assignment or (_rebuild(deal, experiment, tables[-1]) if deal.experiment is not None else None)
     return Case(
