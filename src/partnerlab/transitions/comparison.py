@@ -77,8 +77,8 @@ def compare_forecast(
     >>> rows = [(f"p{i:02d}", f"202{5 + q // 4}Q{q % 4 + 1}", "GB"[codes[i, q]]) for i in range(50) for q in range(6)]
     >>> history = TierHistory.from_frame(pd.DataFrame(rows, columns=["partner", "quarter", "tier"]), order=["G", "B"])
     >>> from partnerlab.transitions import forecast_tiers
-    >>> compare_forecast(forecast_tiers(history, quarter="2026Q2", seed=1), history=history).tidy()["inside"].tolist()
-    [True, True]
+    >>> compare_forecast(forecast_tiers(history, quarter="2026Q2", seed=1), history=history).tidy()[["tier", "inside"]].values.tolist()
+    [['G', True], ['B', True], ['lapsed', True]]
     """
     printed, label = _printed(forecast, quarter)
     printed = _dated(printed, history, label)
