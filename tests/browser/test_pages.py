@@ -6,14 +6,9 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-PAGES = (
-    "index.html",
-    *(
-        f"{slug}/report.html"
-        for slug in ("program", "region-emea", "data-quality", "scores", "tiers", "transitions", "survival", "tactics", "tactic-review")
-        + ("experiment-design", "experiment-report")
-    ),
-)
+QUESTIONS = ("data-quality", "scores", "tiers", "transitions", "survival")
+TACTICS = ("tactics", "tactic-review", "experiment-design", "experiment-report")
+PAGES = ("index.html", *(f"{slug}/report.html" for slug in ("program", "region-emea", *QUESTIONS, *TACTICS)))
 SCREENS = {"desk": (1280, 900), "phone": (390, 844)}
 
 
