@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from partnerlab.errors import ParameterError
@@ -112,6 +112,7 @@ def test_the_zero_cell_limit_is_the_share_that_shows_nothing_one_time_in_forty(t
 
 
 @settings(deadline=None)
+@example((3 / 31, 31), 0.95, 7)
 @given(shares(), LEVELS, st.integers(1, 300))
 def test_share_interval_mirrors(seen, level, df):
     share, trials = seen

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from partnerlab.stats.causes.relative_trends import breakdown_times, relative_interval
@@ -31,6 +31,7 @@ def test_without_error_the_finding_goes_where_the_allowed_move_reaches_it():
 
 
 @settings(max_examples=8, deadline=None)
+@example(1.71875, 1.5)
 @given(st.floats(0.01, 50), st.sampled_from([0.0, 0.5, 1.5]))
 def test_units_and_signs_do_not_matter(unit, times):
     low, high = relative_interval(PATH, ERRORS, before=3, times=times)

@@ -199,10 +199,10 @@ def _vertices(nuisance: np.ndarray, error: np.ndarray) -> np.ndarray:
 
 def _least_favourable(corners: np.ndarray, covariance: np.ndarray, level: float, seed: int) -> float:
     """Value that the largest violation exceeds by chance with the first stage's error, if every restriction binds."""
-    values, vectors = np.linalg.eigh(corners @ covariance @ corners.T)
-    keep = values > 1e-12 * values.max()
-    root = vectors[:, keep] * np.sqrt(values[keep])
-    drawn = np.random.default_rng(seed).standard_normal((DRAWS, int(keep.sum())))
+    # the symmetric root is the only one that does not hang on units or on how ties between eigenvalues are turned
+    values, vectors = np.linalg.eigh(covariance)
+    root = corners @ (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    drawn = np.random.default_rng(seed).standard_normal((DRAWS, len(covariance)))
     return float(np.quantile((drawn @ root.T).max(axis=1), 1 - FIRST_STAGE * (1 - level)))
 
 

@@ -200,7 +200,7 @@ def share_interval(
 def _few_limits(share: np.ndarray, effective: np.ndarray, *, level: float) -> np.ndarray:
     """Lower limit where up to three effective successes were seen: the gamma quantile at ``1 - level``; NaN elsewhere."""
     successes = share * effective
-    few = (successes > 0.0) & (successes <= FEW)
+    few = (successes > 0.0) & (successes <= FEW * (1.0 + 1e-9))  # three of 31 are three, whichever side they are counted from
     with np.errstate(divide="ignore", invalid="ignore"):
         limit = special.gammaincinv(np.where(few, successes, 1.0), 1.0 - level) / effective
     return np.where(few, limit, np.nan)
