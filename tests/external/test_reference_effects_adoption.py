@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from partnerlab.stats.causes.did import NEVER, group_time_effects
 from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance
@@ -74,6 +75,17 @@ def test_errors_clustered_by_state_equal_those_of_r(spec, case, counties):
     )
 
 
+@pytest.mark.parametrize("spec", SPECS)
+def test_joint_tests_of_all_effects_before_adoption_equal_those_of_r(spec, case, counties):
+    effects, wanted = _fit(counties, spec), case["values"][spec]
+    before = effects.event_time < 0
+    att = effects.att[before]
+    found = att @ np.linalg.solve(influence_covariance(effects.influence[:, before]), att)
+
+    assert found == pytest.approx(wanted["wald_pretest_stat"], rel=1e-8)
+    assert stats.chi2.sf(found, before.sum()) == pytest.approx(wanted["wald_pretest_p"], abs=5e-6)  # five places are given
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("spec", SPECS)
 def test_aggregates_equal_those_of_r(spec, kind, case, counties):
@@ -97,6 +109,7 @@ def test_event_studies_with_another_base_or_balanced_equal_those_of_r(more, case
     found = aggregate_effects(_fit(counties, f"none|dr|nevertreated|{more}"), kind="event", balance=balance)
 
     assert found.at.tolist() == wanted["egt"]
+    assert found.overall == pytest.approx(wanted["overall_att"], abs=case["tol"]["att"])
     np.testing.assert_allclose(found.att, wanted["att"], atol=case["tol"]["att"])
     theirs = np.array([np.nan if error is None else error for error in wanted["se"]])
     np.testing.assert_allclose(_errors(found.influence)[~np.isnan(theirs)], theirs[~np.isnan(theirs)], atol=case["tol"]["se"])

@@ -18,6 +18,7 @@ from partnerlab.stats.causes.sensitivity import (
     ratio_as_risk,
     robustness_value,
 )
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.regressions.linear import classic_covariance, fit_line
 
 pytestmark = pytest.mark.external
@@ -89,6 +90,7 @@ def test_robustness_values_and_bounds_of_darfur_equal_those_of_sensemakr(case, r
     np.testing.assert_allclose(bound.of_outcome, wanted["bounds"]["r2yz.dx"], atol=tol)
     np.testing.assert_allclose(bound.estimate, wanted["bounds"]["adjusted_estimate"], atol=tol)
     np.testing.assert_allclose(bound.std_error, wanted["bounds"]["adjusted_se"], atol=tol)
+    np.testing.assert_allclose(bound.estimate / bound.std_error, wanted["bounds"]["adjusted_t"], rtol=1e-5)
 
 
 def test_signed_rank_bounds_equal_those_of_rbounds(case, lead):
@@ -125,6 +127,14 @@ def test_honest_intervals_under_smoothness_equal_those_of_two_others(tool, bend,
     interval = smoothness_interval(np.array(study["betahat"]), np.array(study["sigma"]), before=study["npre"], bend=float(bend))
 
     assert [interval.low, interval.high] == pytest.approx(case["values"][tool][f"smoothness|{bend}"], abs=case["tol"]["flci"])
+
+
+def test_without_any_doubt_of_trends_the_interval_is_the_usual_one(reference):
+    case = json.loads((reference / "cases" / "C26_honestdid.json").read_text())
+    study = json.loads((reference / "data" / "honestdid_bc.json").read_text())
+    first, width = study["betahat"][study["npre"]], critical_value(0.95) * np.sqrt(study["sigma"][study["npre"]][study["npre"]])
+
+    assert [first - width, first + width] == pytest.approx(case["values"]["honestdid"]["original"], abs=1e-6)
 
 
 @pytest.mark.parametrize("times", ["0.5", "1", "1.5", "2"])

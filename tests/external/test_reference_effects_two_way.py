@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from partnerlab.effects import TacticPanel, compare_adoption, estimate_adoption
 from partnerlab.stats.causes.did import NEVER
@@ -54,18 +55,28 @@ def test_static_two_way_effects(fixest, counties, case, clusters):
 
     assert line.coefficients[0] == pytest.approx(fixest[case]["est"], abs=1e-7)
     assert line.covariance[0, 0] ** 0.5 == pytest.approx(fixest[case]["se"], abs=1e-6)
+    assert _p_value(line.coefficients[0], line.covariance[0, 0] ** 0.5, code) == pytest.approx(fixest[case]["p"], abs=1e-6)
+
+
+def _p_value(estimate, error, clusters):
+    return 2 * stats.t.sf(np.abs(estimate / error), len(np.unique(clusters)) - 1)
 
 
 def test_two_way_event_study(fixest, counties):
     line = two_way_events(counties["outcome"], counties["adopted"], clusters=np.arange(500))
 
     np.testing.assert_allclose(line.att, fixest["twfe_event"]["est"], atol=1e-7)
-    np.testing.assert_allclose(np.sqrt(np.diag(line.covariance)), fixest["twfe_event"]["se"], atol=1e-6)
+    errors = np.sqrt(np.diag(line.covariance))
+    np.testing.assert_allclose(errors, fixest["twfe_event"]["se"], atol=1e-6)
+    np.testing.assert_allclose(_p_value(line.att, errors, np.arange(500)), fixest["twfe_event"]["p"], rtol=1e-5)
+    assert [f"rel::{event}" for event in line.at] == fixest["twfe_event"]["term"]
 
 
 def test_interaction_weights(fixest, counties):
     line = interaction_weighted(counties["outcome"], counties["adopted"], clusters=np.arange(500))
 
+    assert [f"year::{event}" for event in line.at] == fixest["sunab_event"]["term"]
+    assert [f"cohort::{group + 2003}" for group in line.group] == fixest["sunab_cohort"]["term"]
     np.testing.assert_allclose(line.att, fixest["sunab_event"]["est"], atol=1e-7)
     np.testing.assert_allclose(np.sqrt(np.diag(line.covariance)), fixest["sunab_event"]["se"], atol=1e-6)
     assert line.overall == pytest.approx(fixest["sunab_att"]["est"], abs=1e-7)
@@ -83,6 +94,17 @@ def test_bacon_weights_of_counties(bacon, counties):
 
     np.testing.assert_allclose(found.estimate[order], said["estimate"], atol=1e-7)
     np.testing.assert_allclose(found.weight[order], said["w"], atol=1e-7)
+    assert found.weight @ found.estimate == pytest.approx(said["twfe"], abs=1e-7)
+    weights, averages = _by_kind(found)
+    np.testing.assert_allclose(weights, said["weight"], atol=1e-7)
+    np.testing.assert_allclose(averages, said["avg_estimate"], atol=1e-7)
+
+
+def _by_kind(found):
+    """Weights and average estimates of earlier against later, later against earlier, and treated against untreated."""
+    never = found.compared == NEVER
+    kinds = [~never & ~found.forbidden, found.forbidden, never]
+    return [found.weight[kind].sum() for kind in kinds], [np.average(found.estimate[kind], weights=found.weight[kind]) for kind in kinds]
 
 
 def test_bacon_weights_of_castle_doctrine(reference, bacon):
@@ -93,13 +115,13 @@ def test_bacon_weights_of_castle_doctrine(reference, bacon):
 
     found = bacon_weights(outcome, adopted)
 
-    never = found.compared == NEVER
-    kinds = [~never & ~found.forbidden, found.forbidden, never]
     assert len(found.weight) == bacon["castle"]["n_2x2"]
     assert found.weight @ found.estimate == pytest.approx(bacon["castle"]["twfe"], abs=1e-7)
-    np.testing.assert_allclose([found.weight[kind].sum() for kind in kinds], bacon["castle"]["weight"], atol=1e-7)
-    averages = [found.weight[kind] @ found.estimate[kind] / found.weight[kind].sum() for kind in kinds]
+    weights, averages = _by_kind(found)
+    np.testing.assert_allclose(weights, bacon["castle"]["weight"], atol=1e-7)
     np.testing.assert_allclose(averages, bacon["castle"]["avg_estimate"], atol=1e-7)
+    line = fit_two_way(outcome, post[:, :, None].astype(float), clusters=np.arange(len(outcome)))
+    assert line.covariance[0, 0] ** 0.5 == pytest.approx(bacon["castle"]["twfe_se_cluster"], abs=1e-7)
 
 
 def test_the_public_door_takes_the_table_as_it_is(reference, fixest, table):

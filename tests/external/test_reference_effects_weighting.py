@@ -139,9 +139,9 @@ def test_the_experiment_is_read_as_r_reads_it(case, trial):
         assert estimate == pytest.approx(wanted[name]["est"], rel=1e-8)
         assert error == pytest.approx(wanted[name]["se"], rel=1e-8)
         assert 2 * stats.t.sf(abs(estimate / error), len(trial) - columns.shape[1]) == pytest.approx(wanted[name]["p"], rel=1e-6)
+        assert estimate / error == pytest.approx(wanted[name].get("t", estimate / error), rel=1e-8)
         if name == "diff":
             assert np.sqrt(classic_covariance(line)[1, 1]) == pytest.approx(wanted["diff_classic_se"], rel=1e-8)
-            assert estimate / error == pytest.approx(wanted[name]["t"], rel=1e-8)
     assert len(trial) - lin.shape[1] == wanted["lin_hc2"]["df"]
 
 
@@ -151,6 +151,7 @@ def test_the_experiments_simple_tests_are_those_of_r(case, trial):
     half = stats.t.ppf(0.975, found.df) * found.std_error
 
     assert found.df == pytest.approx(wanted["welch"]["df"], rel=1e-8)
+    assert found.estimate / found.std_error == pytest.approx(wanted["welch"]["t"], rel=1e-8)
     assert 2 * stats.t.sf(found.estimate / found.std_error, found.df) == pytest.approx(wanted["welch"]["p"], rel=1e-8)
     np.testing.assert_allclose([found.estimate - half, found.estimate + half], wanted["welch"]["ci"], rtol=1e-8)
 
