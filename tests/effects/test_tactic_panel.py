@@ -47,6 +47,24 @@ def test_a_tactic_seen_off_after_it_was_on_does_not_stay_on(table):
     assert TacticPanel.from_frame(table[table["who"] == "b"], **NAMES).stays_on
 
 
+@pytest.mark.parametrize("starts", [["2026Q2", None], ["2026Q2", ""], [2, 0], [2, np.inf], [2, np.nan]])
+def test_a_column_of_starts_says_when_it_was_on_in_quarters_without_a_row_too(starts):
+    quarters = ["2026Q1", "2026Q3"] if isinstance(starts[0], str) else [1, 3]
+    rows = pd.DataFrame({"partner": ["a", "a", "b"], "quarter": [*quarters, quarters[1]], "outcome": 1.0,
+                         "since": [starts[0], starts[0], starts[1]]})  # fmt: skip
+    panel = TacticPanel.from_frame(rows, starts="since")
+
+    np.testing.assert_array_equal(panel.treated, [[0, 1, 1], [0, 0, 0]])
+    assert panel.tactic == "since"
+
+
+def test_a_partner_with_two_starts_is_refused():
+    rows = pd.DataFrame({"partner": ["a", "a"], "quarter": [1, 2], "outcome": 1.0, "since": [1, 2]})
+
+    with pytest.raises(ParameterError, match="1 partners have more than one start, such as a"):
+        TacticPanel.from_frame(rows, starts="since")
+
+
 def test_the_order_of_rows_does_not_matter(table):
     one, other = (TacticPanel.from_frame(rows, **NAMES) for rows in (table, table.iloc[::-1]))
 

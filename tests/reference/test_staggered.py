@@ -1,4 +1,4 @@
-"""Estimators of staggered adoption on an unbalanced panel against R: ``staggered/staggered.R`` prints the numbers (lm, sandwich)."""
+"""Estimators of staggered adoption on an unbalanced panel: R (``staggered/staggered.R``), diff-diff (``staggered/imputation.py``)."""
 
 from pathlib import Path
 
@@ -35,3 +35,16 @@ def test_clustered_errors_equal_those_of_r_but_for_the_factor_for_few_clusters(b
         own = ratio[wanted.loc[wanted["std_error"].notna(), "estimator"].str.strip() == estimator]
         factor = partners / (partners - 1) * (rows - 1) / (rows - coefficients - quarters)
         np.testing.assert_allclose(own, np.sqrt(factor), rtol=2e-3)
+
+
+@pytest.mark.parametrize("cluster", ["partner", "manager"])
+def test_imputation_and_its_errors_equal_those_of_diff_diff(cluster):
+    rows = pd.read_csv(HERE / "rows.csv").dropna(subset=["leads"])  # rows that were not seen are not there
+    rows["manager"] = rows["partner"] % 12
+    panel = TacticPanel.from_frame(rows, outcome="leads", starts="start", manager="manager")
+    wanted = pd.read_csv(HERE / "imputation.csv").query("cluster == @cluster").set_index("at")
+
+    found = compare_adoption(panel, cluster=cluster).table.query("estimator == 'imputation'").set_index("at").loc[wanted.index]
+
+    np.testing.assert_allclose(found["estimate"], wanted["estimate"], rtol=1e-9)
+    np.testing.assert_allclose(found["std_error"], wanted["std_error"], rtol=1e-9)

@@ -127,6 +127,7 @@ class TacticPanel:
         quarter: str = "quarter",
         outcome: str = "outcome",
         treated: str = "treated",
+        starts: str | None = None,
         manager: str | None = None,
         tier: str | None = None,
         region: str | None = None,
@@ -145,8 +146,11 @@ class TacticPanel:
             Keys; quarters are labels of the calendar, or whole numbers.
         outcome, treated : str
             Numbers (empty where not observed), and the tactic: True and False, or 1 and 0.
+        starts : str, optional
+            Instead of ``treated``, for a tactic that stays: the quarter in which the partner first had it, the same in all its
+            rows; empty, 0 or infinity if it never did. Then the tactic is known in quarters without a row too.
         manager, tier, region : str, optional
-            As they stood when the quarter began.
+            As they stood when the quarter began. Whoever else chose for several partners at once, such as a state, is a manager too.
         covariates : sequence of str
             Columns with numbers.
         others : sequence of str
@@ -160,12 +164,12 @@ class TacticPanel:
         ------
         ParameterError
             On a missing column, empty keys, two rows for one partner and quarter, text where numbers belong, a tactic
-            that is neither on nor off, or a covariate that looks ahead.
+            that is neither on nor off, two starts of one partner, or a covariate that looks ahead.
         """
         from partnerlab.effects.tactic_tables import TacticColumns, read_tactic_frame
 
         columns = TacticColumns(
-            partner=partner, quarter=quarter, outcome=outcome, treated=treated, manager=manager, tier=tier, region=region,
+            partner=partner, quarter=quarter, outcome=outcome, treated=treated, starts=starts, manager=manager, tier=tier, region=region,
             covariates=tuple(covariates), others=tuple(others), measured=dict(measured or {}),
         )  # fmt: skip
         return cls(**read_tactic_frame(frame, columns, calendar))

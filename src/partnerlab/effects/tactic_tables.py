@@ -21,6 +21,7 @@ class TacticColumns:
     quarter: str
     outcome: str
     treated: str
+    starts: str | None
     manager: str | None
     tier: str | None
     region: str | None
@@ -41,7 +42,9 @@ def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Cal
         _refuse_later(frame, name, column, period, calendar)
     fields: dict[str, Any] = {
         "outcome": _dense(_numbers(frame, columns.outcome), at, shape),
-        "treated": _dense(_switches(frame, columns.treated), at, shape),
+        "treated": _dense(_switches(frame, columns.treated), at, shape)
+        if columns.starts is None
+        else _since_start(frame, columns, calendar, row, np.arange(first, last + 1), len(partners)),
         "covariates": {name: _dense(_numbers(frame, name), at, shape) for name in columns.covariates},
         "others": {name: _dense(_switches(frame, name), at, shape) for name in columns.others},
     }
@@ -55,7 +58,7 @@ def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Cal
         "partners": partners,
         "first": first,
         "calendar": calendar,
-        "tactic": columns.treated,
+        "tactic": columns.starts or columns.treated,
         "outcome_name": columns.outcome,
     }
 
@@ -63,7 +66,8 @@ def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Cal
 def _check_columns(frame: pd.DataFrame, columns: TacticColumns) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise ParameterError(f"a tactic is read from a DataFrame, not a {type(frame).__name__}")
-    single = {noun: getattr(columns, noun) for noun in ("partner", "quarter", "outcome", "treated", "manager", "tier", "region")}
+    single = {noun: getattr(columns, noun) for noun in ("partner", "quarter", "outcome", "starts", "manager", "tier", "region")}
+    single |= {"treated": columns.treated} if columns.starts is None else {}
     asked = [(noun, name) for noun, name in single.items() if name is not None]
     asked += [("covariates", name) for name in columns.covariates] + [("others", name) for name in columns.others]
     asked += [("measured", name) for name in columns.measured.values()]
@@ -147,6 +151,32 @@ def _switches(frame: pd.DataFrame, name: str) -> np.ndarray:
             "say where the tactic was on", column=name, rows=int(strange.sum()),
         )  # fmt: skip
     return values
+
+
+def _since_start(
+    frame: pd.DataFrame, columns: TacticColumns, calendar: Calendar | None, row: np.ndarray, periods: np.ndarray, partners: int
+) -> np.ndarray:
+    """On from each partner's start, in quarters without a row too; empty, 0 before the first quarter and infinity mean never."""
+    column, name = frame[columns.starts], str(columns.starts)
+    if pd.api.types.is_numeric_dtype(column):
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+        never = ~np.isfinite(values) | ((values == 0) & (periods[0] > 0))
+    else:
+        never = (column.isna() | (column.astype("str") == "")).to_numpy()
+    start = np.full(len(frame), np.inf)
+    if not never.all():
+        start[~never] = _periods(column[~never], name, calendar)[0]
+    earliest, latest = np.full(partners, np.inf), np.full(partners, -np.inf)
+    np.minimum.at(earliest, row, start)
+    np.maximum.at(latest, row, start)
+    strange = int((earliest != latest).sum())
+    if strange:
+        example = frame[columns.partner].iloc[int((earliest != latest)[row].argmax())]
+        raise ParameterError(
+            f"tactic panel, {name}: {strange} partners have more than one start, such as {example!s}; give each the same in all its rows",
+            column=name,
+        )
+    return (periods >= earliest[:, None]).astype(float)
 
 
 def _groups(frame: pd.DataFrame, name: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
