@@ -92,8 +92,8 @@ def _pretended(events: EventPath) -> list[dict[str, object]]:
 
 def _window(panel: TacticPanel, trials: Trials) -> np.ndarray:
     """Mean outcome of the first quarters from each trial on; for the untreated NaN where the tactic came within them."""
-    later = np.stack([shift(panel.outcome[:, ::-1], ahead)[:, ::-1] for ahead in range(FIRST_QUARTERS)])
-    started = np.stack([shift(panel.treated[:, ::-1], ahead)[:, ::-1] for ahead in range(FIRST_QUARTERS)])
+    later = np.stack([shift(panel.outcome, -ahead) for ahead in range(FIRST_QUARTERS)])
+    started = np.stack([shift(panel.treated, -ahead) for ahead in range(FIRST_QUARTERS)])
     known = np.isfinite(later)
     mean = np.divide(np.where(known, later, 0.0).sum(axis=0), known.sum(axis=0), out=np.full(panel.shape, np.nan), where=known.any(axis=0))
     mean[(started == 1).any(axis=0) & ~panel.on] = np.nan

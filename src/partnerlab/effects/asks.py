@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, ParameterError, nearest
+from partnerlab.effects.row_tables import require_columns
+from partnerlab.errors import ParameterError
 
 #: Gives beyond this many count as this many.
 MOST_GIVES = 5
@@ -65,8 +66,8 @@ def build_asks(  # noqa: PLR0913 - columns have names
     [[2.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
     """
     result_at = result_at or at
-    _require("activities", activities, [partner, at, direction, *([manager] if manager else [])])
-    _require("results", results, [partner, result_at])
+    require_columns(activities, [partner, at, direction, *([manager] if manager else [])], numbers=(), table="activities")
+    require_columns(results, [partner, result_at], numbers=(), table="results")
     if days < 1:
         raise ParameterError(f"days is {days}; give 1 or more")
     strange = set(activities[direction].dropna().unique()) - {"give", "ask"}
@@ -86,12 +87,6 @@ def build_asks(  # noqa: PLR0913 - columns have names
     before, after = _results_around(asks[partner], asks[at], known[partner], known[result_at], pd.Timedelta(days=days))
     followed = (asks[at] + pd.Timedelta(days=days) <= last).to_numpy()
     return pd.DataFrame(rows | _counts(log, partner) | {"results_before": before, "result": np.where(followed, (after > 0) * 1.0, np.nan)})
-
-
-def _require(name: str, table: pd.DataFrame, columns: list[str]) -> None:
-    missing = next((column for column in columns if column not in table.columns), None)
-    if missing is not None:
-        raise MissingTableError(f"{name}: no column {missing!r}{nearest(missing, table.columns)}")
 
 
 def _counts(log: pd.DataFrame, partner: str) -> dict[str, np.ndarray]:

@@ -68,17 +68,20 @@ def known_before(panel: TacticPanel, study: TacticStudy) -> np.ndarray:
 
 
 def shift(values: np.ndarray, by: int) -> np.ndarray:
-    """Values so many quarters before, NaN where the panel does not reach back.
+    """Values so many quarters before (after, if negative), NaN where the panel does not reach.
 
     Examples
     --------
-    >>> shift(np.array([[1.0, 2.0, 3.0]]), 1).tolist()
-    [[nan, 1.0, 2.0]]
+    >>> shift(np.array([[1.0, 2.0, 3.0]]), 1).tolist(), shift(np.array([[1.0, 2.0, 3.0]]), -2).tolist()
+    ([[nan, 1.0, 2.0]], [[3.0, nan, nan]])
     """
     if by == 0:
         return values
     moved = np.full(values.shape, np.nan)
-    moved[:, by:] = values[:, : max(values.shape[1] - by, 0)]
+    if by > 0:
+        moved[:, by:] = values[:, : max(values.shape[1] - by, 0)]
+    else:
+        moved[:, :by] = values[:, -by:]
     return moved
 
 

@@ -171,8 +171,8 @@ def _compare(panel: TacticPanel, trials: Trials, columns: np.ndarray, at: int, *
         same = shift(panel.treated, back)[partner, quarter] == was_on
         switched, stayed = switched & same, stayed & same
     for ahead in range(1, at + 1):
-        stayed &= _value(panel.treated, partner, quarter + ahead) == was_on
-    change = _value(panel.outcome, partner, quarter + at) - trials.last
+        stayed &= shift(panel.treated, -ahead)[partner, quarter] == was_on
+    change = shift(panel.outcome, -at)[partner, quarter] - trials.last
     rows = (switched | stayed) & np.isfinite(change)
     nothing = _Switched(effect=np.nan, influence=np.full(n, np.nan), members=np.zeros(n), rows=0, compared=0, partners=np.array([], int))
     if not (switched & rows).any() or not (stayed & rows).any():
@@ -197,11 +197,6 @@ def _design_of_stayers(columns: np.ndarray, stayed: np.ndarray) -> np.ndarray:
     """Intercept and the columns that tell stayers apart."""
     _, kept = design_of(columns[stayed])
     return np.column_stack([np.ones(len(columns)), columns[:, kept]])
-
-
-def _value(values: np.ndarray, partner: np.ndarray, quarter: np.ndarray) -> np.ndarray:
-    inside = (quarter >= 0) & (quarter < values.shape[1])
-    return np.where(inside, values[partner, np.clip(quarter, 0, values.shape[1] - 1)], np.nan)
 
 
 def _average(parts: list[_Switched]) -> _Switched:

@@ -92,7 +92,7 @@ def stack_trials(panel: TacticPanel, study: TacticStudy) -> Trials:
         )
     partner, quarter = np.nonzero(rows)
     groups, group_names = _groups(panel, rows, quarter)
-    outcome = np.stack([_later(panel.outcome, ahead)[rows] for ahead in range(study.horizon + 1)], axis=1)
+    outcome = np.stack([shift(panel.outcome, -ahead)[rows] for ahead in range(study.horizon + 1)], axis=1)
     checks = (
         Check("past known", lost == 0, f"{plural(lost, 'partner-quarter')} left out: the past or a covariate is not known"),
         Check(
@@ -129,10 +129,6 @@ def _mean_before(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     total = shift(np.cumsum(np.where(known, values, 0.0), axis=1), 1)
     count = np.nan_to_num(count)
     return np.divide(total, count, out=np.full(values.shape, np.nan), where=count > 0), count
-
-
-def _later(values: np.ndarray, ahead: int) -> np.ndarray:
-    return shift(values[:, ::-1], ahead)[:, ::-1]
 
 
 def _groups(panel: TacticPanel, rows: np.ndarray, quarter: np.ndarray) -> tuple[np.ndarray, list[str]]:
