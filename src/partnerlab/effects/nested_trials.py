@@ -18,6 +18,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.causes.weighting import Choice, history_weights
 from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.regressions.coefficients import ratio_columns
 from partnerlab.stats.regressions.gee import Family, fit_mean_model
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_number, say_share
@@ -142,7 +143,7 @@ def estimate_nested_trials(  # noqa: PLR0913 - the estimator's own choices
     pool = _Pool(panel=panel, study=study, rows=rows, copies=copies, used=used, clusters=clusters, family=family, level=level)
     table, terms = _estimate(pool, time=time)
     if family != "linear":
-        table = table.assign(ratio=np.exp(table["estimate"]), ratio_low=np.exp(table["conf_low"]), ratio_high=np.exp(table["conf_high"]))
+        table = table.assign(**ratio_columns(table["estimate"], table["conf_low"], table["conf_high"]))
     did = {"start": "starting", "keep": "starting and keeping up"}[strategy]
     return NestedTrialEffects(
         estimand=f"Mean effect of {did} {study.tactic} on {study.stakes.unit} per {study.stakes.per}, in partners alike at time zero",

@@ -19,6 +19,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.weighting import HistoryWeights, history_weights
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.sandwich import sum_clusters
+from partnerlab.stats.regressions.coefficients import ratio_columns
 from partnerlab.stats.regressions.gee import Family, MeanModel, fit_mean_model
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_number, say_share
@@ -147,10 +148,13 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
     weights = _weights(rows, study, truncate)
     model = _fit(rows, weights, panel, study, dose=dose, family=family, untreated_before=untreated_before)
-    influence = _influence(model, weights, clusters.code[rows.partner], clusters, known=weights_known)
+    by_row = model.row_influence(weights, known=weights_known)
+    # few clusters: as many over one fewer of those that were treated
+    factor = np.sqrt(clusters.users / max(clusters.users - 1, 1))
+    influence = sum_clusters(by_row, clusters.code[rows.partner], clusters=clusters.count) * factor
     table = _table(model, influence, rows, clusters, study, dose=dose, level=level)
     if family != "linear":
-        table = table.assign(ratio=np.exp(table["estimate"]), ratio_low=np.exp(table["conf_low"]), ratio_high=np.exp(table["conf_high"]))
+        table = table.assign(**ratio_columns(table["estimate"], table["conf_low"], table["conf_high"]))
     checks, by_quarter = _weight_checks(rows, weights, model.used, panel)
     moves = {"linear": "", "logit": "log-odds of ", "log": "logarithm of "}[family]
     return SustainedEffects(
@@ -162,8 +166,7 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
         level=level,
         terms=_terms(model, influence, clusters),
         weights=by_quarter,
-        influence=np.bincount(rows.partner, model.row_influence(weights, known=weights_known) @ _contrasts(model, study, dose)[-1],
-                              minlength=len(panel.partners)),
+        influence=np.bincount(rows.partner, by_row @ _contrasts(model, study, dose)[-1], minlength=len(panel.partners)),
         df=clusters.df,
         partners=int(treated.sum()),
         managers=clusters.managers,
@@ -196,13 +199,13 @@ class _Outcome:
 
 def _weights(rows: Histories, study: TacticStudy, truncate: float | None) -> HistoryWeights:
     choice = rows.treatment_choice()
-    if not choice.open.any() or history_weights(rows.partner, [choice]) is None:
-        raise SampleError(
-            f"{study.tactic}: no positivity: something known before tells for sure who has it, or in every quarter all or none of those "
-            "followed had it; no weight can stand for partners that do not exist"
-        )
-    found = history_weights(rows.partner, [choice, *rows.seen_choices()], truncate=truncate)
+    found = history_weights(rows.partner, [choice, *rows.seen_choices()], truncate=truncate) if choice.open.any() else None
     if found is None:
+        if not choice.open.any() or history_weights(rows.partner, [choice]) is None:
+            raise SampleError(
+                f"{study.tactic}: no positivity: something known before tells for sure who has it, or in every quarter all or none of "
+                "those followed had it; no weight can stand for partners that do not exist"
+            )
         raise SampleError(
             f"{study.tactic}: something known before tells for sure who is lost; nobody seen can stand for them: "
             "leave that covariate or those partners out"
@@ -265,19 +268,13 @@ def _contrasts(model: _Outcome, study: TacticStudy, dose: Dose) -> np.ndarray:
     return whole
 
 
-def _influence(model: _Outcome, weights: HistoryWeights, code: np.ndarray, clusters: Clusters, *, known: bool) -> np.ndarray:
-    """Influence of each cluster on the coefficients, with the factor for few treated ones."""
-    factor = np.sqrt(clusters.users / max(clusters.users - 1, 1))
-    return sum_clusters(model.row_influence(weights, known=known), code, clusters=clusters.count) * factor
-
-
 def _table(model: _Outcome, influence, rows: Histories, clusters, study, *, dose, level) -> pd.DataFrame:
     found, width = [], critical_value(level, df=clusters.df)
     kept_up = np.column_stack([_back(rows.treated.astype(float), rows.since, back) for back in range(study.horizon + 1)]).cumprod(axis=1)
+    never = len(np.unique(rows.partner[model.used & (model.doses == 0).all(axis=1)]))
     for quarters, contrast in enumerate(_contrasts(model, study, dose), start=1):
         kept = model.used & (kept_up[:, quarters - 1] > 0)
         partners = len(np.unique(rows.partner[kept]))
-        never = len(np.unique(rows.partner[model.used & (model.doses == 0).all(axis=1)]))
         enough = min(partners, never) >= study.minimum
         estimate = float(contrast @ model.coefficients) if enough else np.nan
         error = float(np.sqrt(((influence @ contrast) ** 2).sum())) if enough and clusters.df > 0 else np.nan

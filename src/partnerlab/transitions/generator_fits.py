@@ -13,6 +13,7 @@ from partnerlab.results import Check, Result
 from partnerlab.spells import Spells
 from partnerlab.stats.curves.clustered_curves import sum_by_cluster
 from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.regressions.coefficients import ratio_columns
 from partnerlab.stats.states.panel_likelihood import PanelCounts, RateDesign, RateFit, cell_scores, fit_rates
 from partnerlab.transitions.durations import fit_durations
 from partnerlab.transitions.generator import GeneratorEstimate
@@ -206,7 +207,7 @@ def _ratios(model: RateModel, fit: RateFit, covariance: np.ndarray, level: float
             names = {"term": term, "from_state": model.states[model.origin[move]], "to_state": model.states[model.target[move]]}
             tidy = {"estimate": log if known else np.nan, "std_error": error, "conf_low": low, "conf_high": high}
             tidy["n"] = int(began[model.origin[move]])
-            ratio = {"ratio": np.exp(log) if known else np.nan, "ratio_low": np.exp(low), "ratio_high": np.exp(high)}
+            ratio = ratio_columns(tidy["estimate"], low, high)
             lines.append({**names, **tidy, **ratio, "p_value": float(2 * ndtr(-abs(log / error))) if known and error > 0 else np.nan})
     return pd.DataFrame(lines)
 

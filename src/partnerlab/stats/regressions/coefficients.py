@@ -90,8 +90,19 @@ def wald_columns(
         columns = {"estimate": estimate, "std_error": std_error, "conf_low": estimate - reach, "conf_high": estimate + reach}
         columns["n"] = np.broadcast_to(np.asarray(n, dtype=np.int64), np.shape(estimate)).copy()
         if ratio:
-            columns |= {"ratio": np.exp(estimate), "ratio_low": np.exp(estimate - reach), "ratio_high": np.exp(estimate + reach)}
+            columns |= ratio_columns(estimate, columns["conf_low"], columns["conf_high"])
     return columns | {"p_value": p_value}
+
+
+def ratio_columns(estimate: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of what is multiplied, where coefficients and their intervals are logarithms.
+
+    Examples
+    --------
+    >>> {name: float(column) for name, column in ratio_columns(0.0, -np.inf, np.log(2)).items()}
+    {'ratio': 1.0, 'ratio_low': 0.0, 'ratio_high': 2.0}
+    """
+    return {"ratio": np.exp(estimate), "ratio_low": np.exp(low), "ratio_high": np.exp(high)}
 
 
 def without_information(covariance: np.ndarray, model: np.ndarray) -> np.ndarray:
