@@ -86,7 +86,7 @@ def relative_interval(
     [[0.5, 0.5], [0.4, 0.6]]
     """
     path, errors, target = _cut(estimates, covariance, before, weights)
-    pieces = _pieces(path, errors, before=before, target=target, times=times, level=level, seed=seed)
+    pieces = _pieces(path, errors, before=before, target=target, times=times, level=level, drawn=_draw(target, seed))
     middle = float(target @ path[before:])
     spread = float(np.sqrt(target @ errors[before:, before:] @ target))
     # beyond this far from the estimate nothing is accepted: the largest move before with its error, carried to the last period
@@ -116,9 +116,10 @@ def breakdown_times(
     3.6
     """
     path, errors, target = _cut(estimates, covariance, before, weights)
+    drawn = _draw(target, seed)
 
     def stands(times: float) -> bool:
-        pieces = _pieces(path, errors, before=before, target=target, times=times, level=level, seed=seed)
+        pieces = _pieces(path, errors, before=before, target=target, times=times, level=level, drawn=drawn)
         return not any(bool(_accepted(piece, np.zeros(1), level=level)[0]) for piece in pieces)
 
     if not stands(0.0):
@@ -152,7 +153,12 @@ def _moves(before: int) -> np.ndarray:
     return np.diff(np.vstack([np.eye(before), np.zeros(before)]), axis=0)
 
 
-def _pieces(path, errors, *, before: int, target: np.ndarray, times: float, level: float, seed: int) -> list[_Restrictions]:
+def _draw(target: np.ndarray, seed: int) -> np.ndarray:
+    """Draw standard normals, a column for each restriction: every move after treatment has two."""
+    return np.random.default_rng(seed).standard_normal((DRAWS, 2 * len(target)))
+
+
+def _pieces(path, errors, *, before: int, target: np.ndarray, times: float, level: float, drawn: np.ndarray) -> list[_Restrictions]:
     """One set of restrictions for each move before treatment and each sign of it."""
     after = len(target)
     moves_after = np.diff(np.vstack([np.zeros(after), np.eye(after)]), axis=0)
@@ -173,7 +179,7 @@ def _pieces(path, errors, *, before: int, target: np.ndarray, times: float, leve
         corners = _vertices(along[:, 1:], np.sqrt(np.diag(spread)))
         found.append(
             _Restrictions(
-                y=rows @ path, step=along[:, 0], covariance=spread, weights=corners, limit=_least_favourable(corners, spread, level, seed)
+                y=rows @ path, step=along[:, 0], covariance=spread, weights=corners, limit=_least_favourable(corners, spread, level, drawn)
             )
         )
     return found
@@ -197,12 +203,11 @@ def _vertices(nuisance: np.ndarray, error: np.ndarray) -> np.ndarray:
     return corners[np.unique(np.round(corners / scale, 8), axis=0, return_index=True)[1]]
 
 
-def _least_favourable(corners: np.ndarray, covariance: np.ndarray, level: float, seed: int) -> float:
+def _least_favourable(corners: np.ndarray, covariance: np.ndarray, level: float, drawn: np.ndarray) -> float:
     """Value that the largest violation exceeds by chance with the first stage's error, if every restriction binds."""
     # the symmetric root is the only one that does not hang on units or on how ties between eigenvalues are turned
     values, vectors = np.linalg.eigh(covariance)
     root = corners @ (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    drawn = np.random.default_rng(seed).standard_normal((DRAWS, len(covariance)))
     return float(np.quantile((drawn @ root.T).max(axis=1), 1 - FIRST_STAGE * (1 - level)))
 
 
