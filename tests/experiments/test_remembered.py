@@ -1,5 +1,7 @@
 """The registry reads back what was tried and watched, what was decided, and whether it came about."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,6 +74,28 @@ def test_an_experiment_is_told_from_deal_to_sequel(ledger):
     assert told["story"] == "Decided in 2026Q3: Dinners for all Gold partners, due 2026Q4; whether it happened is not recorded."
     assert (later["state"], later["happened"], later["followed_in"]) == ("followed", "no", "2027Q1")
     assert later["story"].endswith("; it did not happen (seen in 2027Q1). No budget was given.")
+
+
+def test_what_was_written_down_later_was_not_on_record_then(ledger):
+    dealt = _dealt()
+    days = [datetime(2026, month, 1, tzinfo=UTC) for month in (1, 4, 7)]
+    record_experiment(ledger, dealt, program="demo", recorded_at=days[0])
+    record_experiment(ledger, dealt, program="demo", reading=_read(dealt), recorded_at=days[1])
+    record_decision(ledger, "Dinners for all", program="demo", quarter="2026Q2", about="dinner", recorded_at=days[2])
+
+    states = [load_registry(ledger, program="demo", as_of=day)["state"].tolist() for day in (datetime(2025, 12, 31), *days)]
+    assert states == [[], ["running"], ["read"], ["decided"]]
+
+
+def test_what_followed_an_earlier_decision_says_nothing_of_a_later_one(ledger):
+    record_experiment(ledger, _dealt(), program="demo")
+    record_decision(ledger, "Dinners for all", program="demo", quarter="2026Q3", about="dinner")
+    record_follow_up(ledger, program="demo", about="dinner", happened=False, quarter="2026Q4")
+    record_decision(ledger, "Dinners for Gold", program="demo", quarter="2027Q1", about="dinner")
+    row = load_registry(ledger, program="demo").iloc[0]
+
+    assert (row["state"], row["happened"]) == ("decided", "")
+    assert row["story"] == "Decided in 2027Q1: Dinners for Gold; whether it happened is not recorded."
 
 
 def test_costs_that_were_stated_are_kept(ledger):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
 
 import pandas as pd
 
@@ -53,7 +54,7 @@ def load_experiments(ledger: Ledger, *, program: str) -> pd.DataFrame:
     return found[list(_COLUMNS)].reset_index(drop=True)
 
 
-def load_registry(ledger: Ledger, *, program: str) -> pd.DataFrame:
+def load_registry(ledger: Ledger, *, program: str, as_of: datetime | None = None) -> pd.DataFrame:
     """Read every experiment and study: what was asked, found, decided, and whether it came about.
 
     Parameters
@@ -62,6 +63,8 @@ def load_registry(ledger: Ledger, *, program: str) -> pd.DataFrame:
         Where.
     program : str
         Whose.
+    as_of : datetime, optional
+        Only what was on record by then; everything without it.
 
     Returns
     -------
@@ -78,8 +81,8 @@ def load_registry(ledger: Ledger, *, program: str) -> pd.DataFrame:
     ['name', 'kind', 'state']
     >>> folder.cleanup()
     """
-    registered = ledger.registrations(program=program)
-    decided = ledger.decisions(program=program).drop_duplicates("about", keep="last").set_index("about")
+    registered = _latest(ledger.registrations(program=program, history=True), "registration_id", as_of=as_of)
+    decided = _latest(ledger.decisions(program=program), "about", as_of=as_of).set_index("about")
     documents = {row.registration_id: row for row in registered.itertuples()}
     rows = []
     for row in registered[registered["kind"].isin(["experiment", "study"])].itertuples():
@@ -88,8 +91,18 @@ def load_registry(ledger: Ledger, *, program: str) -> pd.DataFrame:
             continue  # registered by hand, as a text
         read, followed = documents.get(f"{FOUND}{row.registration_id}"), documents.get(f"{FOLLOWED}{row.registration_id}")
         decision = decided.loc[row.registration_id] if row.registration_id in decided.index else None
+        if followed is not None and decision is not None and followed.record < decision["record"]:
+            followed = None  # it followed an earlier decision
         rows.append(_row(row, document, read, decision, followed))
     return pd.DataFrame(rows, columns=list(_REGISTRY))
+
+
+def _latest(records: pd.DataFrame, about: str, *, as_of: datetime | None) -> pd.DataFrame:
+    """Last record about each thing, of those written down by a moment."""
+    if as_of is not None:
+        moment = as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of
+        records = records[records["recorded_at"] <= moment]
+    return records.drop_duplicates(about, keep="last")
 
 
 def load_assignment(ledger: Ledger, *, program: str, name: str) -> Assignment:

@@ -1,35 +1,28 @@
-"""An experiment for its page: found in the ledger or the source, its outcomes counted from the panel, quarter by quarter."""
+"""An experiment for its page: its outcomes counted from the panel, quarter by quarter, and read as it was dealt."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from partnerlab.errors import LedgerError, ParameterError, SampleError
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.experiments import (
     Assignment,
     Experiment,
     ExperimentReading,
     LookPath,
     Metric,
-    RepeatedEffect,
     TierReading,
     Trial,
     Variant,
     analyze_by_tier,
     analyze_experiment,
     estimate_looks,
-    estimate_repeated_effect,
-    load_assignment,
-    load_experiments,
-    load_registry,
 )
+from partnerlab.report.experiment_deals import NONE_YET, Deal, list_deals
 from partnerlab.report.experiment_outcomes import BEFORE, build_outcomes
-from partnerlab.report.sources import look_upward
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_list, say_period
 
@@ -38,9 +31,6 @@ if TYPE_CHECKING:
     from partnerlab.report.request import Request
     from partnerlab.show import Picture
     from partnerlab.tiers import TierHistory
-
-#: What a page says where no experiment was ever dealt.
-NONE_YET = "no experiment was dealt: neither the ledger nor the table assignments holds one"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -170,71 +160,6 @@ def build_case(  # noqa: PLR0913 - one argument for each column name
         experiment=experiment, declared=declared, assignment=assignment, dealt=assignment, first=when, last=when, seen=experiment.quarters,
         quarters=(when,), table=frame, trials=(trial,),
     )  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Deal:
-    """Who was dealt what, before any outcome: ``rows`` has ``unit, variant, stratum`` and, where known, ``exposed`` and ``p_assign``."""
-
-    name: str
-    first: str
-    rows: pd.DataFrame = dataclasses.field(repr=False)
-    experiment: Experiment | None = None
-    declared: str = ""
-    assignment: Assignment | None = dataclasses.field(repr=False, default=None)
-
-
-def list_deals(ask: Request) -> dict[str, Deal]:
-    """Find every experiment that was dealt: in the table ``assignments`` of the source, and in the ledger."""
-    return {**_source_deals(ask), **_ledger_deals(ask)}
-
-
-def _source_deals(ask: Request) -> dict[str, Deal]:
-    from partnerlab.intake import select_rows
-
-    columns = ask.source.columns().get("assignments")
-    if not columns:
-        return {}
-    rows = ask.source.run(select_rows(ask.source, "assignments", columns=columns, as_of=ask.as_of)).to_pandas()
-    rows = rows.drop_duplicates(["experiment_id", "unit_id"], keep="last").rename(columns={"unit_id": "unit"})
-    rows["stratum"] = rows["stratum"].astype(object).fillna("all") if "stratum" in rows else "all"
-    rows["exposed"] = rows["exposed_at"].notna() if "exposed_at" in rows else np.nan
-    found = {}
-    for name, dealt in rows.groupby("experiment_id", sort=True):
-        experiment, where = find_declaration(str(name))
-        first = ask.calendar.label(ask.calendar.period_of(pd.Timestamp(dealt["assigned_at"].min()).to_pydatetime()))
-        found[str(name)] = Deal(name=str(name), first=first, rows=dealt.reset_index(drop=True), experiment=experiment, declared=where)
-    return found
-
-
-def _ledger_deals(ask: Request) -> dict[str, Deal]:
-    """Read deals that the ledger kept whole."""
-    if ask.ledger is None:
-        return {}
-    found = {}
-    for row in load_experiments(ask.ledger, program=ask.program).itertuples():
-        try:
-            dealt = load_assignment(ask.ledger, program=ask.program, name=row.experiment)
-        except LedgerError:
-            continue  # the ledger kept its digest alone; the source may hold the rows
-        # dealt within a month of the quarter's beginning it is read from that quarter on, else from the next
-        at = pd.Timestamp(row.registered)
-        period = ask.calendar.period_of(at.to_pydatetime())
-        late = (at.date() - ask.calendar.start(period)).days > 31
-        found[row.experiment] = Deal(
-            name=row.experiment, first=ask.calendar.label(period + late), rows=dealt.table, experiment=dealt.experiment,
-            declared="the ledger", assignment=dealt,
-        )  # fmt: skip
-    return found
-
-
-def find_declaration(name: str) -> tuple[Experiment | None, str]:
-    """Find a declaration by the experiment's name: ``experiments/<name>.yaml`` here or above, else one that ships."""
-    path = Path(look_upward(f"experiments/{name}.yaml"))
-    if path.is_file():
-        return Experiment.load(path), f"experiments/{name}.yaml"
-    shipped = Path(__file__).parents[1] / "experiments" / "declarations" / f"{name}.yaml"
-    return (Experiment.load(shipped), "the file that ships with the demo program") if shipped.is_file() else (None, "")
 
 
 def _undeclared(deal: Deal, panel: Panel) -> Experiment:
@@ -370,34 +295,3 @@ def plot_case(case: Case, *, view: str, reading: ExperimentReading | None = None
     declared = case.experiment if case.declared else None
     more = {"experiment": declared} if view == "arms" else {}
     return plot(case.trial, view=view, reading=reading, period=case.period if view == "arms" else case.quarters[-1], **more)
-
-
-def load_decided(ask: Request) -> pd.DataFrame:
-    """Read what the ledger remembers of experiments and studies up to the quarter looked at, the latest first.
-
-    Raises
-    ------
-    SampleError
-        Without a ledger, or where nothing is on record.
-    """
-    if ask.ledger is None:
-        raise SampleError("no ledger was named, so no experiment is on record")
-    found = load_registry(ask.ledger, program=ask.program)
-    if found.empty:
-        raise SampleError("no experiment or study is on record in the ledger")
-    return found.iloc[::-1].reset_index(drop=True)
-
-
-def estimate_retested(registry: pd.DataFrame) -> RepeatedEffect:
-    """Pool the tests of the tactic that was read most often.
-
-    Raises
-    ------
-    SampleError
-        If no tactic was read twice.
-    """
-    read = registry[registry["estimate"].notna() & ~registry["stopped"]]
-    counts = read["tactic"].value_counts()
-    if counts.empty or counts.iloc[0] < 2:
-        raise SampleError("no tactic was tested twice, so there is nothing to pool")
-    return estimate_repeated_effect(registry, tactic=str(counts.index[0]))
