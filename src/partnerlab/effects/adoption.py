@@ -264,19 +264,23 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
             "groups comparable", unknown == 0, f"{plural(unknown, 'group and quarter', 'groups and quarters')} without comparison left out"
         ),
     )
+    adopters = int((sample.adopted != NEVER).sum())
+    enough = Check(
+        "enough partners", adopters >= study.minimum, f"{plural(adopters, 'partner')} adopted it; the study asks for {study.minimum}"
+    )
     event = parts["event"]
     start = event.influence[:, event.at == 0]
     return AdoptionEffects(
         estimand=f"Mean effect of {study.tactic} on {study.stakes.unit} per {study.stakes.per}, on the partners that adopted it (ATT)",
         table=table,
-        checks=checks,
-        evidence=Evidence.B if panel.stays_on else Evidence.D,
+        checks=(enough, *checks),
+        evidence=Evidence.B if panel.stays_on and enough.passed else Evidence.D,
         level=level,
         cells=_cells(effects, sample.clusters, panel),
         influence=_spread(parts["simple"].overall_influence, sample.keep),
         first_influence=_spread(start[:, 0] if start.shape[1] else np.full(len(start), np.nan), sample.keep),
         df=sample.clusters.df,
-        partners=int((sample.adopted != NEVER).sum()),
+        partners=adopters,
         managers=sample.clusters.managers,
         pre_trend=pre_trend,
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.histories import Histories, follow_partners
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, eligible_groups, moved_check, untreated_quarters
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, eligible_groups, enough_check, moved_check, untreated_quarters
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import design_of
@@ -144,10 +144,12 @@ def estimate_nested_trials(  # noqa: PLR0913 - the estimator's own choices
     table, terms = _estimate(pool, time=time)
     if family != "linear":
         table = table.assign(**ratio_columns(table["estimate"], table["conf_low"], table["conf_high"]))
+    checks = (enough_check(table.iloc[0], study), *_weight_checks(copies, used))
     did = {"start": "starting", "keep": "starting and keeping up"}[strategy]
     return NestedTrialEffects(
         estimand=f"Mean effect of {did} {study.tactic} on {study.stakes.unit} per {study.stakes.per}, in partners alike at time zero",
-        table=table, checks=(*rows.checks, *_weight_checks(copies, used), *moved_check(panel, clusters)), evidence=Evidence.B,
+        table=table, checks=(*rows.checks, *checks, *moved_check(panel, clusters)),
+        evidence=Evidence.D if any(check.passed is False for check in checks) else Evidence.B,
         level=level, terms=terms, trials=_count_trials(panel, rows, copies), df=clusters.df, partners=int(started.sum()),
         managers=clusters.managers,
     )  # fmt: skip

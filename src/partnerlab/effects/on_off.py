@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, moved_check
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, design_of, stack_trials
@@ -130,13 +130,14 @@ def estimate_on_off(
             own = trials.select(trials.tier == code)
             ahead_of = range(study.horizon + 1)
             rows += [_row(name, ahead, _compare(own, ahead, clusters), own, clusters, study, level=level) for ahead in ahead_of]
+    enough = enough_check(rows[study.horizon], study)
     balance = _balance(found, trials)
     checks, untreated = _checks(found, balance, trials)
     return OnOffEffects(
         estimand=f"Mean effect of {study.tactic} on {study.stakes.unit} per {study.stakes.per}, on the partners that had it (ATT)",
         table=pd.DataFrame(rows),
-        checks=(*trials.checks, *checks, *moved_check(panel, clusters)),
-        evidence=Evidence.B,
+        checks=(*trials.checks, enough, *checks, *moved_check(panel, clusters)),
+        evidence=Evidence.B if enough.passed else Evidence.D,
         level=level,
         balance=balance,
         influence=np.bincount(trials.partner[found.rows], found.effect.influence, minlength=len(panel.partners)) / found.rows.sum(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -183,6 +184,21 @@ def moved_check(panel: TacticPanel, clusters: Clusters) -> tuple[Check, ...]:
     moved = int((known != panel.steady_manager[:, None]).any(axis=1).sum())
     detail = f"{plural(moved, 'partner')} changed managers and count with the first one"
     return (Check("managers stay", moved == 0, detail if moved else "every partner kept its manager"),)
+
+
+def enough_check(row: Mapping[str, object], study: TacticStudy) -> Check:
+    """Say whether the headline could be estimated, with its error, from the partners on both sides.
+
+    Parameters
+    ----------
+    row : mapping
+        The headline: ``estimate, std_error, partners, compared``.
+    study : TacticStudy
+        Its ``minimum`` is asked for on either side.
+    """
+    known = bool(np.isfinite(row["estimate"]) and np.isfinite(row["std_error"]))
+    sides = f"{plural(int(row['partners']), 'partner')} with {study.tactic}, {int(row['compared'])} to compare with"
+    return Check("enough partners", known, sides if known else f"{sides}; the study asks for {study.minimum} on either side")
 
 
 def critical(level: float, df: float) -> float:

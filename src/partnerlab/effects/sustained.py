@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.histories import Histories, follow_partners
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, moved_check
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import design_of
@@ -156,6 +156,7 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     if family != "linear":
         table = table.assign(**ratio_columns(table["estimate"], table["conf_low"], table["conf_high"]))
     checks, by_quarter = _weight_checks(rows, weights, model.used, panel)
+    checks = (enough_check(table.iloc[-1], study), *checks)
     moves = {"linear": "", "logit": "log-odds of ", "log": "logarithm of "}[family]
     return SustainedEffects(
         estimand=f"Difference in the mean of {moves}{study.stakes.unit} per {study.stakes.per}, had all partners followed had "

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, moved_check, shift
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check, shift
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, design_of, stack_trials
@@ -125,12 +125,13 @@ def estimate_switching(
     if not (found["on", 0].rows or found["off", 0].rows):
         raise SampleError(f"{study.tactic}: nobody starts or stops it while others of the same status stay; there is no switch to look at")
     p, checks = _pre_trend(table, clusters, given_past=given_past)
+    enough = enough_check(table[(table["switch"] == "both") & (table["at"] == 0)].iloc[0], study)
     switchers = np.unique(np.concatenate([found["on", 0].partners, found["off", 0].partners]))
     return SwitchingEffects(
         estimand=f"Mean effect of {study.tactic} on {study.stakes.unit} per {study.stakes.per}, on the partners that start or stop it",
         table=table,
-        checks=(*trials.checks, *checks, *moved_check(panel, clusters)),
-        evidence=Evidence.B,
+        checks=(*trials.checks, enough, *checks, *moved_check(panel, clusters)),
+        evidence=Evidence.B if enough.passed else Evidence.D,
         level=level,
         influence=found["on", 0].influence,
         pre_trend=p,
