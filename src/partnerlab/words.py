@@ -97,6 +97,18 @@ def say_p_value(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
+def say_p(value: float) -> str:
+    """Write a p-value in a sentence.
+
+    Examples
+    --------
+    >>> say_p(0.034), say_p(9.5e-22)
+    ('p = 0.034', 'p < 0.001')
+    """
+    said = say_p_value(float(value))
+    return f"p < {said[1:]}" if said.startswith("<") else f"p = {said}"
+
+
 def say_not_enough(n: float) -> str:
     r"""Say that there is not enough data.
 

@@ -15,7 +15,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.regressions.linear import Line, clustered_covariance, fit_line, satterthwaite_df
 from partnerlab.verdicts import Stakes, Verdict
-from partnerlab.words import plural, say_list, say_number, say_p_value
+from partnerlab.words import plural, say_list, say_number, say_p
 
 #: Fewest units, each seen more than once, that errors can be read from.
 FEWEST_UNITS = 4
@@ -158,7 +158,7 @@ def _tidy(reading: str, estimate: float, error: float, df: float, n: int, level:
 
 
 def _checks(gap: dict[str, object], lost: int, rows: int) -> tuple[Check, ...]:
-    detail = f"between partners it goes with {say_number(gap['estimate'], digits=2)} more than within them ({say_p_value(gap['p_value'])})"
+    detail = f"between partners it goes with {say_number(gap['estimate'], digits=2)} more than within them ({say_p(gap['p_value'])})"
     return (
         Check("pooled as within", bool(gap["p_value"] >= 0.05), detail),
         Check("rows kept", lost == 0 or None, f"{lost} of {rows} rows with something unknown left out" if lost else "all rows"),

@@ -24,7 +24,7 @@ from partnerlab.stats.causes.discontinuity import (
 )
 from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
-from partnerlab.words import plural, say_list, say_number, say_p_value
+from partnerlab.words import plural, say_list, say_number, say_p
 
 #: Different scores on a side under which a score counts as coarse: nothing lies near the line but its neighbours.
 COARSE = 20
@@ -307,7 +307,7 @@ def _judge(table: pd.DataFrame, reading: str, good: str, bad: str) -> Check:
         return Check(name, None, "not looked at" if reading == "covariate" and not len(part) else "not enough data to tell")
     guilty = part["about"][p < DOUBT].astype(str).tolist()
     said = bad if reading == "density" else f"{say_list(guilty)} {bad}"
-    return Check(name, not guilty, f"{said if guilty else good} ({say_p_value(float(np.nanmin(p)))})")
+    return Check(name, not guilty, f"{said if guilty else good} ({say_p(np.nanmin(p))})")
 
 
 def _missing(lost: int, rows: int) -> Check:
@@ -324,10 +324,5 @@ def _judge_donut(table: pd.DataFrame) -> Check:
         return Check("nearest rows", None, "too few rows without those nearest the line")
     error = math.sqrt(max(left["std_error"] ** 2 - whole["std_error"] ** 2, 0.25 * left["std_error"] ** 2))
     p = float(2 * norm.sf(abs(left["estimate"] - whole["estimate"]) / error))
-    detail = f"without the rows nearest the line the effect is {say_number(left['estimate'])} (p {_compared(p)} that both tell the same)"
+    detail = f"without the rows nearest the line the effect is {say_number(left['estimate'])} ({say_p(p)} that both tell the same)"
     return Check("nearest rows", p >= DOUBT, detail)
-
-
-def _compared(p: float) -> str:
-    said = say_p_value(p)
-    return said if said.startswith("<") else f"= {said}"

@@ -15,7 +15,7 @@ from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.hierarchy import PooledCells, pool_cells
 from partnerlab.stats.shrinkage.random_effects import RandomEffects, fit_random_effects
-from partnerlab.words import plural, say_number, say_p_value
+from partnerlab.words import plural, say_number, say_p
 
 #: Columns of counts that are kept beside the pooled effects.
 COUNTS = ("partners", "managers")
@@ -210,4 +210,4 @@ def _checks(table: pd.DataFrame, pooled: PooledCells, known: np.ndarray, raw: np
 def _differ(fit: RandomEffects | None) -> tuple[bool | None, str]:
     if fit is None:
         return None, "too few cells to see a difference"
-    return bool(fit.q_p_value < 0.05) or None, f"test that all effects are equal: {say_p_value(fit.q_p_value)}"
+    return bool(fit.q_p_value < 0.05) or None, f"test that all effects are equal: {say_p(fit.q_p_value)}"

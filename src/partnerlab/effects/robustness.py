@@ -20,7 +20,7 @@ from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.rebound import expected_rebound
 from partnerlab.verdicts import Verdict
-from partnerlab.words import say_number, say_p_value, say_share
+from partnerlab.words import say_number, say_p, say_share
 
 #: A placebo whose adjusted p-value is smaller than this has found an effect where there can be none.
 FALSE_ALARM = 0.05
@@ -298,7 +298,7 @@ def _by_trends(verdict: Verdict, events: EventPath) -> list[dict[str, object]]:
     p = events.pre_trend
     rows = []
     if not math.isnan(p):
-        says = f"before the tactic both sides went {'on alike' if p >= DOUBT else 'different ways'} ({_say_p(p)})"
+        says = f"before the tactic both sides went {'on alike' if p >= DOUBT else 'different ways'} ({say_p(p)})"
         rows.append(_row("pre-trend", "", p, bar=DOUBT, stands=p >= DOUBT, says=says))
     bend = breakdown_bend(events.estimates, events.covariance, **asked)
     seen = largest_bend(events.estimates, before=events.before)
@@ -343,7 +343,7 @@ def _by_placebos(verdict: Verdict, placebos: pd.DataFrame) -> list[dict[str, obj
     for name, value, its_error, p in zip(placebos["placebo"], estimate, error, adjusted, strict=True):
         half = _half(verdict, its_error)
         found = "an effect where there can be none" if p < FALSE_ALARM else "nothing, as it should"
-        says = f"{name} shows {found} (adjusted {_say_p(p)})"
+        says = f"{name} shows {found} (adjusted {say_p(p)})"
         ends = {"std_error": its_error, "conf_low": value - half, "conf_high": value + half}
         rows.append(_row("placebo", str(name), value, bar=p, stands=None if math.isnan(p) else bool(p >= FALSE_ALARM), says=says, **ends))
     return rows
@@ -374,11 +374,6 @@ def _by_rebound(verdict: Verdict, rows: pd.DataFrame, *, adjusted: bool) -> dict
         says += f"; without it the estimate would be {say_number(left)}"
     ends = {"std_error": error, "conf_low": back - half, "conf_high": back + half, "n": len(rows)}
     return _row("regression to the mean", "", back, bar=raw, stands=stands, says=says, **ends)
-
-
-def _say_p(p: float) -> str:
-    said = say_p_value(p)
-    return f"p {said}" if said.startswith("<") else f"p = {said}"
 
 
 def _half(verdict: Verdict, error: float) -> float:

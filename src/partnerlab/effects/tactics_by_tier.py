@@ -16,7 +16,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.verdicts import Verdict
-from partnerlab.words import plural, say_p_value
+from partnerlab.words import plural, say_p
 
 #: A tactic that pays is extended to a tier where fewer than this share of eligible partner-quarters had it.
 MOSTLY_COVERED = 0.5
@@ -171,7 +171,7 @@ def _verdict(row: dict, analysis: TacticAnalysis, cells: int, level: float) -> V
     doubts = analysis.verdict.doubts
     clear = row["conf_low"] > 0 or row["conf_high"] < 0
     if not doubts and clear and not row["p_adjusted"] < 1 - level:
-        doubts = (f"by itself it could be the luckiest of {cells} cells looked at (adjusted p {_say_p(row['p_adjusted'])})",)
+        doubts = (f"by itself it could be the luckiest of {cells} cells looked at (adjusted {say_p(row['p_adjusted'])})",)
     return dataclasses.replace(
         analysis.verdict,
         estimate=float(row["estimate"]),
@@ -185,11 +185,6 @@ def _verdict(row: dict, analysis: TacticAnalysis, cells: int, level: float) -> V
         pooled=True,
         doubts=doubts,
     )
-
-
-def _say_p(p: float) -> str:
-    said = say_p_value(p)
-    return said if said.startswith("<") else f"= {said}"
 
 
 def _with_verdicts(table: pd.DataFrame, verdicts: tuple[Verdict, ...]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.hierarchy import PooledCells, pool_cells
 from partnerlab.stats.trials.srm import ratio_z
-from partnerlab.words import plural, say_number, say_p_value
+from partnerlab.words import plural, say_number, say_p
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,9 +108,7 @@ def analyze_by_tier(
         name = trial.variants[code]
         differ[name] = _heterogeneity(raw, covariance)
         tables.append(_table(name, cells, pooled, known))
-        said.append(
-            f"{name}: {say_p_value(differ[name])} for the same effect in all tiers, spread of effects {say_number(pooled.spreads[0])}"
-        )
+        said.append(f"{name}: {say_p(differ[name])} for the same effect in all tiers, spread of effects {say_number(pooled.spreads[0])}")
     table = pd.concat(tables, ignore_index=True)
     table["p_raw"] = adjust_p_values(table["p_raw"].to_numpy())
     unlike = int((table["ratio_z"].abs() > critical_value(1 - 0.01 / len(table))).sum())

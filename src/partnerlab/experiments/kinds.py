@@ -16,7 +16,7 @@ from partnerlab.stats.trials.arm_differences import ArmDifference, Arms, arm_dif
 from partnerlab.stats.trials.arm_hazards import ArmHazards, arm_curve, arm_hazards
 from partnerlab.stats.trials.mixed_tier_odds import mixed_tier_odds
 from partnerlab.stats.trials.tier_odds import check_tier_odds, tier_odds
-from partnerlab.words import say_number, say_p_value
+from partnerlab.words import say_number, say_p
 
 ROSE, FELL = "share that rose", "share that fell"
 #: Clusters from which summed scores give an error; with fewer, each is left out in turn.
@@ -144,11 +144,11 @@ def hazards_alike(trial: Trial, metric: Metric, hazards: ArmHazards | None) -> s
     spans = Spans(np.zeros(len(time)), time, np.where(event, 0, CENSORED))
     block = np.zeros(len(time), dtype=np.int64) if stratum is None else np.unique(stratum, return_inverse=True)[1]
     test = _log_rank(spans, block, arm, arms=len(trial.variants))
-    text = f"log-rank over all variants {say_number(test.statistic)} on {test.df} df ({say_p_value(test.p_value)})"
+    text = f"log-rank over all variants {say_number(test.statistic)} on {test.df} df ({say_p(test.p_value)})"
     if hazards is None or math.isnan(hazards.proportional.p_value):
         return text
     held = "no sign that hazard ratios change over time" if hazards.proportional.p_value >= 0.05 else "hazard ratios change over time"
-    return f"{text}; {held} ({say_p_value(hazards.proportional.p_value)}), and areas need no such ratio"
+    return f"{text}; {held} ({say_p(hazards.proportional.p_value)}), and areas need no such ratio"
 
 
 def _rows(trial: Trial, metric: Metric) -> tuple[np.ndarray | None, ...]:

@@ -14,7 +14,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.shrinkage.random_effects import RandomEffects, fit_random_effects, prediction_interval
 from partnerlab.verdicts import Stakes, Verdict
-from partnerlab.words import plural, say_number, say_p_value, say_share
+from partnerlab.words import plural, say_number, say_p, say_share
 
 POOLED, NEXT = "together", "the next test"
 
@@ -188,7 +188,7 @@ def _spread(fit: RandomEffects | None, tests: int) -> Check:
     if fit is None:
         return Check("spread", None, "one test: how much tests differ, and what the next may find, cannot be told")
     said = f"true effects differ between tests by {say_number(math.sqrt(fit.tau2), digits=2)} (standard deviation; I² {say_share(fit.i2)}, "
-    return Check("spread", None, f"{said}p = {say_p_value(fit.q_p_value)} for none), learnt from {plural(tests, 'test')}")
+    return Check("spread", None, f"{said}{say_p(fit.q_p_value)} for none), learnt from {plural(tests, 'test')}")
 
 
 def _verdict(tests: pd.DataFrame, together: dict[str, object], *, grade: Evidence, df: float, level: float) -> Verdict:

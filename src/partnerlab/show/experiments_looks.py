@@ -183,7 +183,7 @@ def tiers_headline(result: TierReading) -> str:
     clear = table[(table["conf_low"] > 0) | (table["conf_high"] < 0)]
     p = min(result.heterogeneity.values(), default=np.nan)
     alike = "tiers differ" if p < 0.05 else "no clear difference between tiers"
-    alike += f" (p = {words.say_p_value(p)})" if np.isfinite(p) else ""
+    alike += f" ({words.say_p(p)})" if np.isfinite(p) else ""
     if clear.empty:
         return f"No clear effect in any of {words.plural(len(table), 'tier')}; {alike}"
     said = [f"{row['tier']} {_effect(row)}" for _, row in clear.iterrows()]

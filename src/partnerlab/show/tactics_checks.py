@@ -52,12 +52,7 @@ def _say_reason(row: pd.Series) -> str:
     if pd.isna(row["estimate"]):
         return f"{name}: {words.say_not_enough(row['n'])}"
     size = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")[0]
-    return f"{name}: {size} (p {_equal(row['p_value'])})"
-
-
-def _equal(p_value: float) -> str:
-    said = words.say_p_value(p_value)
-    return said if said.startswith("<") else f"= {said}"
+    return f"{name}: {size} ({words.say_p(row['p_value'])})"
 
 
 @plot.register(RobustnessCard)
