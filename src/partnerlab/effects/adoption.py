@@ -10,6 +10,7 @@ import pandas as pd
 
 from partnerlab.effects.other_tactics import OtherTactics, add_error_of_others, learn_others
 from partnerlab.effects.sample import (
+    DOUBT,
     Cluster,
     Clusters,
     clusters_of,
@@ -36,8 +37,6 @@ Control = Literal["never", "not_yet"]
 OVERALL = {"simple": "partner-quarters", "event": "event times", "group": "groups", "calendar": "quarters"}
 #: Quarters before adoption that the test of pre-trends looks at: farther back few partners are left, and each costs power.
 PRE_TREND_QUARTERS = 4
-#: A pre-trend with a smaller p-value than this is a doubt: doubts need less proof than findings.
-DOUBT = 0.10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

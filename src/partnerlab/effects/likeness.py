@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from partnerlab.effects.on_off import NEARLY_SURE
 from partnerlab.effects.robustness import Likeness, Strength
 from partnerlab.effects.trials import design_of
 from partnerlab.stats.causes.hidden_bias import average_pairs
@@ -13,9 +14,6 @@ from partnerlab.stats.causes.pairs import CALIPER, pair_within_blocks
 from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.causes.sensitivity import partial_r2
 from partnerlab.stats.regressions.linear import classic_covariance, fit_line
-
-#: Chance of treatment from which a treated row counts as alone.
-NEARLY_SURE = 0.95
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

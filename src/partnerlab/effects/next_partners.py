@@ -18,14 +18,13 @@ from partnerlab.effects.tactics_by_tier import TacticComparison
 from partnerlab.effects.trials import Trials, design_of, stack_trials
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.causes.pairs import CALIPER
 from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.words import plural, say_number
 
 #: Treated rows that must have looked like a partner before its uplift is read off theirs.
 FEWEST_LIKE = 10
-#: How near rows must lie to look alike, in standard deviations of the log-odds of treatment.
-CALIPER = 0.2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from partnerlab.effects.sample import DOUBT
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.hidden_bias import largest_gamma, signed_rank_bounds
@@ -24,8 +25,6 @@ from partnerlab.words import say_number, say_p, say_share
 
 #: A placebo whose adjusted p-value is smaller than this has found an effect where there can be none.
 FALSE_ALARM = 0.05
-#: A pre-trend with a smaller p-value than this is a doubt: doubts need less proof than findings.
-DOUBT = 0.10
 #: Largest standardised difference of means between the sides that a regression can mend (Rubin 2001, Health Services 2).
 ALIKE = 0.25
 #: Checks of the comparison itself, whatever was found by it.

@@ -18,6 +18,8 @@ from partnerlab.words import plural
 Cluster = Literal["manager", "partner"]
 #: With this many treated managers or fewer no error can be trusted, whatever is done to it.
 TOO_FEW_MANAGERS = 3
+#: A pre-trend with a smaller p-value than this is a doubt: doubts need less proof than findings.
+DOUBT = 0.10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

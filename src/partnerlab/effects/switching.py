@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check, shift
+from partnerlab.effects.sample import DOUBT, Cluster, Clusters, clusters_of, enough_check, moved_check, shift
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, design_of, stack_trials
@@ -23,8 +23,6 @@ from partnerlab.words import plural, say_number
 Switch = Literal["on", "off", "both"]
 #: Quarters before the last one at which switchers and stayers are compared, to see whether they went on alike.
 BEFORE = 2
-#: A pre-trend with a smaller p-value than this is a doubt: doubts need less proof than findings.
-DOUBT = 0.10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
