@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -10,9 +12,12 @@ from partnerlab.errors import SampleError
 from partnerlab.experiments import LookPath, RepeatedEffect, TierReading
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten
-from partnerlab.show.marks import interval_mark, reach_axis
+from partnerlab.show.marks import interval_mark, reach_axis, value_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 TALL = 190
 
@@ -29,11 +34,7 @@ def _looks(result: LookPath, *, unit: str = "", period: str = "") -> Picture:
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.axes(46, 24, canvas.width - 62, TALL)
-        places = [place for place in _round_places(low, high) if low <= place <= high]
-        axes.set_ylim(low, high)
-        axes.set_yticks(places, words.say_ticks(places, kind="number"))
-        axes.grid(axis="y", color=style.GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
+        value_axis(axes, bottom=low, top=high, kind="number", ticks=5)
         axes.axhline(0, color=style.INK, linewidth=1.0)
         at = table["look"].to_numpy(dtype=float)
         axes.plot(at, table["estimate"], color=style.ACCENT, linewidth=1.0, alpha=0.5)
@@ -88,6 +89,23 @@ def looks_headline(result: LookPath, *, unit: str = "") -> str:
     return f"Peeking would have ended it in {found['when']} at {_effect(found)}{thing}; read once, at the end: {_effect(last)}"
 
 
+def _lying_axes(canvas: Canvas, *, tall: float, low: float, high: float) -> Axes:
+    """Axes for rows of lying intervals, from the top of the sheet, with a little room at both ends."""
+    room = 0.06 * (high - low or 1.0)
+    axes = canvas.axes(12, 4, canvas.width - 36, tall)
+    axes.set_ylim(tall, 0)
+    axes.set_yticks([])
+    reach_axis(axes, low=low - room, high=high + room, kind="number")
+    return axes
+
+
+def _row_words(canvas: Canvas, top: float, name: str, told: str) -> None:
+    """Write a row's name at the left and what is told of it at the right."""
+    short = shorten(name, width=canvas.width - 30 - 6.2 * len(told), size=style.SMALL, weight="bold")
+    canvas.words(12, 4 + top + 12, short, size=style.SMALL, weight="bold")
+    canvas.words(canvas.width - 8, 4 + top + 12, told, size=style.SMALL, ha="right")
+
+
 @plot.register(TierReading)
 def _by_tier(result: TierReading, *, unit: str = "", period: str = "") -> Picture:
     """Effects in each tier: dark pooled over tiers, grey the tier alone."""
@@ -98,22 +116,17 @@ def _by_tier(result: TierReading, *, unit: str = "", period: str = "") -> Pictur
     names = [f"{row.tier}, {row.variant}" if several else str(row.tier) for row in table.itertuples()]
     raw_low, raw_high = (table["raw"] + side * 1.96 * table["raw_error"] for side in (-1, 1))
     low, high = min(0.0, float(np.nanmin(raw_low)), table["conf_low"].min()), max(0.0, float(np.nanmax(raw_high)), table["conf_high"].max())
-    room, step = 0.06 * (high - low or 1.0), 40.0
+    step = 40.0
 
     def paint(canvas: Canvas) -> None:
-        axes = canvas.axes(12, 4, canvas.width - 36, step * len(table))
-        axes.set_ylim(step * len(table), 0)
-        axes.set_yticks([])
-        reach_axis(axes, low=low - room, high=high + room, kind="number")
+        axes = _lying_axes(canvas, tall=step * len(table), low=low, high=high)
         for place, row in table.iterrows():
             middle = step * place
             axes.plot([0, 0], [middle + 15, middle + 39], color=style.INK, linewidth=1.0)
             interval_mark(axes, middle + 22, row["conf_low"], row["conf_high"], row["estimate"])
             interval_mark(axes, middle + 33, raw_low[place], raw_high[place], row["raw"], colour=style.MUTED, width=1.6, size=4.5)
             told = words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="number")
-            name = shorten(names[place], width=canvas.width - 30 - 6.2 * len(told), size=style.SMALL, weight="bold")
-            canvas.words(12, 4 + middle + 12, name, size=style.SMALL, weight="bold")
-            canvas.words(canvas.width - 8, 4 + middle + 12, told, size=style.SMALL, ha="right")
+            _row_words(canvas, middle, names[place], told)
 
     said = "; ".join(
         f"{name} {_effect(row)}, alone {words.say_number(row['raw'], digits=2)}"
@@ -137,24 +150,18 @@ def _repeated(result: RepeatedEffect, *, unit: str = "", period: str = "") -> Pi
     """Effect of each test, the mean of such tests, and the range in which the next one's true effect is expected."""
     table = result.table.dropna(subset=["estimate", "conf_low", "conf_high"]).reset_index(drop=True)
     low, high = min(0.0, float(table["conf_low"].min())), max(0.0, float(table["conf_high"].max()))
-    room, step = 0.06 * (high - low or 1.0), 33.0
+    step = 33.0
     stakes = result.verdict.stakes
 
     def paint(canvas: Canvas) -> None:
-        axes = canvas.axes(12, 4, canvas.width - 36, step * len(table))
-        axes.set_ylim(step * len(table), 0)
-        axes.set_yticks([])
-        reach_axis(axes, low=low - room, high=high + room, kind="number")
+        axes = _lying_axes(canvas, tall=step * len(table), low=low, high=high)
         for place, row in table.iterrows():
             middle = step * place
             last = row["test"] in ("together", "the next test")
             axes.plot([0, 0], [middle + 14, middle + 31], color=style.INK, linewidth=1.0)
             colour = style.SIGNAL if row["test"] == "together" else style.MUTED if last else style.ACCENT
             interval_mark(axes, middle + 22, row["conf_low"], row["conf_high"], row["estimate"], colour=colour, marker="D" if last else "o")
-            told = _effect(row)
-            name = shorten(str(row["test"]), width=canvas.width - 30 - 6.2 * len(told), size=style.SMALL, weight="bold")
-            canvas.words(12, 4 + middle + 12, name, size=style.SMALL, weight="bold")
-            canvas.words(canvas.width - 8, 4 + middle + 12, told, size=style.SMALL, ha="right")
+            _row_words(canvas, middle, str(row["test"]), _effect(row))
 
     said = "; ".join(f"{row['test']} {_effect(row)}" for _, row in table.iterrows())
     return picture(
@@ -193,9 +200,3 @@ def tiers_headline(result: TierReading) -> str:
 def _effect(row: pd.Series) -> str:
     middle, interval = words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
     return f"{middle} ({interval})"
-
-
-def _round_places(low: float, high: float) -> list[float]:
-    from matplotlib.ticker import MaxNLocator
-
-    return [float(place) for place in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]

@@ -309,9 +309,10 @@ def _tiers_headline(trial: Trial, metric: Metric, reading: ExperimentReading | N
 
 @tabulate.register(ExperimentReading)
 def _reading_table(result: ExperimentReading, *, caption: str = "", rows: int | None = None) -> TableView:
+    said = [words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number") for row in result.table.itertuples()]
     table = result.table.assign(
-        interval=[words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number")[1] for row in result.table.itertuples()],
-        found=[words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number")[0] for row in result.table.itertuples()],
+        interval=[interval for _, interval in said],
+        found=[found for found, _ in said],
         level=[f"{100 * level:.4g}{words.NBSP}%" for level in result.table["level"]],
     )
     several = len(table) > 1

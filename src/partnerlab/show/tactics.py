@@ -16,6 +16,7 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Evidence
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas
+from partnerlab.show.marks import value_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
 from partnerlab.show.tables import TableView, table_view
@@ -70,11 +71,7 @@ def _paint_events(canvas: Canvas, *, drawn: pd.DataFrame, unit: str) -> None:
     at = drawn["at"].astype(int).to_numpy()
     low, high = _reach(drawn["band_low"], drawn["band_high"])
     axes = canvas.axes(46, 22, canvas.width - 58, 180)
-    axes.set_ylim(low, high)
-    places = [place for place in _round_places(low, high) if low <= place <= high]
-    axes.set_yticks(places, words.say_ticks(places, kind="number"))
-    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
+    value_axis(axes, bottom=low, top=high, kind="number", ticks=5)
     axes.axhline(0, color=style.INK, linewidth=1.0)
     axes.axvline(-0.5, color=style.MUTED, linewidth=1.0, linestyle=(0, (3, 3)))
     for side, colour in ((at < 0, style.MUTED), (at >= 0, style.ACCENT)):
@@ -243,12 +240,6 @@ def _reach(low: pd.Series, high: pd.Series) -> tuple[float, float]:
     least, most = min(0.0, float(low.min())), max(0.0, float(high.max()))
     room = 0.06 * (most - least or 1.0)
     return least - room, most + room
-
-
-def _round_places(low: float, high: float) -> list[float]:
-    from matplotlib.ticker import MaxNLocator
-
-    return [float(place) for place in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
 
 
 def _say(row: object) -> str:
