@@ -37,6 +37,8 @@ Control = Literal["never", "not_yet"]
 OVERALL = {"simple": "partner-quarters", "event": "event times", "group": "groups", "calendar": "quarters"}
 #: Quarters before adoption that the test of pre-trends looks at: farther back few partners are left, and each costs power.
 PRE_TREND_QUARTERS = 4
+#: Cells whose influence by partner is laid out at a time.
+CELLS_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -250,7 +252,7 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     effects = group_time_effects(sample.outcome, sample.adopted, **options)
     if sample.others is not None:
         ran = [group_time_effects(values, sample.adopted, **options).att for values in np.moveaxis(sample.others.values, 2, 0)]
-        effects = dataclasses.replace(effects, influence=add_error_of_others(effects, sample.others, np.stack(ran, axis=1)))
+        effects = dataclasses.replace(effects, by_unit=add_error_of_others(effects, sample.others, np.stack(ran, axis=1)))
     if not np.isfinite(effects.att[effects.event_time >= 0]).any():
         raise SampleError(f"{study.tactic}: no group of adopters can be compared; too few partners, or covariates that separate them")
     table, parts = _aggregate(effects, sample, panel, level=level, seed=seed)
@@ -333,11 +335,15 @@ def _rows(aggregate, at, att, influence, n, clusters: Clusters, *, level: float,
 
 def _cells(effects: GroupTimeEffects, clusters: Clusters, panel: TacticPanel) -> pd.DataFrame:
     labels = np.array(panel.labels, dtype=object)
-    variance = np.diag(influence_covariance(np.nan_to_num(effects.influence), clusters=clusters.code))
+    known = np.diag(np.isfinite(effects.att).astype(float))
+    variance = [  # some cells at a time: all of them, by partner, are more than the panel itself
+        np.diag(influence_covariance(effects.by_unit.average(known[:, some : some + CELLS_AT_ONCE]), clusters=clusters.code))
+        for some in range(0, len(known), CELLS_AT_ONCE)
+    ]
     return pd.DataFrame(
         {
             "group": labels[effects.group], "quarter": labels[effects.time], "estimate": effects.att,
-            "std_error": np.where(np.isfinite(effects.att), np.sqrt(variance), np.nan),
+            "std_error": np.where(np.isfinite(effects.att), np.sqrt(np.concatenate(variance)), np.nan),
             "treated": effects.treated, "compared": effects.compared,
         }
     )  # fmt: skip

@@ -10,7 +10,7 @@ from partnerlab.effects.sample import shift
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
 from partnerlab.errors import SampleError
 from partnerlab.results import Check
-from partnerlab.stats.causes.did import GroupTimeEffects
+from partnerlab.stats.causes.did import GroupTimeEffects, UnitInfluence
 from partnerlab.stats.causes.two_way import event_times, remove_two_way
 from partnerlab.words import say_list, say_number
 
@@ -104,7 +104,19 @@ def learn_others(
                         check=Check("other tactics", None, f"taken out of the outcome, as seen without {tactic}: {said}"))  # fmt: skip
 
 
-def add_error_of_others(effects: GroupTimeEffects, others: OtherTactics, ran: np.ndarray) -> np.ndarray:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _WithOthers:
+    """Influence of units on cells, less what the other tactics' effects, learned from all units, move."""
+
+    cells: UnitInfluence
+    others: np.ndarray
+    ran: np.ndarray
+
+    def average(self, weights: np.ndarray) -> np.ndarray:
+        return self.cells.average(weights) - len(self.others) * self.others @ (np.nan_to_num(self.ran).T @ weights)
+
+
+def add_error_of_others(effects: GroupTimeEffects, others: OtherTactics, ran: np.ndarray) -> UnitInfluence:
     """Influence of units on cells, the error of the other tactics' effects counted.
 
     Parameters
@@ -115,4 +127,4 @@ def add_error_of_others(effects: GroupTimeEffects, others: OtherTactics, ran: np
     ran : float array, shape (c, m)
         The same cells' estimates with each column of ``others.values`` for an outcome: cells are linear in the outcome.
     """
-    return effects.influence - len(others.influence) * others.influence @ np.nan_to_num(ran).T
+    return _WithOthers(cells=effects.by_unit, others=others.influence, ran=ran)

@@ -7,10 +7,12 @@ Journal of Econometrics 219. A group is the units that adopt in the same period.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+import functools
+from typing import Literal, Protocol
 
 import numpy as np
 
+from partnerlab.stats.causes.did_by_group import Cells, Units, regress_by_group
 from partnerlab.stats.causes.propensity import fit_propensity
 
 Score = Literal["reg", "dr", "ipw"]
@@ -24,6 +26,25 @@ NEVER = -1
 HIGHEST_PROPENSITY = 0.995
 
 
+class UnitInfluence(Protocol):
+    """Influence of units on cells, scaled so that ``sqrt(sum(influence ** 2)) / n`` is the standard error."""
+
+    def average(self, weights: np.ndarray) -> np.ndarray:
+        """Influence on weighted sums of cells, shape ``(n, m)``, for weights of shape ``(c, m)``; cells without a weight may be unknown."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TabledInfluence:
+    """Influence of each unit on each cell, as a table of shape ``(n, c)``."""
+
+    values: np.ndarray
+
+    def average(self, weights: np.ndarray) -> np.ndarray:
+        """As `UnitInfluence` says."""
+        used = weights.any(axis=1)
+        return self.values[:, used] @ weights[used]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GroupTimeEffects:
     """Effects by adoption group and period.
@@ -34,8 +55,8 @@ class GroupTimeEffects:
         Adoption period and period of each cell.
     att : float array, shape (c,)
         Effect; NaN where no comparison was left or the adjustment could not be fitted.
-    influence : float array, shape (n, c)
-        Influence function of each unit, scaled so that ``sqrt(sum(influence ** 2)) / n`` is the standard error.
+    by_unit : UnitInfluence
+        Influence of units, averaged over cells before it is laid out: cells are many.
     treated, compared : int array, shape (c,)
         Units behind the cell.
     adopted : int array, shape (n,)
@@ -47,7 +68,7 @@ class GroupTimeEffects:
     group: np.ndarray
     time: np.ndarray
     att: np.ndarray
-    influence: np.ndarray
+    by_unit: UnitInfluence
     treated: np.ndarray
     compared: np.ndarray
     adopted: np.ndarray
@@ -57,6 +78,14 @@ class GroupTimeEffects:
     def event_time(self) -> np.ndarray:
         """Periods since adoption; negative before it."""
         return self.time - self.group
+
+    @functools.cached_property
+    def influence(self) -> np.ndarray:
+        """Influence function of each unit on each cell, shape ``(n, c)``; NaN where the effect is."""
+        known = np.isfinite(self.att)
+        inside = self.by_unit.average(np.diag(known.astype(float)))
+        inside[:, ~known] = np.nan
+        return inside
 
 
 def group_time_effects(  # noqa: PLR0913 - the estimator's own choices
@@ -99,35 +128,56 @@ def group_time_effects(  # noqa: PLR0913 - the estimator's own choices
     """
     units, periods = outcome.shape
     weight = np.ones(units) if weights is None else weights / weights.mean()
+    cells = np.array(
+        [
+            (group, time, before)
+            for group in np.unique(adopted[adopted != NEVER])
+            for time in range(periods)
+            if (before := _base_period(group, time, base=base, anticipation=anticipation)) is not None
+        ],
+        dtype=np.int64,
+    ).reshape(-1, 3)
+    latest = np.minimum(cells[:, 1:].max(axis=1) + anticipation + 1, periods) if control != "never" else np.full(len(cells), periods)
+    given = np.zeros((units, 0)) if covariates is None else covariates
+    whole = score == "reg" and len(cells) and np.isfinite(outcome).all() and np.isfinite(given).all()
+    att, by_unit, counts = (_by_group if whole else functools.partial(_by_cell, score=score))(
+        outcome, adopted, given, weight, cells, latest
+    )
+    return GroupTimeEffects(
+        group=cells[:, 0], time=cells[:, 1], att=att, by_unit=by_unit, treated=counts[:, 0], compared=counts[:, 1],
+        adopted=adopted, weights=weight,
+    )  # fmt: skip
+
+
+def _by_group(outcome, adopted, covariates, weight, cells, latest) -> tuple[np.ndarray, UnitInfluence, np.ndarray]:
+    """Effects, influence and counts of units where nothing is missing; ``latest`` is how late a group adopts that compares."""
+    groups, code = np.unique(np.where(adopted == NEVER, outcome.shape[1], adopted), return_inverse=True)
+    group, time, before = cells.T
+    compared = (groups >= latest[:, None]) & (groups != group[:, None])
+    own = np.searchsorted(groups, group)
+    units = Units(outcome=outcome, covariates=covariates, weight=weight, group=code)
+    found = regress_by_group(units, Cells(own=own, time=time, before=before, compared=compared))
+    size = np.bincount(code)
+    counts = np.stack([size[own], compared @ size], axis=1) * (time != before)[:, None]
+    return found.att, found, counts
+
+
+def _by_cell(outcome, adopted, covariates, weight, cells, latest, *, score: Score) -> tuple[np.ndarray, UnitInfluence, np.ndarray]:
+    """Effects, influence and counts, each cell of the units seen in it."""
+    units = len(outcome)
     rows = _Rows.sort(outcome, adopted, covariates, weight)
-    cells = [
-        (group, time, before)
-        for group in np.unique(adopted[adopted != NEVER])
-        for time in range(periods)
-        if (before := _base_period(group, time, base=base, anticipation=anticipation)) is not None
-    ]
     effects, influence, counts = np.zeros(len(cells)), np.zeros((len(cells), units)), np.zeros((len(cells), 2), dtype=np.int64)
     for place, (group, time, before) in enumerate(cells):
         if before == time:
             continue
-        own, others = rows.compared(group, max(time, before) + anticipation, time, before, control)
+        own, others = rows.compared(group, latest[place], time, before)
         design = rows.design(min(before, time), own), rows.design(min(before, time), others)
         change = rows.change(time, before, own), rows.change(time, before, others)
         att, inside = _cell_effect(change, design, (rows.weight[own], rows.weight[others]), score=score)
         effects[place], counts[place] = att, [len(part) for part in change]
         inside *= units / max(len(inside), 1)
         influence[place, rows.order[own]], influence[place, rows.order[others]] = np.split(inside, [len(change[0])])
-    where = np.array([cell[:2] for cell in cells], dtype=np.int64).reshape(-1, 2)
-    return GroupTimeEffects(
-        group=where[:, 0],
-        time=where[:, 1],
-        att=effects,
-        influence=influence.T,
-        treated=counts[:, 0],
-        compared=counts[:, 1],
-        adopted=adopted,
-        weights=weight,
-    )
+    return effects, TabledInfluence(values=influence.T), counts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -160,23 +210,20 @@ class _Rows:
     seen: np.ndarray | None
 
     @classmethod
-    def sort(cls, outcome: np.ndarray, adopted: np.ndarray, covariates: np.ndarray | None, weight: np.ndarray) -> _Rows:
-        units, periods = outcome.shape
-        late = np.where(adopted == NEVER, periods, adopted)
+    def sort(cls, outcome: np.ndarray, adopted: np.ndarray, covariates: np.ndarray, weight: np.ndarray) -> _Rows:
+        late = np.where(adopted == NEVER, outcome.shape[1], adopted)
         order = np.argsort(late, kind="stable")
         laid = np.ascontiguousarray(outcome[order].T)
-        given = np.zeros((units, 0)) if covariates is None else covariates
-        columns = np.moveaxis(np.concatenate([np.ones((*given.shape[:-1], 1)), given], axis=-1)[order], 0, -1).copy()
+        columns = np.moveaxis(np.concatenate([np.ones((*covariates.shape[:-1], 1)), covariates], axis=-1)[order], 0, -1).copy()
         told, seen = np.isfinite(columns).all(axis=-2), np.isfinite(laid)
         return cls(
             order=order, adopted=late[order], outcome=laid, columns=columns, weight=weight[order],
             told=None if told.all() else told, seen=None if seen.all() else seen,
         )  # fmt: skip
 
-    def compared(self, group: int, latest: int, time: int, before: int, control: Control) -> tuple[Places, Places]:
-        """Places of the group, and of those it is compared with, that were seen in both periods with covariates known."""
-        start, end = np.searchsorted(self.adopted, [group, group + 1])
-        first = np.searchsorted(self.adopted, len(self.outcome) if control == "never" else min(latest + 1, len(self.outcome)))
+    def compared(self, group: int, latest: int, time: int, before: int) -> tuple[Places, Places]:
+        """Places of the group, and of those as late as it is compared with, that were seen in both periods with covariates known."""
+        start, end, first = np.searchsorted(self.adopted, [group, group + 1, latest])
         known = self._known(time, before)
         if known is None and first >= end:
             return slice(start, end), slice(first, len(self.order))

@@ -15,6 +15,9 @@ from partnerlab.stats.inference.sandwich import sum_clusters
 
 Kind = Literal["simple", "event", "group", "calendar"]
 
+#: Units read at a time: they stay in the processor's cache.
+BLOCK = 4096
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Aggregate:
@@ -67,39 +70,89 @@ def aggregate_effects(
     known = np.isfinite(effects.att)
     groups = np.unique(effects.group[known])
     share = np.array([(effects.weights * (effects.adopted == group)).mean() for group in groups])
-    # cells of a group without any known effect stand beyond the last known one; none of them is averaged
-    place = np.minimum(np.searchsorted(groups, effects.group), len(groups) - 1)
-    cell_share = share[place] if len(groups) else np.zeros(len(known))
     after = known & (effects.event_time >= 0)
     if kind == "simple":
-        att, inside = _average(effects, after, cell_share)
-        return _joined(effects, [], [after], [att], [inside], att, inside)
-    if kind == "event":
-        return _by_event_time(effects, known, cell_share, balance=balance, first=first, last=last)
-    if kind == "calendar":
-        return _by_calendar(effects, after, cell_share)
-    return _by_group(effects, after, groups, share)
+        part = _by_share(effects, after, groups, share)
+        inside = _influence(effects, [part], groups, share)
+        return _joined(effects, [], [part], inside[:, :0], part.value(effects), inside[:, 0])
+    if kind == "group":
+        groups, share = (values[[(after & (effects.group == group)).any() for group in groups]] for values in (groups, share))
+        parts = _group_parts(effects, after, groups)
+        inside = _influence(effects, parts, groups, share)
+        return _joined(effects, groups, parts, inside, *_over_groups(effects, parts, inside, groups, share))
+    codes, cells = (effects.event_time, _event_cells(effects, known, balance=balance, first=first, last=last)) if kind == "event" else (
+        effects.time, after)  # fmt: skip
+    at = np.unique(codes[cells])
+    parts = [_by_share(effects, cells & (codes == one), groups, share) for one in at]
+    inside = _influence(effects, parts, groups, share)
+    later = at >= 0
+    overall = np.mean([part.value(effects) for part, counts in zip(parts, later, strict=True) if counts]) if later.any() else np.nan
+    whole = inside[:, later].mean(axis=1) if later.any() else np.full(len(inside), np.nan)
+    return _joined(effects, at, parts, inside, overall, whole)
 
 
-def _average(effects: GroupTimeEffects, keep: np.ndarray, share: np.ndarray) -> tuple[float, np.ndarray]:
-    """Average of the kept cells by group share, the error of the shares included."""
-    weight = share[keep] / share[keep].sum()
-    inside = effects.influence[:, keep] @ weight
-    return float(effects.att[keep] @ weight), inside + _share_influence(effects, effects.group[keep], share[keep], effects.att[keep])
+def _over_groups(effects, parts: list[_Part], inside: np.ndarray, groups: np.ndarray, share: np.ndarray) -> tuple[float, np.ndarray]:
+    """Average of groups by their shares, and its influence."""
+    if not parts:
+        return np.nan, np.array([])
+    att, weight = np.array([part.value(effects) for part in parts]), share / share.sum()
+    slopes = (att - att @ weight) / share.sum()
+    place = np.minimum(np.searchsorted(groups, effects.adopted), len(groups) - 1)
+    member = groups[place] == effects.adopted
+    return float(att @ weight), inside @ weight + effects.weights * np.where(member, slopes[place], 0.0) - share @ slopes
 
 
-def _share_influence(effects: GroupTimeEffects, groups: np.ndarray, share: np.ndarray, att: np.ndarray) -> np.ndarray:
-    """Give what estimating the group shares adds: the derivative of ``sum(share * att) / sum(share)`` times each unit's share."""
-    total = share.sum()
-    slope = (att - share @ att / total) / total
-    inside = np.zeros(len(effects.adopted))
-    for group in np.unique(groups):
-        here = groups == group
-        inside += (effects.weights * (effects.adopted == group) - share[here][0]) * slope[here].sum()
+def _joined(effects, at, parts: list[_Part], inside: np.ndarray, overall: float, whole: np.ndarray) -> Aggregate:
+    return Aggregate(
+        at=np.asarray(at, dtype=np.int64),
+        att=np.array([part.value(effects) for part in parts] if len(at) else []),
+        influence=inside,
+        overall=float(overall),
+        overall_influence=whole,
+        treated=np.array([effects.treated[part.cells].sum() for part in parts], dtype=np.int64),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One average: its cells, what each weighs, and what each group's share moves it by, where the weights are such shares."""
+
+    cells: np.ndarray
+    weights: np.ndarray
+    slopes: np.ndarray
+
+    def value(self, effects: GroupTimeEffects) -> float:
+        """Average of the cells' effects."""
+        return float(effects.att[self.cells] @ self.weights[self.cells])
+
+
+def _by_share(effects: GroupTimeEffects, cells: np.ndarray, groups: np.ndarray, share: np.ndarray) -> _Part:
+    """Average of cells by group share; the derivative of ``sum(share * att) / sum(share)`` is what the shares' error adds."""
+    place = np.searchsorted(groups, effects.group[cells])
+    total = share[place].sum()
+    weights = np.zeros(len(cells))
+    weights[cells] = share[place] / total
+    slopes = np.bincount(place, (effects.att[cells] - effects.att[cells] @ weights[cells]) / total, minlength=len(groups))
+    return _Part(cells=cells, weights=weights, slopes=slopes)
+
+
+def _influence(effects: GroupTimeEffects, parts: list[_Part], groups: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Influence of units on some averages, shape ``(n, m)``."""
+    if not parts:
+        return np.zeros((len(effects.adopted), 0))
+    inside = effects.by_unit.average(np.stack([part.weights for part in parts], axis=1))
+    slopes = np.stack([part.slopes for part in parts], axis=1)
+    if slopes.any():
+        usual, moved = share @ slopes, np.concatenate([slopes, np.zeros((1, len(parts)))])
+        place = np.minimum(np.searchsorted(groups, effects.adopted), len(groups) - 1)
+        place = np.where(groups[place] == effects.adopted, place, len(groups))
+        for first in range(0, len(inside), BLOCK):
+            rows = slice(first, first + BLOCK)
+            inside[rows] += effects.weights[rows, None] * moved[place[rows]] - usual
     return inside
 
 
-def _by_event_time(effects, known, share, *, balance, first, last) -> Aggregate:
+def _event_cells(effects: GroupTimeEffects, known, *, balance: int | None, first: int | None, last: int | None) -> np.ndarray:
     keep = known.copy()
     if balance is not None:
         keep &= effects.time.max() - effects.group >= balance
@@ -108,51 +161,13 @@ def _by_event_time(effects, known, share, *, balance, first, last) -> Aggregate:
         keep &= effects.event_time >= first
     if last is not None:
         keep &= effects.event_time <= last
-    at = np.unique(effects.event_time[keep])
-    cells = [keep & (effects.event_time == event) for event in at]
-    parts = [_average(effects, cell, share) for cell in cells]
-    att = np.array([part[0] for part in parts])
-    inside = np.column_stack([part[1] for part in parts]) if parts else np.zeros((len(effects.adopted), 0))
-    later = at >= 0
-    overall = att[later].mean() if later.any() else np.nan
-    whole = inside[:, later].mean(axis=1) if later.any() else np.full(len(inside), np.nan)
-    return _joined(effects, at, cells, att, [inside[:, j] for j in range(len(at))], overall, whole)
+    return keep
 
 
-def _by_group(effects, after, groups, share) -> Aggregate:
-    kept = [place for place, group in enumerate(groups) if (after & (effects.group == group)).any()]
-    groups, share = groups[kept], share[kept]
+def _group_parts(effects: GroupTimeEffects, after: np.ndarray, groups: np.ndarray) -> list[_Part]:
+    """Average of each group's cells; all weigh alike."""
     cells = [after & (effects.group == group) for group in groups]
-    att = np.array([effects.att[cell].mean() for cell in cells])
-    inside = [effects.influence[:, cell].mean(axis=1) for cell in cells]
-    weight = share / share.sum()
-    overall = float(att @ weight) if len(groups) else np.nan
-    whole = np.column_stack(inside) @ weight + _share_influence(effects, groups, share, att) if len(groups) else np.array([])
-    return _joined(effects, groups, cells, att, inside, overall, whole)
-
-
-def _by_calendar(effects, after, share) -> Aggregate:
-    at = np.unique(effects.time[after])
-    cells = [after & (effects.time == time) for time in at]
-    parts = [_average(effects, cell, share) for cell in cells]
-    att, inside = np.array([part[0] for part in parts]), [part[1] for part in parts]
-    return _joined(effects, at, cells, att, inside, att.mean() if len(at) else np.nan, np.mean(inside, axis=0))
-
-
-def _joined(effects, at, cells, att, inside, overall, whole) -> Aggregate:
-    if len(at) == 0:
-        return Aggregate(
-            at=np.array([], dtype=np.int64), att=np.array([]), influence=np.zeros((len(effects.adopted), 0)),
-            overall=float(overall), overall_influence=np.asarray(whole), treated=np.array([effects.treated[cell].sum() for cell in cells]),
-        )  # fmt: skip
-    return Aggregate(
-        at=np.asarray(at, dtype=np.int64),
-        att=np.asarray(att, dtype=float),
-        influence=np.column_stack(inside),
-        overall=float(overall),
-        overall_influence=np.asarray(whole),
-        treated=np.array([effects.treated[cell].sum() for cell in cells]),
-    )
+    return [_Part(cells=cell, weights=cell / cell.sum(), slopes=np.zeros(len(groups))) for cell in cells]
 
 
 def influence_covariance(influence: np.ndarray, *, clusters: np.ndarray | None = None) -> np.ndarray:
