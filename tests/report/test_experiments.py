@@ -339,5 +339,6 @@ def test_a_page_without_a_notebook_fetches_nothing_and_says_every_picture(called
 def test_what_a_page_cannot_show_it_says(called):
     page = called[1].read_text()
 
-    assert "Not available: only the outcomes at the end were given, so what earlier looks would have shown is not known." in page
+    assert "Only the outcomes at the end were given, so what earlier looks would have shown is not known." in page
+    assert "stopping at the first finding of 2 quarterly looks would find something in 8\xa0% of trials where nothing is" in page
     assert "did not declare by which tier it would be read" in page

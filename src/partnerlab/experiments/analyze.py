@@ -174,7 +174,9 @@ class _Frame:
             return declared
         name = metric.name.replace("_", " ")
         unit = f"net chance of a higher {name}" if metric.kind == "tier" else name
-        return Stakes(unit=unit, per=declared.per if declared else "unit")
+        per = declared.per if declared else "unit"
+        # tiers, shares and times are read once, at the end
+        return Stakes(unit=unit, per=per.removesuffix("-quarter") if metric.kind in ("tier", "share", "time") else per)
 
 
 def _check_one(trial: Trial, experiment: Experiment | None, assignment: Assignment | None) -> None:

@@ -107,7 +107,7 @@ def analyze_by_tier(
         pooled = pool_cells(raw, covariance=covariance, flat=True, level=level, seed=seed)
         name = trial.variants[code]
         differ[name] = _heterogeneity(raw, covariance)
-        tables.append(_table(name, cells, pooled, known))
+        tables.append(_by_rank(_table(name, cells, pooled, known), trial))
         said.append(f"{name}: {say_p(differ[name])} for the same effect in all tiers, spread of effects {say_number(pooled.spreads[0])}")
     table = pd.concat(tables, ignore_index=True)
     table["p_raw"] = adjust_p_values(table["p_raw"].to_numpy())
@@ -126,6 +126,12 @@ def analyze_by_tier(
         metric=asked.name,
         heterogeneity=differ,
     )
+
+
+def _by_rank(table: pd.DataFrame, trial: Trial) -> pd.DataFrame:
+    """Order tiers by rank, lowest first, where an outcome says how they rank."""
+    rank = next((one.tiers for one in trial.metrics if one.kind == "tier" and set(trial.groups) <= set(one.tiers)), None)
+    return table if rank is None else table.sort_values("tier", key=lambda names: names.map(rank.index))
 
 
 def _metric(trial: Trial, name: str | None) -> Metric:

@@ -25,7 +25,7 @@ _KINDS = {
     "share": "the share",
     "count": "the mean count",
     "ratio": "the ratio of sums",
-    "tier": "the net chance of a higher tier",
+    "tier": "the net chance of a higher",
     "time": "the mean time without the event",
 }
 
@@ -97,7 +97,7 @@ class Metric(Spec):
     @property
     def effect(self) -> str:
         """What is compared, in words."""
-        said = f"{_KINDS[self.kind]} of {self.name}"
+        said = f"{_KINDS[self.kind]} {self.name}" if self.kind == "tier" else f"{_KINDS[self.kind]} of {self.name}"
         if self.per:
             return f"{said} to {self.per}"
         return said + (f" up to {say_number(self.until)}" if self.until else "")

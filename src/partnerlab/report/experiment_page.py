@@ -8,7 +8,7 @@ from typing import Any
 
 from partnerlab.report.archive import describe_code
 from partnerlab.report.attempts import attempt
-from partnerlab.report.experiment_words import say_declared, tabulate_checks
+from partnerlab.report.experiment_words import say_declared, say_no_looks, tabulate_checks
 from partnerlab.report.experiments import Case, analyze_case, analyze_case_by_tier, check_case, estimate_case_looks, plot_case
 from partnerlab.report.html import Frame, render_page
 from partnerlab.report.page import keep_pieces, render_figure, render_note, render_reading, render_table
@@ -81,7 +81,12 @@ def _sections(case: Case, reading: Any, seed: int) -> Mapping[str, Callable[[], 
     def did() -> None:
         render_reading(reading, name="verdict")
         picture("effects")
-        render_table(reading, caption="Effects, as dealt and on those who took it", name="effects", quiet=True)
+        render_table(
+            reading,
+            caption="Effects, as dealt and on those who took it; means as counted, differences adjusted as declared",
+            name="effects",
+            quiet=True,
+        )
         picture("tiers")
 
     def whom() -> None:
@@ -91,6 +96,9 @@ def _sections(case: Case, reading: Any, seed: int) -> Mapping[str, Callable[[], 
 
     def looked() -> None:
         looks = attempt(estimate_case_looks, case)
+        if not looks:
+            render_note(*say_no_looks(looks, reading=reading), name="looks-in-words")
+            return
         render_reading(looks, name="looks-in-words")
         picture("looks", looks=looks)
 

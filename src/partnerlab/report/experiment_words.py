@@ -27,7 +27,7 @@ def _case(case: Case) -> tuple[str, ...]:
     begun = sentence(f"{case.experiment.name}: {case.state}; {counts} {case.experiment.unit}s")
     if not case.declared:
         return begun, "It was never declared, so nobody can show that its metric was not chosen afterwards; the best grade is B."
-    return begun, *case.experiment.page.splitlines(), f"Declared in {case.declared}."
+    return begun, *case.experiment.page.replace("_", " ").splitlines(), f"Declared in {case.declared}."
 
 
 @read_result.register(ExperimentReading)
@@ -75,12 +75,21 @@ def _looks(result: LookPath) -> tuple[str, ...]:
     return tuple(said)
 
 
+def say_no_looks(looks: Unavailable, *, reading: ExperimentReading | Unavailable) -> tuple[str, ...]:
+    """Say why earlier looks are not known, and what a reader who had peeked would have risked."""
+    checks = () if isinstance(reading, Unavailable) else reading.checks
+    return sentence(looks.reason), *(sentence(check.detail) for check in checks if check.name == "looks")
+
+
 @read_result.register(TierReading)
 def _by_tier(result: TierReading) -> tuple[str, ...]:
-    from partnerlab.show.experiments_looks import tiers_headline
-
+    table = result.table.sort_values("best", ascending=False)
+    first = table.iloc[0]
+    chances = say_list([f"{row.tier} with a probability of {say_share(row.best)}" for row in table.head(3).itertuples()])
+    largest = f"The effect is largest in {first['tier']}, with a probability of {say_share(first['best'])}."
+    largest = largest if first["best"] > 0.95 else f"Where the effect is largest is open: {chances}."
     unlike = next((f"Not passed: {check.name}. {check.detail}." for check in result.checks if check.passed is False), "")
-    return (sentence(tiers_headline(result)), *([unlike] if unlike else []))
+    return (largest, *([unlike] if unlike else []))
 
 
 def say_declared(case: Case | Unavailable) -> tuple[str, ...]:
@@ -95,7 +104,8 @@ def tabulate_checks(reading: ExperimentReading) -> pd.DataFrame:
     order = {False: 0, None: 1, True: 2}
     once = {check.name: check for check in reversed(reading.checks)}
     checks = sorted((once[name] for name in reversed(once)), key=lambda check: order[check.passed])
-    return pd.DataFrame([(check.name, MARKS[check.passed], check.detail) for check in checks], columns=["check", "outcome", "detail"])
+    rows = [(check.name.replace("_", " "), MARKS[check.passed], check.detail.replace("_", " ")) for check in checks]
+    return pd.DataFrame(rows, columns=["check", "outcome", "detail"])
 
 
 def tabulate_registry(registry: pd.DataFrame) -> pd.DataFrame:

@@ -287,7 +287,7 @@ def plot_case(case: Case, *, view: str, reading: ExperimentReading | None = None
     if view == "balance":
         if case.dealt is None:
             raise SampleError("the experiment was never declared, so it is not known what it was dealt to balance")
-        return plot(case.dealt, period=f"the year before {case.first}")
+        return plot(case.dealt, period=f"before {case.first}" if len(case.trials) == case.seen else "before the start")
     if view == "effects":
         return plot(reading, period=case.period)
     if view == "looks":

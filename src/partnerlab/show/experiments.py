@@ -40,7 +40,7 @@ def _design(
     table = result.table[result.table["metric"] == chosen].reset_index(drop=True)
     period = period or "what is expected from past quarters"
     if view == "worth":
-        return _worth(table, experiment=experiment, period=period)
+        return _worth(table, experiment=experiment, now=now, period=period)
     return _power(result, table, chosen, experiment=experiment, now=now, period=period)
 
 
@@ -145,12 +145,13 @@ def _power_headline(
     )
 
 
-def _worth(table: pd.DataFrame, *, experiment: Experiment | None, period: str) -> Picture:
+def _worth(table: pd.DataFrame, *, experiment: Experiment | None, now: float | None, period: str) -> Picture:
     known = table.dropna(subset=["net_gain"])
     if known.empty:
         raise SampleError("the worth of running was not asked for; give design_experiment a prior, and the stakes a value")
     size = _size(known)
-    best = known.loc[known["net_gain"].idxmax()]
+    within = known[known[size] <= now] if now is not None else known
+    best = (known if within.empty else within).loc[lambda rows: rows["net_gain"].idxmax()]
     shown = known[(known["quarters"] == best["quarters"]) & (known["plan"] == best["plan"])].drop_duplicates(size).sort_values(size)
     money = experiment.stakes.currency if experiment is not None else ""
     thing = _thing(size, experiment)
@@ -161,6 +162,9 @@ def _worth(table: pd.DataFrame, *, experiment: Experiment | None, period: str) -
         axes = canvas.axes(58, 24, canvas.width - 58 - 96, TALL)
         value_axis(axes, top=top, kind="number")
         _size_axis(axes, shown[size])
+        if now is not None:
+            axes.axvline(now, color=style.MUTED, linewidth=1.0, linestyle=(0, (1, 2)))
+            axes.text(now, top, " today", va="top", fontsize=style.SMALL, color=style.MUTED)
         _draw_lines(canvas, axes, lines, size, "money", top=top, marks=[])
         canvas.words(
             58, 14, f"{money or 'money'}, test over {words.plural(best['quarters'], 'quarter')}", size=style.SMALL, colour=style.MUTED
@@ -264,7 +268,8 @@ def _balance(dealt: Assignment, *, period: str = "") -> Picture:
     table = balance_of(dealt)
     if table.empty:
         raise SampleError(f"{dealt.experiment.name}: nothing was known of the units before; name columns in pre")
-    names = [f"{row.column}, {row.variant}" if table["variant"].nunique() > 1 else row.column for row in table.itertuples()]
+    several = table["variant"].nunique() > 1
+    names = [f"{row.column}, {row.variant}".replace("_", " ") if several else row.column.replace("_", " ") for row in table.itertuples()]
     reach = 1.15 * max(float(table["by_chance"].max()), float(table["estimate"].abs().max()))
     step = 34.0
 
@@ -313,10 +318,12 @@ def _balance(dealt: Assignment, *, period: str = "") -> Picture:
 def _balance_headline(table: pd.DataFrame) -> str:
     outside = table[table["estimate"].abs() > table["by_chance"]]
     if len(outside):
-        return f"Further apart before the start than chance deals usually put them: {words.say_list(outside['column'].unique().tolist())}"
+        names = [name.replace("_", " ") for name in outside["column"].unique()]
+        return f"Further apart before the start than chance deals usually put them: {words.say_list(names)}"
     worst = table.loc[table["estimate"].abs().idxmax()]
+    name = worst["column"].replace("_", " ")
     apart, chance = (words.say_number(abs(worst[name]), decimals=2) for name in ("estimate", "by_chance"))
-    return f"Most unlike before the start: {worst['column']}, {apart} standard deviations apart; chance deals reach up to {chance}"
+    return f"Most unlike before the start: {name}, {apart} standard deviations apart; chance deals reach up to {chance}"
 
 
 def balance_of(dealt: Assignment) -> pd.DataFrame:

@@ -185,16 +185,18 @@ def repeated_headline(result: RepeatedEffect) -> str:
 
 
 def tiers_headline(result: TierReading) -> str:
-    """Say whether tiers differ, and in which the effect is clear; intervals are pooled, so the best of several is no boast."""
+    """Say whether tiers differ; only then is one read apart from the whole, else its interval is told beside the verdict on all."""
     table = result.table.dropna(subset=["estimate", "conf_low", "conf_high"])
     clear = table[(table["conf_low"] > 0) | (table["conf_high"] < 0)]
     p = min(result.heterogeneity.values(), default=np.nan)
-    alike = "tiers differ" if p < 0.05 else "no clear difference between tiers"
-    alike += f" ({words.say_p(p)})" if np.isfinite(p) else ""
-    if clear.empty:
-        return f"No clear effect in any of {words.plural(len(table), 'tier')}; {alike}"
-    said = [f"{row['tier']} {_effect(row)}" for _, row in clear.iterrows()]
-    return f"Clear in {words.say_list(said)}; {alike}"
+    several = table["variant"].nunique() > 1
+    names = [f"{row.tier}, {row.variant}:" if several else row.tier for row in clear.itertuples()]
+    said = words.say_list([f"{name} {_effect(row)}" for name, (_, row) in zip(names, clear.iterrows(), strict=True)])
+    if p < 0.05:
+        return f"Tiers differ ({words.say_p(p)}); clear in {said or 'none of them'}"
+    alike = f"No clear difference between tiers ({words.say_p(p)})" if np.isfinite(p) else "Whether tiers differ cannot be told"
+    beyond = f"the interval leaves out 0 in {said}" if said else "every interval holds 0"
+    return f"{alike}, so the verdict on all is that on each; {beyond}"
 
 
 def _effect(row: pd.Series) -> str:

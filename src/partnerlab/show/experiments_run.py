@@ -179,7 +179,7 @@ def _arms(trial: Trial, *, experiment: Experiment | None, reading: ExperimentRea
             for place, row in table.iterrows():
                 axes.barh([ROW * place + 23], [row[column]], height=9, color=style.ACCENT, linewidth=0)
                 if column == "share" and np.isfinite(row["planned"]):
-                    axes.plot([row["planned"]] * 2, [ROW * place + 15, ROW * place + 31], color=style.SIGNAL, linewidth=2)
+                    axes.plot([row["planned"]] * 2, [ROW * place + 17.5, ROW * place + 30], color=style.SIGNAL, linewidth=2)
                 told = (
                     f"{words.say_count(row['units'])}, {words.say_share(row['share'])}"
                     if column == "share"
