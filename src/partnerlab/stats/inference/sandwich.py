@@ -6,6 +6,8 @@ import numpy as np
 
 #: With fewer clusters the sandwich is too small; the jackknife and Student's t take its place.
 FEW_CLUSTERS = 40
+#: From so many columns on, rows are summed by cluster in one reading, not a column at a time.
+MANY_COLUMNS = 4
 
 
 def invert(information: np.ndarray) -> np.ndarray:
@@ -33,8 +35,13 @@ def sum_clusters(scores: np.ndarray, cluster: np.ndarray, *, clusters: int | Non
     [5.0, 2.0]
     """
     size = int(np.max(cluster, initial=-1)) + 1 if clusters is None else clusters
-    columns = [np.bincount(cluster, weights=scores[:, place], minlength=size) for place in range(scores.shape[1])]
-    return np.stack(columns, axis=1) if columns else np.zeros((size, 0))
+    if scores.shape[1] < MANY_COLUMNS:
+        columns = [np.bincount(cluster, weights=scores[:, place], minlength=size) for place in range(scores.shape[1])]
+        return np.stack(columns, axis=1) if columns else np.zeros((size, 0))
+    from scipy.sparse import csc_array
+
+    member = csc_array((np.ones(len(scores)), cluster, np.arange(len(scores) + 1)), shape=(size, len(scores)))
+    return member @ scores  # reads the scores once; the same sums in the same order
 
 
 def sandwich(bread: np.ndarray, totals: np.ndarray, *, rows: int | None = None) -> np.ndarray:
