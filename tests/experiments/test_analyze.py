@@ -408,3 +408,18 @@ def test_units_are_named_alike_whether_they_are_numbers_in_order_or_not(units):
     frame = pd.DataFrame({"unit": [*units, type(units[0])(2**62 + 1)], "variant": ["a", "b", "a", "b"], "leads": [1.0, 2.0, 3.0, 4.0]})
 
     assert Trial.from_frame(frame, outcomes=["leads"]).units.tolist() == [*map(str, units), str(2**62 + 1)]
+
+
+def test_a_relative_effect_is_over_the_control_in_the_same_strata():
+    """Gold brings ten times as much, and most of it is treated: over all controls the lift would be far off."""
+    random = np.random.default_rng(8)
+    table = pd.DataFrame({"unit": range(400), "tier": np.repeat(["Gold", "Silver"], 200)})
+    table["variant"] = np.where(table["unit"] % 200 < np.where(table["tier"] == "Gold", 150, 50), "on", "off")
+    level = np.where(table["tier"] == "Gold", 50.0, 5.0)
+    table["y"] = level * np.where(table["variant"] == "on", 1.2, 1.0) + random.normal(size=400)
+    row = analyze_experiment(Trial.from_frame(table, outcomes=["y"], stratum="tier"), draws=0).table.iloc[0]
+
+    assert row["control_alike"] == pytest.approx(27.5, abs=0.2)
+    assert row["relative"] == pytest.approx(0.2, abs=0.01)
+    assert row["relative_low"] < 0.2 < row["relative_high"]
+    assert row["control"] == pytest.approx(16.25, abs=0.2)

@@ -131,3 +131,81 @@ def test_log_rank_scores_add_up_to_nothing():
     random = np.random.default_rng(4)
 
     assert log_rank_scores(random.integers(1, 9, 50).astype(float), random.random(50) < 0.7).sum() == pytest.approx(0, abs=1e-12)
+
+
+def _in_blocks(seed, counts):
+    """Units of blocks with so many treated and controls, and outcomes that differ by block."""
+    random = np.random.default_rng(seed)
+    treated = np.concatenate([np.arange(on + off) < on for on, off in counts])
+    block = np.repeat(np.arange(len(counts)), [on + off for on, off in counts])
+    return random.normal(size=len(block)) + 0.5 * block + treated, treated, block
+
+
+def _gaps(outcome, treated, block):
+    return np.array([np.diff([outcome[(block == one) & (treated == arm)].mean() for arm in (False, True)])[0] for one in np.unique(block)])
+
+
+def test_small_blocks_of_several_sizes_have_the_variance_of_pashley_and_miratrix():
+    """Their variance for blocks of one treated or one control, of sizes none of which is half of all (their equation 5)."""
+    outcome, treated, block = _in_blocks(1, [(1, 1), (1, 3), (1, 2), (3, 1), (1, 1)])
+    found = arm_difference(outcome, Arms(treated=treated, stratum=block))
+    size, gap = np.bincount(block), _gaps(outcome, treated, block)
+    n, middle = size.sum(), (size * gap).sum() / size.sum()
+    wanted = (size**2 / ((n - 2 * size) * (n + (size**2 / (n - 2 * size)).sum())) * (gap - middle) ** 2).sum()
+
+    assert found.estimate == pytest.approx(middle)
+    assert found.std_error == pytest.approx(np.sqrt(wanted))
+
+
+def test_large_blocks_beside_pairs_each_have_their_own_error():
+    """Taken all as pairs, one block of 50 that makes up most of the estimate seems to have hardly any error."""
+    outcome, treated, block = _in_blocks(2, [(25, 25), (12, 8), (1, 1), (1, 1), (1, 1)])
+    small = block > 1
+    large = arm_difference(outcome[~small], Arms(treated=treated[~small], stratum=block[~small]))
+    pairs = arm_difference(outcome[small], Arms(treated=treated[small], stratum=block[small]))
+    found = arm_difference(outcome, Arms(treated=treated, stratum=block))
+    share = small.mean()
+
+    assert found.estimate == pytest.approx((1 - share) * large.estimate + share * pairs.estimate)
+    assert found.std_error == pytest.approx(np.hypot((1 - share) * large.std_error, share * pairs.std_error))
+    assert large.df > found.df > pairs.df
+
+
+def test_one_pair_beside_a_large_block_does_not_make_it_sure():
+    outcome, treated, block = _in_blocks(11, [(45, 45), (1, 1)])
+    found = arm_difference(outcome, Arms(treated=treated, stratum=block))
+    alone = arm_difference(outcome[block == 0], Arms(treated=treated[block == 0]))
+
+    assert found.std_error == pytest.approx(alone.std_error, rel=0.1)  # of the other rule a quarter
+
+
+def test_a_block_that_is_half_of_all_leaves_an_error_that_is_too_large_rather_than_too_small():
+    """Blocks of (1, 5), (1, 1), (1, 1): the mean of the squared error over many trials is at least the true one."""
+    counts = [(1, 5), (1, 1), (1, 1)]
+    found = [arm_difference(*_with_arms(seed, counts)) for seed in range(400)]
+    errors, estimates = np.array([each.std_error**2 for each in found]), np.array([each.estimate for each in found])
+
+    assert errors.mean() > 0.9 * estimates.var()
+
+
+def _with_arms(seed, counts):
+    outcome, treated, block = _in_blocks(seed, counts)
+    return outcome, Arms(treated=treated, stratum=block)
+
+
+def test_blocks_that_lack_an_arm_add_nothing():
+    outcome, treated, block = _in_blocks(4, [(9, 9), (5, 7), (6, 0), (0, 3)])
+    both = block < 2
+    found = arm_difference(outcome, Arms(treated=treated, stratum=block))
+
+    assert found == arm_difference(outcome[both], Arms(treated=treated[both], stratum=block[both]))
+    assert np.isnan(arm_difference(outcome[~both], Arms(treated=treated[~both], stratum=block[~both])).estimate)
+
+
+@pytest.mark.parametrize("counts", [[(3, 7), (10, 5), (20, 20)], [(25, 25), (12, 8), (1, 1), (1, 1)], [(1, 1), (1, 3)] * 4])
+def test_the_control_is_put_in_the_blocks_of_both(counts):
+    outcome, treated, block = _in_blocks(5, counts)
+    found = arm_difference(outcome, Arms(treated=treated, stratum=block))
+    level = [outcome[(block == one) & ~treated].mean() for one in range(len(counts))]
+
+    assert found.control == pytest.approx(np.average(level, weights=np.bincount(block)))

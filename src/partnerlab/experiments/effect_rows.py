@@ -39,6 +39,7 @@ def effect_rows(
                 "p_wild": found.p_wild if dealt else math.nan,
                 "treated": found.treated,
                 "control": found.control,
+                "control_alike": found.control_alike,
                 **counts,
                 **_relative(found, effect, level),
                 "claim": _claim(metric, effect, level),
@@ -70,10 +71,10 @@ def _tidy(effect: ArmDifference, level: float, *, n: int) -> dict[str, float]:
 
 
 def _relative(found: Reading, effect: ArmDifference, level: float) -> dict[str, float]:
-    """Effect over the control's level, its interval by the delta method."""
+    """Effect over the level of a control that is alike in blocks and what was known before, its interval by the delta method."""
     if math.isnan(found.relative_error):
         return dict.fromkeys(("relative", "relative_low", "relative_high"), math.nan)
-    middle = effect.estimate / found.control
+    middle = effect.estimate / found.control_alike
     reach = float(critical_value(level, effect.df)) * found.relative_error
     if effect is not found.effect:
         return {"relative": middle, "relative_low": math.nan, "relative_high": math.nan}

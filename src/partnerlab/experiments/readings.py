@@ -13,7 +13,7 @@ from partnerlab.experiments.experiment import Metric
 from partnerlab.experiments.kinds import MANY_CLUSTERS, Moved, curve_known_until, tier_moves, tier_reading, time_reading, whole_clusters
 from partnerlab.experiments.trial import Trial
 from partnerlab.stats.regressions.linear import fit_line
-from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, Arms, arm_design, arm_difference
+from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, Arms, arm_design, arm_difference, blocks_of_both, take_arms
 from partnerlab.stats.trials.arm_moments import moment_difference
 from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
 from partnerlab.stats.trials.randomization import Draw, redraw_p_value
@@ -43,6 +43,8 @@ class Reading:
         Units of both arms, those treated, and things dealt.
     treated, control : float
         Level of the metric in each arm.
+    control_alike : float
+        That of the control, had it the blocks and what was known before of both arms; effects are relative to it.
     p_redrawn : float
         By dealing again; NaN where the things are too many.
     p_wild : float
@@ -66,6 +68,7 @@ class Reading:
     p_wild: float
     relative_error: float
     extra: dict[str, float]
+    control_alike: float = math.nan
     moved: tuple[Moved, ...] = ()
 
 
@@ -108,7 +111,7 @@ def read_metric(
     redrawn = math.nan
     if len(things_of(trial)[1]) <= MOST_THINGS and draws > 0:
         redrawn = _redraw(trial, null, arms, used, code, assignment=assignment, draws=draws, seed=seed)
-    control = _level(metric, values, ~arms.treated, scores)
+    alike = math.nan if metric.kind == "tier" else effect.control
     return Reading(
         effect=effect,
         taken=None if trial.received is None else _on_those_who_took(scores, trial.received[used], arms, effect, chosen),
@@ -116,10 +119,11 @@ def read_metric(
         n_treated=int(arms.treated.sum()),
         things=things,
         treated=_level(metric, values, arms.treated, scores),
-        control=control,
+        control=_level(metric, values, ~arms.treated, scores),
+        control_alike=alike,
         p_redrawn=redrawn,
         p_wild=_wild(scores, arms, chosen, draws=draws, seed=seed),
-        relative_error=math.nan if metric.kind == "tier" or not control > 0 else _relative_error(scores, arms, effect, control, chosen),
+        relative_error=_relative_error(scores, arms, effect, alike, chosen) if alike > 0 else math.nan,
         extra=_extra(metric, values, arms, effect),
         moved=tier_moves(metric, values, arms) if metric.kind == "tier" else (),
     )
@@ -156,17 +160,18 @@ def _read_moments(trial: Trial, metric: Metric, code: int, *, adjustment: Adjust
         float(moments.mean[arm, column] / (1.0 if per is None else moments.mean[arm, per])) if known else math.nan for arm in (code, 0)
     ]
     effect = ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method=NOT_ENOUGH)
-    relative = math.nan
+    relative, alike = math.nan, math.nan
     if known:
         effect = moment_difference(moments, column, **asked)
         effect = effect if effect.std_error > 0 else dataclasses.replace(effect, std_error=math.nan)
-        if level[1] > 0:
-            scale = (1.0 / level[1], (1.0 + effect.estimate / level[1]) / level[1])
+        alike = effect.control
+        if alike > 0:
+            scale = (1.0 / alike, (1.0 + effect.estimate / alike) / alike)
             relative = moment_difference(moments, column, scale=scale, **asked).std_error
     counts = moments.count[[code, 0]].astype(int)
     return Reading(
         effect=effect, taken=None, n=int(counts.sum()), n_treated=int(counts[0]), things=int(counts.sum()), treated=level[0],
-        control=level[1], p_redrawn=math.nan, p_wild=math.nan, relative_error=relative, extra={},
+        control=level[1], control_alike=alike, p_redrawn=math.nan, p_wild=math.nan, relative_error=relative, extra={},
     )  # fmt: skip
 
 
@@ -211,6 +216,8 @@ def _wild(scores: np.ndarray, arms: Arms, adjustment: Adjustment, *, draws: int,
     """P-value by the wild cluster bootstrap for a few clusters that were dealt whole; NaN for others."""
     if arms.cluster is None or draws < 1 or int(arms.cluster.max()) + 1 >= MANY_CLUSTERS or not whole_clusters(arms):
         return math.nan
+    both = blocks_of_both(arms)
+    scores, arms = scores[both], take_arms(arms, both)
     return wild_test(scores, arm_design(arms, adjustment=adjustment), arms.cluster, column=1, draws=draws, seed=seed).p_value
 
 

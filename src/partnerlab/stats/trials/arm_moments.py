@@ -139,6 +139,7 @@ def moment_difference(
         std_error=math.sqrt(max(total, 0.0)) if math.isfinite(total) else math.nan,
         df=total**2 / sum(least) if len(least) == len(counts) and total > 0 else math.nan,
         method=said + adjusted,
+        control=level[1],
     )
 
 
