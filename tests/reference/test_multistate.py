@@ -71,6 +71,18 @@ def test_probabilities_between_six_states_are_those_of_etm(values, six, column):
     assert np.allclose(mine.loc[theirs.index], theirs, rtol=EXACT, atol=EXACT)
 
 
+@pytest.mark.parametrize("column", ["estimate", "std_error"])
+def test_effects_with_ties_by_efron_are_those_of_coxph(values, column):
+    table = pd.read_csv(HERE / "six_states.csv").assign(size=lambda one: one["partner"] * 7 % 5)
+    stays = lab.Spells.from_frame(table, entry="entry", duration="exit", state="from", event="to", censored="cens")
+    found = lab.estimate_state_hazards(stays, covariates=["size"], ties="efron").table
+
+    ours = found.set_index(found["from_state"] + " " + found["to_state"])[column]
+    theirs = _of(values, "efron", column)
+    assert len(theirs) == len(ours) == 12
+    assert np.allclose(ours[theirs.index], theirs, rtol=1e-6)
+
+
 def test_a_separated_move_leaves_the_effects_on_all_others_as_they_are(values):
     table = pd.read_csv(HERE / "six_states.csv")
     went = table.loc[(table["from"] == "s2") & (table["to"] == "s4"), "partner"]

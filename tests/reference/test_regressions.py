@@ -131,6 +131,17 @@ def test_discrete_competing_risks(values, leaving):
     assert _equal(values, "competing_hazards", found.table, 1e-5)
 
 
+@pytest.mark.parametrize(("row", "place"), [({"arm": 0, "size": 0.5}, 1), ({"arm": 1, "size": -1.0}, 2)])
+def test_shares_that_have_ended_in_each_way_add_up_over_periods(values, leaving, row, place):
+    model = estimate_hazard_model(leaving, covariates=["arm", "size"], link="multinomial", baseline="log", covariance="model")
+    read = model.predict(pd.DataFrame([row]), times=[1, 4, 10])
+
+    theirs = values.loc[[f"competing_risks_{place}"]].set_index("name")
+    ours = read.set_index(read["outcome"] + " " + read["time"].astype(str))
+    assert np.allclose(ours.loc[theirs.index, "estimate"], theirs["estimate"], rtol=1e-5)
+    assert np.allclose(ours.loc[theirs.index, "std_error"], theirs["error"], rtol=1e-5)
+
+
 @pytest.fixture(scope="module")
 def moves():
     table = pd.read_csv(HERE / "moves.csv").assign(from_tier=2)

@@ -53,6 +53,15 @@ def test_the_cumulative_hazards_error_adds_up_within_partners(values, every):
     assert np.allclose(table.loc[theirs.index, "cumulative_hazard_se"], theirs, rtol=TOLERANCE)
 
 
+def test_the_mean_number_of_endings_is_read_at_a_time(values, every):
+    found = estimate_survival(every, min_at_risk=0)
+    theirs = values.loc["nelson_aalen_clustered"].set_index("time")["value"].iloc[3:8]
+    read = found.at([*theirs.index, 1e6]).set_index("time")["cumulative_hazard_se"]
+
+    assert np.allclose(read[theirs.index], theirs, rtol=TOLERANCE)
+    assert np.isnan(read[1e6])
+
+
 @pytest.mark.parametrize(
     ("weights", "name"), [("gehan", "gehan"), ("tarone-ware", "tarone-ware"), ((0, 1), "late"), ((0.5, 0.5), "middle")]
 )

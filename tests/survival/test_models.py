@@ -124,6 +124,31 @@ def test_predicted_risks_rise_with_time_and_start_at_none(spells):
     assert ((read["conf_low"] <= read["risk"]) & (read["risk"] <= read["conf_high"])).all()
 
 
+def test_ways_of_ending_share_what_has_ended_by_a_time(spells):
+    ways = estimate_hazard_model(spells, covariates=["late"], link="multinomial")
+    rows = pd.DataFrame({"partner": ["p", "q", "r"], "late": [1.0, 0.0, np.nan]})
+    read = ways.predict(rows, times=[0, 1, 3, 5])
+
+    assert read[["partner", "outcome", "time"]].drop_duplicates().shape[0] == 3 * 2 * 4
+    first = ways.predict(rows.assign(tenure=1)).set_index(["partner", "outcome"])["estimate"]
+    now = read[read["time"] == 1].set_index(["partner", "outcome"])["estimate"]
+    assert np.allclose(now[["p", "q"]], first[["p", "q"]])
+    total = read[read["partner"] != "r"].groupby(["partner", "time"])["estimate"].sum().unstack()
+    assert (total[0] == 0).all()
+    assert (total.diff(axis=1).iloc[:, 1:] > 0).all(axis=None)
+    assert (total <= 1).all(axis=None)
+    assert read.loc[(read["partner"] == "r") & (read["time"] > 0), "estimate"].isna().all()
+
+
+def test_an_ending_never_seen_in_a_period_adds_nothing_then():
+    frame = pd.DataFrame({"partner": range(60), "duration": [1, 2, 3] * 20, "event": ["lapsed", "sold", ""] * 20, "late": [0, 1] * 30})
+    frame.loc[[2, 5, 8], "event"] = "lapsed"
+    ways = estimate_hazard_model(Spells.from_frame(frame), covariates=["late"], link="multinomial")
+    lapsed = ways.predict(pd.DataFrame({"late": [0]}), times=[1, 2, 3]).set_index(["outcome", "time"])["estimate"]["lapsed"]
+
+    assert lapsed[1] == lapsed[2] < lapsed[3]
+
+
 def test_covariates_of_the_calendar_need_a_calendar(spells):
     with pytest.raises(ParameterError, match="season needs spells with a place in the calendar"):
         estimate_hazard_model(spells, covariates=["season"], baseline="none")

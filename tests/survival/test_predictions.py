@@ -201,6 +201,19 @@ def test_predictions_that_cannot_be_meant_are_refused_in_a_line(table, message):
         estimate_brier(told, predictions=table)
 
 
+def test_predictions_of_several_ways_of_ending_are_read_for_the_one_asked_for():
+    told = Spells.from_frame(pd.DataFrame({"partner": list("abcd"), "duration": [2, 3, 4, 5], "event": ["sold", "left", "left", ""]}))
+    one = pd.DataFrame({"partner": list("abcd"), "time": 3.0, "outcome": "left", "risk": [0.2, 0.6, 0.4, 0.3]})
+    both = pd.concat([one, one.assign(outcome="sold", risk=0.1)])
+
+    score = estimate_brier(told, predictions=both, event="left").table["estimate"].item()
+    assert score == estimate_brier(told, predictions=one, event="left").table["estimate"].item()
+    with pytest.raises(ContractError, match="speaks of left, sold; say which with event="):
+        estimate_brier(told, predictions=both)
+    with pytest.raises(ContractError, match="nothing is said of 'left'; did you mean"):
+        check_calibration(told, predictions=both.replace({"left": "gone left"}), event="left")
+
+
 def test_several_spells_of_a_partner_need_their_number():
     told = Spells.from_frame(pd.DataFrame({"partner": ["a", "a"], "spell": [1, 2], "duration": [2, 3], "event": [1, 1]}))
 

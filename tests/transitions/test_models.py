@@ -55,6 +55,12 @@ def test_predicted_chances_add_up_and_average_to_what_was_seen(fitted, pairs):
     assert ((read["conf_low"] < read["estimate"]) & (read["estimate"] < read["conf_high"])).all()
 
 
+def test_predictions_name_the_quarter_that_was_given(fitted, pairs):
+    rows = pairs.to_frame().head(3)
+
+    assert fitted.predict(rows).groupby("quarter", sort=False).size().to_dict() == dict.fromkeys(rows["quarter"], 4)
+
+
 def test_marginal_effects_of_all_outcomes_cancel(fitted):
     total = fitted.marginal.groupby("term")["estimate"].sum()
 

@@ -95,7 +95,7 @@ def check_calibration(  # noqa: PLR0913 - each a question of its own
     spans = join_endings(sample, event)
     z = float(critical_value(level))
     tables, summaries = [], []
-    for one in match_predictions(sample, predictions, column=risk, at=at):
+    for one in match_predictions(sample, predictions, column=risk, event=event, at=at):
         tables.append(_bins(spans, one, bins=bins, z=z))
         summaries.append(_summaries(sample, spans, one, link=link, z=z))
     summary = pd.concat(summaries, ignore_index=True)

@@ -88,8 +88,10 @@ class SurvivalEstimate(Result):
         Returns
         -------
         DataFrame
-            ``[by, ] time`` and the tidy columns, with ``events`` so far.
+            ``[by, ] time`` and the tidy columns, with ``events`` so far and the cumulative hazard with its interval: where
+            partners have several spells, the mean number of endings of a partner.
         """
+        hazard = [name for name in self.table if name.startswith("cumulative_hazard")]
         pieces = []
         for _, curve in self._curves():
             at = np.searchsorted(curve["time"].to_numpy(), np.asarray(times, dtype=float), side="right") - 1
@@ -99,8 +101,8 @@ class SurvivalEstimate(Result):
             after = np.searchsorted(curve["time"].to_numpy(), np.asarray(times, dtype=float), side="left")
             step["n"] = np.append(curve["n"].to_numpy(), 0)[np.where(at < 0, 0, after)]
             outside = (at < 0) | (np.asarray(times) > curve["time"].iloc[-1])
-            step.loc[outside, ["estimate", "std_error", "conf_low", "conf_high"]] = np.nan
-            pieces.append(step[[*self.keys, *TIDY, "events"]])
+            step.loc[outside, ["estimate", "std_error", "conf_low", "conf_high", *hazard]] = np.nan
+            pieces.append(step[[*self.keys, *TIDY, "events", *hazard]])
         return pd.concat(pieces, ignore_index=True)
 
     def at_risk(self, times: Sequence[float] | None = None) -> pd.DataFrame:
@@ -241,7 +243,10 @@ def start_of_curves(sample: Sample, min_at_risk: int) -> tuple[float, Check | No
             origin = max(origin, float(sets.time[thin[-1]]))
     if origin == 0.0:
         return 0.0, Check("Start of the curve", True, f"At least {min_at_risk} spells were at risk from the start.")
-    detail = f"Fewer than {min_at_risk} spells were at risk up to {origin:g}: the curve is conditional on having stayed until then."
+    detail = (
+        f"Fewer than {min_at_risk} spells were at risk up to {origin:g}: the curve is conditional on having stayed until then "
+        "(min_at_risk=0 starts it with the first)."
+    )
     return origin, Check("Start of the curve", False, detail)
 
 

@@ -17,35 +17,18 @@ from partnerlab.stats.inference.intervals import check_level
 from partnerlab.stats.inference.sandwich import at_least_model
 from partnerlab.stats.regressions import coefficients
 from partnerlab.stats.regressions.coefficients import Correction, Covariance
-from partnerlab.stats.regressions.designs import Design, read_again
+from partnerlab.stats.regressions.designs import Design
 from partnerlab.stats.regressions.glm import Binomial
 from partnerlab.stats.regressions.multinomial import Multinomial
 from partnerlab.stats.regressions.newton import Optimum
-from partnerlab.stats.regressions.regression import Family, Model, make_model, predict_chances
+from partnerlab.stats.regressions.regression import Family, Model, make_model
+from partnerlab.survival.hazard_predictions import TENURE, FittedHazard, predict_by_time, predict_period, whole_times
 from partnerlab.survival.period_rows import Baseline, PeriodRows, count_cells, cut_periods
 from partnerlab.survival.regressors import SpellRows, check_information, check_other_endings, coefficient_checks, read_spells
 from partnerlab.survival.sample import Event, say_p
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel
-
-#: What the baseline's columns are called.
-TENURE = "tenure"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FittedHazard:
-    """What a prediction needs; no rows. ``held`` are periods and outcomes that were never seen together."""
-
-    family: Family
-    design: Design
-    beta: np.ndarray
-    covariance: np.ndarray
-    outcomes: tuple[str, ...]
-    baseline: Baseline
-    silent: tuple[int, ...]
-    df: float | None
-    held: tuple[tuple[object, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,82 +70,25 @@ class HazardModel(Result):
             The covariates, ``tenure`` (the period lived through: 1 is the first) where the baseline needs it, and
             ``partner`` if it is to be named.
         times : sequence of int, optional
-            Durations in whole periods: chance of having ended by then of one who begins (0 at time 0), covariates staying
-            as they are (one way of ending).
+            Durations in whole periods: chance of having ended by then, in each way, of one who begins (0 at time 0),
+            covariates staying as they are.
 
         Returns
         -------
         DataFrame
-            ``partner | row, outcome | time, estimate, std_error, conf_low, conf_high, n, risk``; NaN where a covariate is
-            missing or not seen by the model.
+            ``partner | row, outcome, time, estimate, std_error, conf_low, conf_high, n, risk``, of which ``outcome`` or
+            ``time`` is there where there are several ways of ending, or times; NaN where a covariate is missing or not
+            seen by the model.
 
         Raises
         ------
         ParameterError
-            If a column is not there, several ways of ending have a time, or a time is negative or not whole.
+            If a column is not there, or a time is negative or not whole.
         """
-        fitted, table = self.fitted, frame.reset_index(drop=True)
-        if times is not None:
-            return self._by_time(table, _whole_times(times))
-        columns, unknown = read_again(fitted.design.columns, _with_clock(table, fitted.baseline), of="predict")
-        design = dataclasses.replace(fitted.design, columns=columns, rows=len(table))
-        chance, error = predict_chances(fitted.family, design, fitted.beta, fitted.covariance)
-        for period, outcome in fitted.held:
-            there = slice(None) if period is None else (table[TENURE] == period).to_numpy()
-            chance[there, outcome], error[there, outcome] = np.where(chance[there, outcome] < 1e-6, 0.0, chance[there, outcome]), np.nan
-        low, high = coefficients.chance_interval(chance, error, level=self.level, df=fitted.df)
-        kinds = len(fitted.outcomes)
-        key = "partner" if "partner" in table.columns else "row"
-        who = table["partner"].to_numpy() if key == "partner" else np.arange(len(table))
-        body = {"estimate": chance, "std_error": error, "conf_low": low, "conf_high": high}
-        found = {name: np.where(unknown[:, None], np.nan, values)[:, 1:].ravel() for name, values in body.items()}
-        outcome = np.tile(np.array(fitted.outcomes[1:], dtype=object), len(table))
-        n = int(self.table["n"].max())
-        return pd.DataFrame({key: np.repeat(who, kinds - 1), "outcome": outcome} | found | {"n": n, "risk": found["estimate"]})
-
-    def _by_time(self, table: pd.DataFrame, times: np.ndarray) -> pd.DataFrame:
-        fitted = self.fitted
-        if len(fitted.outcomes) > 2:
-            raise ParameterError("predict: times need one way of ending; this model has several")
-        last = int(times.max(initial=1))
-        long = table.loc[np.repeat(np.arange(len(table)), last)].assign(**{TENURE: np.tile(np.arange(1, last + 1), len(table))})
-        long = _with_clock(long.reset_index(drop=True), fitted.baseline)
-        quiet = long[TENURE].isin(fitted.silent).to_numpy()
-        # in a silent period nobody ended; any known level stands in for it, as its hazard is not read
-        known = next((column.levels[0] for column in fitted.design.columns if column.name == TENURE and column.levels), None)
-        columns, unknown = read_again(fitted.design.columns, long.assign(**{TENURE: long[TENURE].mask(quiet, known)}), of="predict")
-        x = dataclasses.replace(fitted.design, columns=columns, rows=len(long)).lay_out()
-        hazard = np.where(quiet, 0.0, np.where(unknown, np.nan, fitted.family.probabilities(x, fitted.beta)[:, 1]))
-        pull = np.where(quiet, 0.0, 1.0 / np.maximum(1.0 - hazard, 1e-12))[:, None] * fitted.family.slopes(x, fitted.beta)[:, 1]
-        # at time 0 nobody has ended
-        stay = np.concatenate([np.ones((len(table), 1)), np.cumprod(1.0 - hazard.reshape(len(table), last), axis=1)], axis=1)[:, times]
-        pull = pull.reshape(len(table), last, pull.shape[1])
-        lean = np.concatenate([np.zeros_like(pull[:, :1]), np.cumsum(pull, axis=1)], axis=1)[:, times]
-        error = stay * np.sqrt(np.maximum(np.einsum("btp,pq,btq->bt", lean, fitted.covariance, lean), 0.0))
-        low, high = coefficients.chance_interval(1.0 - stay, error, level=self.level, df=fitted.df)
-        low, high = np.where(times == 0, 0.0, low), np.where(times == 0, 0.0, high)
-        key = "partner" if "partner" in table.columns else "row"
-        who = table["partner"].to_numpy() if key == "partner" else np.arange(len(table))
-        body = {"estimate": 1.0 - stay, "std_error": error, "conf_low": low, "conf_high": high}
-        found = {name: values.ravel() for name, values in body.items()}
-        keys = {key: np.repeat(who, len(times)), "time": np.tile(times, len(table))}
-        return pd.DataFrame(keys | found | {"n": int(self.table["n"].max()), "risk": found["estimate"]})
-
-
-def _whole_times(times: Sequence[int]) -> np.ndarray:
-    """Durations to predict for, refused where they are no whole periods."""
-    asked = np.atleast_1d(np.asarray(times, dtype=float))
-    bad = ~np.isfinite(asked) | (asked < 0) | (asked != np.round(asked))
-    if bad.any():
-        named = ", ".join(f"{time:g}" for time in asked[bad][:3])
-        raise ParameterError(f"predict: times hold {named}; a discrete hazard knows whole periods from 0 on")
-    return asked.astype(np.int64)
-
-
-def _with_clock(table: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
-    if baseline != "log" or TENURE not in table.columns:
-        return table
-    return table.assign(**{"log tenure": np.log(table[TENURE].to_numpy(dtype=float))})
+        table, n = frame.reset_index(drop=True), int(self.table["n"].max())
+        if times is None:
+            return predict_period(self.fitted, table, level=self.level, n=n)
+        return predict_by_time(self.fitted, table, times=whole_times(times), level=self.level, n=n)
 
 
 def estimate_hazard_model(  # noqa: PLR0913 - each a question of its own

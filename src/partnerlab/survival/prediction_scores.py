@@ -79,7 +79,8 @@ def estimate_brier(
         ones. Those that came under observation late are left out, and counted.
     predictions : DataFrame
         ``partner``, ``spell`` where partners have several, ``time`` (horizon, periods since the start), the risk of
-        having ended by then, and ``model`` where there are several; one row for each.
+        having ended by then, and ``model`` where there are several; one row for each. Where ``outcome`` names ways of
+        ending, those of ``event`` are read.
     event : str or sequence of str, optional
         The ending that is predicted; others then compete with it. All by default.
     at : float, optional
@@ -112,7 +113,7 @@ def estimate_brier(
         skilled = sum_by_cluster(score * base_influence / base**2 - influence / base, sample.partner)
         return score, influence, {"reference": base, "skill": 1 - score / base, "skill_error": float(np.sqrt((skilled**2).sum()))}
 
-    rows = _score_each(sample, spans, match_predictions(sample, predictions, column=risk, at=at), rule)
+    rows = _score_each(sample, spans, match_predictions(sample, predictions, column=risk, event=event, at=at), rule)
     table = _table(rows, sample, level=level, highest=np.inf)
     reach = float(critical_value(level)) * table.pop("skill_error")
     table = table.assign(skill_low=table["skill"] - reach, skill_high=table["skill"] + reach)
@@ -158,7 +159,7 @@ def estimate_auc(
     def rule(horizon: censored_scores.Horizon, one: Prediction) -> tuple[float, np.ndarray, dict[str, float]]:
         return *censored_scores.roc_area(horizon, one.values), {"events": int(horizon.outcome.sum())}
 
-    rows = _score_each(sample, spans, match_predictions(sample, predictions, column=risk, at=at), rule)
+    rows = _score_each(sample, spans, match_predictions(sample, predictions, column=risk, event=event, at=at), rule)
     return PredictionScores(
         estimand=f"Chance that who ended by then had a higher predicted risk than who did not, by {spells.unit}s since the start",
         **_read_scores(rows, sample, spans, _table(rows, sample, level=level, highest=1.0), checks, level),
@@ -223,7 +224,7 @@ def estimate_concordance(  # noqa: PLR0913 - each a question of its own
     rows = []
     check_predictions(predictions, score, *([] if at is None else ["time"]))
     told = predictions if at is None else predictions[predictions["time"] == at]
-    for one in match_predictions(sample, told, column=score, timed=False):
+    for one in match_predictions(sample, told, column=score, event=event, timed=False):
         share, influence, pairs = concordance(spans, one.values, weighted=weights == "uno", tau=np.inf if tau is None else tau)
         extra = {"events": int((spans.cause != risksets.CENSORED).sum()), "pairs": pairs}
         rows.append(_Scored(model=one.model, time=np.nan, score=share, influence=_by_partner(sample, influence), extra=extra))

@@ -47,7 +47,7 @@ def draw_holdout(spells: Spells, *, event: Event, late_entry: bool) -> tuple[Sam
 
 
 def match_predictions(
-    sample: Sample, predictions: pd.DataFrame, *, column: str, at: float | None = None, timed: bool = True
+    sample: Sample, predictions: pd.DataFrame, *, column: str, event: Event = None, at: float | None = None, timed: bool = True
 ) -> Iterator[Prediction]:
     """Give each model's values at each horizon in the order of the sample's spells.
 
@@ -59,6 +59,7 @@ def match_predictions(
         If ``at`` is none of the horizons.
     """
     check_predictions(predictions, "partner", column, *(["time"] if timed and at is None else []))
+    predictions = _of_event(predictions, event)
     values = pd.to_numeric(predictions[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = ~np.isfinite(values) | (((values < 0) | (values > 1)) if timed else False)
     if bad.any():
@@ -92,6 +93,20 @@ def check_predictions(predictions: pd.DataFrame, *needed: str) -> None:
             raise ContractError(f"predictions: the column {name!r} stands twice; rename or drop one", column=name)
     if len(predictions) == 0:
         raise ContractError("predictions: the table has no rows; give one for each spell", rows=0)
+
+
+def _of_event(predictions: pd.DataFrame, event: Event) -> pd.DataFrame:
+    """Keep what is said of the ending asked for, where predictions speak of several, each in an ``outcome``."""
+    if "outcome" not in predictions or predictions["outcome"].nunique() < 2:
+        return predictions
+    said = predictions["outcome"].astype("str")
+    if not isinstance(event, str):
+        raise ContractError(
+            f"predictions: the column 'outcome' speaks of {', '.join(said.unique()[:4])}; say which with event=", column="outcome"
+        )
+    if event not in set(said):
+        raise ContractError(f"predictions.outcome: nothing is said of {event!r}{nearest(event, said.unique())}", column="outcome")
+    return predictions[(said == event).to_numpy()]
 
 
 def _places(sample: Sample, predictions: pd.DataFrame) -> np.ndarray:

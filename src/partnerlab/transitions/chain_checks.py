@@ -199,7 +199,9 @@ def check_duration(
 
 
 def _plural(by: str) -> str:
-    return f"{by}s" if not by.endswith("s") else by
+    if by.endswith(("s", "f", "y")):
+        return by if by.endswith("s") else f"values of {by}"
+    return f"{by}s"
 
 
 def _fixed(codes: np.ndarray) -> Grouping:

@@ -138,7 +138,7 @@ def _law_checks(pairs: Transitions, total: np.ndarray | None) -> tuple[Check, ..
     known = Check(
         "Partners known",
         partners >= FEWEST_WHOLE if pairs.knows_partners else None,
-        f"{partners} partners, each kept whole; p_clustered needs {FEWEST_WHOLE}." if pairs.knows_partners
+        f"{partners} partner{'' if partners == 1 else 's'}, each kept whole; p_clustered needs {FEWEST_WHOLE}." if pairs.knows_partners
         else "Partners not known: only the chi-square law for independent moves, which finds differences too easily.",
     )  # fmt: skip
     if total is None:
@@ -149,7 +149,7 @@ def _law_checks(pairs: Transitions, total: np.ndarray | None) -> tuple[Check, ..
     few = int((expected[open_cells] < FEW_EXPECTED).sum())
     return known, Check(
         "Enough moves for the chi-square law",
-        few <= 0.2 * open_cells.sum(),
+        bool(few <= 0.2 * open_cells.sum()),
         f"{few} of {int(open_cells.sum())} cells expect fewer than {FEW_EXPECTED:g} moves; many of them leave p_value doubtful.",
     )
 

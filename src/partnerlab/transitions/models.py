@@ -92,13 +92,14 @@ class TransitionModel(Result):
         Parameters
         ----------
         frame : DataFrame
-            The covariates, ``from_tier`` unless the model is of one tier or pooled, and ``partner`` if it is to be named.
+            The covariates, ``from_tier`` unless the model is of one tier or pooled, and ``partner`` and ``quarter`` if they
+            are to be named.
 
         Returns
         -------
         DataFrame
-            ``partner | row, from_tier, outcome, estimate, std_error, conf_low, conf_high, n``; NaN where a covariate is
-            missing or of a level that the model has not seen.
+            ``partner | row, [quarter, ] from_tier, outcome, estimate, std_error, conf_low, conf_high, n``; NaN where a
+            covariate is missing or of a level that the model has not seen.
 
         Raises
         ------
@@ -114,10 +115,11 @@ class TransitionModel(Result):
         if not parts:
             raise SampleError("predict: the table has no rows")
         long = pd.concat(parts).sort_values(["row", "order"], kind="stable", ignore_index=True)
-        if "partner" in table.columns:
-            long.insert(0, "partner", table["partner"].to_numpy()[long["row"].to_numpy()])
-        key = "partner" if "partner" in table.columns else "row"
-        return long[[key, "from_tier", "outcome", "estimate", "std_error", "conf_low", "conf_high", "n"]]
+        named = [name for name in ("partner", "quarter") if name in table.columns]
+        for name in named:
+            long[name] = table[name].to_numpy()[long["row"].to_numpy()]
+        keys = named if "partner" in named else ["row", *named]
+        return long[[*keys, "from_tier", "outcome", "estimate", "std_error", "conf_low", "conf_high", "n"]]
 
     def _tiers_of(self, table: pd.DataFrame) -> np.ndarray:
         if not self.fits:

@@ -12,6 +12,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.spells import Spells
+from partnerlab.stats.hazards.cox import Ties
 from partnerlab.stats.hazards.cox_fit import Baseline, CoxData, CoxFit, fit_cox_data, make_baseline
 from partnerlab.stats.hazards.hazard_products import MoveHazards, carry
 from partnerlab.stats.inference.intervals import check_level, critical_value
@@ -115,13 +116,14 @@ def estimate_state_hazards(
     *,
     covariates: Sequence[str],
     proportional: Sequence[Sequence[Move]] = (),
+    ties: Ties = "breslow",
     covariance: Literal["cluster", "model"] = "cluster",
     level: float = 0.95,
 ) -> StateHazards:
     """Fit a Cox model to every move between states at once: each move has its own baseline and its own effects.
 
-    Clock-forward Markov models (Putter, Fiocco and Geskus 2007, doi:10.1002/sim.2712), ties by Breslow. Where the moves seen
-    separate a covariate perfectly its effect is NaN, that move alone is penalised, and a check names it.
+    Clock-forward Markov models (Putter, Fiocco and Geskus 2007, doi:10.1002/sim.2712). Where the moves seen separate a
+    covariate perfectly its effect is NaN, that move alone is penalised, and a check names it.
 
     Parameters
     ----------
@@ -131,6 +133,8 @@ def estimate_state_hazards(
         Numbers, or categories, of which the first level is the reference.
     proportional : sequence of groups of pairs of states
         Moves whose baselines are proportional: they share one, and a ratio.
+    ties : {"breslow", "efron"}
+        How tied moves count. Breslow's, as mstate's models have it, adds up to Aalen-Johansen; Efron's is ``coxph``'s.
     covariance : {"cluster", "model"}
         Sandwich by partner, or the inverse information.
     level : float
@@ -159,6 +163,8 @@ def estimate_state_hazards(
     check_level(level)
     if covariance not in ("cluster", "model"):
         raise ParameterError(f"covariance is {covariance!r}{nearest(str(covariance), ('cluster', 'model'))}")
+    if ties not in ("breslow", "efron"):
+        raise ParameterError(f"ties is {ties!r}{nearest(str(ties), ('breslow', 'efron'))}")
     if not len(covariates):
         raise ParameterError("covariates: name at least one; without any, estimate_state_probabilities gives the same probabilities")
     for name in covariates:
@@ -173,7 +179,7 @@ def estimate_state_hazards(
     centre = _centre(coded[known], shared=bool(strata[1]))
     data, names, counts = _stack(drawn, coded - centre, known, moves=moves, strata=strata, terms=terms)
     # moves that share no baseline share nothing: where one is separated the others stay as they are
-    fit = fit_cox_data(data, ties="breslow", parts=np.array([strata[0][at] for _, at in names]))
+    fit = fit_cox_data(data, ties=ties, parts=np.array([strata[0][at] for _, at in names]))
     found = at_least_model(fit.covariance(kind=covariance), fit.best.covariance, fit.ran_off)
     fitted = FittedMoves(
         fit=fit, baseline=make_baseline(fit), covariance=found, origin=moves[:, 0], target=moves[:, 1], stratum=strata[0],

@@ -66,6 +66,24 @@ for (link in c("cloglog", "logit")) {
 m <- multinom(factor(y) ~ lt + arm + size, long, trace = FALSE, Hess = TRUE, reltol = 1e-15, maxit = 1000)
 names <- c("(intercept)", "log tenure", "arm", "size")
 keep("competing_hazards", paste(rep(1:2, each = 4), names), t(coef(m)), roots(solve(m$Hessian)))
+# the share that has ended in each way by a time, delta method by numerical derivatives
+ended <- function(beta, row, times) {
+  B <- matrix(beta, 2, 4, byrow = TRUE)
+  e <- exp(B %*% rbind(1, log(1:12), row[1], row[2]))
+  h <- t(e) / (1 + colSums(e))
+  stay <- cumprod(c(1, 1 - rowSums(h)))[1:12]
+  as.vector(apply(h * stay, 2, cumsum)[times, ])
+}
+for (k in 1:2) {
+  row <- c(k - 1, c(0.5, -1)[k])
+  b <- as.vector(t(coef(m)))
+  slope <- sapply(seq_along(b), function(j) {
+    up <- b; down <- b; up[j] <- up[j] + 1e-5; down[j] <- down[j] - 1e-5
+    (ended(up, row, c(1, 4, 10)) - ended(down, row, c(1, 4, 10))) / 2e-5
+  })
+  keep(paste0("competing_risks_", k), paste(rep(1:2, each = 3), c(1, 4, 10)), ended(b, row, c(1, 4, 10)),
+       roots(slope %*% solve(m$Hessian) %*% t(slope)))
+}
 
 # moves between tiers
 p <- read.csv("moves.csv")
