@@ -12,11 +12,11 @@ from partnerlab.effects.adoption import DOUBT
 from partnerlab.effects.sample import Cluster, clusters_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
-from partnerlab.effects.trials import Trials, design_of, stack_trials
+from partnerlab.effects.trials import BLOCK, Trials, stack_trials, standardise
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.assignment import AddedReason, added_reason
+from partnerlab.stats.causes.propensity import sum_weighted
 from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.stats.inference.sandwich import sum_clusters
 from partnerlab.verdicts import Stakes
 from partnerlab.words import say_number
 
@@ -126,7 +126,7 @@ def check_assignment(
     }
     found = {name: _test(trials, added, given, owner, within=clusters.noun == "manager") for name, (added, given) in tested.items()}
     mechanism = _mechanism(found)
-    design, rivals, doubts = _read(mechanism, starting=study.untreated_for > 0, stays=panel.stays_on, tactic=study.tactic)
+    design, rivals, doubts = _read(mechanism, starting=study.untreated_for > 0, stays=panel.stays_on)
     return AssignmentCheck(
         estimand=f"Log-odds of getting {study.tactic} per standard deviation of each reason, given what else was known",
         table=pd.DataFrame([_row(name, reason, level) for name, reason in found.items()]),
@@ -142,33 +142,44 @@ def check_assignment(
 
 def _mixed(trials: Trials, owner: np.ndarray) -> tuple[Trials, np.ndarray]:
     """Leave out clusters and quarters where all had it or none, until none is left: they cannot tell why."""
-    while len(owner):
-        keep = np.ones(len(owner), dtype=bool)
-        for codes in (owner, trials.quarter):
+    rows = np.arange(len(owner))
+    while len(rows):
+        keep = np.ones(len(rows), dtype=bool)
+        for codes in (owner[rows], trials.quarter[rows]):
             here = np.unique(codes, return_inverse=True)[1]
-            share = np.bincount(here, trials.treated) / np.bincount(here)
+            share = np.bincount(here, trials.treated[rows]) / np.bincount(here)
             keep &= ((share > 0) & (share < 1))[here]
         if keep.all():
             break
-        trials, owner = trials.select(keep), owner[keep]
-    return trials, owner
+        rows = rows[keep]
+    return (trials, owner) if len(rows) == len(owner) else (trials.select(rows), owner[rows])
 
 
 def _test(trials: Trials, added: np.ndarray, given: np.ndarray, owner: np.ndarray, *, within: bool) -> AddedReason:
     if not len(owner):
         return AddedReason(estimate=np.nan, std_error=np.nan, p_value=np.nan, df=0.0, rows=0)
-    columns = np.column_stack([given, trials.known])
-    design, _ = design_of(_apart_from(columns, owner) if within else columns)
-    return added_reason(trials.treated, design[:, 1:] if within else design, added, clusters=owner, within=within)
+    order = np.argsort(owner, kind="stable")  # rows of a manager side by side: nothing after this copies the design
+    owner, design = owner[order], np.empty((len(owner), trials.known.shape[1] + 2))
+    design[:, 1] = given[order]
+    for first in range(0, len(order), BLOCK):
+        design[first : first + BLOCK, 2:] = trials.known[order[first : first + BLOCK]]
+    if within:
+        _part_from_owners(design[:, 1:], owner)
+    design, _ = standardise(design)
+    return added_reason(trials.treated[order], design[:, 1:] if within else design, added[order], clusters=owner, within=within)
 
 
-def _apart_from(columns: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """Columns less their managers' means: beside an effect of each manager they say the same, and what a manager fixes is 0."""
+def _part_from_owners(columns: np.ndarray, owner: np.ndarray) -> None:
+    """Take managers' means out, in place: beside an effect of each manager columns say the same, and what a manager fixes is 0."""
     code = np.unique(owner, return_inverse=True)[1]
-    apart = columns - (sum_clusters(columns, code) / np.bincount(code)[:, None])[code]
-    fixed = np.abs(apart).max(axis=0) <= ROUNDING * np.abs(columns).max(axis=0)
-    apart[:, fixed] = 0.0
-    return apart
+    means = sum_weighted(columns, np.ones(len(code)), code) / np.bincount(code)[:, None]
+    left, largest = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
+    for first in range(0, len(columns), BLOCK):
+        part = columns[first : first + BLOCK]
+        np.maximum(largest, np.abs(part).max(axis=0), out=largest)
+        part -= means[code[first : first + BLOCK]]
+        np.maximum(left, np.abs(part).max(axis=0), out=left)
+    columns[:, left <= ROUNDING * largest] = 0.0
 
 
 def _mechanism(found: dict[str, AddedReason]) -> Mechanism:
@@ -183,9 +194,8 @@ def _counts(reason: AddedReason) -> bool:
     return bool(reason.p_value < DOUBT and abs(reason.estimate) >= SLIGHT)
 
 
-def _read(mechanism: Mechanism, *, starting: bool, stays: bool, tactic: str) -> tuple[Design, tuple[Design, ...], tuple[str, ...]]:
+def _read(mechanism: Mechanism, *, starting: bool, stays: bool) -> tuple[Design, tuple[Design, ...], tuple[str, ...]]:
     """Design, rivals and doubts that a mechanism leaves to a tactic that stays, or goes on and off."""
-    settle = f"give {tactic} by lot for two quarters to settle it"
     adopting = stays and not starting
     if mechanism == "neither":
         return ("adoption" if adopting else "on and off"), ("adoption", "on and off"), ()
@@ -199,7 +209,7 @@ def _read(mechanism: Mechanism, *, starting: bool, stays: bool, tactic: str) -> 
         "lasting trait": "managers chose by something that lasts and is not seen, which adjusting for the past leaves in",
         "last result": "managers reacted to the last result, so adopters were on their way back (untreated_for: 1 asks for starts)",
     }[mechanism]
-    return "none", (), (f"{why}; {settle}",)
+    return "none", (), (why,)
 
 
 def _row(name: str, reason: AddedReason, level: float) -> dict[str, object]:

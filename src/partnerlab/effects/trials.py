@@ -15,6 +15,8 @@ from partnerlab.words import plural
 
 #: Quarters that must lie behind time zero: with one alone, what lasts cannot be told from the last result.
 HISTORY = 2
+#: Rows read at a time: they stay in the processor's cache.
+BLOCK = 4096
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,14 +146,26 @@ def _groups(panel: TacticPanel, rows: np.ndarray, quarter: np.ndarray) -> tuple[
 
 def design_of(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Intercept and the columns that no earlier ones repeat, centred and scaled; which columns were kept."""
-    if not len(columns):
-        return np.ones((0, 1)), np.zeros(0, dtype=np.int64)
     design = np.empty((len(columns), columns.shape[1] + 1))
+    design[:, 1:] = columns
+    return standardise(design)
+
+
+def standardise(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `design_of`, in place: the first column becomes the intercept."""
     design[:, 0] = 1.0
-    centred = np.subtract(columns, columns.mean(axis=0), out=design[:, 1:])
-    products = centred.T @ centred / len(columns)
+    if not len(design):
+        return design[:, :1], np.zeros(0, dtype=np.int64)
+    columns = design[:, 1:]
+    mean, width = columns.mean(axis=0), columns.shape[1]
+    products, largest = np.zeros((width, width)), np.zeros(width)
+    for first in range(0, len(design), BLOCK):
+        part = columns[first : first + BLOCK]
+        np.maximum(largest, np.abs(part).max(axis=0), out=largest)
+        part -= mean
+        products += part.T @ part
+    products /= len(design)
     size = np.sqrt(np.diag(products))
-    largest = np.maximum(columns.max(axis=0), -columns.min(axis=0))
     live = np.flatnonzero(size > 1e-12 * np.maximum(largest, 1e-300))
     left = products[np.ix_(live, live)] / np.outer(size[live], size[live])  # what each column has that those kept before it do not
     kept: list[int] = []
@@ -160,5 +174,5 @@ def design_of(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             kept.append(int(live[place]))
             left = left - np.outer(left[:, place], left[place]) / left[place, place]
     chosen = np.array(kept, dtype=np.int64)
-    centred /= np.where(size > 0, size, 1.0)
-    return design if len(kept) == columns.shape[1] else design[:, np.concatenate([[0], chosen + 1])], chosen
+    columns /= np.where(size > 0, size, 1.0)
+    return design if len(kept) == width else design[:, np.concatenate([[0], chosen + 1])], chosen

@@ -6,8 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from partnerlab.stats.causes.propensity import fit_propensity, fit_within_groups
-from partnerlab.stats.inference.sandwich import sum_clusters
+from partnerlab.stats.causes.propensity import fit_propensity, fit_within_groups, sum_weighted, weighted_products
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,8 +86,12 @@ def _chance(treated: np.ndarray, design: np.ndarray, group: np.ndarray | None) -
 
 def _rest(added: np.ndarray, design: np.ndarray, weight: np.ndarray, group: np.ndarray | None) -> np.ndarray:
     """Take out of a variable what the design, and the groups' own means, say of it, by weighted least squares."""
-    if group is not None:
-        total = np.bincount(group, weight)
-        added = added - (np.bincount(group, weight * added) / total)[group]
-        design = design - (sum_clusters(design * weight[:, None], group) / total[:, None])[group]
-    return added - design @ np.linalg.solve((design * weight[:, None]).T @ design, design.T @ (weight * added))
+    pulled = weight * added
+    products, pull = weighted_products(design, weight), pulled @ design
+    if group is None:
+        return added - design @ np.linalg.solve(products, pull)
+    total = np.bincount(group, weight)
+    mean, sums = np.bincount(group, pulled) / total, sum_weighted(design, weight, group)
+    means = sums / total[:, None]
+    slopes = np.linalg.solve(products - sums.T @ means, pull - sums.T @ mean)
+    return added - design @ slopes - (mean - means @ slopes)[group]

@@ -111,6 +111,21 @@ def weighted_products(design: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return products
 
 
+def sum_weighted(design: np.ndarray, weight: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Sum weighted rows by group, shape ``(G, k)``, without a weighted copy of the whole design.
+
+    Examples
+    --------
+    >>> sum_weighted(np.array([[1.0], [2.0], [4.0]]), np.array([1.0, 1.0, 0.5]), np.array([0, 1, 0])).ravel().tolist()
+    [3.0, 2.0]
+    """
+    from scipy.sparse import csc_array
+
+    member = csc_array((weight, group, np.arange(len(group) + 1)), shape=(int(group.max(initial=-1)) + 1, len(group)))
+    parts = [member @ np.ascontiguousarray(design[:, some : some + 8]) for some in range(0, design.shape[1], 8)]
+    return np.concatenate(parts, axis=1) if parts else np.zeros((member.shape[0], 0))
+
+
 def fit_within_groups(treated: np.ndarray, design: np.ndarray, group: np.ndarray) -> np.ndarray | None:
     """Fit a logit of treatment with an intercept of each group, without a column for any group.
 
@@ -138,7 +153,7 @@ def fit_within_groups(treated: np.ndarray, design: np.ndarray, group: np.ndarray
     [0.5, 0.5, 0.25, 0.25, 0.25, 0.25]
     """
     n, k = design.shape
-    order = np.argsort(group, kind="stable")
+    order = slice(None) if (np.diff(group) >= 0).all() else np.argsort(group, kind="stable")  # sorted rows are not copied
     x, on, code = design[order], treated[order].astype(float), group[order]
     starts = np.flatnonzero(np.diff(code, prepend=-1))
     beta, intercept = np.zeros(k), np.zeros(len(starts))
