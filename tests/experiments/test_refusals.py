@@ -162,3 +162,81 @@ def test_listing_a_ledger_that_is_not_there_makes_none(tmp_path):
     with pytest.raises(ParameterError, match="no such file"):
         list_experiments(str(tmp_path / "none.duckdb"), "demo")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("more", "asked", "said"),
+    [
+        ({"y": pd.Timestamp("2026-01-01")}, {}, "y holds dates or lengths of time"),
+        ({"y": pd.Timedelta(days=3)}, {}, "y holds dates or lengths of time"),
+        ({"x": pd.Timestamp("2026-01-01")}, {"pre": ["x"]}, "x holds dates or lengths of time"),
+        ({"y": "many"}, {}, "y is not a number for 80 units, the first 'many'"),
+        ({"y": np.inf}, {}, "y is not a number for 80 units, the first 'inf'"),
+        ({}, {"outcomes": ["y", "y"]}, "outcomes name 'y' twice"),
+        ({"x": 1.0}, {"pre": ["x", "x"]}, "pre name 'x' twice"),
+    ],
+)
+def test_what_is_no_outcome_is_refused_by_name(more, asked, said):
+    with pytest.raises(ParameterError, match=said):
+        Trial.from_frame(_table().assign(**more), **{"outcomes": ["y"], **asked})
+
+
+def test_two_columns_of_one_name_are_refused():
+    table = pd.concat([_table(), _table()[["y"]]], axis=1)
+    with pytest.raises(ParameterError, match="several columns are called 'y'"):
+        Trial.from_frame(table, outcomes=["y"])
+
+
+def test_dates_known_before_are_no_numbers_to_deal_by():
+    with pytest.raises(ParameterError, match="assign_variants: x holds dates"):
+        assign_variants(_declared(pre=("x",)), units=_table().assign(x=pd.Timestamp("2026-01-01")), seed=1)
+
+
+def test_units_that_gaps_have_made_decimals_are_who_they_were():
+    """A column with one empty cell more turns 1 into 1.0, and then nobody would match."""
+    table, experiment = _table().drop(columns="variant"), _declared()
+    dealt = assign_variants(experiment, units=table, seed=1)
+    decimals = table.assign(unit=table["unit"].astype(float))
+    assert assign_variants(experiment, units=decimals, seed=1).digest == dealt.digest
+    assert dealt.label(decimals)["variant"].tolist() == dealt.label(table)["variant"].tolist()
+    trial = Trial.from_frame(dealt.label(decimals), experiment=experiment)
+    assert _check(analyze_experiment(trial, assignment=dealt, draws=0), "dealt as declared").passed
+
+
+def test_a_table_of_other_units_is_refused_rather_than_empty():
+    table = _table().drop(columns="variant")
+    dealt = assign_variants(_declared(), units=table, seed=1)
+    with pytest.raises(ParameterError, match=r"none of 80 units of the table .* first is '0\.0', the assignment's '0'"):
+        dealt.label(table.assign(unit=table["unit"].astype(float).astype(str)))
+
+
+def test_a_column_that_repeats_others_changes_nothing_and_is_named():
+    random = np.random.default_rng(4)
+    table = _table().assign(x=random.normal(size=80), tier=np.arange(80) % 3)
+    table = table.assign(twice=2 * table["x"] + 1, rank=10.0 * table["tier"], left=1)
+    metrics = ["y", Metric(name="time", kind="time", event="left", until=2.0)]
+    plain = analyze_experiment(Trial.from_frame(table, outcomes=metrics, pre=["x"], stratum="tier"), draws=99)
+    more = analyze_experiment(Trial.from_frame(table, outcomes=metrics, pre=["x", "twice", "rank"], stratum="tier"), draws=99)
+    numbers = ["estimate", "std_error", "p_value", "p_redrawn", "log_hazard_ratio"]
+    assert np.isfinite(plain.table["estimate"]).all()
+    np.testing.assert_allclose(more.table[numbers].astype(float), plain.table[numbers].astype(float), rtol=1e-6)
+    assert _check(more, "adjustment").detail.endswith("left out of it: twice and rank")
+    assert not [check for check in plain.checks if check.name == "adjustment"]
+
+
+def test_an_outcome_that_nobody_has_is_said_to_be_nobodys():
+    reading = analyze_experiment(Trial.from_frame(_table().assign(y=np.nan), outcomes=["y"]), draws=0)
+    assert "no unit has one" in _check(reading, "outcomes of y").detail
+    assert reading.verdicts[0].statement.startswith("Cannot tell")
+
+
+def test_whether_to_go_on_is_asked_of_the_deciding_metric_alone():
+    """Stakes are those of its unit: of another metric they would say nothing."""
+    looks = _declared(
+        looks=Looks(planned=2, stopping="group sequential", give_up=True), metrics=(Metric(name="y"), Metric(name="z", better="lower"))
+    )
+    table = _table().assign(z=lambda rows: 1000 * rows["y"])
+    reading = analyze_experiment(Trial.from_frame(table, experiment=looks), look=1, draws=0)
+    for name in ("looks", "worth going on", "giving up"):
+        assert sum(check.name == name for check in reading.checks) == 1
+    assert reading.table["level"].nunique() == 1

@@ -136,7 +136,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
         for code in range(1, len(trial.variants)):
             found = read_metric(trial, metric, code, assignment=assignment, adjustment=adjustment, draws=draws, seed=seed)
             found = dataclasses.replace(found, extra=found.extra | hazard_of(hazards, code))
-            own, note = look_level(experiment, found, look=look, level=1 - (1 - level) / family)
+            own, note = look_level(experiment, found, look=look, level=1 - (1 - level) / family, deciding=place == 0)
             notes += note
             if metric.kind == "time" and math.isnan(found.effect.estimate):
                 notes.append(Check(f"follow-up of {metric.name}", None, f"{trial.variants[code]}: {found.effect.method}"))

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import LedgerError, ParameterError, SampleError, nearest
+from partnerlab.experiments.columns import read_numbers, unit_names
 from partnerlab.experiments.dealing import deal
 from partnerlab.experiments.experiment import Experiment
 from partnerlab.stats.trials.randomization import Draw
@@ -77,14 +78,20 @@ class Assignment:
         Raises
         ------
         ParameterError
-            If the unit's column is missing, or the table has variants already.
+            If the unit's column is missing, the table has variants already, or none of its units was dealt one.
         """
         unit = self.experiment.unit
         if unit not in frame.columns:
             raise ParameterError(f"assignment: the table has no column {unit!r}{nearest(unit, frame.columns)}", column=unit)
         if "variant" in frame.columns:
             raise ParameterError("assignment: the table has a column 'variant' already; drop it, the assignment knows who was dealt what")
-        variant = frame[unit].astype(str).map(self.table.set_index("unit")["variant"])
+        names, dealt = unit_names(frame[unit]), self.table.set_index("unit")["variant"]
+        variant = names.map(dealt)
+        if len(frame) and variant.isna().all():
+            raise ParameterError(
+                f"assignment: none of {plural(len(frame), unit)} of the table was dealt a variant: "
+                f"the table's first is {names.iloc[0]!r}, the assignment's {dealt.index[0]!r}; write them alike"
+            )
         return frame.assign(variant=variant)[variant.notna()]
 
     def write(self, path: str | Path) -> Path:
@@ -200,7 +207,7 @@ def _read_units(experiment: Experiment, units: pd.DataFrame) -> pd.DataFrame:
         empty = int(units[name].isna().sum())
         if empty:
             raise ParameterError(f"assign_variants: {name} is empty for {plural(empty, 'unit')}; fill it or leave them out", column=name)
-    rows = pd.DataFrame({"unit": units[experiment.unit].astype(str)})
+    rows = pd.DataFrame({"unit": unit_names(units[experiment.unit])})
     twice = rows["unit"][rows["unit"].duplicated()]
     if len(twice):
         raise ParameterError(f"assign_variants: {plural(len(twice), 'row')} repeat a unit, the first {twice.iloc[0]!r}; give each once")
@@ -213,10 +220,7 @@ def _read_units(experiment: Experiment, units: pd.DataFrame) -> pd.DataFrame:
     if shared:
         rows["shared"] = units[shared[0]].astype(str)
     for name in experiment.pre:
-        numbers = pd.to_numeric(units[name], errors="coerce")
-        if numbers.isna().any():
-            raise ParameterError(f"assign_variants: {name} is not a number for {plural(int(numbers.isna().sum()), 'unit')}", column=name)
-        rows[name] = numbers.astype(float)
+        rows[name] = read_numbers(units, name, asked="assign_variants")
     return rows[~rows["unit"].isin(experiment.exclusions)].sort_values("unit").reset_index(drop=True)
 
 

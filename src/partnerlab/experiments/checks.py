@@ -13,10 +13,10 @@ from partnerlab.experiments.experiment import Experiment
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check
 from partnerlab.stats.inference.multiplicity import adjust_p_values
-from partnerlab.stats.trials.arm_differences import Arms, arm_difference
+from partnerlab.stats.trials.arm_differences import Arms, arm_difference, not_repeating
 from partnerlab.stats.trials.arm_moments import moment_difference
 from partnerlab.stats.trials.srm import ratio_mismatch, share_mismatch
-from partnerlab.words import plural, say_number, say_share
+from partnerlab.words import plural, say_list, say_number, say_share
 
 #: A check fails below this p-value: one sound trial in a hundred is stopped by it.
 DOUBT = 0.01
@@ -62,6 +62,7 @@ def check_trial(trial: Trial, experiment: Experiment | None, assignment: Assignm
         *(_attrition(trial, metric) for metric in trial.metrics),
         *_exposure(trial),
         *_before(trial),
+        *_repeated(trial),
         *_one_sided_strata(trial),
     )
 
@@ -121,6 +122,8 @@ def _attrition(trial: Trial, metric) -> Check:
     lost = None if trial.moments is not None else ~trial.observed(metric)
     if lost is None or not lost.any():
         return Check(name, True, "all observed")
+    if lost.all():
+        return Check(name, None, f"no unit has one, so that nothing can be read of {metric.name}; was it recorded in this table?")
     shares = np.bincount(trial.variant, weights=lost, minlength=len(trial.variants)) / trial.counts
     said = ", ".join(f"{variant} {say_share(share)}" for variant, share in zip(trial.variants, shares, strict=True))
     if trial.by_cluster or trial.stratum is not None:
@@ -155,6 +158,26 @@ def _before(trial: Trial) -> list[Check]:
     worst = list(trial.pre)[int(np.nanargmin(p))] if np.isfinite(p).any() else ""
     detail = f"{plural(len(p), 'column')} known before the start; most unlike: {worst} (p = {say_number(least, digits=2)}, adjusted)"
     return [Check("alike before", None if np.isnan(least) else bool(least >= DOUBT), detail)]
+
+
+def _repeated(trial: Trial) -> list[Check]:
+    """Say which columns known before the start say nothing of their own."""
+    known = {name: values for name, values in trial.pre.items() if np.isfinite(values).any()}
+    if not known or trial.moments is not None:
+        return []
+    columns = [np.where(np.isfinite(values), values, np.nanmean(values)) for values in known.values()]
+    centred = np.column_stack([values - values.mean() for values in columns])
+    if trial.stratum is not None:
+        block = np.unique(trial.stratum, return_inverse=True)[1]
+        means = np.column_stack([np.bincount(block, weights=values) for values in centred.T]) / np.bincount(block)[:, None]
+        centred = centred - means[block]
+    scale = np.sqrt((centred**2).sum(axis=0)) > ROUNDING * np.array([np.abs(values).max() for values in columns])
+    kept = not_repeating(centred * scale)
+    names = [name for name, keep in zip(known, kept, strict=True) if not keep]
+    if not names:
+        return []
+    within = " or strata" if trial.stratum is not None else ""
+    return [Check("adjustment", None, f"constant, or a combination of other columns{within}, and so left out of it: {say_list(names)}")]
 
 
 def _one_sided_strata(trial: Trial) -> list[Check]:

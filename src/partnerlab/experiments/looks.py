@@ -19,7 +19,9 @@ from partnerlab.words import plural, say_number, say_share
 HOPELESS = 0.1
 
 
-def look_level(experiment: Experiment | None, found: Reading, *, look: int | None, level: float) -> tuple[float, list[Check]]:
+def look_level(
+    experiment: Experiment | None, found: Reading, *, look: int | None, level: float, deciding: bool = True
+) -> tuple[float, list[Check]]:
     """Level of the interval that this look may use, and what is to be said of looking.
 
     Parameters
@@ -32,6 +34,8 @@ def look_level(experiment: Experiment | None, found: Reading, *, look: int | Non
         Which look this is; the last if None.
     level : float
         Level of a single look.
+    deciding : bool
+        Whether it is the metric that decides: only of that is it said whether to go on, since stakes are its own.
 
     Raises
     ------
@@ -54,6 +58,8 @@ def look_level(experiment: Experiment | None, found: Reading, *, look: int | Non
         return _as_level(reach), [Check("looks", None, said)]
     bounds = boundaries(share, alpha=1 - level, kind=experiment.looks.spending)
     own = float(bounds[now - 1])
+    if not deciding:
+        return _as_level(own), []
     asked = widened(own, found.effect.df)
     stop = abs(z) >= asked
     said = f"look {now} of {planned}: boundary {say_number(asked)} standard errors; " + ("stop, it is crossed" if stop else "not crossed")

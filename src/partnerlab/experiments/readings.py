@@ -13,7 +13,17 @@ from partnerlab.experiments.experiment import Metric
 from partnerlab.experiments.kinds import MANY_CLUSTERS, Moved, curve_known_until, tier_moves, tier_reading, time_reading, whole_clusters
 from partnerlab.experiments.trial import Trial
 from partnerlab.stats.regressions.linear import fit_line
-from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, Arms, arm_design, arm_difference, blocks_of_both, take_arms
+from partnerlab.stats.trials.arm_differences import (
+    Adjustment,
+    ArmDifference,
+    Arms,
+    arm_design,
+    arm_difference,
+    blocks_of_both,
+    count_slopes,
+    not_repeating,
+    take_arms,
+)
 from partnerlab.stats.trials.arm_moments import moment_difference
 from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
 from partnerlab.stats.trials.randomization import Draw, redraw_p_value
@@ -99,7 +109,7 @@ def read_metric(
         )
     if adjustment == "none":
         arms = dataclasses.replace(arms, covariates=None)
-    slopes = 0 if arms.covariates is None else arms.covariates.shape[1]
+    slopes = count_slopes(arms)
     chosen = adjustment or ("interacted" if min(counts) >= THINGS_PER_SLOPE * (slopes + 1) else "common")
     scores, null, greenwood = _scores(metric, values, arms.treated)
     effect = arm_difference(scores, arms, adjustment=chosen)
@@ -257,6 +267,7 @@ def _explained(null: np.ndarray, arms: Arms) -> np.ndarray:
     if arms.covariates is not None:
         columns.append(arms.covariates[:, np.ptp(arms.covariates, axis=0) > 0])
     design = np.column_stack(columns)
+    design = design[:, not_repeating(design)]
     line = fit_line(null, design)
     return np.full(len(null), null.mean()) if line is None else design @ line.coefficients
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.experiments.columns import read_numbers, unit_names
 from partnerlab.experiments.experiment import Experiment, Metric
 from partnerlab.results import read_only
 from partnerlab.stats.trials.arm_moments import ArmMoments, count_moments
@@ -185,6 +186,8 @@ class Trial:
         metrics = tuple(_read_metric(frame, asked) for asked in outcomes)
         if not metrics:
             raise ParameterError("trial: name at least one outcome")
+        _refuse_twice([metric.name for metric in metrics], "outcomes")
+        _refuse_twice(list(pre), "pre")
         columns = [column for metric in metrics for column in (*metric.columns, metric.before) if column]
         _check_columns(frame, [name for name in (unit, variant, cluster, received, exposure, by, *strata, *pre) if name] + columns)
         between = experiment.spillover.between if experiment is not None and experiment.spillover else None
@@ -199,7 +202,7 @@ class Trial:
             outcomes={column: values for metric in metrics for column, values in _outcomes(frame, metric).items()},
             cluster=None if cluster is None else _codes(frame, (cluster,)),
             stratum=_codes(frame, strata) if strata else None,
-            pre={name: _numbers(frame, name) for name in pre},
+            pre={name: read_numbers(frame, name, asked="trial") for name in pre},
             received=None if received is None else _switch(frame, received),
             exposure=None if exposure is None else _exposure(frame, exposure),
             shared=None if shared is None else _codes(frame, (shared,)),
@@ -213,6 +216,14 @@ def _check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     for name in columns:
         if name not in frame.columns:
             raise ParameterError(f"trial: no column {name!r}{nearest(name, frame.columns)}", column=name)
+        if isinstance(frame[name], pd.DataFrame):
+            raise ParameterError(f"trial: several columns are called {name!r}; give each its own name", column=name)
+
+
+def _refuse_twice(names: Sequence[str], said: str) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ParameterError(f"trial: {said} name {twice!r} twice; name each once", column=twice)
 
 
 def _units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
@@ -236,7 +247,7 @@ def _units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
             f"trial: {plural(repeated[unit].nunique(), 'unit')} have several rows, the first {repeated[unit].iloc[0]!r}; "
             "add them up to one each"
         )
-    return frame[unit].astype(str).to_numpy(dtype=str)
+    return unit_names(frame[unit]).to_numpy(dtype=str)
 
 
 def _digits(numbers: np.ndarray) -> np.ndarray:
@@ -299,23 +310,15 @@ def _codes(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     return frame.groupby(list(columns), sort=True).ngroup().to_numpy(dtype=np.int64)
 
 
-def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray:
-    numbers = pd.to_numeric(frame[name], errors="coerce")
-    text = int((numbers.isna() & frame[name].notna()).sum())
-    if text or np.isinf(numbers.to_numpy(dtype=float)).any():
-        raise ParameterError(f"trial: {name} is not a number for {plural(max(text, 1), 'unit')}; mend or empty it", column=name)
-    return numbers.to_numpy(dtype=float)
-
-
 def _switch(frame: pd.DataFrame, name: str) -> np.ndarray:
-    values = _numbers(frame, name)
+    values = read_numbers(frame, name, asked="trial")
     if not np.isin(values, (0.0, 1.0)).all():
         raise ParameterError(f"trial: {name} must be 1 or 0 for every unit, and it is not for some", column=name)
     return values
 
 
 def _exposure(frame: pd.DataFrame, name: str) -> np.ndarray:
-    values = _numbers(frame, name)
+    values = read_numbers(frame, name, asked="trial")
     if np.isnan(values).any():
         raise ParameterError(f"trial: {name} is empty for {plural(int(np.isnan(values).sum()), 'unit')}; say how long each was watched")
     if (values < 0).any():
@@ -329,14 +332,14 @@ def _read_metric(frame: pd.DataFrame, asked: str | Metric) -> Metric:
     if isinstance(asked, Metric):
         return asked
     _check_columns(frame, [asked])
-    values = _numbers(frame, asked)
+    values = read_numbers(frame, asked, asked="trial")
     return Metric(name=asked, kind="share" if np.isin(values[np.isfinite(values)], (0.0, 1.0)).all() else "mean")
 
 
 def _outcomes(frame: pd.DataFrame, metric: Metric) -> dict[str, np.ndarray]:
     if metric.kind == "tier":
         return {column: _tiers(frame, column, metric.tiers) for column in (metric.name, metric.before) if column}
-    found = {column: _numbers(frame, column) for column in metric.columns}
+    found = {column: read_numbers(frame, column, asked="trial") for column in metric.columns}
     values = found[metric.name]
     known = values[np.isfinite(values)] if metric.kind in ("share", "count", "time") else values[:0]
     wrong = ~np.isin(known, (0.0, 1.0)) if metric.kind == "share" else known < 0

@@ -16,6 +16,8 @@ import numpy as np
 from partnerlab.stats.regressions.linear import Line, clustered_covariance, fit_line, satterthwaite_df
 
 Adjustment = Literal["interacted", "common", "none"]
+#: Part of a column's sum of squares under which it is a combination of others.
+REPEATS = 1e-10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,41 @@ def arm_design(arms: Arms, *, adjustment: Adjustment = "interacted") -> np.ndarr
         centred = covariates - covariates.mean(axis=0)
         columns.append(centred)
         crossed += [centred] if adjustment == "interacted" else []
-    return np.column_stack([*columns, *(block * arms.treated[:, None] for block in crossed)])
+    design = np.column_stack([*columns, *(block * arms.treated[:, None] for block in crossed)])
+    return design if covariates is None else design[:, not_repeating(design)]
+
+
+def count_slopes(arms: Arms) -> int:
+    """Count the columns known before that say something of their own.
+
+    Examples
+    --------
+    >>> known = np.array([[1.0, 2.0], [2.0, 4.0], [4.0, 8.0]])
+    >>> count_slopes(Arms(treated=np.array([True, False, True]), covariates=known))
+    1
+    """
+    if _moving(arms.covariates) is None:
+        return 0
+    return arm_design(arms, adjustment="common").shape[1] - arm_design(arms, adjustment="none").shape[1]
+
+
+def not_repeating(design: np.ndarray) -> np.ndarray:
+    """Columns that are no combination of those before them, bool of shape ``(k,)``.
+
+    Examples
+    --------
+    >>> not_repeating(np.array([[1.0, 2.0, 3.0, 0.0], [1.0, 4.0, 5.0, 0.0], [1.0, 0.0, 1.0, 1.0]])).tolist()
+    [True, True, False, True]
+    """
+    norm = np.sqrt((design**2).sum(axis=0))
+    unit = design / np.where(norm > 0, norm, 1.0)
+    left = unit.T @ unit
+    kept = np.zeros(len(left), dtype=bool)
+    for place in range(len(left)):
+        kept[place] = left[place, place] > REPEATS
+        if kept[place]:
+            left = left - np.outer(left[:, place], left[place]) / left[place, place]
+    return kept
 
 
 def mean_by_cluster(outcome: np.ndarray, arms: Arms) -> tuple[np.ndarray, Arms]:

@@ -1,0 +1,59 @@
+"""Columns of anybody's table: units as text, numbers as numbers, and what is neither is refused by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError
+from partnerlab.words import plural
+
+
+def unit_names(values: pd.Series) -> pd.Series:
+    """Name units as text; 1.0, which a table with gaps makes of 1, is the unit 1.
+
+    Examples
+    --------
+    >>> unit_names(pd.Series([1.0, 2.0])).tolist(), unit_names(pd.Series(["007", "1.0"])).tolist()
+    (['1', '2'], ['007', '1.0'])
+    """
+    if pd.api.types.is_float_dtype(values.dtype) and (values % 1 == 0).all():
+        values = values.astype("int64")
+    return values.astype(str)
+
+
+def read_numbers(frame: pd.DataFrame, name: str, *, asked: str) -> np.ndarray:
+    """Read a column of numbers; empty cells are NaN.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    name : str
+        Its column.
+    asked : str
+        What reads it, for the message.
+
+    Raises
+    ------
+    ParameterError
+        On text, dates, lengths of time and infinite numbers.
+
+    Examples
+    --------
+    >>> read_numbers(pd.DataFrame({"leads": ["1", None, "2.5"]}), "leads", asked="trial").tolist()
+    [1.0, nan, 2.5]
+    """
+    column = frame[name]
+    if isinstance(column, pd.DataFrame):
+        raise ParameterError(f"{asked}: {plural(column.shape[1], 'column')} are called {name!r}; give each its own name", column=name)
+    if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype | pd.DatetimeTZDtype):
+        raise ParameterError(f"{asked}: {name} holds dates or lengths of time; give numbers, such as days since the start", column=name)
+    plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb"
+    numbers = (column if plain else pd.to_numeric(column, errors="coerce")).to_numpy(dtype=float, na_value=np.nan)
+    strange = np.isinf(numbers) if plain else np.isinf(numbers) | (np.isnan(numbers) & column.notna().to_numpy())
+    if strange.any():
+        shown = str(column[strange].iloc[0])
+        raise ParameterError(
+            f"{asked}: {name} is not a number for {plural(int(strange.sum()), 'unit')}, the first {shown!r}; mend or empty it", column=name
+        )
+    return numbers
