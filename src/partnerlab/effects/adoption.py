@@ -38,7 +38,7 @@ OVERALL = {"simple": "partner-quarters", "event": "event times", "group": "group
 #: Quarters before adoption that the test of pre-trends looks at: farther back few partners are left, and each costs power.
 PRE_TREND_QUARTERS = 4
 #: Cells whose influence by partner is laid out at a time.
-CELLS_AT_ONCE = 16
+CELLS_AT_ONCE = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

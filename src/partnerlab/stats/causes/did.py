@@ -155,6 +155,8 @@ def _by_group(outcome, adopted, covariates, weight, cells, latest) -> tuple[np.n
     group, time, before = cells.T
     compared = (groups >= latest[:, None]) & (groups != group[:, None])
     own = np.searchsorted(groups, group)
+    if covariates.ndim == 3 and (covariates == covariates[:, :1]).all():
+        covariates = covariates[:, 0]
     units = Units(outcome=outcome, covariates=covariates, weight=weight, group=code)
     found = regress_by_group(units, Cells(own=own, time=time, before=before, compared=compared))
     size = np.bincount(code)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -72,67 +72,20 @@ class Units:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GroupRegressions:
-    """Cells' effects, and the influence of units on averages of them.
+class Blocks:
+    """Units in the order of their groups, some at a time.
 
     Parameters
     ----------
     units : Units
-    cells : Cells
-    att : float array, shape (c,)
-        NaN where nobody compares or covariates repeat one another.
-    beta, slope : float array, shape (c, k + 1)
-        Lines of those who compare, and the mean of the treated units' columns times the inverse of their products; standardised.
-    total : float array, shape (c,)
-        Weight of the treated units.
+    order : int array, shape (n,)
+    edges : int array, shape (g + 1,)
+        Where each group begins in that order.
+    mean, scale : float array, shape (k,)
+        As `Units.standardised` gives.
+    periods : tuple of int, or of None alone
+        Periods whose covariates count; None where they are the same in all.
     """
-
-    units: Units
-    cells: Cells
-    att: np.ndarray
-    beta: np.ndarray
-    slope: np.ndarray
-    total: np.ndarray
-
-    def average(self, weights: np.ndarray) -> np.ndarray:
-        """Influence of units on weighted sums of cells, shape ``(n, m)``, for weights of shape ``(c, m)``; unknown cells weigh nothing."""
-        n, m = len(self.units.outcome), weights.shape[1]
-        out = np.zeros((n, m))
-        blocks = _Blocks.sort(self.units, self.cells)
-        for group in range(self.cells.compared.shape[1]):
-            forms = [self._forms(weights, group, period) for period in blocks.periods]
-            if not any(form[0].any() or form[1].any() for form in forms):
-                continue
-            for rows, outcome, designs, weight in blocks.of(group):
-                found = np.zeros((len(rows), m))
-                for design, (linear, square) in zip(designs, forms, strict=True):
-                    if linear.any() or square.any():
-                        found += (outcome[:, :, None] * design[:, None, :]).reshape(len(rows), -1) @ linear
-                        found += (design[:, :, None] * design[:, None, :]).reshape(len(rows), -1) @ square
-                out[rows] = found * (n * weight)[:, None]
-        return out
-
-    def _forms(self, weights: np.ndarray, group: int, period: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Of a group's units: what products of outcomes and columns, and of columns with one another, weigh; for one period's columns."""
-        here = np.isfinite(self.att) if period is None else np.isfinite(self.att) & (self.cells.since == period)
-        periods, k = self.units.outcome.shape[1], self.beta.shape[1]
-        linear, square = np.zeros((periods, k, weights.shape[1])), np.zeros((k, k, weights.shape[1]))
-        others, own = here & self.cells.compared[:, group], here & (self.cells.own == group)
-        pull = self.slope[others][:, :, None] * weights[others][:, None, :]
-        np.subtract.at(linear, self.cells.time[others], pull)
-        np.add.at(linear, self.cells.before[others], pull)
-        square += np.einsum("ck,clm->klm", self.beta[others], pull)
-        share = weights[own] / self.total[own][:, None]
-        np.add.at(linear[:, 0], self.cells.time[own], share)
-        np.subtract.at(linear[:, 0], self.cells.before[own], share)
-        square[:, 0] -= self.beta[own].T @ share
-        square[0, 0] -= self.att[own] @ share
-        return linear.reshape(periods * k, -1), square.reshape(k * k, -1)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Blocks:
-    """Units in the order of their groups, some at a time."""
 
     units: Units
     order: np.ndarray
@@ -142,27 +95,93 @@ class _Blocks:
     periods: tuple[int | None, ...]
 
     @classmethod
-    def sort(cls, units: Units, cells: Cells) -> _Blocks:
+    def sort(cls, units: Units, cells: Cells) -> Blocks:
+        """Lay units out by group for some cells."""
         mean, scale = units.standardised()
         order = np.argsort(units.group, kind="stable")
         edges = np.searchsorted(units.group[order], np.arange(cells.compared.shape[1] + 1))
         periods = (None,) if units.covariates.ndim == 2 else tuple(map(int, np.unique(cells.since)))
         return cls(units=units, order=order, edges=edges, mean=mean, scale=scale, periods=periods)
 
-    def of(self, group: int) -> Iterator[tuple[np.ndarray, np.ndarray, list[np.ndarray], np.ndarray]]:
-        """Places, outcomes less their unit's mean, columns of each period, and weights of a group's units."""
+    def of(self, group: int, places: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray, list[np.ndarray], np.ndarray]]:
+        """Places, outcomes less their unit's mean, columns of some of the periods, and weights of a group's units."""
+        if not places:
+            return
         for first in range(self.edges[group], self.edges[group + 1], BLOCK):
             rows = self.order[first : min(first + BLOCK, self.edges[group + 1])]
             outcome = self.units.outcome[rows]
             outcome -= outcome.mean(axis=1, keepdims=True)
             given = (self.units.covariates[rows] - self.mean) * self.scale
-            yield rows, outcome, [self._design(given if at is None else given[:, at]) for at in self.periods], self.units.weight[rows]
+            designs = [self._design(given if self.periods[place] is None else given[:, self.periods[place]]) for place in places]
+            yield rows, outcome, designs, self.units.weight[rows]
 
     @staticmethod
     def _design(covariates: np.ndarray) -> np.ndarray:
         design = np.empty((len(covariates), covariates.shape[1] + 1))
         design[:, 0], design[:, 1:] = 1.0, covariates
         return design
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GroupRegressions:
+    """Cells' effects, and the influence of units on averages of them.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        The units.
+    cells : Cells
+    att : float array, shape (c,)
+        NaN where nobody compares or covariates repeat one another.
+    beta, slope : float array, shape (c, k + 1)
+        Lines of those who compare, and the mean of the treated units' columns times the inverse of their products; standardised.
+    total : float array, shape (c,)
+        Weight of the treated units.
+    """
+
+    blocks: Blocks
+    cells: Cells
+    att: np.ndarray
+    beta: np.ndarray
+    slope: np.ndarray
+    total: np.ndarray
+
+    def average(self, weights: np.ndarray) -> np.ndarray:
+        """Influence of units on weighted sums of cells, shape ``(n, m)``, for weights of shape ``(c, m)``; unknown cells weigh nothing."""
+        n, m = len(self.blocks.units.outcome), weights.shape[1]
+        out = np.zeros((n, m))
+        for group in range(self.cells.compared.shape[1]):
+            forms = [self._forms(weights, group, period) for period in self.blocks.periods]
+            places = [place for place, form in enumerate(forms) if form is not None]
+            for rows, outcome, designs, weight in self.blocks.of(group, places):
+                found = np.zeros((len(rows), m))
+                for place, design in zip(places, designs, strict=True):
+                    at, linear, square = forms[place]
+                    found += (outcome[:, at, None] * design[:, None, :]).reshape(len(rows), -1) @ linear
+                    found += (design[:, :, None] * design[:, None, :]).reshape(len(rows), -1) @ square
+                out[rows] = found * (n * weight)[:, None]
+        return out
+
+    def _forms(self, weights: np.ndarray, group: int, period: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Periods whose outcomes count, and what their products with a period's columns, and those of columns, weigh for a group."""
+        here = np.isfinite(self.att) & weights.any(axis=1) & (True if period is None else self.cells.since == period)
+        others, own = here & self.cells.compared[:, group], here & (self.cells.own == group)
+        if not (others.any() or own.any()):
+            return None
+        time, before = self.cells.time, self.cells.before
+        at = np.unique(np.concatenate([one[mask] for one in (time, before) for mask in (others, own)]))
+        k, m = self.beta.shape[1], weights.shape[1]
+        linear, square = np.zeros((len(at), k, m)), np.zeros((k, k, m))
+        pull = self.slope[others][:, :, None] * weights[others][:, None, :]
+        np.subtract.at(linear, np.searchsorted(at, time[others]), pull)
+        np.add.at(linear, np.searchsorted(at, before[others]), pull)
+        square += np.einsum("ck,clm->klm", self.beta[others], pull)
+        share = weights[own] / self.total[own][:, None]
+        np.add.at(linear[:, 0], np.searchsorted(at, time[own]), share)
+        np.subtract.at(linear[:, 0], np.searchsorted(at, before[own]), share)
+        square[:, 0] -= self.beta[own].T @ share
+        square[0, 0] -= self.att[own] @ share
+        return at, linear.reshape(len(at) * k, m), square.reshape(k * k, m)
 
 
 def regress_by_group(units: Units, cells: Cells) -> GroupRegressions:
@@ -182,7 +201,8 @@ def regress_by_group(units: Units, cells: Cells) -> GroupRegressions:
     >>> found.att.tolist(), found.average(np.ones((1, 1))).ravel().tolist()
     ([1.75], [0.375, -0.375, 0.0])
     """
-    products, pulls, at = _moments(units, cells)
+    blocks = Blocks.sort(units, cells)
+    products, pulls, at = _moments(blocks, cells)
     c, k = len(cells.own), products.shape[-1]
     gram, pull = np.zeros((c, k, k)), np.zeros((c, k))
     own_columns, own_change = np.zeros((c, k)), np.zeros(c)
@@ -202,16 +222,16 @@ def regress_by_group(units: Units, cells: Cells) -> GroupRegressions:
     beta[known], slope[known] = np.einsum("ckl,cl->ck", inverse, pull[known]), np.einsum("ckl,cl->ck", inverse, mean)
     att[known] = own_change[known] / total[known] - (beta[known] * mean).sum(axis=1)
     att[cells.time == cells.before] = 0.0
-    return GroupRegressions(units=units, cells=cells, att=att, beta=beta, slope=slope, total=total)
+    return GroupRegressions(blocks=blocks, cells=cells, att=att, beta=beta, slope=slope, total=total)
 
 
-def _moments(units: Units, cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _moments(blocks: Blocks, cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Products of columns ``(g, p, k, k)`` and with outcomes ``(g, p, k, t)`` by group and period; the place of each cell's period."""
-    blocks = _Blocks.sort(units, cells)
+    units = blocks.units
     groups, k, periods = cells.compared.shape[1], units.covariates.shape[-1] + 1, units.outcome.shape[1]
     products, pulls = np.zeros((groups, len(blocks.periods), k, k)), np.zeros((groups, len(blocks.periods), k, periods))
     for group in range(groups):
-        for _, outcome, designs, weight in blocks.of(group):
+        for _, outcome, designs, weight in blocks.of(group, range(len(blocks.periods))):
             for place, design in enumerate(designs):
                 weighted = (design * weight[:, None]).T
                 products[group, place] += weighted @ design
