@@ -33,6 +33,7 @@ app.add_typer(tiers_app, name="tiers")
 app.add_typer(experiments_app, name="experiment")
 
 DEMO = "duckdb:///data/demo.duckdb"
+LEDGER = "data/ledger/ledger.duckdb"
 
 Source = Annotated[
     str,
@@ -88,12 +89,13 @@ def demo(
     path: Annotated[Path, typer.Argument(help="DuckDB file to write.")] = Path("data/demo.duckdb"),
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 7,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is something else than the demo program.")] = False,
+    ledger: Annotated[str, typer.Option(help="Ledger to remember its experiment in. 'none' keeps no record.")] = LEDGER,
 ) -> None:
-    """Write the demo program: simulated partners, leads, deals, tiers and tactics whose true effects are known."""
-    from partnerlab.report.sources import write_demo
+    """Write the demo program: simulated partners, leads, deals, tiers and tactics whose true effects are known, and one experiment."""
+    from partnerlab.report.demo import write_demo
 
     with working(f"Simulating the demo program into {path}"):
-        written = write_demo(path, seed=seed, force=force)
+        written = write_demo(path, seed=seed, force=force, ledger="" if ledger == "none" else ledger)
     say(f"{written}")
 
 
@@ -147,7 +149,7 @@ def report_build(  # noqa: PLR0913, PLR0917 - one argument for each option
     parameter: Annotated[
         list[str] | None, typer.Option(help="Further notebook parameter, name=value; repeat for several.", show_default=False)
     ] = None,
-    ledger: Ledger = "data/ledger/ledger.duckdb",
+    ledger: Ledger = LEDGER,
     out: Out = Path("reports"),
 ) -> None:
     """Make the reports of a quarter: the program, each segment, and one page for each question on the road."""

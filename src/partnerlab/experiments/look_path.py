@@ -17,6 +17,7 @@ from partnerlab.experiments.experiment import Experiment
 from partnerlab.experiments.looks import always_valid_reach, widened
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Result
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.trials.sequential import boundaries, crossing
 
 
@@ -112,14 +113,13 @@ def estimate_looks(
     table.insert(1, "when", list(labels) or [f"look {place}" for place in range(1, len(rows) + 1)])
     share = np.array(experiment.looks.information) if experiment.looks.planned == planned else np.arange(1, planned + 1) / planned
     table = _with_bounds(table, share, experiment, level=own)
-    one = float(table["reach"].mean())
     return LookPath(
         estimand=f"Effect on {experiment.metrics[0].name} at every look so far",
         table=table.drop(columns=["reach", "df"]),
         level=level,
         stopping=experiment.looks.stopping,
         planned=planned,
-        peeking_error=float(crossing(share, np.full(planned, one)).sum()),
+        peeking_error=float(crossing(share, np.full(planned, critical_value(own))).sum()),
     )
 
 

@@ -91,5 +91,11 @@ def find_declaration(name: str) -> tuple[Experiment | None, str]:
     path = Path(look_upward(f"experiments/{name}.yaml"))
     if path.is_file():
         return Experiment.load(path), f"experiments/{name}.yaml"
-    shipped = Path(__file__).parents[1] / "experiments" / "declarations" / f"{name}.yaml"
-    return (Experiment.load(shipped), "the file that ships with the demo program") if shipped.is_file() else (None, "")
+    shipped = shipped_declaration(name)
+    return shipped, "the file that ships with the demo program" if shipped else ""
+
+
+def shipped_declaration(name: str) -> Experiment | None:
+    """Load the declaration of an experiment of the demo program; None if it has no such experiment."""
+    path = Path(__file__).parents[1] / "experiments" / "declarations" / f"{name}.yaml"
+    return Experiment.load(path) if path.is_file() else None

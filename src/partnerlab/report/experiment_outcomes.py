@@ -58,7 +58,7 @@ def build_outcomes(
         for column, values in _read(metric, panel, history, place, start=start, end=end).items():
             table[column] = values
     for name in experiment.pre:
-        table[name] = dealt[name] if name in dealt else _before(name, panel, place, start=start)
+        table[name] = dealt[name] if name in dealt else known_before(name, panel, place, start=start)
     for name in (*experiment.strata, *([experiment.by] if experiment.by else [])):
         table[name] = dealt[name] if name in dealt else dealt["stratum"]
     if experiment.cluster:
@@ -120,7 +120,7 @@ def _tier_at(metric: Metric, panel: Panel, history: TierHistory | None, place: n
     return np.where(np.isin(names.astype(str), metric.tiers), names, None)
 
 
-def _before(name: str, panel: Panel, place: np.ndarray, *, start: int) -> np.ndarray:
+def known_before(name: str, panel: Panel, place: np.ndarray, *, start: int) -> np.ndarray:
     """Mean of an indicator over the year before the start, of the quarters in which the partner was there; 0 where it was not."""
     indicator = name.removesuffix(BEFORE)
     if not name.endswith(BEFORE) or not panel.known(indicator):

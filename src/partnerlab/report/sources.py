@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from partnerlab.errors import PartnerlabError, SourceError
+from partnerlab.errors import SourceError
 
 if TYPE_CHECKING:
     from partnerlab.intake import Source
@@ -40,63 +40,10 @@ def locate_source(url: str) -> str:
     if not Path(found).exists():
         if not path.endswith("demo.duckdb"):
             raise SourceError(f"{path}: no such file or folder here or above {Path.cwd().name}/; give the path of your data", source=url)
+        from partnerlab.report.demo import write_demo
+
         found = str(write_demo(_project_folder() / path))
     return f"{scheme}:///{found}" if mark else found
-
-
-def write_demo(path: str | Path, *, seed: int = DEMO_SEED, force: bool = False) -> Path:
-    """Simulate the demo program into a DuckDB file, put in place when it is whole.
-
-    Parameters
-    ----------
-    path : str or Path
-        Where to write. A demo program that is there already is replaced.
-    seed : int
-        Of the simulation.
-    force : bool
-        Replace whatever file is there.
-
-    Raises
-    ------
-    SourceError
-        If something else is there.
-    """
-    import os
-
-    from partnerlab.intake.simulate import Truth, simulate_program
-
-    target = Path(path).resolve()
-    if target.exists() and not (force and target.is_file()) and not _is_demo(target):
-        remedy = "give another path" if target.is_dir() else "give another path, or --force to replace it"
-        raise SourceError(f"{path}: there is something that is not the demo program; {remedy}", source=str(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    half = target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}")
-    half.unlink(missing_ok=True)
-    simulate_program(Truth(), seed=seed).write(half)
-    half.replace(target)
-    return target
-
-
-def _is_demo(path: Path) -> bool:
-    """Whether a file holds the demo program, of any seed: simulated, by its name, of its size and span."""
-    from partnerlab.intake import connect, select_rows
-    from partnerlab.intake.simulate import Truth
-
-    truth, table = Truth(), "ingest_manifest"
-    if not path.is_file() or path.suffix != ".duckdb":
-        return False
-    try:
-        with connect(f"duckdb:///{path}") as source:
-            present = source.columns()
-            if not {"path", "rows", "mapping_version"} <= set(present.get(table, ())):
-                return False
-            read = source.run(select_rows(source, table, columns=present[table])).to_pylist()
-            program = source.program
-    except PartnerlabError:
-        return False
-    end = program.calendar.start(program.calendar.parse(truth.first) + truth.n_quarters)
-    found = [(row["path"], row["rows"], row["mapping_version"]) for row in read]
-    return found == [(f"{truth.name}.duckdb", truth.n_partners, "simulated")] and program.data_until == end
 
 
 def _project_folder() -> Path:

@@ -199,17 +199,17 @@ def adopt_portal(truth: Truth, *, quality: np.ndarray, tenure: np.ndarray, rng: 
 
 
 def draw_trial(
-    truth: Truth, *, tier: np.ndarray, quality: np.ndarray, tenure: np.ndarray, rng: np.random.Generator
+    truth: Truth, *, tier: np.ndarray, quality: np.ndarray, tenure: np.ndarray, rng: np.random.Generator, dealt: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Variant and real participation of each partner, both bool ``(n,)``; stratified by tier."""
+    """Variant and real participation of each partner, both bool ``(n,)``; as ``dealt``, else by a deal within tiers."""
     trial, t = truth.trial, truth.trial.start + truth.lead_in
     count = len(quality)
     ticket, willing = rng.random(count), rng.random(count)
     if trial.start < 0 or t >= truth.periods:
         return np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
     able = tenure[:, t] > 0
-    variant = np.zeros(count, dtype=bool)
-    for stratum in range(len(truth.tiers)):
+    variant = np.zeros(count, dtype=bool) if dealt is None else dealt
+    for stratum in range(len(truth.tiers)) if dealt is None else ():
         members = np.flatnonzero(able & (tier[:, t] == stratum))
         order = members[np.argsort(ticket[members])]
         variant[order[: round(trial.share * len(order))]] = True

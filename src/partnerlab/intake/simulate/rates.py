@@ -79,7 +79,7 @@ def draw_managers(truth: Truth, *, region: np.ndarray, rng: np.random.Generator)
     return first[region] + (rng.random(len(region)) * sizes[region]).astype(np.int64)
 
 
-def draw_latents(truth: Truth, *, count: int, seed: int) -> Latents:
+def draw_latents(truth: Truth, *, count: int, seed: int, dealt: np.ndarray | None = None) -> Latents:
     """Draw latent partners of a program.
 
     Parameters
@@ -90,6 +90,8 @@ def draw_latents(truth: Truth, *, count: int, seed: int) -> Latents:
         How many partners.
     seed : int
         Same seed, same partners.
+    dealt : ndarray of bool, shape (count,), optional
+        Who was dealt the treated variant of the trial, where somebody else dealt it.
 
     Returns
     -------
@@ -106,7 +108,7 @@ def draw_latents(truth: Truth, *, count: int, seed: int) -> Latents:
     tier = assess_tiers(truth, merit=merit, tenure=tenure, rng=stream(seed, "tiers"))
     treated = choose_partners(truth, liking=liking, tenure=tenure, rng=stream(seed, "tactics"))
     adopted = adopt_portal(truth, quality=quality, tenure=tenure, rng=stream(seed, "portal"))
-    variant, exposed = draw_trial(truth, tier=tier, quality=quality, tenure=tenure, rng=stream(seed, "trial"))
+    variant, exposed = draw_trial(truth, tier=tier, quality=quality, tenure=tenure, rng=stream(seed, "trial"), dealt=dealt)
     state = (truth.state_sd * walk).astype(np.float32)
     log_rate = untreated_log_rate(truth, quality=quality, state=state, region=region, tenure=tenure)
     eta = log_hazard(truth, quality=quality, state=walk, region=region, tenure=tenure, quarters=quarters)

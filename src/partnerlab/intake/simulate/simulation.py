@@ -197,7 +197,7 @@ def write_tables(tables: Mapping[str, pa.Table], path: str | Path) -> Path:
     return place
 
 
-def simulate_program(truth: Truth | None = None, *, seed: int) -> Simulation:
+def simulate_program(truth: Truth | None = None, *, seed: int, dealt: Mapping[str, str] | None = None) -> Simulation:
     """Simulate a program whose true answers are known.
 
     Parameters
@@ -206,10 +206,18 @@ def simulate_program(truth: Truth | None = None, *, seed: int) -> Simulation:
         What holds in the program; the demo program without it.
     seed : int
         Same seed, same rows, on every machine.
+    dealt : mapping of str to str, optional
+        Variant (``control`` or ``treatment``) by partner, where somebody else dealt the trial, as `partnerlab.assign_variants` does;
+        without it the simulation deals within tiers.
 
     Returns
     -------
     Simulation
+
+    Raises
+    ------
+    ParameterError
+        If ``truth`` is none, or ``dealt`` names no partner or variant of the program.
 
     Examples
     --------
@@ -219,5 +227,21 @@ def simulate_program(truth: Truth | None = None, *, seed: int) -> Simulation:
     truth = Truth() if truth is None else truth
     if not isinstance(truth, Truth):
         raise ParameterError(f"simulate_program takes a Truth, not a {type(truth).__name__}; make one: Truth(n_partners=200)")
-    latents = draw_latents(truth, count=truth.n_partners, seed=seed)
+    treated = None if dealt is None else _read_deal(dealt, count=truth.n_partners)
+    latents = draw_latents(truth, count=truth.n_partners, seed=seed, dealt=treated)
     return Simulation(truth=truth, seed=seed, realized=realize(latents, seed=seed))
+
+
+def _read_deal(dealt: Mapping[str, str], *, count: int) -> np.ndarray:
+    """Who was dealt the treated variant, bool ``(count,)``."""
+    names = pd.Index([f"P{place:07d}" for place in range(count)])
+    place = names.get_indexer(list(dealt))
+    if (place < 0).any():
+        strange = next(name for name, found in zip(dealt, place, strict=True) if found < 0)
+        raise ParameterError(f"simulate_program: dealt names {strange!r}, who is no partner of the program; deal its own partners")
+    strange = sorted(set(dealt.values()) - {"control", "treatment"})
+    if strange:
+        raise ParameterError(f"simulate_program: dealt has the variant {strange[0]!r}; the trial's are 'control' and 'treatment'")
+    treated = np.zeros(count, dtype=bool)
+    treated[place] = [variant == "treatment" for variant in dealt.values()]
+    return treated

@@ -1,0 +1,124 @@
+"""The demo program's experiment lives the whole life: declared, dealt with a digest, read, decided on, followed up."""
+
+from datetime import datetime
+
+import duckdb
+import pandas as pd
+import pytest
+
+import partnerlab as lab
+from partnerlab import report
+from partnerlab.errors import LedgerError, ParameterError
+from partnerlab.experiments import Assignment, load_assignment, load_registry
+from partnerlab.intake.simulate import Truth, simulate_program
+from partnerlab.ledger import Ledger
+from partnerlab.report.demo import write_demo
+
+NAME = "enablement-bootcamp"
+SMALL = Truth(n_partners=120, n_quarters=15)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("partnerlab.intake.simulate.Truth", lambda: SMALL)
+        write_demo(folder / "demo.duckdb", ledger=str(folder / "ledger.duckdb"))
+        before = (folder / "demo.duckdb").stat().st_mtime_ns
+        with pytest.raises(LedgerError, match="remembers the demo program of another seed"):
+            write_demo(folder / "demo.duckdb", seed=8, ledger=str(folder / "ledger.duckdb"))
+        assert (folder / "demo.duckdb").stat().st_mtime_ns == before
+        write_demo(folder / "demo.duckdb", ledger=str(folder / "ledger.duckdb"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tables(demo):
+    with duckdb.connect(str(demo / "demo.duckdb"), read_only=True) as connection:
+        names = [name for (name,) in connection.execute("SELECT table_name FROM information_schema.tables").fetchall()]
+        return {name: connection.execute(f'SELECT * FROM "{name}"').df() for name in names}
+
+
+@pytest.fixture(scope="module")
+def ledger(demo):
+    return Ledger.open(demo / "ledger.duckdb")
+
+
+@pytest.fixture(scope="module")
+def road(demo):
+    ask = report.load_request(source=f"duckdb:///{demo}/demo.duckdb", ledger=str(demo / "ledger.duckdb"))
+    panel = lab.build_panel(ask.source, first=ask.first, last=ask.quarter, only=("leads", "deals_won", "relevance", "network_clients"))
+    return ask, panel, lab.assign_tiers(panel, ask.scheme)
+
+
+def test_its_deal_stands_in_the_file_the_ledger_and_the_data(demo, ledger, tables):
+    dealt = Assignment.load(demo / f"demo-{NAME}.csv")
+    rows = tables["assignments"]
+
+    assert load_assignment(ledger, program="demo", name=NAME).digest == dealt.digest
+    assert rows.set_index("unit_id")["variant"].to_dict() == dealt.table.set_index("unit")["variant"].to_dict()
+
+
+def test_the_same_written_again_is_remembered_once(ledger):
+    assert ledger.runs(program="demo")["book"].tolist() == ["registrations", "registrations", "decisions", "registrations"]
+
+
+def test_each_quarter_knows_what_was_known_then(ledger):
+    known = [
+        load_registry(ledger, program="demo", as_of=day)["state"].tolist()
+        for day in (datetime(2025, 3, 1), datetime(2025, 7, 5), datetime(2026, 4, 7), datetime(2026, 7, 5), datetime(2026, 10, 5))
+    ]
+    assert known == [[], ["running"], ["read"], ["decided"], ["followed"]]
+
+
+def test_the_next_quarter_says_what_was_decided_and_whether_it_happened(road):
+    ask = road[0]
+    said = report.say_registry(report.load_decided(ask))[1]
+
+    assert said.startswith(f"{NAME}: Decided in 2026Q2: ")
+    assert "it did not happen" in said or "it happened" in said
+
+
+def test_it_is_read_as_it_was_dealt_and_on_those_who_took_it(road):
+    ask, panel, history = road
+    reading = report.analyze_case(report.load_case(ask, panel=panel, history=history))
+    held = next(check for check in reading.checks if check.name == "dealt as declared")
+
+    assert held.passed
+    assert set(reading.table["effect"]) == {"as dealt", "on those who took it"}
+
+
+def test_data_that_do_not_follow_the_deal_are_not_read(demo, road, tables):
+    _, panel, history = road
+    rows = tables["assignments"]
+    edited = rows.assign(variant=rows["variant"].where(rows.index > 9, "treatment"))
+    other = report.load_request(source=lab.connect({**tables, "assignments": edited}), ledger=str(demo / "ledger.duckdb"))
+
+    with pytest.raises(LedgerError, match="stand in another variant than dealt"):
+        report.analyze_case(report.load_case(other, panel=panel, history=history))
+
+
+def test_a_program_is_simulated_as_somebody_dealt_its_trial():
+    units = simulate_program(SMALL, seed=3).tables["assignments"]["unit_id"].to_pylist()
+    dealt = dict(zip(units, ["control", "treatment", "treatment"] * len(units), strict=False))
+    rows = simulate_program(SMALL, seed=3, dealt=dealt).tables["assignments"].to_pandas()
+
+    assert rows.set_index("unit_id")["variant"].to_dict() == dealt
+    assert not rows.loc[rows["variant"] == "control", "exposed_at"].notna().any()
+
+
+@pytest.mark.parametrize(
+    ("dealt", "said"),
+    [({"P9": "control"}, "dealt names 'P9', who is no partner"), ({"P0000001": "dinner"}, "dealt has the variant 'dinner'")],
+)
+def test_a_deal_of_strangers_is_refused(dealt, said):
+    with pytest.raises(ParameterError, match=said):
+        simulate_program(SMALL, seed=3, dealt=dealt)
+
+
+def test_without_a_ledger_nothing_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr("partnerlab.intake.simulate.Truth", lambda: SMALL)
+    write_demo(tmp_path / "demo.duckdb")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"demo-{NAME}.csv", "demo.duckdb"]
+    assert isinstance(Assignment.load(tmp_path / f"demo-{NAME}.csv").table, pd.DataFrame)
