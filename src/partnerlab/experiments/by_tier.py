@@ -13,11 +13,12 @@ from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.checks import check_dealt
 from partnerlab.experiments.departures import hold_to_deal
+from partnerlab.experiments.effect_rows import p_value_of
 from partnerlab.experiments.experiment import Experiment, Metric
-from partnerlab.experiments.readings import Reading, read_metric
+from partnerlab.experiments.readings import read_metric
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.intervals import critical_value, widen_error
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.hierarchy import PooledCells, pool_cells
 from partnerlab.stats.trials.srm import ratio_z
@@ -156,13 +157,13 @@ def _cells(trial: Trial, metric: Metric, code: int, *, experiment: Experiment | 
         seen = found is not None and math.isfinite(found.effect.std_error)
         treated, control = (int((part.variant == arm).sum()) for arm in (code, 0))
         effect = found.effect if seen else None
-        wide = effect.std_error * critical_value(level, effect.df) / critical_value(level) if seen else math.nan
+        wide = float(widen_error(effect.std_error, effect.df, level=level)) if seen else math.nan
         rows.append(
             {
                 "tier": name,
                 "raw": effect.estimate if seen else math.nan,
                 "raw_error": wide,
-                "p_raw": _p_value(found) if seen else math.nan,
+                "p_raw": p_value_of(effect) if seen else math.nan,
                 "n": found.n if seen else treated + control,
                 "n_treated": treated,
                 "n_control": control,
@@ -206,12 +207,6 @@ def _heterogeneity(raw: np.ndarray, covariance: np.ndarray) -> float:
     inverse = np.linalg.inv(covariance)
     middle = inverse.sum(axis=0) @ raw / inverse.sum()
     return float(chdtrc(len(raw) - 1, (raw - middle) @ inverse @ (raw - middle)))
-
-
-def _p_value(found: Reading) -> float:
-    from scipy.special import stdtr
-
-    return float(2 * stdtr(min(found.effect.df, 1e9), -abs(found.effect.estimate / found.effect.std_error)))
 
 
 def _table(variant: str, cells: pd.DataFrame, pooled: PooledCells, known: np.ndarray) -> pd.DataFrame:

@@ -66,7 +66,7 @@ def _tidy(effect: ArmDifference, level: float, *, n: int) -> dict[str, float]:
         "conf_high": high,
         "n": n,
         "df": effect.df,
-        "p_value": _p_value(effect),
+        "p_value": p_value_of(effect),
     }
 
 
@@ -88,7 +88,8 @@ def _interval(effect: ArmDifference, level: float) -> tuple[float, float]:
     return float(effect.estimate - reach), float(effect.estimate + reach)
 
 
-def _p_value(effect: ArmDifference) -> float:
+def p_value_of(effect: ArmDifference) -> float:
+    """Two-sided p-value of an effect, by Student's t; NaN without an error."""
     from scipy.special import ndtr, stdtr
 
     if not math.isfinite(effect.std_error):

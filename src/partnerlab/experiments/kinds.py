@@ -97,9 +97,7 @@ def curve_known_until(time: np.ndarray, event: np.ndarray) -> float:
 def time_reading(metric: Metric, values: dict[str, np.ndarray], arms: Arms) -> dict[str, float]:
     """Log-rank test, medians, and the shares without the event at the end of the area."""
     time, event = values[metric.name], values[metric.event] > 0
-    spans = Spans(np.zeros(len(time)), time, np.where(event, 0, CENSORED))
-    block = np.zeros(len(time), dtype=np.int64) if arms.stratum is None else np.unique(arms.stratum, return_inverse=True)[1]
-    test = _log_rank(spans, block, arms.treated.astype(np.int64), arms=2)
+    test = _log_rank(time, event, arms.stratum, arms.treated.astype(np.int64), arms=2)
     found = {"log_rank": test.statistic, "log_rank_p": test.p_value}
     for name, arm in (("treated", arms.treated), ("control", ~arms.treated)):
         found[f"median_{name}"], left = arm_curve(time[arm], event[arm], at=metric.until)
@@ -141,9 +139,7 @@ def hazard_of(hazards: ArmHazards | None, code: int) -> dict[str, float]:
 def hazards_alike(trial: Trial, metric: Metric, hazards: ArmHazards | None) -> str:
     """Say what a log-rank test over all variants and the test of proportional hazards give."""
     time, event, arm, stratum, *_ = _rows(trial, metric)
-    spans = Spans(np.zeros(len(time)), time, np.where(event, 0, CENSORED))
-    block = np.zeros(len(time), dtype=np.int64) if stratum is None else np.unique(stratum, return_inverse=True)[1]
-    test = _log_rank(spans, block, arm, arms=len(trial.variants))
+    test = _log_rank(time, event, stratum, arm, arms=len(trial.variants))
     text = f"log-rank over all variants {say_number(test.statistic)} on {test.df} df ({say_p(test.p_value)})"
     if hazards is None or math.isnan(hazards.proportional.p_value):
         return text
@@ -164,7 +160,9 @@ def _rows(trial: Trial, metric: Metric) -> tuple[np.ndarray | None, ...]:
     )
 
 
-def _log_rank(spans: Spans, block: np.ndarray, arm: np.ndarray, *, arms: int):
+def _log_rank(time: np.ndarray, event: np.ndarray, stratum: np.ndarray | None, arm: np.ndarray, *, arms: int):
+    spans = Spans(np.zeros(len(time)), time, np.where(event, 0, CENSORED))
+    block = np.zeros(len(time), dtype=np.int64) if stratum is None else np.unique(stratum, return_inverse=True)[1]
     strata = int(block.max()) + 1
     sets = count_risk_sets(spans, group=block * arms + arm, groups=arms * strata)
     shape = (strata, arms, len(sets.time))

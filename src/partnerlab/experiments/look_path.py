@@ -18,6 +18,7 @@ from partnerlab.experiments.looks import always_valid_reach, widened
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Result
 from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.trials.sequential import boundaries, crossing
 
 
@@ -125,11 +126,8 @@ def estimate_looks(
 
 def _look(trial: Trial, experiment: Experiment, assignment: Assignment | None, *, level: float) -> dict[str, float]:
     """Read one look as if it were the only one."""
-    from scipy.special import stdtrit
-    from scipy.stats import norm
-
     row = analyze_experiment(trial, experiment=experiment, assignment=assignment, draws=0, level=level).table.iloc[0]
-    reach = float(stdtrit(row["df"], 0.5 + level / 2) if math.isfinite(row["df"]) else norm.ppf(0.5 + level / 2))
+    reach = float(critical_value(level, row["df"] if math.isfinite(row["df"]) else None))
     middle, error = float(row["estimate"]), float(row["std_error"])
     ends = {"conf_low": middle - reach * error, "conf_high": middle + reach * error}
     return {"estimate": middle, "std_error": error, **ends, "n": int(row["n"]), "reach": reach, "df": float(row["df"])}

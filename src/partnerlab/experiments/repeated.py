@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.errors import MissingTableError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.intervals import critical_value, widen_error
 from partnerlab.stats.shrinkage.random_effects import RandomEffects, fit_random_effects, prediction_interval
 from partnerlab.verdicts import Stakes, Verdict
 from partnerlab.words import plural, say_number, say_p, say_share
@@ -146,7 +146,7 @@ def _wide(tests: pd.DataFrame, level: float) -> np.ndarray:
     if "df" not in tests.columns:
         return error
     df = tests["df"].fillna(np.inf).to_numpy(float)
-    return error * np.asarray(critical_value(level, df)) / float(critical_value(level))
+    return widen_error(error, df, level=level)
 
 
 def _mean(effect: np.ndarray, error: np.ndarray, fit: RandomEffects | None) -> tuple[float, float, float]:

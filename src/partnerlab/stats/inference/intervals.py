@@ -53,6 +53,17 @@ def critical_value(level: float, df: np.ndarray | float | None = None) -> np.nda
     return np.where(freedom > 0.0, special.stdtrit(np.where(freedom > 0.0, freedom, 1.0), upper), np.nan)
 
 
+def widen_error(error: np.ndarray, df: np.ndarray | float, *, level: float) -> np.ndarray:
+    """Give the standard error with which a normal interval is as wide as Student's t asks for.
+
+    Examples
+    --------
+    >>> round(float(widen_error(1.0, 9, level=0.95)), 3)
+    1.154
+    """
+    return error * (critical_value(level, df) / critical_value(level))
+
+
 def _around(share: np.ndarray, trials: np.ndarray, squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Solve ``(share - p)^2 = squared * p (1 - p) / trials`` for p: the two roots."""
     with np.errstate(divide="ignore", invalid="ignore"):
