@@ -18,7 +18,6 @@ from partnerlab.experiments.looks import always_valid_reach, widened
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Result
 from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.trials.sequential import boundaries, crossing
 
 
