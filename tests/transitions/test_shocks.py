@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from partnerlab.stats.shrinkage.common_shocks import FREE, USUAL, Told, draw_common_shocks
+from partnerlab.stats.shrinkage.alike_shocks import SPREADS, draw_alike, draw_unstruck, weigh_alike
+from partnerlab.stats.shrinkage.common_shocks import ALIKE, FREELY, NONE, draw_common_shocks
+from partnerlab.stats.shrinkage.free_shocks import draw_free_shocks, weigh_free
 from partnerlab.stats.shrinkage.mixed_logit import fit_mixed_logit
+from partnerlab.stats.shrinkage.told_effects import FREE, USUAL, Told, tell_quarters
 from partnerlab.transitions import forecast_tiers
 from partnerlab.transitions.joiners import draw_joiners
 from partnerlab.transitions.semi_markov import fit_flows
@@ -25,29 +28,125 @@ def _spreads(drawn):
     return np.sqrt(np.diagonal(drawn.covariance, axis1=1, axis2=2))
 
 
-def _density_of_spread(values, precision, grid):
-    """Posterior of the whole spread of one series, by summing over the two parts that make it up: its own and that of all alike."""
-    scales = np.geomspace(1e-4, 100, 400)
+def _struck(series, shock, precision, *, alike, seed=0, quarters=QUARTERS):
+    """Series struck alike, or each for itself, and known with an error of this precision."""
+    rng = np.random.default_rng(seed)
+    shocks = shock * rng.standard_normal((1 if alike else series, quarters))
+    return [_told(values, precision) for values in shocks + rng.standard_normal((series, quarters)) / np.sqrt(precision)]
+
+
+def _quarters(told):
+    return [tell_quarters(one, quarters=len(one.pull) - 1, seasons=np.ones(1)) for one in told]
+
+
+def _prior_of_spread(spread):
+    """Half-t density, its scale half-Cauchy, by summing over scales."""
+    scales = np.geomspace(1e-5, 1000, 800)
     mixing = 2 / (np.pi * USUAL * (1 + (scales / USUAL) ** 2)) * np.gradient(scales)
-    part = np.geomspace(1e-3, 5, 150)
-    prior = (2 / scales * stats.t.pdf(part[:, None] / scales, 2) * mixing).sum(axis=1) * np.gradient(part)
-    size, found = len(values), np.zeros(len(grid) - 1)
-    for own, weight in zip(part, prior, strict=True):
-        spread2 = own**2 + part**2
-        total = spread2 + 1 / precision
-        like = -(size - 1) / 2 * np.log(total) - (values**2).sum() / 2 / total + values.sum() ** 2 / 2 / size / total
-        found += np.histogram(np.sqrt(spread2), grid, weights=weight * prior * np.exp(like))[0]
-    return found / found.sum()
+    return (2 / scales * stats.t.pdf(np.asarray(spread)[:, None] / scales, 2) * mixing).sum(axis=1)
+
+
+def _log_likelihood(told, covariance):
+    """Of all series' means of quarters, level free, over that of no shocks: by the normal density of their differences."""
+    quarters = len(told[0].pull) - 1
+    contrast = np.linalg.qr(np.column_stack([np.ones(quarters), np.eye(quarters)[:, 1:]]))[0][:, 1:]
+    precision = np.array([one.precision[1, 1] for one in told])
+    seen = np.array([contrast.T @ one.pull[1:] for one in told]) / precision[:, None]
+    noise = np.diag(1 / precision)
+    return sum(
+        stats.multivariate_normal(cov=covariance + noise).logpdf(row) - stats.multivariate_normal(cov=noise).logpdf(row) for row in seen.T
+    )
 
 
 @pytest.mark.parametrize(("shock", "precision"), [(0.4, 50.0), (0.0, 50.0), (0.3, 20.0)])
 def test_the_spread_of_one_series_has_the_posterior_that_numerical_integration_gives(shock, precision):
-    rng = np.random.default_rng(3)
-    values = shock * rng.standard_normal(QUARTERS) + rng.standard_normal(QUARTERS) / np.sqrt(precision)
-    drawn = draw_common_shocks([_told(values, precision)], quarters=QUARTERS, kept=4000, rng=rng)
-    grid = np.concatenate([[0.0], np.quantile(_spreads(drawn), np.arange(0.1, 1.0, 0.1)), [9.0]])
+    told = _struck(1, shock, precision, alike=True, seed=3)
+    drawn = draw_common_shocks(told, quarters=QUARTERS, kept=4000, rng=np.random.default_rng(3))
+    spread = _spreads(drawn)[:, 0]
+    spread = spread[spread > 0]
+    fine = np.geomspace(1e-4, 20, 1200)
+    mass = _prior_of_spread(fine) * np.exp([_log_likelihood(told, np.array([[one**2]])) for one in fine]) * np.gradient(fine)
+    grid = np.concatenate([[0.0], np.quantile(spread, np.arange(0.1, 1.0, 0.1)), [99.0]])
 
-    assert _density_of_spread(values, precision, grid) == pytest.approx(np.full(10, 0.1), abs=0.04)
+    assert np.histogram(fine, grid, weights=mass / mass.sum())[0] == pytest.approx(np.full(10, 0.1), abs=0.04)
+    # one way to be struck, and none, each as likely as the other before
+    assert drawn.weights[NONE] == pytest.approx(1 / (1 + mass.sum()), abs=0.03)
+    assert drawn.weights[ALIKE] == 0
+
+
+def test_a_shock_to_all_alike_is_weighed_as_numerical_integration_weighs_it():
+    told = _struck(3, 0.2, 40.0, alike=True, seed=1)
+    fine = np.geomspace(1e-4, 20, 600)
+    like = np.exp([_log_likelihood(told, np.full((3, 3), one**2)) for one in fine])
+
+    found = special.logsumexp(weigh_alike(_quarters(told)))
+    assert found == pytest.approx(np.log((_prior_of_spread(fine) * like * np.gradient(fine)).sum()), abs=0.1)
+
+
+@pytest.mark.parametrize(("shock", "precision"), [(0.0, 10.0), (0.3, 10.0), (0.3, 60.0)])
+def test_shocks_of_any_covariance_are_weighed_as_draws_from_their_prior_weigh_them(shock, precision):
+    told, rng = _struck(2, shock, precision, alike=False, seed=2), np.random.default_rng(5)
+    size = 20_000
+    scale = USUAL * np.abs(rng.standard_cauchy(size))
+    # Huang and Wand (2013): inverse Wishart with 3 degrees of freedom, its scale matrix 4 times numbers that are gamma
+    wide = 4 * rng.standard_gamma(0.5, (size, 2)) * scale[:, None] ** 2
+    lower = np.array([[1.0, 0.0], [0.0, 1.0]]) * np.sqrt(rng.chisquare([3, 2], (size, 2)))[:, :, None]
+    lower[:, 1, 0] = rng.standard_normal(size)
+    root = np.sqrt(wide)[:, :, None] * np.linalg.inv(lower).swapaxes(1, 2)
+    noise, covariance = np.eye(2) / precision, root @ root.swapaxes(1, 2)
+    seen = np.array([one.pull[1:] - one.pull[1:].mean() for one in told]) / precision
+    scatter = seen @ seen.T
+    whole = covariance + noise
+    log = -0.5 * (QUARTERS - 1) * (np.linalg.slogdet(whole)[1] - np.linalg.slogdet(noise)[1])
+    log -= 0.5 * np.einsum("dij,ji->d", np.linalg.inv(whole) - np.linalg.inv(noise), scatter)
+
+    drawn = draw_free_shocks(told, quarters=QUARTERS, kept=256, rng=rng)
+    assert weigh_free(_quarters(told), drawn, rng) == pytest.approx(special.logsumexp(log) - np.log(size), abs=0.4)
+
+
+@pytest.mark.parametrize(("shock", "alike", "model"), [(0.4, True, ALIKE), (0.4, False, FREELY), (0.0, True, NONE)])
+def test_the_model_that_made_the_shocks_is_found_likeliest(shock, alike, model):
+    found = [
+        draw_common_shocks(_struck(4, shock, 200.0, alike=alike, seed=seed), quarters=QUARTERS, kept=32, rng=np.random.default_rng(seed))
+        for seed in range(5)
+    ]
+    weights = np.mean([one.weights for one in found], axis=0)
+
+    assert weights.argmax() == model
+    assert weights[model] > (0.9 if shock else 0.4)
+
+
+def test_draws_are_of_each_model_as_often_as_it_is_likely():
+    drawn = draw_common_shocks(_struck(3, 0.1, 60.0, alike=True), quarters=QUARTERS, kept=2000, rng=np.random.default_rng(0))
+    spread = _spreads(drawn)
+    same = np.ptp(spread, axis=1) < 1e-12
+    share = [(spread[:, 0] == 0).mean(), (same & (spread[:, 0] > 0)).mean(), (~same).mean()]
+
+    assert share == pytest.approx(drawn.weights, abs=0.04)
+    assert drawn.weights.sum() == pytest.approx(1.0)
+
+
+def test_where_all_are_struck_alike_the_effects_of_quarters_are_one_and_the_same():
+    told, rng = _struck(3, 0.3, 60.0, alike=True), np.random.default_rng(0)
+    usual = _quarters(told)
+    many = [tell_quarters(one, quarters=QUARTERS, seasons=np.ones(500)) for one in told]
+    effects, spread = draw_alike(many, weigh_alike(usual), rng)
+
+    assert all((one[:, 1:] == effects[0][:, 1:]).all() for one in effects)
+    assert np.isin(spread, SPREADS).all()
+    assert all((one[:, 1:] == 0).all() for one in draw_unstruck(many, rng))
+
+
+def test_what_is_left_of_a_series_is_its_normal_likelihood_with_level_and_seasons_integrated_out():
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([np.ones(8), np.tile(np.eye(4), (2, 1)), np.eye(8)])
+    told = Told(precision=30 * rows.T @ rows, pull=30 * rows.T @ rng.standard_normal(8))
+    left = tell_quarters(told, quarters=8, seasons=np.array([0.2, 3.0]))
+    prior = [np.diag([1 / FREE, *[1 / season] * 4]) for season in (0.2, 3.0)]
+
+    for place, one in enumerate(prior):
+        whole = told.precision + np.pad(one, (0, 8)) + 1e-9 * np.eye(13)
+        assert np.linalg.inv(np.linalg.inv(whole)[5:, 5:]) == pytest.approx(left.precision[place], abs=1e-5)
 
 
 def test_series_struck_alike_are_found_alike_and_series_struck_apart_are_not():
@@ -83,7 +182,7 @@ def test_every_draw_of_a_covariance_is_one(seed, series, precision):
 
     assert drawn.covariance.shape == (len(drawn.effects[0]), series, series)
     assert np.isfinite(drawn.covariance).all()
-    assert (np.linalg.eigvalsh(drawn.covariance) > 0).all()
+    assert (np.linalg.eigvalsh(drawn.covariance) > -1e-9 * (1 + np.abs(drawn.covariance).max())).all()
     assert all(np.isfinite(one).all() for one in drawn.effects)
 
 

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 from scipy import special
 
-from partnerlab.stats.shrinkage.common_shocks import Told, draw_common_shocks
+from partnerlab.stats.shrinkage.common_shocks import draw_common_shocks
 from partnerlab.stats.shrinkage.mixed_logit import MixedLogit
+from partnerlab.stats.shrinkage.told_effects import Told
 from partnerlab.transitions.joiners import KEPT, Joining, fit_joining, joining_of, level_places, stray, tell
 from partnerlab.transitions.semi_markov import QUARTER, SEASON, Exit, FlowModel
 
@@ -83,9 +84,9 @@ def draw_flows(model: FlowModel, *, came: np.ndarray, draws: int, rng: np.random
     effects: list[np.ndarray | None] = [None] * size
     if told:
         common = draw_common_shocks(told, quarters=model.quarters, kept=min(KEPT, draws), rng=rng)
-        pick %= len(common.covariance)
+        pick %= len(common.roots)
         there = np.array([*struck, *([size] if joins is not None else [])])
-        roots[np.ix_(np.arange(draws), there, there)] = np.linalg.cholesky(common.covariance)[pick]
+        roots[np.ix_(np.arange(draws), there, there)] = common.roots[pick]
         for place, level in zip(struck, common.effects, strict=False):
             effects[place] = _given_levels(model.exits[place].fit, level[pick], rng)
         pace = common.effects[-1][pick, 0] - common.effects[-1][:, 0].mean() if joins is not None else pace

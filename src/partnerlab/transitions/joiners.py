@@ -6,8 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from partnerlab.stats.shrinkage.common_shocks import FREE, Told, draw_common_shocks
+from partnerlab.stats.shrinkage.common_shocks import draw_common_shocks
 from partnerlab.stats.shrinkage.mixed_logit import MixedLogit, fit_mixed_logit
+from partnerlab.stats.shrinkage.told_effects import FREE, Told
 
 #: Degrees of freedom of shocks: now and then a quarter strays far, as those of a clean-up do.
 TAILS = 4
@@ -107,7 +108,7 @@ def draw_joiners(came: np.ndarray, *, ahead: int, draws: int, rng: np.random.Gen
     if fit is None:
         return [np.zeros((draws, came.shape[1]), dtype=np.int64)] * ahead
     common = draw_common_shocks([tell(fit, (0,))], quarters=len(came), kept=min(KEPT, draws), rng=rng)
-    pick = np.arange(draws) % len(common.covariance)
-    spread, level = np.sqrt(common.covariance[pick, 0, 0]), common.effects[0][pick, 0]
+    pick = np.arange(draws) % len(common.roots)
+    spread, level = common.roots[pick, 0, 0], common.effects[0][pick, 0]
     joining = joining_of(came, level - level.mean(), rng)
     return [joining.draw(spread * (rng.standard_normal((draws, 1)) * stray(draws, rng))[:, 0], rng) for _ in range(ahead)]
