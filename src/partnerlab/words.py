@@ -9,6 +9,10 @@ from collections.abc import Sequence
 NBSP = "\u00a0"
 ARROW = "\u2192"
 MINUS = "\u2212"
+#: Numbers this small are written with a power of ten; what is smaller still is nothing but rounding, and is 0.
+TINY, ROUNDED = 1e-5, 1e-12
+#: No number is written with more digits after the point.
+MOST_DECIMALS = 6
 
 
 def say_number(value: float, *, digits: int = 3, decimals: int | None = None) -> str:
@@ -25,22 +29,31 @@ def say_number(value: float, *, digits: int = 3, decimals: int | None = None) ->
 
     Examples
     --------
-    >>> say_number(12345.6), say_number(2.5), say_number(0.01234)
-    ('12,346', '2.5', '0.0123')
+    >>> say_number(12345.6), say_number(2.5), say_number(0.01234), say_number(3.21e-9)
+    ('12,346', '2.5', '0.0123', '3.21e−9')
     """
     if value is None or math.isnan(value):
         return "unknown"
     if math.isinf(value):
         return "never" if value > 0 else MINUS + "∞"
-    if decimals is not None:
+    if decimals is not None and not (decimals >= MOST_DECIMALS and abs(value) < TINY):
         text = f"{value:,.{decimals}f}".replace("-", MINUS)
         return text.removeprefix(MINUS) if not text.strip(f"{MINUS}0.,") else text
-    if value == 0:
+    if abs(value) < ROUNDED:
         return "0"
+    if abs(value) < TINY:
+        return _say_power(value, digits=digits if decimals is None else 2)
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    text = f"{abs(value):,.{min(decimals, 6)}f}"
+    text = f"{abs(value):,.{min(decimals, MOST_DECIMALS)}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return (MINUS if value < 0 and text.strip("0.,") else "") + (text or "0")
+
+
+def _say_power(value: float, *, digits: int) -> str:
+    """Write a number that six decimals would lose, such as 3.2e−9."""
+    digits_of, power = f"{value:.{digits - 1}e}".split("e")
+    digits_of = digits_of.rstrip("0").rstrip(".") if "." in digits_of else digits_of
+    return f"{digits_of}e{int(power)}".replace("-", MINUS)
 
 
 def say_share(value: float, *, unit: bool = True) -> str:
@@ -136,10 +149,10 @@ def decimals_of(low: float, high: float) -> int:
     width = high - low
     if not (math.isfinite(width) and width > 0):
         return 2
-    decimals = min(max(1 - math.floor(math.log10(width)), 0), 6)
+    decimals = min(max(1 - math.floor(math.log10(width)), 0), MOST_DECIMALS)
     nearest = min(abs(low), abs(high))
     if 0 < nearest < 0.5 * 10**-decimals:
-        return min(decimals + 2, max(decimals, -math.floor(math.log10(nearest))), 6)
+        return min(decimals + 2, max(decimals, -math.floor(math.log10(nearest))), MOST_DECIMALS)
     return decimals
 
 
@@ -150,6 +163,8 @@ def say_pair(estimate: float, low: float, high: float, *, kind: str) -> tuple[st
     --------
     >>> say_pair(0.876, -1.1, 2.85, kind="number")
     ('0.9', '−1.1 to 2.9')
+    >>> say_pair(3.2e-9, 1.1e-9, 5e-9, kind="number")
+    ('3.2e−9', '1.1e−9 to 5e−9')
     """
     if kind != "number" or math.isnan(low) or math.isnan(high):
         return say(estimate, kind=kind), say_interval(low, high, kind=kind)
@@ -232,6 +247,17 @@ def plural(count: float, one: str, many: str = "") -> str:
     ('1 partner', '2 partners')
     """
     return f"{say_count(count)} {one if round(count) == 1 else many or one + 's'}"
+
+
+def fewer(noun: str) -> str:
+    """Say "fewer" of what is counted and "less" of what is weighed: what is counted is written in the plural.
+
+    Examples
+    --------
+    >>> fewer("leads"), fewer("deals registered"), fewer("revenue"), fewer("business")
+    ('fewer', 'fewer', 'less', 'less')
+    """
+    return "fewer" if any(word.endswith("s") and not word.endswith("ss") for word in noun.split()) else "less"
 
 
 def sentence(text: str) -> str:
