@@ -14,6 +14,11 @@ def local_midnight(day: date, calendar: Calendar) -> datetime:
     return datetime.combine(day, time(), tzinfo=ZoneInfo(calendar.timezone)).astimezone(UTC)
 
 
+def naive_utc(moment: datetime) -> datetime:
+    """Drop an instant's zone after turning it to UTC; a naive one is UTC already."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
 def read_as_of(as_of: datetime | date | str | None, calendar: Calendar) -> datetime | None:
     """Read a moment, as naive UTC: an instant as it stands, a day as its end in the program's time zone.
 
@@ -36,8 +41,8 @@ def read_as_of(as_of: datetime | date | str | None, calendar: Calendar) -> datet
             raise ParameterError(f"as_of is {as_of!r}; write a day such as '2026-10-05' or an instant, '2026-10-05T12:00'") from error
     if not isinstance(as_of, datetime):
         next_day = datetime.combine(as_of + timedelta(days=1), time(), tzinfo=ZoneInfo(calendar.timezone))
-        return next_day.astimezone(UTC).replace(tzinfo=None) - timedelta(microseconds=1)
-    return as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of
+        return naive_utc(next_day) - timedelta(microseconds=1)
+    return naive_utc(as_of)
 
 
 def as_of_day(moment: datetime, calendar: Calendar) -> date:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -11,6 +11,7 @@ from sqlglot import exp
 from partnerlab.errors import MissingTableError, nearest
 from partnerlab.intake import casts
 from partnerlab.intake.contract import Column, Table, find_table
+from partnerlab.intake.moments import naive_utc
 from partnerlab.intake.program import Program
 
 if TYPE_CHECKING:
@@ -30,11 +31,6 @@ def literal(moment: datetime | date) -> exp.Expr:
     if isinstance(moment, datetime):
         return exp.cast(exp.Literal.string(naive_utc(moment).isoformat(sep=" ")), "timestamp")
     return exp.cast(exp.Literal.string(moment.isoformat()), "date")
-
-
-def naive_utc(moment: datetime) -> datetime:
-    """Drop an instant's zone after turning it to UTC; a naive one is UTC already."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def check_columns(source: Source, contract: Table, columns: Sequence[str]) -> None:

@@ -114,9 +114,9 @@ def _longer(result: SurvivalComparison) -> tuple[str, ...]:
     known = result.table.dropna(subset=["std_error"])
     by = result.keys[0]
     said = [
-        f"{row[by]} stay {_longer(row)[0]} {result.unit}s {'longer' if row['estimate'] > 0 else 'less long'} than "
+        f"{row[by]} stay {_apart(row)[0]} {result.unit}s {'longer' if row['estimate'] > 0 else 'less long'} than "
         f"{row['reference']} of the first {say_number(result.tau)} "
-        f"({_longer(row)[1]})."
+        f"({_apart(row)[1]})."
         for _, row in known.iterrows()
         if row["conf_low"] > 0 or row["conf_high"] < 0
     ]
@@ -125,7 +125,8 @@ def _longer(result: SurvivalComparison) -> tuple[str, ...]:
     return tuple(said) or (f"No group stays clearly longer than {known['reference'].iloc[0]}: every interval holds no difference.",)
 
 
-def _longer(row: pd.Series) -> tuple[str, str]:
+def _apart(row: pd.Series) -> tuple[str, str]:
+    """Write a difference without its sign, and its interval."""
     middle, interval = say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
     return middle.lstrip("−-"), interval
 

@@ -141,11 +141,11 @@ def satterthwaite_df(line: Line, cluster: np.ndarray, *, contrast: np.ndarray) -
         Between 1 and the number of clusters less one; it falls where a few clusters carry the contrast.
     """
     order, starts = _runs(cluster)
-    direction = line.bread @ contrast
+    direction, half = line.bread @ contrast, _root(line.bread)
     lengths, sums = [], []
     for rows in np.split(order, starts[1:]):
         x = line.design[rows]
-        push = _divide_by_leverage(x, x @ direction, line.bread, root=True)
+        push = _divide_by_leverage(x, x @ direction, half, root=True)
         lengths.append(push @ push)
         sums.append(x.T @ push)
     across = np.array(sums)
@@ -165,16 +165,19 @@ def _adjusted_scores(line: Line, cluster: np.ndarray, correction: Correction) ->
     order, starts = _runs(cluster)
     if correction in ("CR0", "CR1"):
         return np.add.reduceat((line.design * line.residual[:, None])[order], starts, axis=0)
-    totals = []
+    totals, half = [], _root(line.bread)
     for rows in np.split(order, starts[1:]):
         x = line.design[rows]
-        totals.append(x.T @ _divide_by_leverage(x, line.residual[rows], line.bread, root=correction == "CR2"))
+        totals.append(x.T @ _divide_by_leverage(x, line.residual[rows], half, root=correction == "CR2"))
     return np.array(totals)
 
 
-def _divide_by_leverage(x: np.ndarray, values: np.ndarray, bread: np.ndarray, *, root: bool) -> np.ndarray:
-    """Apply ``(I - x bread x')`` to the power -1/2 or -1 through its few directions that are not 1."""
-    half = np.linalg.cholesky((bread + bread.T) / 2)
+def _root(bread: np.ndarray) -> np.ndarray:
+    return np.linalg.cholesky((bread + bread.T) / 2)
+
+
+def _divide_by_leverage(x: np.ndarray, values: np.ndarray, half: np.ndarray, *, root: bool) -> np.ndarray:
+    """Apply ``(I - x bread x')`` to the power -1/2 or -1 through its few directions that are not 1; ``half`` is the bread's root."""
     directions, sizes, _ = np.linalg.svd(x @ half, full_matrices=False)
     rest = 1.0 - sizes**2
     live = sizes**2 < FULL_LEVERAGE
