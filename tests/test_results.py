@@ -6,6 +6,7 @@ import pickle
 import pandas as pd
 import pytest
 
+from partnerlab.errors import ParameterError
 from partnerlab.results import Check, Evidence, Result
 
 TABLE = pd.DataFrame([{"tier": "A", "estimate": 0.5, "std_error": 0.1, "conf_low": 0.3, "conf_high": 0.7, "n": 25, "deff": 1.2}])
@@ -57,3 +58,9 @@ def test_a_result_keeps_its_table_whatever_is_done_to_it_outside():
     assert list(result.table) == list(result.tidy())
     assert dataclasses.replace(result, level=0.9).table.equals(result.table)
     assert pickle.loads(pickle.dumps(result)).table.equals(result.table)
+
+
+def test_evidence_may_be_written_as_its_letter_and_no_other():
+    assert "Evidence C: association." in Result(estimand="Share in A", table=TABLE, evidence="C").summary()
+    with pytest.raises(ParameterError, match="evidence is 'likely'; it is A, B, C or D"):
+        Result(estimand="Share in A", table=TABLE, evidence="likely")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t  # noqa: F401 - loaded here, for its loading takes longer than an example may
 
 from partnerlab.errors import ParameterError, SampleError, SpecError
 from partnerlab.results import Evidence
@@ -167,3 +168,39 @@ def test_stakes_refuse_a_negative_cost():
 def test_verdicts_of_different_levels_are_not_laid_side_by_side():
     with pytest.raises(SampleError, match="level"):
         compare_verdicts([_verdict(), _verdict(level=0.9)])
+
+
+def test_one_of_many_cells_that_was_not_pooled_has_no_price():
+    """The best of many looks dear by chance, so money must not rank what may not be ranked."""
+    for pooled, priced in ((False, False), (True, True)):
+        verdict = _verdict(cells=7, pooled=pooled)
+
+        assert [math.isfinite(money) for money in (verdict.pays, verdict.net_value, verdict.expected_loss)] == [priced] * 3
+
+
+@pytest.mark.parametrize("grade", Evidence)
+def test_a_statement_begins_with_a_capital_whatever_the_tactic_is_called(grade):
+    for estimate in (0.5, 0.0, -0.5):
+        assert _verdict(tactic="e-mail", grade=grade, estimate=estimate, std_error=0.01).statement[0].isupper()
+
+
+def test_what_would_settle_it_is_said_once_however_many_doubts_there_are():
+    lot = "give Dinner by lot for two quarters"
+    for doubts in (("readings differ",), ("readings differ", "trends went apart", "a placebo shows an effect")):
+        said = _verdict(doubts=doubts, settled_by=lot).statement
+
+        assert said.count("to settle it") == 1
+        assert said.endswith(f"; {lot} to settle it.")
+    assert _verdict(grade=Evidence.C, limits=("they chose",), settled_by=lot).statement.endswith(f": they chose; {lot} to settle it.")
+    assert "to settle it" not in _verdict(settled_by=lot).statement
+
+
+@pytest.mark.parametrize(("unit", "said"), [("leads", "fewer leads"), ("revenue", "less revenue")])
+def test_what_is_weighed_is_less_and_what_is_counted_is_fewer(unit, said):
+    assert f"caused 0.50 {said} per" in _verdict(grade=Evidence.A, estimate=-0.5, stakes=Stakes(unit=unit)).statement
+
+
+def test_a_grade_may_be_written_as_its_letter_and_no_other():
+    assert _verdict(grade="A").statement == _verdict(grade=Evidence.A).statement
+    with pytest.raises(ParameterError, match="grade is 'E'; it is A, B, C or D"):
+        _verdict(grade="E")

@@ -10,6 +10,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from partnerlab.errors import ParameterError
+
 TIDY = ("estimate", "std_error", "conf_low", "conf_high", "n")
 
 
@@ -94,6 +96,9 @@ class Result:
         missing = [column for column in TIDY if column not in self.table.columns]
         if missing:
             raise TypeError(f"{type(self).__name__}.table lacks {', '.join(missing)}")
+        if self.evidence not in tuple(Evidence):
+            raise ParameterError(f"evidence is {self.evidence!r}; it is A, B, C or D")
+        object.__setattr__(self, "evidence", Evidence(self.evidence))
 
     @property
     def keys(self) -> list[str]:

@@ -15,7 +15,7 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.specs import Spec
 from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.words import decimals_of, plural, say_number
+from partnerlab.words import decimals_of, fewer, plural, say_number, sentence
 
 Finding = Literal["raised", "lowered", "too small to matter", "cannot tell"]
 Action = Literal["keep", "stop", "test"]
@@ -93,6 +93,8 @@ class Verdict:
         Why two readings of the data disagree; any doubt makes the finding "cannot tell".
     limits : tuple of str
         Why the design gives no more than an association, where it does not: said with grade C.
+    settled_by : str
+        What would settle it, as one would ask for it ("give Dinner by lot for two quarters"): said once, after doubts or limits.
     level : float
         Coverage of the interval.
     family_level : float or None
@@ -121,10 +123,14 @@ class Verdict:
     pooled: bool = False
     doubts: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+    settled_by: str = ""
     level: float = 0.95
     family_level: float | None = None
 
     def __post_init__(self) -> None:
+        if self.grade not in tuple(Evidence):
+            raise ParameterError(f"verdict on {self.tactic}: grade is {self.grade!r}; it is A, B, C or D")
+        object.__setattr__(self, "grade", Evidence(self.grade))
         if self.cells < 1 or self.n < 0 or self.partners < 0 or (self.managers or 0) < 0:
             raise ParameterError("verdict: cells must be 1 or more, and counts of rows, partners and managers 0 or more")
         if not 0 < self.level < 1 or not self.df > 0:
@@ -172,23 +178,22 @@ class Verdict:
     @property
     def earned(self) -> Evidence:
         """The grade that is left: D where the interval, a doubt or a search over cells without pooling takes it away."""
-        searched = self.cells > 1 and not self.pooled
-        return Evidence.D if self.finding == "cannot tell" or searched else self.grade
+        return Evidence.D if self.finding == "cannot tell" or self._searched() else self.grade
 
     @property
     def statement(self) -> str:
         """The finding in the fixed vocabulary of its grade."""
         if self.earned is Evidence.D:
             return f"Cannot tell what {self.tactic} did to {self.stakes.unit}: {self._why_not()}."
-        if self.finding == "too small to matter":
-            return _SMALL[self.earned].format(**self._words())
-        return _MOVED[self.earned].format(**self._words())
+        said = _SMALL if self.finding == "too small to matter" else _MOVED
+        return sentence(said[self.earned].format(**self._words()))
 
     @property
     def pays(self) -> float:
         """Probability that value exceeds cost, the interval read as what is known of the effect; NaN without a value.
 
-        NaN also where no effect is identified (grades C and D): money follows causes, not company.
+        NaN also where no effect is identified (grades C and D), for money follows causes, not company; and for one of several cells
+        that was not pooled, for the best of many would look dear by chance.
         """
         return _chance_positive(*self._net(), self.df) if self._priced() else math.nan
 
@@ -216,8 +221,12 @@ class Verdict:
             return "keep"
         return "stop" if self.pays <= 1 - SURE_ENOUGH else "test"
 
+    def _searched(self) -> bool:
+        return self.cells > 1 and not self.pooled
+
     def _priced(self) -> bool:
-        return self.stakes.value is not None and self.grade in (Evidence.A, Evidence.B) and self.known and not self.doubts
+        identified = self.grade in (Evidence.A, Evidence.B) and self.known and not self.doubts
+        return self.stakes.value is not None and identified and not self._searched()
 
     def _net(self) -> tuple[float, float]:
         value = self.stakes.value or 0.0
@@ -225,10 +234,10 @@ class Verdict:
 
     def _why_not(self) -> str:
         if self.doubts:
-            return "; ".join(self.doubts)
+            return "; ".join((*self.doubts, *self._settled()))
         if not self.known:
             return f"not enough data (n = {self.n})"
-        if self.finding != "cannot tell" and self.cells > 1 and not self.pooled:
+        if self.finding != "cannot tell" and self._searched():
             return f"it is one of {self.cells} cells looked at, and without pooling the best of so many looks good by chance"
         if self.finding != "cannot tell":
             return f"with and without it differ by {self._words()['size']}, and nothing tells why"
@@ -236,6 +245,9 @@ class Verdict:
             f"the {self.level * 100:g} % interval runs from {self._words()['ends']} per {self.stakes.per}; "
             f"an effect under {say_number(self.smallest_effect, digits=2)} would have been missed"
         )
+
+    def _settled(self) -> tuple[str, ...]:
+        return (f"{self.settled_by} to settle it",) if self.settled_by else ()
 
     def _words(self) -> dict[str, str]:
         decimals = decimals_of(self.conf_low, self.conf_high)
@@ -246,14 +258,14 @@ class Verdict:
             "tactic": self.tactic,
             "unit": self.stakes.unit,
             "moved": self.finding,
-            "more": "more" if self.estimate > 0 else "fewer",
+            "more": "more" if self.estimate > 0 else fewer(self.stakes.unit),
             "size": say_number(size, decimals=decimals),
             "per": self.stakes.per,
             "ends": f"{low} to {high}",
             "interval": f"{self.level * 100:g} % interval {low} to {high}",
             "material": say_number(self.stakes.material or math.nan),
             "assumption": self.assumption.strip().rstrip("."),
-            "why": f": {'; '.join(self.limits)}" if self.limits else "",
+            "why": f": {'; '.join((*self.limits, *self._settled()))}" if self.limits else "",
         }
 
     def to_row(self) -> dict[str, object]:

@@ -184,3 +184,14 @@ def test_words_and_infinities_are_no_outcome_of_a_dose():
     for leads, said in (("many", "expected numbers"), (np.inf, "infinite")):
         with pytest.raises(ParameterError, match=said):
             estimate_dose(rows.assign(leads=leads), dose="days", outcome="leads", material=0.5)
+
+
+def test_a_dose_that_fewer_than_four_managers_chose_is_their_own_work_not_the_doses():
+    rows = _rows(step=1.0)
+    one_hand = rows.assign(manager=np.where(rows["days"] == 365, 99, rows["manager"]))
+    found = _found(one_hand, cluster="manager")
+
+    assert found.table.set_index("dose")["estimate"].isna().to_dict() == {"180": False, "365": True, "per unit": False}
+    assert "clusters" in found.checks[0].detail
+    two = _found(one_hand[one_hand["days"] != 180], cluster="manager")
+    assert two.table["estimate"].isna().all()

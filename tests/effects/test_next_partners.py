@@ -69,11 +69,12 @@ def test_partners_like_whom_nobody_had_it_are_listed_as_such_and_last(plan):
     assert alone.index.min() > plan.table.index[plan.table["overlap"]].max()
 
 
-def test_a_partner_unlike_all_that_had_it_loses_its_number(panel, analysis):
+def test_a_partner_unlike_all_that_had_it_loses_its_number(panel):
     who = int(np.flatnonzero(panel.treated[:, -1] == 0)[0])
     far = np.array(panel.outcome)
     far[who] += 40.0
-    found = plan_next_partners(dataclasses.replace(panel, outcome=far), analysis=analysis)
+    moved = dataclasses.replace(panel, outcome=far)
+    found = plan_next_partners(moved, analysis=analyze_tactic(moved, study=STUDY))
     row = found.table.set_index("partner").loc[panel.partners[who]]
 
     assert (row["overlap"], row["chosen"], row["why"]) == (False, False, "nobody like it had it")
@@ -122,6 +123,16 @@ def test_plans_that_cannot_be_made_are_refused(panel, analysis):
     everybody = np.array(panel.treated)
     everybody[:, -1] = 1.0
     with pytest.raises(SampleError, match="nobody to plan for"):
-        plan_next_partners(dataclasses.replace(panel, treated=everybody), analysis=analysis)
+        given = dataclasses.replace(panel, treated=everybody)
+        plan_next_partners(given, analysis=analyze_tactic(given, study=STUDY))
     with pytest.raises(ParameterError, match="top is 0"):
         plan_next_partners(panel, analysis=analysis, top=0)
+
+
+def test_another_panel_than_the_one_that_was_analysed_is_refused(panel, analysis):
+    other = _panel(seed=2)
+    longer = dataclasses.replace(panel, first=panel.first + 1)
+
+    for wrong, what in ((other, "treated rows|outcomes"), (longer, "quarters"), (panel.select(np.arange(300) < 200), "200 partners")):
+        with pytest.raises(ParameterError, match=rf"({what}).*give the panel that was analysed"):
+            plan_next_partners(wrong, analysis=analysis)

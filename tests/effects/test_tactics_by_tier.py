@@ -131,3 +131,13 @@ def test_a_page_of_one_tactic_is_read_like_any_other(analyses):
 
     assert (page.cells, with_blind.cells) == (3, 6)
     assert with_blind.table["estimate"].isna().sum() == 3
+
+
+def test_an_association_is_not_passed_as_free_of_doubt(analyses):
+    only = dataclasses.replace(analyses[1].verdict, grade="C", limits=("nobody knows how they chose",))
+    beside = compare_tactics([analyses[0], dataclasses.replace(analyses[1], verdict=only, evidence="C"), analyses[2]])
+    sound = compare_tactics(analyses[:2])
+
+    assert [check.passed for check in beside.checks if check.name == "analyses"] == [False]
+    assert [check.detail for check in beside.checks if check.name == "analyses"] == ["an association only: Training"]
+    assert [check.passed for check in sound.checks if check.name == "analyses"] == [True]

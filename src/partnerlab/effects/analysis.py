@@ -17,7 +17,7 @@ from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.switching import estimate_switching
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.tier_cells import tier_cells
-from partnerlab.errors import SampleError
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.verdicts import Verdict
 from partnerlab.words import say_list, say_number
@@ -43,6 +43,8 @@ class TacticAnalysis(Result):
     tiers : DataFrame
         The same effect in each tier before treatment, unpooled: ``tier, estimate, std_error, df, n, partners, managers, covered``.
         A list to pool (`compare_tactics`), not one to pick from.
+    seen : tuple
+        What the panel is known by, so that no other is taken for it.
     """
 
     title: ClassVar[str] = "What a tactic did"
@@ -52,6 +54,7 @@ class TacticAnalysis(Result):
     effects: AdoptionEffects | OnOffEffects
     verdict: Verdict
     tiers: pd.DataFrame = dataclasses.field(repr=False)
+    seen: tuple[object, ...] = dataclasses.field(default=(), repr=False)
 
 
 def analyze_tactic(
@@ -116,7 +119,36 @@ def analyze_tactic(
         effects=effects,
         verdict=_verdict(effects, row, study, beside.doubts, limits, cells=cells, level=level),
         tiers=tier_cells(panel, study, effects, cluster=cluster),
+        seen=_seen(panel),
     )
+
+
+def require_analysed(analysis: TacticAnalysis, panel: TacticPanel, *, asked: str) -> None:
+    """Refuse a panel that is not the one that was analysed.
+
+    Raises
+    ------
+    ParameterError
+        If its tactic, its partners or what they had differ.
+    """
+    known = len(analysis.effects.influence)
+    if known != len(panel.partners):
+        raise ParameterError(
+            f"{asked}: the panel has {len(panel.partners)} partners, the analysis {known}; give the panel that was analysed"
+        )
+    if analysis.seen != (seen := _seen(panel)):
+        unlike = next(name for name, ours, theirs in zip(_SEEN, analysis.seen, seen, strict=True) if ours != theirs)
+        raise ParameterError(f"{asked}: the panel's {unlike} are not those that were analysed; give the panel that was analysed")
+
+
+#: What a panel is known by.
+_SEEN = ("partners", "quarters", "treated rows", "outcomes")
+
+
+def _seen(panel: TacticPanel) -> tuple[object, ...]:
+    """Tell one panel from another without holding it: first and last partner, quarters, treated rows and the outcomes' sum."""
+    ends = (str(panel.partners[0]), str(panel.partners[-1]))
+    return ends, tuple(panel.labels), int(panel.on.sum()), float(np.nansum(panel.outcome))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,7 +173,7 @@ def _read_adoption(panel: TacticPanel, study: TacticStudy, *, cluster: Cluster |
     p = _joint(difference, matched.influence - effects.influence, panel, study, cluster)
     detail = f"among partners alike in past results the effect differs by {say_number(difference, digits=2)} (p = {p:.2g})"
     agree = _agree(difference, p, float(row["estimate"]), study, level)
-    doubts = (f"{detail}, so adopters may have been on their way back to their usual; {_settle(study)}",) if agree is False else ()
+    doubts = (f"{detail}, so adopters may have been on their way back to their usual",) if agree is False else ()
     return effects, _Beside(name="matched", row=other, check=Check("readings agree", agree, detail), doubts=doubts)
 
 
@@ -169,7 +201,7 @@ def _read_on_off(
     apart = f"differ by {say_number(difference, digits=2)} (p = {p:.2g})"
     detail = f"for partners that start, the event study of switches ({given}) and target trials {apart}"
     agree = _agree(difference, p, first, study, level)
-    doubts = (f"{detail}, and neither is ruled out; {_settle(study)}",) if agree is False else ()
+    doubts = (f"{detail}, and neither is ruled out",) if agree is False else ()
     return effects, _Beside(name="switching", row=other.at(0), check=Check("readings agree", agree, detail), doubts=doubts)
 
 
@@ -189,10 +221,6 @@ def _joint(difference: float, influence: np.ndarray, panel: TacticPanel, study: 
     sums = np.bincount(clusters.code, influence)
     error = float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)))
     return float(2 * t.sf(abs(difference) / error, clusters.df)) if error > 0 and np.isfinite(difference) else np.nan
-
-
-def _settle(study: TacticStudy) -> str:
-    return f"give {study.tactic} by lot for two quarters to settle it"
 
 
 def _headline(effects: AdoptionEffects | OnOffEffects, study: TacticStudy) -> pd.Series:
@@ -277,5 +305,6 @@ def _verdict(effects, row: pd.Series, study: TacticStudy, doubts, limits, *, cel
         cells=cells,
         doubts=(*doubts, *limits) if doubts else (),
         limits=limits,
+        settled_by=f"give {study.tactic} by lot for two quarters",
         level=level,
     )

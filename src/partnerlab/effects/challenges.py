@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.effects import adoption_challenges, on_off_challenges
 from partnerlab.effects.adoption import AdoptionEffects, adoption_sample
-from partnerlab.effects.analysis import TacticAnalysis
+from partnerlab.effects.analysis import TacticAnalysis, require_analysed
 from partnerlab.effects.on_off import estimate_on_off
 from partnerlab.effects.robustness import RobustnessCard, check_verdict
 from partnerlab.effects.sample import Cluster, clusters_of
@@ -85,11 +85,7 @@ def check_robustness(
     >>> card.stands, sorted(card.table.loc[card.table["check"] == "placebo", "about"])
     (True, ['2 quarters before', 'dealt by lot'])
     """
-    if len(analysis.effects.influence) != len(panel.partners):
-        raise ParameterError(
-            f"check_robustness: the panel has {len(panel.partners)} partners, the analysis {len(analysis.effects.influence)}; "
-            "give the panel that was analysed"
-        )
+    require_analysed(analysis, panel, asked="check_robustness")
     staying = isinstance(analysis.effects, AdoptionEffects)
     study = analysis.study
     pieces: dict[str, Any] = {}

@@ -106,7 +106,8 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     ParameterError
         If dose or outcome hold no numbers, ``material`` is not above 0, or nobody had the reference dose.
     SampleError
-        If all doses are equal, a covariate repeats the dose, or there are fewer than four clusters.
+        If all doses are equal, a covariate repeats the dose, or there are fewer than four clusters. A dose given by fewer than four
+        stays unknown.
 
     Notes
     -----
@@ -135,6 +136,9 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     clusters = int(codes.max()) + 1
     if clusters < FEWEST_CLUSTERS:
         raise SampleError(f"{cluster or 'rows'}: only {clusters}; with fewer than {FEWEST_CLUSTERS} no error can be read")
+    # who had only one dose says nothing of its neighbours: each dose that is compared needs clusters of its own
+    behind = {value: len(np.unique(codes[x == value])) if few else clusters for value in doses.tolist()}
+    seen = sum(count >= FEWEST_CLUSTERS for count in behind.values()) > 1
     known = _known(sample, covariates)
     others = doses[doses != base] if few else doses[:0]
     slope = _fit(y, np.column_stack([x - x.mean(), known]), dose)
@@ -144,12 +148,21 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
         size = dict(zip(doses.tolist(), counts.tolist(), strict=True))
         table = [
             _row(
-                f"{value:g}", base, steps, at, codes if cluster else None, n=size[value], material=material, level=level, enough=size[base]
+                f"{value:g}",
+                base,
+                steps,
+                at,
+                codes if cluster else None,
+                n=size[value],
+                material=material,
+                level=level,
+                enough=size[base] if min(behind[value], behind[base]) >= FEWEST_CLUSTERS else 0,
             )
             for at, value in enumerate(others)
         ]
     reach = float(doses[-1] - doses[0])
-    per_unit = _row("per unit", base, slope, 0, codes if cluster else None, n=len(x), material=material / reach, level=level, enough=len(x))
+    per_unit = _row("per unit", base, slope, 0, codes if cluster else None, n=len(x), material=material / reach, level=level,
+                    enough=len(x) if seen else 0)  # fmt: skip
     if str(per_unit["finding"]).startswith("no effect"):
         per_unit["finding"] = f"no effect larger than {say_number(material)} from {say_number(doses[0])} to {say_number(doses[-1])}"
     whole = pd.DataFrame([*table, per_unit | {"against": "one unit less"}])
@@ -260,7 +273,7 @@ def _finding(low: float, high: float, p: float, material: float, level: float) -
 
 def _checks(table: pd.DataFrame, lost: int, rows: int) -> tuple[Check, ...]:
     thin = table.loc[table["estimate"].isna(), "dose"].tolist()
-    few = f"too few rows, or nothing that varies, at {say_list(thin)}" if thin else f"every dose has {FEWEST_ROWS} rows or more"
+    few = f"too few rows or clusters, or nothing that varies, at {say_list(thin)}" if thin else f"every dose has {FEWEST_ROWS} rows or more"
     return (
         Check("doses seen", not thin, few),
         Check("rows kept", lost == 0 or None, f"{plural(lost, 'row')} of {rows} with something unknown left" if lost else "all rows"),

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.analysis import TacticAnalysis
+from partnerlab.effects.analysis import TacticAnalysis, require_analysed
 from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
 from partnerlab.effects.sample import eligible_groups, known_before
 from partnerlab.effects.study import TacticStudy
@@ -101,7 +101,7 @@ def plan_next_partners(
     SampleError
         If nobody eligible is without the tactic.
     ParameterError
-        If ``effects`` has no cell of this tactic, or ``top`` is under 1.
+        If ``effects`` has no cell of this tactic, ``top`` is under 1, or the panel is not the one that was analysed.
 
     Examples
     --------
@@ -120,6 +120,7 @@ def plan_next_partners(
     if top is not None and top < 1:
         raise ParameterError(f"top is {top}; give 1 or more")
     study, stakes = analysis.study, analysis.study.stakes
+    require_analysed(analysis, panel, asked="plan_next_partners")
     who = _candidates(panel, study)
     chance, like = _likeness(panel, study, who)
     known = analysis.verdict.earned in (Evidence.A, Evidence.B) or isinstance(effects, TacticComparison)

@@ -282,7 +282,7 @@ def _by_partial_r2(verdict: Verdict, df: float | None, strengths: Mapping[str, S
 def _by_likeness(likeness: Likeness) -> list[dict[str, object]]:
     alone, apart = likeness.alone, abs(likeness.difference)
     lonely = f"{say_share(alone)} of the treated look like nobody without the tactic"
-    differ = f"the sides still differ by {say_number(apart, digits=2)} standard deviations of {likeness.of} at most"
+    differ = f"the sides still differ by {say_number(apart, digits=2)} standard deviations of {likeness.of}, and by less of all else"
     return [
         _row("overlap", "", alone, bar=ALONE, n=likeness.n, stands=None if math.isnan(alone) else alone <= ALONE, says=lonely),
         _row("balance", likeness.of, apart, bar=ALIKE, n=likeness.n, stands=None if math.isnan(apart) else apart <= ALIKE, says=differ),

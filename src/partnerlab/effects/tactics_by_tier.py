@@ -199,6 +199,7 @@ def _with_verdicts(table: pd.DataFrame, verdicts: tuple[Verdict, ...]) -> pd.Dat
 
 
 def _doubted(analyses: Sequence[TacticAnalysis]) -> Check:
-    names = [analysis.study.tactic for analysis in analyses if analysis.verdict.doubts]
-    detail = f"in doubt: {', '.join(names)}" if names else "no tactic is in doubt"
-    return Check("analyses", not names or None, detail)
+    doubted = [analysis.study.tactic for analysis in analyses if analysis.verdict.doubts]
+    beside = [one.study.tactic for one in analyses if one.verdict.grade not in (Evidence.A, Evidence.B) and not one.verdict.doubts]
+    parts = [f"{said}: {', '.join(names)}" for said, names in (("in doubt", doubted), ("an association only", beside)) if names]
+    return Check("analyses", not parts, "; ".join(parts) or "no tactic is in doubt, and each has a design")

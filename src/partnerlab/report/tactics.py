@@ -30,6 +30,7 @@ from partnerlab.experiments import Experiment, ExperimentDesign, Metric, design_
 from partnerlab.experiments.outlook import Outlook
 from partnerlab.panel import Indicators, build_panel
 from partnerlab.report.sources import look_upward
+from partnerlab.results import Evidence
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes, Verdict
 from partnerlab.words import plural, say_list, say_share
@@ -155,6 +156,10 @@ def choose_study(studies: Studies, *, panel: Panel, tactic: str = "") -> TacticS
     return found
 
 
+#: What the analysis itself says of its limits -> checks of the card that would say it again.
+_SAID_ALREADY = {"went another way than the others": ("pre-trend",), "two sides are not alike": ("overlap", "balance")}
+
+
 def weigh_analysis(analysis: TacticAnalysis, *, card: RobustnessCard | None = None) -> TacticAnalysis:
     """Give the analysis with what may be said once a finding was held against what could overturn it: each check that did is a doubt.
 
@@ -167,7 +172,8 @@ def weigh_analysis(analysis: TacticAnalysis, *, card: RobustnessCard | None = No
     if card is None:
         return analysis
     fallen = card.table[card.table["stands"].eq(False).fillna(False)]
-    doubts = tuple(f"{row['check']}: {row['says']}" for _, row in fallen.iterrows())
+    known = {check for doubt, checks in _SAID_ALREADY.items() for check in checks if any(doubt in said for said in analysis.verdict.doubts)}
+    doubts = tuple(f"{row['check']}: {row['says']}" for _, row in fallen.iterrows() if row["check"] not in known)
     weighed = dataclasses.replace(analysis.verdict, doubts=(*analysis.verdict.doubts, *doubts))
     overturned = card.overturned_by or weighed.overturned_by if weighed.finding in ("raised", "lowered") else ""
     return dataclasses.replace(analysis, verdict=dataclasses.replace(weighed, overturned_by=overturned))
@@ -237,15 +243,24 @@ def compare_tiers(analysis: TacticAnalysis, *, level: float = 0.95, seed: int = 
 
 
 def pool_studied(studied: StudiedTactics, *, level: float = 0.95, seed: int = 0) -> tuple[Verdict, ...]:
-    """Give the verdict on each tactic over all tiers, pooled over the tactics looked at; with fewer than three known, as it is."""
+    """Give the verdict on each tactic over all tiers, pooled over the tactics looked at; with fewer than three known, as it is.
+
+    Tactics in doubt, and mere associations, are pooled by themselves, as on the page of tactics by tiers.
+    """
     verdicts = [analysis.verdict for analysis in studied.analyses]
     looked = len(verdicts) + len(studied.refused)
     if sum(verdict.known for verdict in verdicts) < 3:
         return tuple(dataclasses.replace(verdict, cells=looked) for verdict in verdicts)
     cells = pd.DataFrame([{**verdict.to_row(), "df": verdict.df} for verdict in verdicts])
-    pooled = estimate_by_tier(cells, by=("tactic",), df="df", level=level, seed=seed).table
+    sound = np.array([verdict.grade in (Evidence.A, Evidence.B) and not verdict.doubts for verdict in verdicts])
+    known = np.array([verdict.known for verdict in verdicts])
+    halves = [sound, ~sound] if known[sound].any() and known[~sound].any() else [np.full(len(verdicts), True)]
+    parts = []
+    for half in halves:
+        pooled = estimate_by_tier(cells[half], by=("tactic",), df="df", level=level, seed=seed, fewest=1).table
+        parts.append(pooled.set_axis(cells.index[half]))
     found = []
-    for verdict, row in zip(verdicts, pooled.to_dict("records"), strict=True):
+    for verdict, row in zip(verdicts, pd.concat(parts).sort_index().to_dict("records"), strict=True):
         error = (row["conf_high"] - row["conf_low"]) / 2 / float(critical_value(level))
         found.append(
             dataclasses.replace(verdict, estimate=row["estimate"], std_error=error, df=np.inf, cells=looked, pooled=True, overturned_by="")
@@ -277,6 +292,8 @@ def tabulate_actions(compared: TacticComparison) -> pd.DataFrame:
     for (action, tactic), part in compared.table.groupby(["action", "tactic"], sort=False):
         whole = part.sort_values("n", ascending=False)
         said = whole["statement"].iloc[0]
+        if whole["statement"].nunique() > 1:  # each tier has its own numbers: those of the largest stand for them, by name
+            said = f"In {whole['tier'].iloc[0]}, which had it most: {said}"
         paid = part["pays"].dropna()
         money = (
             f" It pays with a probability of {say_share(float(paid.min()))} or more." if action in ("keep", "extend") and len(paid) else ""
