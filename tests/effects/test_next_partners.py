@@ -122,9 +122,10 @@ def test_without_a_value_the_largest_effect_comes_first(panel):
 def test_plans_that_cannot_be_made_are_refused(panel, analysis):
     everybody = np.array(panel.treated)
     everybody[:, -1] = 1.0
+    given = dataclasses.replace(panel, treated=everybody)
+    last = analyze_tactic(given, study=STUDY)
     with pytest.raises(SampleError, match="nobody to plan for"):
-        given = dataclasses.replace(panel, treated=everybody)
-        plan_next_partners(given, analysis=analyze_tactic(given, study=STUDY))
+        plan_next_partners(given, analysis=last)
     with pytest.raises(ParameterError, match="top is 0"):
         plan_next_partners(panel, analysis=analysis, top=0)
 
