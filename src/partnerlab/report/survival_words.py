@@ -15,9 +15,8 @@ from partnerlab.report.tables import FEWEST_GROUPS, MOST_GROUPS, USUAL
 from partnerlab.spells import Spells
 from partnerlab.stats.inference.replicates import hash_units
 from partnerlab.survival import Calibration, CoxModel, IncidenceComparison, IncidenceEstimate, PredictionScores, SurvivalComparison
-from partnerlab.survival.sample import say_p
 from partnerlab.tiers.history import TierHistory
-from partnerlab.words import plural, say_interval, say_number, say_pair, say_share
+from partnerlab.words import plural, say_interval, say_number, say_p, say_pair, say_share
 
 #: Fewer partners than this are not split: neither half would say anything.
 FEWEST_TO_SPLIT = 60

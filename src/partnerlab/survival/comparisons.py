@@ -23,9 +23,9 @@ from partnerlab.survival.sample import (
     check_size,
     draw_sample,
     known_starts,
-    say_p,
     uses_jackknife,
 )
+from partnerlab.words import say_p
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -25,9 +25,9 @@ from partnerlab.survival.sample import (
     key_columns,
     known_starts,
     name_group,
-    say_p,
     uses_jackknife,
 )
+from partnerlab.words import say_p
 
 #: Below this many spells at risk, a curve with delayed entry is not started, and its tail is not used for ``tau``.
 MIN_AT_RISK = 10

@@ -25,7 +25,8 @@ from partnerlab.stats.regressions.regression import Family, Model, make_model
 from partnerlab.survival.hazard_predictions import TENURE, FittedHazard, predict_by_time, predict_period, whole_times
 from partnerlab.survival.period_rows import Baseline, PeriodRows, count_cells, cut_periods
 from partnerlab.survival.regressors import SpellRows, check_information, check_other_endings, coefficient_checks, read_spells
-from partnerlab.survival.sample import Event, say_p
+from partnerlab.survival.sample import Event
+from partnerlab.words import say_p
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel

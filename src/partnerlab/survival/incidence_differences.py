@@ -14,7 +14,8 @@ from partnerlab.spells import Spells
 from partnerlab.stats.curves import clustered_curves, gray, incidence, risksets
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.survival.curves import MIN_AT_RISK, limit_of_means, start_of_curves
-from partnerlab.survival.sample import Sample, Variance, check_clusters, check_size, draw_sample, known_starts, say_p, uses_jackknife
+from partnerlab.survival.sample import Sample, Variance, check_clusters, check_size, draw_sample, known_starts, uses_jackknife
+from partnerlab.words import say_p
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

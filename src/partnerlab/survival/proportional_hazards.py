@@ -16,7 +16,8 @@ from partnerlab.stats.hazards.cox_fit import CoxFit, fit_cox_data
 from partnerlab.stats.hazards.cox_tests import Clock, hazard_tests, slot_clock
 from partnerlab.survival.cox_models import cox_data
 from partnerlab.survival.regressors import read_spells
-from partnerlab.survival.sample import Event, say_p
+from partnerlab.survival.sample import Event
+from partnerlab.words import say_p
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,6 @@ from partnerlab.spells import CENSORED, Spells
 from partnerlab.stats.curves.clustered_curves import repeat_clusters
 from partnerlab.stats.curves.risksets import CENSORED as NO_CAUSE
 from partnerlab.stats.curves.risksets import Spans
-from partnerlab.words import say_p_value
 
 Event = str | Sequence[str] | None
 
@@ -261,18 +260,6 @@ def check_competing(sample: Sample) -> Check | None:
         "For the share that really ends this way use estimate_incidence."
     )
     return Check("Other endings", None, detail)
-
-
-def say_p(value: float) -> str:
-    """Write a p-value in a sentence.
-
-    Examples
-    --------
-    >>> say_p(0.034), say_p(9.5e-22)
-    ('p = 0.034', 'p < 0.001')
-    """
-    said = say_p_value(float(value))
-    return f"p < {said[1:]}" if said.startswith("<") else f"p = {said}"
 
 
 def name_group(sample: Sample, index: int) -> dict[str, object]:

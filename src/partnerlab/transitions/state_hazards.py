@@ -17,6 +17,7 @@ from partnerlab.stats.hazards.cox_fit import Baseline, CoxData, CoxFit, fit_cox_
 from partnerlab.stats.hazards.hazard_products import MoveHazards, carry
 from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.inference.sandwich import at_least_model
+from partnerlab.stats.regressions.coefficients import ratio_columns
 from partnerlab.stats.regressions.designs import Column
 from partnerlab.stats.states.multistate import STAYS
 from partnerlab.transitions.rate_models import Move, code_covariates
@@ -314,8 +315,7 @@ def _table(fit: CoxFit, covariance: np.ndarray, names: list[tuple[str, int]], *,
     return pd.DataFrame(
         {
             "term": [term for term, _ in names], "move": [move for _, move in names], "estimate": estimate, "std_error": error,
-            "conf_low": low, "conf_high": high, "ratio": np.exp(estimate), "ratio_low": np.exp(low), "ratio_high": np.exp(high),
-            "p_value": p_value,
+            "conf_low": low, "conf_high": high, **ratio_columns(estimate, low, high), "p_value": p_value,
         }
     )  # fmt: skip
 
