@@ -42,7 +42,7 @@ def test_means_errors_and_spreads_are_those_of_metafor(method, name, case, trial
 def test_scatter_and_the_next_trial_are_those_of_metafor(case, trials):
     wanted, fit = case["values"]["bcg_reml"], _fit(trials)
 
-    assert 100 * fit.i2 == pytest.approx(wanted["I2"], abs=0.01)
+    assert 100 * fit.i2 == pytest.approx(wanted["I2"], abs=case["tol"]["est"])
     assert wanted["Q"] == pytest.approx(fit.q, abs=1e-4)
     assert prediction_interval(fit) == pytest.approx(wanted["pi"], abs=case["tol"]["est"])
 
@@ -68,7 +68,8 @@ def test_the_line_over_latitude_is_that_of_metafor(case, trials):
     assert fit.coefficients == pytest.approx(wanted["coef"], abs=case["tol"]["est"])
     assert fit.std_error == pytest.approx(wanted["se"], abs=case["tol"]["est"])
     assert fit.tau2 == pytest.approx(wanted["tau2"], abs=case["tol"]["est"])
-    assert 100 * (1 - fit.tau2 / _fit(trials).tau2) == pytest.approx(wanted["R2"], abs=0.01)
+    # theirs stops searching for the spread a little early: 1e-4 of it, so that percent agree to that share, too
+    assert 100 * (1 - fit.tau2 / _fit(trials).tau2) == pytest.approx(wanted["R2"], rel=case["tol"]["est"])
 
 
 def test_eight_schools_pool_completely(case, schools):
