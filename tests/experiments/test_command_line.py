@@ -64,6 +64,28 @@ def test_an_experiment_is_dealt_read_and_listed(run, tmp_path):
     assert "A\tDinner caused" in run("experiment", "list", "book.duckdb", "demo")[1]
 
 
+def test_a_trial_that_was_dealt_elsewhere_is_read_by_its_declaration(run, tmp_path):
+    _dealt(run)
+    _play(tmp_path)
+    arms = pd.read_csv(tmp_path / "dealt.csv", skiprows=1)["variant"]
+    pd.read_csv(tmp_path / "outcomes.csv").drop(columns="partner").assign(arm=arms).to_csv(tmp_path / "rows.csv", index=False)
+    code, out, _ = run("experiment", "analyze", "dinner.yaml", "rows.csv", "--variant", "arm", "--page", "rows.html")
+
+    assert code == 0
+    assert "rows.csv has no column 'partner', so each row is one partner" in out
+    assert "A: Dinner caused" in out
+    assert "Declared in dinner.yaml." in (tmp_path / "rows.html").read_text(encoding="utf-8")
+
+
+def test_the_ledger_keeps_no_reading_of_a_trial_that_it_did_not_see_dealt(run, tmp_path):
+    _dealt(run)
+    _play(tmp_path)
+    code, _, err = run("experiment", "analyze", "dinner.yaml", "outcomes.csv", "--ledger", "book.duckdb", "--program", "demo")
+
+    assert code == 2
+    assert "read another trial without --ledger" in err
+
+
 def test_the_page_of_the_deal_is_printed(run):
     out = _dealt(run)[1]
 

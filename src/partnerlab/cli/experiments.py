@@ -13,10 +13,20 @@ from partnerlab.errors import ParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from partnerlab.experiments import Assignment
+    from partnerlab.report import Case
+
 app = typer.Typer(help="Design, deal, read and list experiments.", no_args_is_help=True)
 
 Declaration = Annotated[Path, typer.Argument(help="The experiment's YAML file.", show_default=False)]
-Dealt = Annotated[Path, typer.Argument(help="The file that `experiment assign` wrote.", show_default=False)]
+Dealt = Annotated[
+    Path,
+    typer.Argument(
+        help="The file that `experiment assign` wrote; or the declaration (YAML) of a trial that was dealt elsewhere.", show_default=False
+    ),
+]
+#: Endings of files that declare an experiment.
+DECLARED = (".yaml", ".yml")
 Ledger = Annotated[str, typer.Option(help="Ledger to register in or read. 'none' keeps no record.")]
 Program = Annotated[str, typer.Option(help="Program whose experiment it is.", show_default=False)]
 
@@ -87,6 +97,7 @@ def assign(
 def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
     assignment: Dealt,
     outcomes: Annotated[Path, typer.Argument(help="CSV with a row for each unit and its outcomes.", show_default=False)],
+    variant: Annotated[str, typer.Option(help="Column of the variant, where the trial was dealt elsewhere.")] = "variant",
     received: Annotated[str, typer.Option(help="Column with 1 where the unit had what it was offered.", show_default=False)] = "",
     look: Annotated[int | None, typer.Option(help="Which of the declared looks this is. Default: the last.", show_default=False)] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table as CSV.", show_default=False)] = None,
@@ -96,12 +107,13 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
     ledger: Ledger = "none",
 ) -> None:
     """Read the experiment as it was dealt: checks, effects, verdicts. Exit code 1 if a check stops it."""
-    from partnerlab.experiments import Assignment, Trial, analyze_by_tier, analyze_experiment, record_experiment
+    from partnerlab.experiments import analyze_by_tier, analyze_experiment, record_experiment
 
-    dealt = Assignment.load(assignment)
-    frame = dealt.label(_read_csv(outcomes, text=[dealt.experiment.unit]))
-    trial = Trial.from_frame(frame, experiment=dealt.experiment, received=received or None)
-    reading = analyze_experiment(trial, assignment=dealt, look=look)
+    if assignment.suffix in DECLARED and ledger != "none":
+        raise ParameterError(f"{assignment}: the ledger keeps what `experiment assign` dealt; read another trial without --ledger")
+    dealt, case = _read_case(assignment, outcomes, variant=variant, received=received, quarter=quarter)
+    trial = case.trial
+    reading = analyze_experiment(trial, experiment=case.experiment, assignment=dealt, look=look)
     marks = {True: "passed", False: "FAILED", None: "note"}
     for check in reading.checks:
         say(f"{check.name}: {marks[check.passed]}. {check.detail}")
@@ -110,12 +122,14 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
     for verdict in reading.verdicts:
         say(f"{verdict.earned.value}: {verdict.statement}")
     if trial.group is not None and not reading.stopped:
-        by = analyze_by_tier(trial, assignment=dealt)
+        by = analyze_by_tier(trial, experiment=case.experiment, assignment=dealt)
         print_table(by.table, title=by.estimand, columns=("variant", "tier", "estimate", "conf_low", "conf_high", "n", "raw", "best"))
     if csv is not None:
         write_csv(reading.table, csv)
     if page is not None:
-        _write_page(page, frame, dealt, reading, received=received, period=quarter, program=program)
+        from partnerlab.report import render_experiment
+
+        say(str(render_experiment(case, path=page, reading=reading, program=program)))
     if ledger != "none":
         record_experiment(_open(ledger, program), dealt, program=program, reading=reading, quarter=quarter)
     if reading.stopped:
@@ -137,14 +151,23 @@ def list_experiments(
     print_table(found, title=f"Experiments and studies of {program}", columns=columns)
 
 
-def _write_page(path: Path, frame: pd.DataFrame, dealt, reading, *, received: str, period: str, program: str) -> None:
-    from partnerlab.report import build_case, render_experiment
+def _read_case(path: Path, outcomes: Path, *, variant: str, received: str, quarter: str) -> tuple[Assignment | None, Case]:
+    """Read outcomes by the assignment; of a trial dealt elsewhere by its declaration and the column of the variant."""
+    from partnerlab.experiments import Assignment, Experiment
+    from partnerlab.report import build_case
 
+    dealt = None if path.suffix in DECLARED else Assignment.load(path)
+    experiment = Experiment.load(path) if dealt is None else dealt.experiment
+    frame = _read_csv(outcomes, text=[experiment.unit])
+    unit = experiment.unit if dealt is not None or experiment.unit in frame else None
+    if unit is None:
+        say(f"units: note. {outcomes.name} has no column {experiment.unit!r}, so each row is one {experiment.unit}")
     case = build_case(
-        frame, experiment=dealt.experiment, assignment=dealt, declared="the assignment's file", period=period,
-        unit=dealt.experiment.unit, received=received or None,
+        frame if dealt is None else dealt.label(frame), experiment=experiment, assignment=dealt, period=quarter, unit=unit,
+        declared=path.name if dealt is None else "the assignment's file", variant=variant if dealt is None else "variant",
+        received=received or None,
     )  # fmt: skip
-    say(str(render_experiment(case, path=path, reading=reading, program=program)))
+    return dealt, case
 
 
 def _open(ledger: str, program: str):

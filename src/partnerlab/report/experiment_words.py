@@ -23,7 +23,9 @@ MARKS = {True: "passed", False: "failed: nothing is concluded", None: "to be min
 @read_result.register(Case)
 def _case(case: Case) -> tuple[str, ...]:
     """Say what was declared and how far the experiment is: the pre-registration, a sentence for each part."""
-    counts = say_list([f"{say_count(count)} {name}" for name, count in zip(case.trial.variants, case.trial.counts, strict=True)])
+    from partnerlab.show.experiments_run import say_arms
+
+    counts = say_arms(dict(zip(case.trial.variants, case.trial.counts, strict=True)))
     begun = sentence(f"{case.experiment.name}: {case.state}; {counts} {case.experiment.unit}s")
     if not case.declared:
         return begun, "It was never declared, so nobody can show that its metric was not chosen afterwards; the best grade is B."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -206,8 +207,21 @@ def _arms(trial: Trial, *, experiment: Experiment | None, reading: ExperimentRea
     )
 
 
+def say_arms(counts: Mapping[str, int]) -> str:
+    """Say how many units each variant has; a variant that is called by a number is called a variant.
+
+    Examples
+    --------
+    >>> say_arms({"control": 10, "dinner": 12}), say_arms({"0": 717, "1": 693})
+    ('10 control and 12 dinner', '717 variant 0 and 693 variant 1')
+    """
+    return words.say_list(
+        [f"{words.say_count(count)} {f'variant {name}' if str(name)[:1].isdigit() else name}" for name, count in counts.items()]
+    )
+
+
 def _arms_headline(table: pd.DataFrame, reading: ExperimentReading | None) -> str:
-    counts = words.say_list([f"{words.say_count(row.units)} {row.variant}" for row in table.itertuples()])
+    counts = say_arms(dict(zip(table["variant"], table["units"], strict=True)))
     seen = (
         "every outcome was seen"
         if not table["missing"].any()
