@@ -11,6 +11,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, PartnerlabError, nearest
 from partnerlab.periods import Calendar
+from partnerlab.stats.inference.clusters import code_clusters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,17 @@ class TacticColumns:
 def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Calendar | None) -> dict[str, Any]:
     """Read a long table; gives the fields of `TacticPanel`."""
     _check_columns(frame, columns)
-    partners, row = np.unique(frame[columns.partner].astype(str).to_numpy(dtype=str), return_inverse=True)
+    codes, ids = code_clusters(frame[columns.partner])
+    names = pd.Series(ids).astype(str).to_numpy(dtype=str)  # once for each partner, not for each row
+    partners, place = np.unique(names, return_inverse=True)
+    row = codes if (place[1:] > place[:-1]).all() else place[codes]
     period, calendar = _periods(frame[columns.quarter], columns.quarter, calendar)
     first, last = int(period.min()), int(period.max())
-    at, shape = (row, period - first), (len(partners), last - first + 1)
-    _refuse_repeats(frame, columns, at, shape)
+    shape = (len(partners), last - first + 1)
+    place = row * shape[1]
+    place += period
+    place -= first
+    at = _cells(frame, columns, place, shape)
     for name, column in columns.measured.items():
         _refuse_later(frame, name, column, period, calendar)
     fields: dict[str, Any] = {
@@ -49,10 +56,8 @@ def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Cal
         "others": {name: _dense(_switches(frame, name), at, shape) for name in columns.others},
     }
     for noun in ("manager", "tier", "region"):
-        codes, names = _groups(frame, getattr(columns, noun))
-        fields[noun] = np.full(shape, -1, dtype=np.int64)
-        fields[noun][at] = codes
-        fields[f"{noun}s"] = names
+        codes, fields[f"{noun}s"] = _groups(frame, getattr(columns, noun))
+        fields[noun] = np.broadcast_to(np.int64(-1), shape) if codes is None else _dense(codes, at, shape, empty=-1)
     return {
         **fields,
         "partners": partners,
@@ -95,6 +100,8 @@ def _check_covariates(columns: TacticColumns) -> None:
 
 
 def _periods(column: pd.Series, name: str, calendar: Calendar | None) -> tuple[np.ndarray, Calendar | None]:
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
+        return column.to_numpy(dtype=np.int64), calendar
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(dtype=float, na_value=np.nan)
         if not (values == np.round(values)).all():
@@ -110,13 +117,18 @@ def _periods(column: pd.Series, name: str, calendar: Calendar | None) -> tuple[n
     return periods[codes], calendar
 
 
-def _refuse_repeats(frame: pd.DataFrame, columns: TacticColumns, at: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]) -> None:
-    cells = np.bincount(at[0] * shape[1] + at[1], minlength=shape[0] * shape[1])
-    twice = int((cells > 1).sum())
+def _cells(frame: pd.DataFrame, columns: TacticColumns, at: np.ndarray, shape: tuple[int, int]) -> np.ndarray | slice:
+    """Cell of each row in the table laid out row by row, all of them where rows stand in that order; none may stand twice."""
+    cells = shape[0] * shape[1]
+    if len(at) == cells and at[0] == 0 and (at[1:] > at[:-1]).all():
+        return slice(None)
+    count = np.bincount(at, minlength=cells)
+    twice = int((count > 1).sum())
     if twice:
-        row = int(np.flatnonzero(cells[at[0] * shape[1] + at[1]] > 1)[0])
+        row = int(np.flatnonzero(count[at] > 1)[0])
         example = f"{frame[columns.partner].iloc[row]!s} in {frame[columns.quarter].iloc[row]!s}"
         raise ParameterError(f"tactic panel: {twice} partner-quarters stand on several rows, such as {example}; give one row for each")
+    return at
 
 
 def _refuse_later(frame: pd.DataFrame, name: str, column: str, period: np.ndarray, calendar: Calendar | None) -> None:
@@ -179,10 +191,10 @@ def _since_start(
     return (periods >= earliest[:, None]).astype(float)
 
 
-def _groups(frame: pd.DataFrame, name: str | None) -> tuple[np.ndarray, tuple[str, ...]]:
+def _groups(frame: pd.DataFrame, name: str | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Codes and names; an ordered categorical keeps its order."""
     if name is None:
-        return np.full(len(frame), -1), ()
+        return None, ()
     column = frame[name]
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = column.cat.remove_unused_categories()
@@ -191,7 +203,10 @@ def _groups(frame: pd.DataFrame, name: str | None) -> tuple[np.ndarray, tuple[st
     return codes.astype(np.int64), tuple(map(str, names))
 
 
-def _dense(values: np.ndarray, at: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    table = np.full(shape, np.nan)
+def _dense(values: np.ndarray, at: np.ndarray | slice, shape: tuple[int, int], *, empty: float = np.nan) -> np.ndarray:
+    """Lay a column out as partners by quarters."""
+    if isinstance(at, slice):
+        return values.reshape(shape).copy()
+    table = np.full(shape[0] * shape[1], empty, dtype=values.dtype)
     table[at] = values
-    return table
+    return table.reshape(shape)

@@ -68,7 +68,8 @@ class Spells:
     @property
     def causes(self) -> tuple[str, ...]:
         """Kinds of ending that were seen, in alphabetical order."""
-        return tuple(sorted(set(self.frame["event"].astype(str).unique()) - {CENSORED}))
+        seen = self.frame["event"].unique()  # before they are written: rows are many, endings few
+        return tuple(sorted({str(name) for name in seen} - {CENSORED}))
 
     @property
     def attributes(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.spells import Spells
 from partnerlab.stats.hazards.cox_fit import Baseline, CoxData, CoxFit, TiesAsked, fit_cox_data, make_baseline
+from partnerlab.stats.inference.clusters import code_clusters
 from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.inference.sandwich import at_least_model
 from partnerlab.stats.regressions import coefficients
@@ -254,7 +255,8 @@ def _finish(
     error = coefficients.spread_out(np.where(mute, np.nan, coefficients.root_diagonal(spread) / fitted.scale), keep)
     events = int(fitted.data.event.sum())
     body = coefficients.wald_columns(estimate, error, len(rows.frame), level=level, df=df)
-    partners = rows.frame["partner"].nunique()
+    partners = rows.clusters if rows.clustered_by == "partner" else None
+    partners = len(code_clusters(rows.frame["partner"])[1]) if partners is None else partners
     said = coefficients.say_covariance(kind, rows.clusters, correction=asked[1], by=rows.clustered_by)
     checks = [
         *([] if fitted.data.competing is not None else check_other_endings(rows.cause)),
@@ -289,6 +291,10 @@ def _finish(
 
 def any_compared(data: CoxData) -> bool:
     """Whether at the time of some event somebody of the stratum was at risk and did not end in it then."""
+    if data.stratum is None and data.entry is None:  # as most are: who leaves after the first ending was at risk then
+        ended = data.exits[data.event]
+        first = ended.min() if len(ended) else np.inf
+        return bool(data.exits.max(initial=0) > first or ((data.exits == first) & ~data.event).any())
     stratum = np.zeros(len(data), dtype=np.int64) if data.stratum is None else data.stratum
     first = np.full(int(stratum.max(initial=0)) + 1, np.inf)
     np.minimum.at(first, stratum[data.event], data.exits[data.event].astype(float))
@@ -297,7 +303,9 @@ def any_compared(data: CoxData) -> bool:
 
 
 def _followed(fitted: CoxFit) -> np.ndarray:
-    stratum = fitted.data.stratum if fitted.data.stratum is not None else np.zeros(len(fitted.data), dtype=np.int64)
+    stratum = fitted.data.stratum
+    if stratum is None:
+        return np.array([fitted.data.exits.max()], dtype=float)
     last = np.full(int(stratum.max(initial=0)) + 1, -np.inf)
     np.maximum.at(last, stratum, fitted.data.exits.astype(float))
     return last

@@ -11,6 +11,7 @@ import pandas as pd
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check
 from partnerlab.spells import CENSORED, Spells
+from partnerlab.stats.inference.clusters import code_clusters
 from partnerlab.stats.regressions import coefficients
 from partnerlab.stats.regressions.designs import Column, Design, read_column
 from partnerlab.survival.sample import Event, known_starts
@@ -125,7 +126,7 @@ def read_spells(
         columns=tuple(read_column(name, series[name] if whole.all() else series[name][whole]) for name in names),
         cause=np.array([place.get(str(name), -2) for name in found], dtype=np.int64)[codes],
         causes=causes,
-        cluster=None if owner is None else pd.factorize(owner)[0].astype(np.int64),
+        cluster=None if owner is None else code_clusters(owner)[0],
         checks=(*starts, *told),
         clustered_by=cluster or "partner",
     )

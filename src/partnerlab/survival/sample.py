@@ -15,6 +15,7 @@ from partnerlab.spells import CENSORED, Spells
 from partnerlab.stats.curves.clustered_curves import repeat_clusters
 from partnerlab.stats.curves.risksets import CENSORED as NO_CAUSE
 from partnerlab.stats.curves.risksets import Spans
+from partnerlab.stats.inference.clusters import code_clusters
 
 Event = str | Sequence[str] | None
 
@@ -105,7 +106,7 @@ def draw_sample(spells: Spells, *, by: str | Sequence[str] | None = None, event:
     place = np.array([causes.index(name) if name in causes else NO_CAUSE for name in map(str, seen)] + [NO_CAUSE])
     other = np.array([name not in (*causes, CENSORED) for name in map(str, seen)] + [False])
     group, labels = _groups(spells.frame, names)
-    partner, known = _partner_codes(spells.frame["partner"])
+    partner, known = code_clusters(spells.frame["partner"])
     whole = Sample(
         entry=_as_numbers(spells.frame["entry"]),
         duration=_as_numbers(spells.frame["duration"]),
@@ -138,16 +139,6 @@ def _join_pieces(sample: Sample) -> Sample:
 def _as_numbers(times: pd.Series) -> np.ndarray:
     """Give times as floats, or as the whole numbers that they are: those are counted faster."""
     return times.to_numpy() if times.dtype == np.int64 else times.to_numpy(dtype=float)
-
-
-def _partner_codes(partner: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Code partners 0, 1, ... as they come; numbers that stand in order need no hash table."""
-    values = partner.to_numpy()
-    if values.dtype.kind in "iu" and len(values) and (values[1:] >= values[:-1]).all():
-        fresh = np.concatenate([[True], values[1:] != values[:-1]])
-        return np.cumsum(fresh) - 1, values[fresh]
-    code, names = pd.factorize(partner)
-    return code, np.asarray(names)
 
 
 def _asked_causes(spells: Spells, event: Event, *, seen: Sequence[str]) -> tuple[str, ...]:
