@@ -191,6 +191,7 @@ def test_one_tactic_is_pooled_over_its_tiers(studied):
     assert cells.keys == ["tier"]
     assert cells.cells == 4
     assert plot(cells).n > 0
+    assert plot(cells).units.startswith("leads per partner-quarter")
 
 
 def test_the_picture_of_the_page_has_a_box_for_each_cell(compared):
@@ -264,3 +265,41 @@ def test_of_a_tactic_that_cannot_be_told_nobody_is_named(counted, history, studi
     following = plan_next_partners(build_study_panel(counted, study=study, history=history), analysis=dinner)
 
     assert read_result(following)[0].startswith("Nobody can be named: ")
+
+
+def test_what_is_said_of_several_tiers_names_the_tier_whose_numbers_it_gives(compared):
+    actions = tabulate_actions(compared)
+    cells = compared.table.set_index(["tactic", "tier"])["statement"]
+
+    for row in actions.itertuples():
+        tiers = [tier for tier in compared.table["tier"].unique() if tier in row.tiers]
+        own = {cells[row.tactic, tier] for tier in tiers}
+        assert row.why.startswith(tuple(f"In {tier}, which had it most: " for tier in tiers)) == (len(own) > 1), row.why
+
+
+def test_tactics_in_doubt_are_pooled_apart_from_those_that_stand(studied):
+    """What is biased must not move what is not: shifting a doubted tactic leaves the sound ones where they were."""
+    sound = {one.verdict.tactic for one in studied.analyses if one.verdict.grade is Evidence.B and not one.verdict.doubts}
+    shifted = tuple(
+        one if one.verdict.tactic in sound
+        else dataclasses.replace(one, verdict=dataclasses.replace(one.verdict, estimate=one.verdict.estimate + 9))
+        for one in studied.analyses
+    )  # fmt: skip
+    before, after = pool_studied(studied), pool_studied(dataclasses.replace(studied, analyses=shifted))
+
+    assert 0 < len(sound) < len(shifted)
+    for one, other in zip(before, after, strict=True):
+        assert (one.estimate == other.estimate) == (one.tactic in sound)
+
+
+def test_a_card_does_not_say_again_what_the_analysis_said(studied):
+    analysis = studied.analyses[0]
+    card = studied.cards[0]
+    table = card.table
+    table.loc[table["check"].isin(["balance", "placebo"]), "stands"] = False
+    doubted = dataclasses.replace(analysis.verdict, doubts=("readings differ", "the two sides are not alike: balance fails"))
+    said = weigh_analysis(dataclasses.replace(analysis, verdict=doubted), card=dataclasses.replace(card, table=table)).verdict.doubts
+
+    assert len(said) > 2
+    assert not any(doubt.startswith("balance: ") for doubt in said)
+    assert said[-1].startswith("placebo: ")

@@ -40,6 +40,8 @@ class TierEffects(Result):
         Effect common to all cells, and its standard error.
     spreads : dict
         Standard deviation of true effects between the levels of each key, and between cells beyond that.
+    unit : str
+        What the effects are counted in, if it is known.
     """
 
     title: ClassVar[str] = "Effect by tier"
@@ -48,6 +50,7 @@ class TierEffects(Result):
     overall: float
     overall_error: float
     spreads: dict[str, float]
+    unit: str = ""
 
     @property
     def top(self) -> pd.Series:

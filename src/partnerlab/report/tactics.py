@@ -236,10 +236,9 @@ def compare_tiers(analysis: TacticAnalysis, *, level: float = 0.95, seed: int = 
     SampleError
         If fewer than three tiers are known.
     """
-    cells = analysis.tiers
-    return estimate_by_tier(
-        cells, by=("tier",), df="df", material=analysis.study.stakes.material, evidence=analysis.evidence, level=level, seed=seed
-    )
+    cells, stakes = analysis.tiers, analysis.study.stakes
+    found = estimate_by_tier(cells, by=("tier",), df="df", material=stakes.material, evidence=analysis.evidence, level=level, seed=seed)
+    return dataclasses.replace(found, unit=stakes.unit)
 
 
 def pool_studied(studied: StudiedTactics, *, level: float = 0.95, seed: int = 0) -> tuple[Verdict, ...]:

@@ -34,6 +34,7 @@ def _by_tier(result: TierEffects, *, unit: str = "", period: str = "", rows: int
     table = result.table
     if table["estimate"].isna().all():
         raise SampleError("no cell has enough data for an effect; nothing to draw")
+    unit = unit or result.unit
     drawn = [_cell_row(row, result.keys) for _, row in table.head(rows).iterrows()]
     return picture(
         functools.partial(paint_rows, rows=drawn, units=f"{unit or 'effect'} per partner-quarter"),
