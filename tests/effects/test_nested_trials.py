@@ -96,6 +96,18 @@ def test_a_partner_that_lapsed_is_not_lost_and_the_odds_of_lapsing_are_recovered
     np.testing.assert_allclose(rows["ratio"], np.exp(rows["estimate"]))
 
 
+def test_a_quarter_of_follow_up_in_which_nobody_lapsed_tells_nothing_and_stops_nothing():
+    rows = lapse_world(60_001)
+    last = rows["quarter"].max()
+    calm = rows.assign(leads=rows["leads"].where(rows["quarter"] < last, 0.0))  # only the first trial is followed that long
+    study, options = STUDY.model_copy(update={"horizon": int(last)}), {"ends": True, "family": "logit"}
+    found, before = _effects(calm, study=study, **options), _effects(rows[rows["quarter"] < last], study=study, **options)
+
+    assert {check.name: check.passed for check in found.checks}["trials tell"] is None
+    assert found.headline()["n"] > 0
+    assert abs(found.headline()["estimate"] - before.headline()["estimate"]) < before.headline()["std_error"]
+
+
 def test_quadratic_time_says_nearly_the_same_as_levels(feedback_world):
     rows = feedback_world(3)
     levels, curve = (_effects(rows, time=time).headline() for time in ("levels", "quadratic"))

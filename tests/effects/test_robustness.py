@@ -140,3 +140,19 @@ def test_the_rebound_of_those_picked_low_is_what_happens_without_any_effect():
     assert raw > 0.5
     assert abs(back - raw) < 4 * error
     assert expected_rebound(before, after, np.ones(4000, dtype=bool)) is None
+
+
+@pytest.mark.parametrize(
+    ("covariance", "said"),
+    [
+        (-np.eye(3), "negative variance"),
+        (np.array([[1.0, 2, 0], [2, 1, 0], [0, 0, 1]]), "negative variance"),
+        (np.array([[1.0, 0.5, 0], [0, 1, 0], [0, 0, 1]]), "not symmetric"),
+        (np.full((3, 3), np.nan), "not known everywhere"),
+        (np.eye(2), "must be"),
+    ],
+)
+def test_a_covariance_that_no_estimates_have_is_refused_in_one_line(covariance, said):
+    with pytest.raises(ParameterError, match=said) as caught:
+        EventPath(estimates=np.zeros(3), covariance=covariance, before=2)
+    assert "\n" not in str(caught.value)

@@ -120,7 +120,7 @@ def compare_adoption(
 
 
 def _of_line(line: EventLine, counts: dict[int, int], *, overall: tuple[float, float] | None = None) -> pd.DataFrame:
-    error = np.sqrt(np.diag(line.covariance))
+    error = np.sqrt(np.maximum(np.diag(line.covariance), 0.0))  # saturated cells round below zero
     whole, whole_error = overall or (line.overall, line.overall_error)
     known = [counts.get(int(event), 0) for event in line.at]
     return pd.DataFrame(

@@ -139,12 +139,13 @@ def estimate_nested_trials(  # noqa: PLR0913 - the estimator's own choices
     started = np.bincount(rows.partner[copies.start[copies.assigned]], minlength=len(panel.partners)) > 0
     clusters = clusters_of(panel, started, cluster=cluster, tactic=study.tactic)
     copies = _weigh(rows, copies, study, strategy=strategy, truncate=truncate)
-    used = np.isfinite(rows.outcome[copies.row])
+    seen = np.isfinite(rows.outcome[copies.row])
+    used = seen if family == "linear" or time == "quadratic" else _telling(rows, copies, seen)
     pool = _Pool(panel=panel, study=study, rows=rows, copies=copies, used=used, clusters=clusters, family=family, level=level)
     table, terms = _estimate(pool, time=time)
     if family != "linear":
         table = table.assign(**ratio_columns(table["estimate"], table["conf_low"], table["conf_high"]))
-    checks = (enough_check(table.iloc[0], study), *_weight_checks(copies, used))
+    checks = (enough_check(table.iloc[0], study), *_weight_checks(copies, used), _levels_check(int(seen.sum() - used.sum())))
     did = {"start": "starting", "keep": "starting and keeping up"}[strategy]
     return NestedTrialEffects(
         estimand=f"Mean effect of {did} {study.tactic} on {study.stakes.unit} per {study.stakes.per}, in partners alike at time zero",
@@ -230,6 +231,25 @@ def _log_factor(choice: Choice, study: TacticStudy) -> np.ndarray:
             "no weight can stand for partners that do not exist"
         )
     return np.log(found.weight)
+
+
+def _telling(rows: Histories, copies: _Copies, seen: np.ndarray) -> np.ndarray:
+    """Leave out trials and quarters of follow-up in which nothing happened, or all that could: their own level fits them perfectly."""
+    outcome, used = np.nan_to_num(rows.outcome[copies.row]), seen.copy()
+    while True:
+        keep = used.copy()
+        for level in (copies.ahead, rows.quarter[copies.start]):
+            count, total = np.bincount(level, used), np.bincount(level, used * outcome)
+            most = np.bincount(level, used * (outcome == 1))
+            keep &= ((total > 0) & (most < count))[level]
+        if keep.sum() == used.sum():
+            return keep
+        used = keep
+
+
+def _levels_check(left: int) -> Check:
+    said = f"{plural(left, 'row')} left out: in their trial, or so long after time zero, outcomes were all alike" if left else "all do"
+    return Check("trials tell", None if left else True, said)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.rebound import expected_rebound
 from partnerlab.verdicts import Verdict
-from partnerlab.words import say_number, say_p, say_share
+from partnerlab.words import plural, say_number, say_p, say_share
 
 #: A placebo whose adjusted p-value is smaller than this has found an effect where there can be none.
 FALSE_ALARM = 0.05
@@ -79,6 +79,20 @@ class EventPath:
     before: int
     weights: np.ndarray | None = dataclasses.field(repr=False, default=None)
     pre_trend: float = math.nan
+
+    def __post_init__(self) -> None:
+        size, covariance = len(self.estimates), np.asarray(self.covariance, dtype=float)
+        if covariance.shape != (size, size) or not 0 <= self.before <= size:
+            raise ParameterError(
+                f"event path: {plural(size, 'estimate')}, {self.before} of them before, with a covariance of shape {covariance.shape}; "
+                f"it must be {(size, size)}"
+            )
+        spread = np.diag(covariance)
+        scale = np.sqrt(np.where(spread > 0, spread, 1.0))
+        if not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T, atol=1e-9 * scale.max(initial=0.0) ** 2):
+            raise ParameterError("event path: the covariance is not symmetric, or not known everywhere; give the one of the estimates")
+        if (spread <= 0).any() or np.linalg.eigvalsh(covariance / np.outer(scale, scale)).min(initial=0.0) < -1e-8:
+            raise ParameterError("event path: no estimates have such a covariance: some average of them would have a negative variance")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
