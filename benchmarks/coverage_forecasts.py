@@ -3,10 +3,10 @@
 Partners are those of `frailty.py`: three tiers and lapsing, every partner with odds of moving and of lapsing of its own
 (standard deviation 1 on their logarithm). The programs have long been running, as many join as lapse, and
 twelve quarters are there to learn from. With shocks, each quarter adds a normal number to everybody's log-odds
-of leaving. Results go to ``benchmarks/coverage_forecasts.csv``, one row for each number of partners, method, tier and
-quarters ahead, with first seed, revision and machine. Programs are walked in rounds over all sizes, and the file is written
-after each round: stopped early, it holds what was done, and ``--first`` goes on with other seeds; runs that share a folder
-(``--parts``) add to one another.
+of leaving; ``--strikes`` lets it strike each tier for itself, moves up, lapses, or up against down instead. Results go to
+``benchmarks/coverage_forecasts.csv``, one row for each number of partners, method, tier and quarters ahead, with first seed,
+revision and machine. Programs are walked in rounds over all sizes, and the file is written after each round: stopped early, it
+holds what was done, and ``--first`` goes on with other seeds; runs that share a folder (``--parts``) add to one another.
 
     python benchmarks/coverage_forecasts.py --programs 2000 --jobs 2
 """
@@ -41,6 +41,9 @@ FIRST_SEED = 2_000_000
 AHEAD = (1, 2, 4, 8)
 SIZES = (60, 150, 1000)
 SHOCKS = (0.0, 0.3)
+#: What a quarter's shock strikes: all ways out of all tiers alike; each tier for itself; moves up; lapses; down and lapses one way,
+#: up the other.
+STRIKES = ("all", "tiers", "up", "lapse", "seesaw")
 LEARN = frailty.QUARTERS
 #: Programs of each size in a round.
 ROUND = 20
@@ -48,7 +51,7 @@ ROUND = 20
 BURN = 24
 
 
-def draw_program(partners: int, *, rng: np.random.Generator, shock: float, quarters: int) -> np.ndarray:
+def draw_program(partners: int, *, rng: np.random.Generator, shock: float, quarters: int, strikes: str = "all") -> np.ndarray:
     """Draw a program that has long been running: as many join as lapse, give or take chance, so that the mix of partners stays.
 
     Returns
@@ -59,8 +62,8 @@ def draw_program(partners: int, *, rng: np.random.Generator, shock: float, quart
     matrix, lapsed, born = frailty.BASE, frailty.TIERS, partners
     place, odds, life, rows = rng.choice(lapsed, partners, p=frailty.START), _odds(rng, partners), np.arange(partners), []
     for quarter in range(BURN + quarters):
-        common = np.exp(shock * rng.standard_normal())
-        own = matrix[place] * np.where(np.eye(len(matrix), dtype=bool)[place], 1.0, odds[0][:, None] * common)
+        struck = _blow(strikes, shock, rng)[place]
+        own = matrix[place] * np.where(np.eye(len(matrix), dtype=bool)[place], 1.0, odds[0][:, None] * struck)
         own[:, lapsed] *= odds[1]
         own /= own.sum(axis=1, keepdims=True)
         joins = rng.poisson(own[:, lapsed].sum())
@@ -73,6 +76,19 @@ def draw_program(partners: int, *, rng: np.random.Generator, shock: float, quart
         place, life = np.concatenate([place[stays], start]), np.concatenate([life[stays], fresh])
         odds = np.concatenate([odds[:, stays], _odds(rng, joins)], axis=1)
     return _laid_out(rows, lapsed)
+
+
+def _blow(strikes: str, shock: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw what one quarter multiplies the odds of every move by: shape ``(s, s)``; tiers stand from the highest to the lowest."""
+    states, tiers = len(frailty.BASE), frailty.TIERS
+    origin, reached = np.indices((states, states))
+    blow = np.exp(shock * rng.standard_normal(tiers if strikes == "tiers" else 1))
+    if strikes == "tiers":
+        return blow[np.minimum(origin, tiers - 1)]
+    if strikes == "seesaw":
+        return np.where(reached > origin, blow[0], 1.0 / blow[0])
+    at = {"all": origin >= 0, "up": reached < origin, "lapse": reached == tiers}[strikes]
+    return np.where(at, blow[0], 1.0)
 
 
 def _odds(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -99,10 +115,10 @@ def course_of(codes: np.ndarray) -> Course:
     )  # fmt: skip
 
 
-def walk(seed: int, *, partners: int, shock: float, methods: tuple[str, ...], draws: int) -> pd.DataFrame:
-    """Forecast one program and see what happens: ``partners, shock, method, tier, ahead, covered, width, error, spread``."""
+def walk(seed: int, *, partners: int, shock: float, methods: tuple[str, ...], draws: int, strikes: str = "all") -> pd.DataFrame:
+    """Forecast one program and see what happens: ``strikes, partners, shock, method, tier, ahead, covered, width, error, spread``."""
     rng = np.random.default_rng([seed, partners, round(100 * shock)])
-    codes = draw_program(partners, rng=rng, shock=shock, quarters=LEARN + max(AHEAD))
+    codes = draw_program(partners, rng=rng, shock=shock, quarters=LEARN + max(AHEAD), strikes=strikes)
     there = codes[:, [LEARN - 1 + step for step in AHEAD]]
     happened = np.stack([(there == state).sum(axis=0) for state in range(len(frailty.STATES))], axis=1)
     tables = []
@@ -114,7 +130,7 @@ def walk(seed: int, *, partners: int, shock: float, methods: tuple[str, ...], dr
         values["spread"], values["middle"] = shown.std(axis=0), _middle_share(shown, happened)
         keys = {"ahead": np.repeat(AHEAD, len(frailty.STATES)), "tier": np.tile(frailty.STATES, len(AHEAD))}
         tables.append(pd.DataFrame({**keys, **{name: value.ravel() for name, value in values.items()}}).assign(method=method))
-    return pd.concat(tables, ignore_index=True).assign(partners=partners, shock=shock)
+    return pd.concat(tables, ignore_index=True).assign(strikes=strikes, partners=partners, shock=shock)
 
 
 def _middle_share(shown: np.ndarray, happened: np.ndarray, level: float = 0.95) -> np.ndarray:
@@ -135,7 +151,7 @@ def _walk_many(seeds: range, options: dict) -> pd.DataFrame:
 
 def score(walked: pd.DataFrame) -> pd.DataFrame:
     """Share of intervals that held what happened, with its own interval, and how wide they were."""
-    keys = ["partners", "shock", "method", "tier", "ahead"]
+    keys = ["strikes", "partners", "shock", "method", "tier", "ahead"]
     scored = walked.groupby(keys, sort=False).agg(
         programs=("covered", "size"), coverage=("covered", "mean"), randomised=("middle", "mean"),
         mean_width=("width", "mean"), mean_error=("error", "mean"),
@@ -155,6 +171,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=["semi_markov"])
     parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES))
     parser.add_argument("--shocks", nargs="*", type=float, default=list(SHOCKS))
+    parser.add_argument("--strikes", nargs="*", choices=STRIKES, default=["all"])
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "coverage_forecasts.csv")
@@ -164,8 +181,8 @@ def main() -> None:
     parts.mkdir(parents=True, exist_ok=True)
     source = {"first_seed": asked.first, "draws": asked.draws, "revision": _revision(), "machine": _machine()}
     worlds = [
-        {"partners": partners, "shock": shock, "methods": tuple(asked.methods), "draws": asked.draws}
-        for partners, shock in itertools.product(asked.sizes, asked.shocks)
+        {"partners": partners, "shock": shock, "methods": tuple(asked.methods), "draws": asked.draws, "strikes": strikes}
+        for strikes, partners, shock in itertools.product(asked.strikes, asked.sizes, asked.shocks)
     ]
     with concurrent.futures.ProcessPoolExecutor(asked.jobs) as pool:
         for at in range(0, asked.programs, ROUND):
