@@ -164,7 +164,7 @@ class Spells:
         _check_overlaps(table, numbered=numbered)
         rest = [column for column in table.columns if column not in COLUMNS]
         checks = (*doubts, *(() if numbered else _say_repeats(table)))
-        return cls(frame=table[[*COLUMNS, *rest]], of=of, unit=unit, calendar=calendar, checks=checks)
+        return cls(frame=_in_order(table, [*COLUMNS, *rest]), of=of, unit=unit, calendar=calendar, checks=checks)
 
 
 def _named_columns(frame: pd.DataFrame, given: dict[str, str | None]) -> pd.DataFrame:
@@ -250,6 +250,11 @@ def _number_spells(table: pd.DataFrame) -> pd.DataFrame:
     total = np.cumsum(~goes_on)
     first = np.maximum.accumulate(np.where(~same, total, 0)) if len(total) else total
     return ordered.assign(spell=total - first + 1)
+
+
+def _in_order(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Put columns in order without copying them."""
+    return pd.DataFrame({name: table[name] for name in names}, copy=False)
 
 
 def _sorted(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
