@@ -7,6 +7,9 @@ import shutil
 
 import pytest
 
+#: Sizes that pages are looked at in, in points.
+SCREENS = {"desk": (1280, 900), "phone": (390, 844)}
+
 
 @pytest.fixture(scope="session")
 def chromium():
@@ -25,6 +28,28 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def opened(chromium):
+    """Open a page and note every request and every complaint of the browser."""
+    contexts = []
+
+    def open_page(address, *, screen="desk", scheme="light"):
+        width, height = SCREENS[screen]
+        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, offline=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.asked, page.complaints = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-SCREENS = {"desk": (1280, 900), "phone": (390, 844)}
 TIERS = ("Registered", "Silver", "Gold")
 
 
@@ -39,45 +38,27 @@ def page_file(tmp_path_factory):
     return report.render_experiment(case, path=tmp_path_factory.mktemp("experiment") / "dinner.html")
 
 
-@pytest.fixture
-def opened(chromium):
-    contexts = []
-
-    def open_page(path, *, screen="desk", scheme="light"):
-        width, height = SCREENS[screen]
-        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        page = context.new_page()
-        page.asked, page.complaints = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
 def test_every_picture_stands_on_it(page_file, opened):
-    page = opened(page_file)
+    page = opened(page_file.as_uri())
 
     assert page.locator("figure svg[role=img]").count() == 5
-    assert page.locator("main").inner_text().count("Not available") == 1  # the looks, of which only the last was given
+    told = page.locator("main").inner_text()
+    assert "Not available" not in told
+    assert "quarterly looks would find something" in told  # only the last look was given, so none can be drawn
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("screen", list(SCREENS))
+@pytest.mark.parametrize("screen", ["desk", "phone"])
 def test_axe_finds_no_violation(page_file, opened, screen, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
-    violations = Axe().run(opened(page_file, screen=screen, scheme=scheme)).response["violations"]
+    violations = Axe().run(opened(page_file.as_uri(), screen=screen, scheme=scheme)).response["violations"]
 
     assert [(found["id"], found["nodes"][0]["html"][:200]) for found in violations] == []
 
 
 def test_nothing_leaves_it_and_it_fits_a_phone(page_file, opened):
-    page = opened(page_file, screen="phone")
+    page = opened(page_file.as_uri(), screen="phone")
 
     assert page.asked == [page_file.as_uri()]
     assert page.complaints == []

@@ -16,6 +16,18 @@ def external_data():
 
 
 @pytest.fixture(scope="session")
+def folder(external_data):
+    """Where the survival cases lie; a file of tests on other data names its own."""
+    return external_data / "reference" / "survival"
+
+
+@pytest.fixture(scope="session")
+def cases(folder):
+    """Survival, transitions and regressions as others computed them in R, by the case's name."""
+    return json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"]
+
+
+@pytest.fixture(scope="session")
 def facts(external_data):
     """What a real data set says about itself, by its name."""
     return lambda name: json.loads((external_data / "data" / name / "facts.json").read_text(encoding="utf-8"))

@@ -1,7 +1,5 @@
 """Scores of several outcomes and probabilities k steps ahead, as others computed them in R."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,16 +7,6 @@ import pytest
 from partnerlab.stats.prediction.scoring_rules import brier_scores, log_scores, ranked_scores, skill
 
 pytestmark = pytest.mark.external
-
-
-@pytest.fixture(scope="module")
-def folder(external_data):
-    return external_data / "reference" / "survival"
-
-
-@pytest.fixture(scope="module")
-def cases(folder):
-    return json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """The multi-state cases of the reference folder, computed in R by others; standard errors included."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,16 +7,6 @@ import pytest
 import partnerlab as lab
 
 pytestmark = pytest.mark.external
-
-
-@pytest.fixture(scope="module")
-def folder(external_data):
-    return external_data / "reference" / "survival"
-
-
-@pytest.fixture(scope="module")
-def cases(folder):
-    return json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"]
 
 
 def _matrix(values):

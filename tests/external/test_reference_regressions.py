@@ -1,7 +1,5 @@
 """The regression cases of the reference folder, computed in R by others; standard errors included."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,16 +9,6 @@ from partnerlab.survival import check_proportional_hazards, estimate_cox, estima
 from partnerlab.transitions import Transitions, check_proportional_odds, estimate_transition_model
 
 pytestmark = pytest.mark.external
-
-
-@pytest.fixture(scope="module")
-def folder(external_data):
-    return external_data / "reference" / "survival"
-
-
-@pytest.fixture(scope="module")
-def cases(folder):
-    return json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"]
 
 
 def _close(mine, theirs, tolerance):

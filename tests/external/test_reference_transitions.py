@@ -1,7 +1,5 @@
 """The cohort-matrix and interval cases of the reference folder, computed in R by others."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,13 +14,8 @@ CASE = "F1_cohort_cav"
 
 
 @pytest.fixture(scope="module")
-def folder(external_data):
-    return external_data / "reference" / "survival"
-
-
-@pytest.fixture(scope="module")
-def case(folder):
-    return json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"][CASE]
+def case(cases):
+    return cases[CASE]
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +119,10 @@ def test_counts_alone_have_wilsons_and_goodmans_intervals(case):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 8])
-def test_powers_of_the_matrix_and_their_errors(folder, pairs, steps):
+def test_powers_of_the_matrix_and_their_errors(cases, pairs, steps):
     from partnerlab.transitions import Transitions, estimate_transitions
 
-    case = json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"]["F2_kstep_cav"]
+    case = cases["F2_kstep_cav"]
     counts = pairs.counts().loc[["1", "2", "3"]]
     ahead = estimate_transitions(Transitions.from_matrix(counts, absorbing=["4"])).power(steps)
     wanted = case["values"][f"k{steps}"]
@@ -139,11 +132,11 @@ def test_powers_of_the_matrix_and_their_errors(folder, pairs, steps):
         assert np.allclose(ahead[column].to_numpy().reshape(3, 4), theirs, atol=case["tol"])
 
 
-def test_equality_of_two_matrices(folder):
+def test_equality_of_two_matrices(folder, cases):
     """Kullback, Kupperman and Ku (1962). The case's note: markovchain's statistic is of another null and is not tested."""
     from partnerlab.transitions import Transitions, check_homogeneity
 
-    case = json.loads((folder / "values.json").read_text(encoding="utf-8"))["cases"]["F5_two_sample_kullback"]
+    case = cases["F5_two_sample_kullback"]
     matrices = {str(k): pd.read_csv(folder / "data" / f"kullback{k}.csv", index_col=0) for k in (1, 2)}
     row = check_homogeneity(Transitions.from_matrix(matrices, by="sample"), by="sample").table.iloc[0]
 
@@ -152,15 +145,14 @@ def test_equality_of_two_matrices(folder):
     assert row["df"] == case["values"]["df"]
 
 
-def test_the_counts_of_a_real_program_are_those_of_its_facts(folder):
+def test_the_counts_of_a_real_program_are_those_of_its_facts(external_data, facts):
     """Members' rows of the facts; its ``out`` row mixes first joins with returns."""
     from partnerlab.tiers import TierHistory
     from partnerlab.transitions import estimate_transitions
 
-    place = folder.parents[1] / "data" / "cncf_partners"
-    facts = json.loads((place / "facts.json").read_text(encoding="utf-8"))["quarterly_tier_transitions"]
-    frame = pd.read_csv(place / "tier_quarterly.csv.gz", dtype=str)[["partner_id", "quarter", "tier"]]
+    known = facts("cncf_partners")["quarterly_tier_transitions"]
+    frame = pd.read_csv(external_data / "data" / "cncf_partners" / "tier_quarterly.csv.gz", dtype=str)[["partner_id", "quarter", "tier"]]
     flows = estimate_transitions(TierHistory.from_frame(frame, partner="partner_id"))
     counts = flows.matrix("count").rename(columns={"lapsed": "out"})
 
-    assert {tier: counts.loc[tier].to_dict() for tier in facts if tier != "out"} == {tier: facts[tier] for tier in facts if tier != "out"}
+    assert {tier: counts.loc[tier].to_dict() for tier in known if tier != "out"} == {tier: known[tier] for tier in known if tier != "out"}
