@@ -13,6 +13,7 @@ from partnerlab.experiments import Assignment, load_assignment, load_registry
 from partnerlab.intake.simulate import Truth, simulate_program
 from partnerlab.ledger import Ledger
 from partnerlab.report.demo import write_demo
+from partnerlab.report.demo_record import write_remembered_demo
 
 NAME = "enablement-bootcamp"
 SMALL = Truth(n_partners=120, n_quarters=15)
@@ -23,12 +24,12 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("partnerlab.intake.simulate.Truth", lambda: SMALL)
-        write_demo(folder / "demo.duckdb", ledger=str(folder / "ledger.duckdb"))
+        write_remembered_demo(folder / "demo.duckdb", seed=7, ledger=str(folder / "ledger.duckdb"))
         before = (folder / "demo.duckdb").stat().st_mtime_ns
         with pytest.raises(LedgerError, match="remembers the demo program of another seed"):
-            write_demo(folder / "demo.duckdb", seed=8, ledger=str(folder / "ledger.duckdb"))
+            write_remembered_demo(folder / "demo.duckdb", seed=8, ledger=str(folder / "ledger.duckdb"))
         assert (folder / "demo.duckdb").stat().st_mtime_ns == before
-        write_demo(folder / "demo.duckdb", ledger=str(folder / "ledger.duckdb"))
+        write_remembered_demo(folder / "demo.duckdb", seed=7, ledger=str(folder / "ledger.duckdb"))
     return folder
 
 

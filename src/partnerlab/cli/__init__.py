@@ -93,9 +93,13 @@ def demo(
 ) -> None:
     """Write the demo program: simulated partners, leads, deals, tiers and tactics whose true effects are known, and one experiment."""
     from partnerlab.report.demo import write_demo
+    from partnerlab.report.demo_record import write_remembered_demo
 
     with working(f"Simulating the demo program into {path}"):
-        written = write_demo(path, seed=seed, force=force, ledger="" if ledger == "none" else ledger)
+        if ledger == "none":
+            written = write_demo(path, seed=seed, force=force)
+        else:
+            written = write_remembered_demo(path, ledger=ledger, seed=seed, force=force)
     say(f"{written}")
 
 

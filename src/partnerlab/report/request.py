@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.report.sources import DEMO, DEMO_SEED, load_overrides, locate_source, look_upward
+from partnerlab.report.demo import DEMO_SEED
+from partnerlab.report.sources import DEMO, load_overrides, locate_source, look_upward
 
 if TYPE_CHECKING:
     from partnerlab.intake import Source

@@ -12,11 +12,12 @@ from typing import Any
 from partnerlab.errors import ParameterError, PartnerlabError
 from partnerlab.report import archive, publication
 from partnerlab.report.changes import compare_pages
+from partnerlab.report.demo import DEMO_SEED
 from partnerlab.report.execution import Outcome, Page, Watcher, execute_pages
 from partnerlab.report.html import Frame, render_index, render_page
 from partnerlab.report.plan import QUESTIONS, REVIEW, Template, find_notebooks, load_template, parse_extra, plan_pages
 from partnerlab.report.request import Request, open_request, parameters_of, segment_values
-from partnerlab.report.sources import DEMO, DEMO_SEED, locate_source
+from partnerlab.report.sources import DEMO, locate_source
 
 #: What a request is asked, beside its source.
 _ASKED = ("quarter", "first", "region", "segment", "scheme", "indicators", "as_of", "seed", "ledger")

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 #: The program that ships with the package: simulated, its truth known.
 DEMO = "duckdb:///data/demo.duckdb"
-DEMO_SEED = 7
 
 
 def locate_source(url: str) -> str:
