@@ -13,13 +13,14 @@ from partnerlab.effects.dose import DoseEffects, estimate_dose
 from partnerlab.effects.nested_trials import NestedTrialEffects, estimate_nested_trials
 from partnerlab.effects.next_partners import NextPartners, plan_next_partners
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
-from partnerlab.effects.robustness import EventPath, Likeness, RobustnessCard, Strength, check_verdict
+from partnerlab.effects.robustness import RobustnessCard, check_verdict
 from partnerlab.effects.study import Known, Studies, TacticStudy
 from partnerlab.effects.study_panel import build_study_panel
 from partnerlab.effects.sustained import SustainedEffects, estimate_sustained
 from partnerlab.effects.switching import SwitchingEffects, estimate_switching
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel, build_tactic_panel
 from partnerlab.effects.tactics_by_tier import TacticComparison, compare_tactics
+from partnerlab.effects.yardsticks import EventPath, Likeness, Strength
 
 __all__ = [
     "NEVER",

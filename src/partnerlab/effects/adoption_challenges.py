@@ -10,11 +10,11 @@ import pandas as pd
 from partnerlab.effects.adoption import PRE_TREND_QUARTERS, AdoptionSample, adoption_sample
 from partnerlab.effects.analysis import TacticAnalysis
 from partnerlab.effects.likeness import Compared, compare_rows, likeness_of, pair_differences, strengths_of
-from partnerlab.effects.robustness import EventPath
 from partnerlab.effects.sample import Cluster, shift
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, stack_trials
+from partnerlab.effects.yardsticks import EventPath
 from partnerlab.errors import SampleError
 from partnerlab.stats.causes.did import group_time_effects
 from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance

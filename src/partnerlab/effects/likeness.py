@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 
 from partnerlab.effects.on_off import NEARLY_SURE
-from partnerlab.effects.robustness import Likeness, Strength
 from partnerlab.effects.trials import design_of
+from partnerlab.effects.yardsticks import Likeness, Strength
 from partnerlab.stats.causes.hidden_bias import average_pairs
 from partnerlab.stats.causes.pairs import CALIPER, pair_within_blocks
 from partnerlab.stats.causes.propensity import fit_propensity
