@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.cli.experiments import list_experiments
-from partnerlab.errors import ParameterError
+from partnerlab.errors import ParameterError, SpecError
 from partnerlab.experiments import (
     Experiment,
     Looks,
@@ -240,3 +240,31 @@ def test_whether_to_go_on_is_asked_of_the_deciding_metric_alone():
     for name in ("looks", "worth going on", "giving up"):
         assert sum(check.name == name for check in reading.checks) == 1
     assert reading.table["level"].nunique() == 1
+
+
+def test_looks_are_read_by_the_spending_that_was_declared():
+    """Hwang, Shih and DeCani at 1 spends nearly as Pocock does, at -4 nearly as O'Brien and Fleming do; the default is neither's."""
+    levels = []
+    for gamma in (-4.0, 1.0):
+        looks = _declared(looks=Looks(planned=3, stopping="group sequential", spending="hwang_shih_decani", gamma=gamma))
+        trial = Trial.from_frame(_table(), experiment=looks)
+        reading = analyze_experiment(trial, look=1, draws=0)
+        levels.append(reading.table["level"].iloc[0])
+        path = estimate_looks([trial], experiment=looks).table
+        assert path["boundary"].iloc[0] == pytest.approx((reading.table["conf_high"] - reading.table["conf_low"]).iloc[0] / 2, rel=1e-6)
+    assert 1 - np.array(levels) == pytest.approx([0.05 * np.expm1(4 / 3) / np.expm1(4), 0.05 * np.expm1(-1 / 3) / np.expm1(-1)], rel=1e-6)
+    with pytest.raises(SpecError, match="gamma belongs to spending: hwang_shih_decani"):
+        Looks(planned=3, stopping="group sequential", gamma=1.0)
+
+
+def test_one_outcome_and_one_column_known_before_may_be_named_without_a_list():
+    trial = Trial.from_frame(_table().assign(before=1.0), outcomes="time", pre="before")
+    assert [metric.name for metric in trial.metrics] == ["time"]
+    assert list(trial.pre) == ["before"]
+
+
+def test_what_is_no_table_and_units_in_two_variants_are_refused_in_a_line():
+    with pytest.raises(ParameterError, match="dict is no table; give a DataFrame"):
+        Trial.from_frame({"unit": [1]}, outcomes=["y"])
+    with pytest.raises(ParameterError, match="1 unit stands in two variants, the first '0'; "):
+        Trial.from_frame(pd.concat([_table(), _table().head(1).assign(variant="on")]), outcomes=["y"])

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.errors import ParameterError, SampleError
-from partnerlab.experiments import analyze_schedule
+from partnerlab.errors import LedgerError, ParameterError, SampleError, SpecError
+from partnerlab.experiments import Assignment, Experiment, Metric, Trial, Variant, analyze_experiment, analyze_schedule, assign_variants
+from partnerlab.results import Evidence
 from partnerlab.stats.trials.power import stepped_wedge_variance
 from partnerlab.stats.trials.schedules import Levels, learn_levels, make_cells, schedule_difference
+from partnerlab.verdicts import Stakes
 
 
 def _wedge(*, managers=12, units=8, quarters=5, effect=1.0, seed=1, spread=0.4):
@@ -118,3 +120,76 @@ def test_gaps_are_allowed_and_lost_outcomes_counted():
 def test_schedules_that_cannot_be_read_are_refused(change, kind, said):
     with pytest.raises(kind, match=said):
         analyze_schedule(change(_wedge()), outcome="leads", cluster="manager")
+
+
+def _scheduled(**keys):
+    starts = tuple(Variant(name=f"from {start + 1}", on=tuple(int(quarter >= start) for quarter in range(5))) for start in range(1, 5))
+    asked = {"variants": starts, "quarters": 5, "cluster": "manager", "metrics": (Metric(name="leads"),)} | keys
+    return Experiment(name="wedge", hypothesis="It helps.", tactic="A call", stakes=Stakes(unit="leads"), **asked)
+
+
+def _dealt(effect=1.0, **keys):
+    """Rows of a wedge as it was dealt, and the deal."""
+    table = _wedge(effect=0.0)
+    deal = assign_variants(_scheduled(**keys), units=table.drop_duplicates("partner")[["partner", "manager"]], seed=3)
+    schedule = {variant.name: variant.on for variant in deal.experiment.variants}
+    variant = table["partner"].map(deal.table.set_index("unit")["variant"])
+    table["on"] = [schedule[name][int(quarter[-1])] for name, quarter in zip(variant, table["quarter"], strict=True)]
+    return table.assign(leads=table["leads"] + effect * table["on"]), deal
+
+
+def _as_dealt(reading):
+    return next(check for check in reading.checks if check.name == "dealt as declared")
+
+
+def test_a_schedule_that_was_dealt_and_kept_earns_grade_a(tmp_path):
+    rows, deal = _dealt()
+    found = analyze_schedule(rows.drop(columns="on"), outcome="leads", assignment=Assignment.load(deal.write(tmp_path / "wedge.csv")))
+
+    pd.testing.assert_frame_equal(found.table, analyze_schedule(rows, outcome="leads", cluster="manager").table)
+    assert _as_dealt(found).passed is True
+    assert (found.evidence, found.verdict.grade) == (Evidence.A, Evidence.A)
+
+
+def test_quarters_otherwise_than_scheduled_are_read_as_scheduled_and_counted():
+    rows, deal = _dealt()
+    other = rows.assign(on=rows["on"].where(rows.index != 7, 1 - rows["on"]), manager=rows["manager"].replace("m01", "m02"))
+    found = analyze_schedule(other[other["partner"] != "m00-0"], outcome="leads", assignment=deal)
+    said = _as_dealt(found)
+
+    assert said.passed is None
+    assert said.detail.startswith("on or off otherwise than scheduled in 1 row")
+    assert "another manager than when dealt in 40 rows" in said.detail
+    assert "1 unit of 96 dealt" in said.detail
+    assert found.evidence is Evidence.B
+
+
+def test_who_was_never_dealt_a_schedule_and_other_quarters_are_refused():
+    rows, deal = _dealt()
+    with pytest.raises(LedgerError, match="8 units were never dealt a schedule, the first 'x00-0'"):
+        analyze_schedule(rows.assign(partner=rows["partner"].str.replace("m00", "x00")), outcome="leads", assignment=deal)
+    with pytest.raises(ParameterError, match="the table has 4 quarters, and 5 were scheduled"):
+        analyze_schedule(rows[rows["quarter"] != "2026Q0"], outcome="leads", assignment=deal)
+
+
+def test_schedules_are_read_as_schedules_and_trials_as_trials():
+    rows, deal = _dealt()
+    once = deal.label(rows[rows["quarter"] == "2026Q4"])
+    with pytest.raises(ParameterError, match="read it with analyze_schedule"):
+        analyze_experiment(Trial.from_frame(once, experiment=deal.experiment), assignment=deal)
+    plain = assign_variants(_scheduled(variants=(Variant(name="a"), Variant(name="b"))), units=once.drop(columns="variant"), seed=1)
+    with pytest.raises(ParameterError, match="read it with analyze_experiment"):
+        analyze_schedule(rows, outcome="leads", assignment=plain)
+
+
+def test_schedules_must_cover_all_quarters():
+    with pytest.raises(SpecError, match="1 or 0 for each of 5 quarters"):
+        _scheduled(variants=(Variant(name="a", on=(0, 1)), Variant(name="b", on=(1, 0))))
+
+
+def test_an_on_and_off_schedule_stays_at_grade_b():
+    """What lasts after switching off would make the effect look smaller, and the schedule cannot show that nothing does."""
+    turns = (Variant(name="first", on=(0, 1, 0, 1, 0)), Variant(name="second", on=(1, 0, 1, 0, 1)))
+    rows, deal = _dealt(variants=turns)
+
+    assert analyze_schedule(rows, outcome="leads", assignment=deal).evidence is Evidence.B

@@ -149,3 +149,18 @@ def test_uneven_looks_spend_no_more_than_even_ones():
 
     for kind in ("obrien_fleming", "pocock"):
         assert crossing(share, boundaries(share, alpha=0.05, kind=kind)).sum() == pytest.approx(0.05, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("delta", "last"),
+    [
+        (0.5, {1: 1.960, 2: 2.178, 3: 2.289, 4: 2.361, 5: 2.413, 8: 2.512, 10: 2.555}),
+        (0.0, {1: 1.960, 2: 1.977, 3: 2.004, 4: 2.024, 5: 2.040, 8: 2.072, 10: 2.087}),
+    ],
+)
+def test_last_boundaries_of_pocock_and_of_obrien_and_fleming_are_those_of_the_tables(delta, last):
+    """Jennison and Turnbull (2000), tables 2.1 and 2.3, two-sided error of 5 %."""
+    for looks, wanted in last.items():
+        found = sequential.power_family_bounds(np.arange(1, looks + 1) / looks, alpha=0.05, delta=delta)
+        assert found[-1] == pytest.approx(wanted, abs=6e-4)
+        assert found[0] == pytest.approx(wanted * looks ** (0.5 - delta), rel=3e-4)

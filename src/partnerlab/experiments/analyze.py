@@ -103,6 +103,8 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
         known = say_list(get_args(Adjustment))
         raise ParameterError(f"analyze_experiment: no adjustment is called {adjustment!r}; known: {known}")
     _check_one(trial, experiment, assignment)
+    if experiment is not None and experiment.scheduled:
+        raise ParameterError(f"analyze_experiment: {experiment.name} was dealt as a schedule of quarters; read it with analyze_schedule")
     refuse_few(trial)
     check_dealt(trial, assignment)
     trial, moved = hold_to_deal(trial, assignment)

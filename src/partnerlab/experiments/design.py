@@ -225,10 +225,10 @@ def _power_of_looks(looks: Looks, level: float) -> Callable[[float], float]:
     if looks.stopping == "always valid":
         bounds = np.array([always_valid_reach(part, level=level) for part in share])
     else:
-        bounds = boundaries(share, alpha=1 - level, kind=looks.spending)
+        bounds = boundaries(share, alpha=1 - level, kind=looks.spending, gamma=looks.gamma)
     shifts = np.concatenate([np.linspace(0.0, 5.0, 21), [6.0, FARTHEST]])
     if looks.give_up:
-        lower = give_up_bounds(share, alpha=(1 - level) / 2, finding=looks.spending).lower
+        lower = give_up_bounds(share, alpha=(1 - level) / 2, finding=looks.spending, finding_gamma=looks.gamma).lower
         return PchipInterpolator(shifts, [finding_power(share, bounds, lower, drift=shift) for shift in shifts])
     return PchipInterpolator(shifts, [float(crossing(share, bounds, drift=shift).sum()) for shift in shifts])
 

@@ -112,10 +112,13 @@ class Variant(Spec):
         As in the data.
     share : float
         Share of the units, up to a common factor.
+    on : tuple of int
+        Of a stepped wedge or a crossover: 1 for each quarter in which who is dealt it has the tactic, else 0.
     """
 
     name: str = pydantic.Field(min_length=1)
     share: float = pydantic.Field(default=1.0, gt=0, allow_inf_nan=False)
+    on: tuple[Literal[0, 1], ...] = ()
 
 
 class Looks(Spec):
@@ -127,8 +130,10 @@ class Looks(Spec):
         Looks, the last one included.
     stopping : {"fixed", "group sequential", "always valid"}
         One look at the end; looks at set times with an error that is spent over them; or looks whenever one likes.
-    spending : {"obrien_fleming", "pocock"}
-        How the error is spent.
+    spending : {"obrien_fleming", "pocock", "linear", "hwang_shih_decani"}
+        How the error is spent: late, evenly, in proportion to the information, or by ``gamma``.
+    gamma : float
+        Of Hwang, Shih and DeCani: -4 is late, 1 is even.
     shares : tuple of float
         Share of all information at each look, where looks are not evenly spread; rising to 1.
     give_up : bool
@@ -138,7 +143,8 @@ class Looks(Spec):
 
     planned: int = pydantic.Field(default=1, ge=1, le=20)
     stopping: Stopping = "fixed"
-    spending: Literal["obrien_fleming", "pocock"] = "obrien_fleming"
+    spending: Literal["obrien_fleming", "pocock", "linear", "hwang_shih_decani"] = "obrien_fleming"
+    gamma: float = pydantic.Field(default=-4.0, ge=-40, le=10)
     shares: tuple[float, ...] = ()
     give_up: bool = False
 
@@ -150,6 +156,8 @@ class Looks(Spec):
             len(self.shares) != self.planned or self.shares[-1] != 1 or any(b <= a for a, b in itertools.pairwise((0.0, *self.shares)))
         ):
             raise ValueError(f"shares must be {plural(self.planned, 'number')} that rise from above 0 to 1, one for each look")
+        if self.gamma != -4.0 and self.spending != "hwang_shih_decani":
+            raise ValueError("gamma belongs to spending: hwang_shih_decani")
         if self.give_up and self.stopping != "group sequential":
             raise ValueError("give_up belongs to stopping: group sequential")
         return self
@@ -271,6 +279,10 @@ class Experiment(Spec):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"{noun} name {twice!r} twice")
+        if self.scheduled and any(len(variant.on) != self.quarters for variant in self.variants):
+            raise ValueError(f"on: give every variant 1 or 0 for each of {plural(self.quarters, 'quarter')}, or none of them")
+        if self.scheduled and (self.dealing == "pairs" or self.looks.planned > 1):
+            raise ValueError("on: a schedule is dealt without pairs, and read once, at its end")
         if self.dealing != "complete" and not self.pre:
             raise ValueError(f"dealing: {self.dealing} needs columns to balance; name them in pre")
         outcomes = {column for metric in self.metrics for column in metric.columns}
@@ -288,6 +300,11 @@ class Experiment(Spec):
         return self.variants[0].name
 
     @property
+    def scheduled(self) -> bool:
+        """Whether variants are schedules of quarters with and without the tactic."""
+        return any(variant.on for variant in self.variants)
+
+    @property
     def digest(self) -> str:
         """SHA-256 of everything that was declared."""
         # what was left at its default says nothing, so that keys added later do not make old files look edited
@@ -298,7 +315,10 @@ class Experiment(Spec):
     def page(self) -> str:
         """The pre-registration, a line for each part."""
         total = sum(variant.share for variant in self.variants)
-        shares = [f"{variant.name} ({say_share(variant.share / total)})" for variant in self.variants]
+        shares = [
+            f"{variant.name} ({say_share(variant.share / total)}{': ' if variant.on else ''}{' '.join(map(str, variant.on))})"
+            for variant in self.variants
+        ]
         dealt = f"by {self.cluster or self.unit}" + (f", within {say_list(self.strata)}" if self.strata else "")
         dealt += {"complete": "", "pairs": f", in groups alike in {say_list(self.pre)}"}.get(
             self.dealing, f", again until {say_list(self.pre)} are balanced"

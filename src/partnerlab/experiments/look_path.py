@@ -136,7 +136,9 @@ def _with_bounds(table: pd.DataFrame, share: np.ndarray, experiment: Experiment,
     seen = len(table)
     error, middle, one = (table[name].to_numpy(dtype=float) for name in ("std_error", "estimate", "reach"))
     always = np.array([always_valid_reach(part, level=level) for part in share[:seen]])
-    spent = boundaries(share, alpha=1 - level, kind=experiment.looks.spending)[:seen] if len(share) > 1 else one
+    spent = (
+        boundaries(share, alpha=1 - level, kind=experiment.looks.spending, gamma=experiment.looks.gamma)[:seen] if len(share) > 1 else one
+    )
     if len(share) > 1:
         always, spent = (np.array([widened(*pair) for pair in zip(reach, table["df"], strict=True)]) for reach in (always, spent))
     last = np.arange(1, seen + 1) == len(share)

@@ -56,7 +56,7 @@ def look_level(
         wide = widened(reach, found.effect.df)
         said = f"look {now} of {planned}, always valid: an interval of {say_number(wide)} standard errors holds at every look"
         return _as_level(reach), [Check("looks", None, said)]
-    bounds = boundaries(share, alpha=1 - level, kind=experiment.looks.spending)
+    bounds = boundaries(share, alpha=1 - level, kind=experiment.looks.spending, gamma=experiment.looks.gamma)
     own = float(bounds[now - 1])
     if not deciding:
         return _as_level(own), []
@@ -79,9 +79,8 @@ def look_level(
 
 def _giving_up(experiment: Experiment, z: float, now: int, *, level: float) -> Check:
     """Say whether z, in the wanted direction, lies below the boundary for giving up; that boundary does not bind."""
-    lower = float(
-        give_up_bounds(np.array(experiment.looks.information), alpha=(1 - level) / 2, finding=experiment.looks.spending).lower[now - 1]
-    )
+    plan, share = experiment.looks, np.array(experiment.looks.information)
+    lower = float(give_up_bounds(share, alpha=(1 - level) / 2, finding=plan.spending, finding_gamma=plan.gamma).lower[now - 1])
     ahead = z if experiment.metrics[0].better == "higher" else -z
     told = "give up" if ahead < lower else "go on"
     return Check(

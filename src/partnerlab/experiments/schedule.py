@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.experiment import Experiment
+from partnerlab.experiments.schedule_held import hold_to_schedule
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.trials.schedules import Levels, learn_levels, make_cells, schedule_difference
@@ -45,10 +47,11 @@ def analyze_schedule(  # noqa: PLR0913 - columns have names
     on: str = "on",
     cluster: str | None = None,
     experiment: Experiment | None = None,
+    assignment: Assignment | None = None,
     stakes: Stakes | None = None,
     level: float = 0.95,
 ) -> ScheduleReading:
-    """Read a stepped wedge or a crossover.
+    """Read a stepped wedge or a crossover, as it was scheduled.
 
     Parameters
     ----------
@@ -57,11 +60,14 @@ def analyze_schedule(  # noqa: PLR0913 - columns have names
     outcome : str
         Column of numbers, one for each row; rows where it is empty leave, and are counted.
     unit, quarter, on : str
-        Columns of the unit, the quarter, and 1 where the tactic was on by the schedule (whether or not it was taken up).
+        Columns of the unit, the quarter, and 1 where the tactic was on by the schedule (whether or not it was taken up). With an
+        assignment ``on`` need not be there; where it is, quarters otherwise than dealt are counted, and read as dealt.
     cluster : str, optional
         What was switched together (a manager); each unit by itself if None.
     experiment : Experiment, optional
-        Its declaration, for the verdict's grade and words.
+        Its declaration, for the verdict's words.
+    assignment : Assignment, optional
+        The deal of variants that are schedules; says when it was on for whom, in which cluster. The best grade without one is B.
     stakes : Stakes, optional
         Where nothing was declared.
     level : float
@@ -73,6 +79,8 @@ def analyze_schedule(  # noqa: PLR0913 - columns have names
         On a missing column, a unit twice in a quarter, or a cluster on for some of its units and off for others.
     SampleError
         With fewer than three clusters, or where all were on and off in the same quarters.
+    LedgerError
+        If units were never dealt a schedule.
 
     Notes
     -----
@@ -88,6 +96,10 @@ def analyze_schedule(  # noqa: PLR0913 - columns have names
     >>> analyze_schedule(rows, outcome="leads").table["estimate"].round(1).tolist()
     [2.1]
     """
+    held = None
+    if assignment is not None:
+        frame, cluster, held = hold_to_schedule(frame, assignment, unit=unit, quarter=quarter, on=on)
+        experiment = assignment.experiment
     seen = _check(frame, outcome, unit, quarter, on, cluster)
     groups = seen[cluster or unit].astype(str)
     codes = [pd.factorize(values, sort=True)[0] for values in (groups, seen[quarter])]
@@ -113,15 +125,16 @@ def analyze_schedule(  # noqa: PLR0913 - columns have names
         "on": treated,
         "method": effect.method,
     }
-    lost = len(frame) - len(seen)
+    checks = (*(held or ()), _schedule_check(cells.on, cluster or unit), _lost_check(frame, outcome, on, len(frame) - len(seen)))
+    grade = _grade(checks, held=held is not None, outlasting=bool((np.diff(cells.on, axis=1) < 0).any()))
     return ScheduleReading(
         estimand=f"Effect on {outcome} of a quarter with it on, over what each quarter and each {cluster or unit} are like",
         table=pd.DataFrame([row]),
-        checks=(_schedule_check(cells.on, cluster or unit), _lost_check(frame, outcome, on, lost)),
-        evidence=Evidence.B,
+        checks=checks,
+        evidence=grade,
         level=level,
         levels=levels,
-        verdict=_verdict(row, seen, unit=unit, clusters=len(cells.mean), experiment=experiment, stakes=stakes, level=level),
+        verdict=_verdict(row, seen, unit=unit, clusters=len(cells.mean), experiment=experiment, stakes=stakes, grade=grade, level=level),
     )
 
 
@@ -162,6 +175,14 @@ def _check_switched(on: np.ndarray, said: str) -> None:
         raise SampleError("analyze_schedule: in every quarter all were on or all off, so that it cannot be told from the quarter")
 
 
+def _grade(checks: tuple[Check, ...], *, held: bool, outlasting: bool) -> Evidence:
+    """Grade A for a schedule that was dealt and kept, nothing lost, never switched off (so that nothing can outlast it)."""
+    if any(check.passed is False for check in checks):
+        return Evidence.D
+    kept = all(check.passed for check in checks if check.name in ("dealt as declared", "outcomes"))
+    return Evidence.A if held and kept and not outlasting else Evidence.B
+
+
 def _schedule_check(on: np.ndarray, noun: str) -> Check:
     steps = np.diff(on, axis=1)
     switched_on, switched_off = int(np.nansum(steps > 0)), int(np.nansum(steps < 0))
@@ -179,7 +200,7 @@ def _lost_check(frame: pd.DataFrame, outcome: str, on: str, lost: int) -> Check:
     return Check("outcomes", None, f"{plural(lost, 'row')} without {outcome}: {shares[1]:.1%} with it on, {shares[0]:.1%} off")
 
 
-def _verdict(
+def _verdict(  # noqa: PLR0913 - what a verdict says
     row: dict[str, object],
     seen: pd.DataFrame,
     *,
@@ -187,12 +208,13 @@ def _verdict(
     clusters: int,
     experiment: Experiment | None,
     stakes: Stakes | None,
+    grade: Evidence,
     level: float,
 ) -> Verdict:
     given = stakes or (experiment.stakes if experiment else None)
     return Verdict(
         tactic=experiment.tactic if experiment else "It",
-        grade=Evidence.B,
+        grade=grade,
         estimate=row["estimate"],
         std_error=row["std_error"],
         df=row["df"],

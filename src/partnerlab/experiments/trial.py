@@ -182,7 +182,10 @@ class Trial:
             outcomes, unit = tuple(outcomes) or experiment.metrics, experiment.unit if unit in ("unit", experiment.unit) else unit
             cluster, stratum, pre, control = experiment.cluster, experiment.strata or None, experiment.pre, experiment.control
             exposure, by = exposure or experiment.exposure, by or experiment.by
+        if not isinstance(frame, pd.DataFrame):
+            raise ParameterError(f"trial: {type(frame).__name__} is no table; give a DataFrame with a row for each unit")
         strata = (stratum,) if isinstance(stratum, str) else tuple(stratum or ())
+        outcomes, pre = ((asked,) if isinstance(asked, str | Metric) else tuple(asked) for asked in (outcomes, pre))
         metrics = tuple(_read_metric(frame, asked) for asked in outcomes)
         if not metrics:
             raise ParameterError("trial: name at least one outcome")
@@ -239,12 +242,13 @@ def _units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
     if len(repeated):
         mixed = repeated.groupby(unit)[variant].nunique()
         if (mixed > 1).any():
+            several = mixed[mixed > 1].index
             raise ParameterError(
-                f"trial: {plural(int((mixed > 1).sum()), 'unit')} stand in two variants, the first {mixed[mixed > 1].index[0]!r}; "
+                f"trial: {plural(len(several), 'unit stands', 'units stand')} in two variants, the first {str(several[0])!r}; "
                 "a unit has the variant that it was dealt"
             )
         raise ParameterError(
-            f"trial: {plural(repeated[unit].nunique(), 'unit')} have several rows, the first {repeated[unit].iloc[0]!r}; "
+            f"trial: {plural(repeated[unit].nunique(), 'unit has', 'units have')} several rows, the first {str(repeated[unit].iloc[0])!r}; "
             "add them up to one each"
         )
     return unit_names(frame[unit]).to_numpy(dtype=str)

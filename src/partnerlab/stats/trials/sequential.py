@@ -105,6 +105,39 @@ def boundaries(share: np.ndarray, *, alpha: float, kind: Spending = "obrien_flem
     return np.array(found)
 
 
+def power_family_bounds(share: np.ndarray, *, alpha: float, delta: float) -> np.ndarray:
+    """Two-sided boundaries ``c * share ** (delta - 1/2)`` of Wang and Tsiatis (1987), Biometrics 43, whatever is spent when.
+
+    Parameters
+    ----------
+    share : float array, shape (k,)
+        Information at each look over that of the last, rising to 1.
+    alpha : float
+        Two-sided error rate.
+    delta : float
+        0 for O'Brien and Fleming (1979), 1/2 for Pocock (1977).
+
+    Returns
+    -------
+    float array, shape (k,)
+
+    Raises
+    ------
+    ParameterError
+        Where the shares do not rise to at most 1.
+
+    Examples
+    --------
+    >>> power_family_bounds(np.array([0.2, 0.4, 0.6, 0.8, 1.0]), alpha=0.05, delta=0.0).round(3).tolist()
+    [4.562, 3.226, 2.634, 2.281, 2.04]
+    """
+    from scipy.optimize import brentq
+
+    share = check_shares(share)
+    shape = share ** (delta - 0.5)
+    return shape * float(brentq(lambda c: crossing(share, c * shape).sum() - alpha, 0.0, REACH, xtol=1e-10))
+
+
 def crossing(share: np.ndarray, bounds: np.ndarray, *, drift: float = 0.0) -> np.ndarray:
     """Probability that ``|z|`` first reaches its boundary at each look.
 
