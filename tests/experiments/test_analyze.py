@@ -11,6 +11,7 @@ from partnerlab.errors import LedgerError, ParameterError, SampleError, SpecErro
 from partnerlab.experiments import Experiment, Looks, Metric, Trial, Variant, analyze_experiment, assign_variants
 from partnerlab.experiments.looks import always_valid_reach
 from partnerlab.results import Evidence
+from partnerlab.stats.trials.wild_bootstrap import wild_test
 from partnerlab.verdicts import Stakes, compare_verdicts
 
 LEADS = Metric(name="leads")
@@ -423,3 +424,15 @@ def test_a_relative_effect_is_over_the_control_in_the_same_strata():
     assert row["relative"] == pytest.approx(0.2, abs=0.01)
     assert row["relative_low"] < 0.2 < row["relative_high"]
     assert row["control"] == pytest.approx(16.25, abs=0.2)
+
+
+def test_few_managers_have_the_wild_bootstraps_p_value_beside():
+    random = np.random.default_rng(9)
+    manager = np.repeat(np.arange(8), [4, 6, 8, 10, 12, 14, 16, 18])
+    table = pd.DataFrame({"unit": range(len(manager)), "manager": manager, "variant": np.where(manager % 2, "on", "off")})
+    table["y"] = random.normal(size=len(table)) + 0.4 * random.normal(size=8)[manager] + 0.5 * (table["variant"] == "on")
+    row = analyze_experiment(Trial.from_frame(table, outcomes=["y"], cluster="manager"), draws=99).table.iloc[0]
+    design = np.column_stack([np.ones(len(table)), table["variant"] == "on"]).astype(float)
+
+    assert row["p_wild"] == wild_test(table["y"].to_numpy(), design, manager, column=1).p_value
+    assert np.isnan(analyze_experiment(Trial.from_frame(table, outcomes=["y"]), draws=99).table["p_wild"].iloc[0])

@@ -62,3 +62,11 @@ def test_a_column_that_repeats_others_has_no_p_value():
     outcome, design, cluster = _trial()
 
     assert np.isnan(wild_test(outcome, np.column_stack([design, design[:, 1]]), cluster, column=1).p_value)
+
+
+@pytest.mark.parametrize(("clusters", "ways"), [(6, 64), (8, 256), (14, 16384)])
+def test_signs_are_taken_from_six_clusters_on_and_all_counted(clusters, ways):
+    """Six-point weights find too much with few unequal clusters that have one variant each; all signs are as many as clusters allow."""
+    found = wild_test(*_trial(clusters=clusters), column=1)
+
+    assert (found.draws, found.exact) == (ways, True)
