@@ -11,8 +11,7 @@ the same arrays, a row for each partner and quarter (20 quarters, a manager for 
 included, is part of the time on every side; importing and first calls are not. CPU seconds are those of the call (quickest of up to three),
 memory is the peak of the process. Answers (effects and clustered standard errors) are compared with ours, to a millionth, before a time
 is printed. Where a peer scales its covariance by another factor, its side puts that right. A peer that asks for more than 18 GB fails;
-the package `differences` could not be installed within four minutes and is not here. The figures come from several runs on a machine that
-was busy with other work (15 to 25 processes on two cores), which slows large arrays, that leave the cache, more than small ones."""
+the package `differences` could not be installed within four minutes and is not here."""
 
 if __name__ == "__main__":
     run(Page(name="effects", title="Effects of tactics beside their peers", told=TOLD, modules=("effects_tasks",)))

@@ -292,7 +292,7 @@ TASKS = (
         name="AIPW on the treated, five folds", draw=draw_likeness, bar=3,
         sides=(
             Side(name=OURS, environment="ours", run=_alike_arrays, ours=True),
-            Side(name="DoubleML", environment="doubleml", run=_alike_doubleml, limit=1_000_000),
+            Side(name="DoubleML", environment="doubleml", run=_alike_doubleml),
         ),
     ),
     Task(name="One tactic that stays, public road", draw=functools.partial(_draw_world, "A"), bar=1, sides=_PUBLIC),

@@ -6,7 +6,8 @@ is the peak of the whole process, data and interpreter included. Answers are com
 
     python benchmarks/flows.py --rows 100000 1000000 10000000
 
-What was measured before stays in ``flows.json`` until it is measured again, so that tasks can be run one by one.
+What was measured before stays in ``flows.json`` until it is measured again, so that tasks can be run one by one; ``--peers fastest``
+runs our sides beside the peer that was the fastest at that size, and lets the others' figures stand if they are of this machine.
 """
 
 from __future__ import annotations
@@ -125,13 +126,34 @@ def same(ours: dict[str, float], theirs: dict[str, float], rtol: float) -> list[
     return [name for name in shared if not np.isclose(theirs[name], ours[name], rtol=rtol, atol=1e-12)]
 
 
-def measure(module: str, task: Task, rows: int, folder: Path) -> list[dict]:
-    """Time all sides of one task; a side whose answers differ gets no time."""
+def machine() -> str:
+    """Cores and processor."""
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    return f"{os.cpu_count()} cores ({cpu or platform.machine()})"
+
+
+def kept_peers(lines: list[dict], task: Task, rows: int, peers: str) -> dict[str, dict]:
+    """Lines of peers that are not measured again: none, all, or all but the fastest."""
+    here = [line for line in lines if (line["task"], line["rows"]) == (task.name, rows) and not line["ours"]]
+    here = [line for line in here if line.get("machine") == machine()]
+    timed = [line for line in here if line["seconds"] is not None]
+    if peers == "all" or (peers == "fastest" and not timed):
+        return {}
+    best = min(timed, key=lambda line: line["seconds"])["side"] if peers == "fastest" else None
+    return {line["side"]: line for line in here if line["side"] != best}
+
+
+def measure(module: str, task: Task, rows: int, folder: Path, kept: dict[str, dict]) -> list[dict]:
+    """Time all sides of one task but those whose lines are kept; a side whose answers differ gets no time."""
     for name, values in task.draw(rows).items():
         np.save(folder / f"{name}.npy", values)
     lines, reference = [], None
     for side in task.sides:
+        if side.name in kept:
+            lines.append(kept[side.name])
+            continue
         line = {"task": task.name, "rows": rows, "side": side.name, "ours": side.ours, "seconds": None, "peak": None, "said": ""}
+        line |= {"machine": machine(), "load": round(os.getloadavg()[0], 1)}
         if rows > side.limit:
             lines.append(line | {"said": "not tried"})
             continue
@@ -166,7 +188,8 @@ def write(lines: list[dict], tasks: dict[str, Task]) -> str:
 
 
 def _cell(line: dict) -> str:
-    return f"{line['seconds']:.3g} s, {line['peak']:.1f} GB" if line["seconds"] is not None else line["said"]
+    mark = "" if line.get("load") is not None else "†"
+    return f"{line['seconds']:.3g} s{mark}, {line['peak']:.1f} GB" if line["seconds"] is not None else line["said"]
 
 
 def _growth(cells: dict[int, dict], sizes: list[int]) -> str:
@@ -197,7 +220,6 @@ def versions(tasks: dict[str, Task]) -> str:
     import pandas as pd
     import statsmodels
 
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     used = {side.environment for task in tasks.values() for side in task.sides}
     peers = [name.replace("==", " ") for place, wanted in PEERS.items() if place in used for name in wanted if "==" in name]
@@ -205,7 +227,17 @@ def versions(tasks: dict[str, Task]) -> str:
         asked = 'cat(R.version.string, "survival", as.character(packageVersion("survival")))'
         peers.append(subprocess.run(["Rscript", "-e", asked], capture_output=True, text=True, check=False).stdout)
     ours = f"Python {platform.python_version()}, numpy {np.__version__}, pandas {pd.__version__}, statsmodels {statsmodels.__version__}"
-    return f"{os.cpu_count()} cores ({cpu or platform.machine()}), {memory:.0f} GB; {ours}; {', '.join(peers)}"
+    return f"{machine()}, {memory:.0f} GB; {ours}; {', '.join(peers)}"
+
+
+def say_loads(lines: list[dict]) -> str:
+    """Say what else the machine did."""
+    loads = [line["load"] for line in lines if line.get("load") is not None and line["seconds"] is not None]
+    before = sum(line.get("load") is None and line["seconds"] is not None for line in lines)
+    said = [f"Load of the machine when a side began, the side before it counted: median {np.median(loads):.1f}, at most {max(loads):.1f}."]
+    if before:
+        said.append("† measured earlier on the same machine, beside other work that was not counted.")
+    return " ".join(said if loads else said[1:])
 
 
 def run(page: Page) -> None:
@@ -213,6 +245,12 @@ def run(page: Page) -> None:
     parser = argparse.ArgumentParser(description=page.told)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--only", default="", help="part of a task's name")
+    parser.add_argument(
+        "--peers",
+        choices=("all", "fastest", "none"),
+        default="all",
+        help="measured again; those without a line always are",
+    )
     asked = parser.parse_args()
     kept = HERE / f"{page.name}.json"
     lines, tasks = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else [], {}
@@ -223,10 +261,10 @@ def run(page: Page) -> None:
                 continue
             for rows in asked.rows:
                 with tempfile.TemporaryDirectory() as folder:
-                    found = measure(module, task, rows, Path(folder))
+                    found = measure(module, task, rows, Path(folder), kept_peers(lines, task, rows, asked.peers))
                 lines = [line for line in lines if (line["task"], line["rows"]) != (task.name, rows)] + found
                 kept.write_text(json.dumps(lines, indent=0) + "\n", encoding="utf-8")
-    text = f"# {page.title}\n\n{page.told}\n\n{versions(tasks)}.\n\n{write(lines, tasks)}"
+    text = f"# {page.title}\n\n{page.told}\n\n{versions(tasks)}.\n{say_loads(lines)}\n\n{write(lines, tasks)}"
     (HERE / f"{page.name}.md").write_text(text, encoding="utf-8")
     print(text)
 
