@@ -64,7 +64,7 @@ def test_the_spread_of_one_series_has_the_posterior_that_numerical_integration_g
     drawn = draw_common_shocks(told, quarters=QUARTERS, kept=4000, rng=np.random.default_rng(3))
     spread = _spreads(drawn)[:, 0]
     spread = spread[spread > 0]
-    fine = np.geomspace(1e-4, 20, 1200)
+    fine = np.geomspace(1e-3, 5, 800)
     mass = _prior_of_spread(fine) * np.exp([_log_likelihood(told, np.array([[one**2]])) for one in fine]) * np.gradient(fine)
     grid = np.concatenate([[0.0], np.quantile(spread, np.arange(0.1, 1.0, 0.1)), [99.0]])
 
@@ -76,7 +76,7 @@ def test_the_spread_of_one_series_has_the_posterior_that_numerical_integration_g
 
 def test_a_shock_to_all_alike_is_weighed_as_numerical_integration_weighs_it():
     told = _struck(3, 0.2, 40.0, alike=True, seed=1)
-    fine = np.geomspace(1e-4, 20, 600)
+    fine = np.geomspace(1e-4, 20, 300)
     like = np.exp([_log_likelihood(told, np.full((3, 3), one**2)) for one in fine])
 
     found = special.logsumexp(weigh_alike(_quarters(told)))

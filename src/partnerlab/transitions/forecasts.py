@@ -152,8 +152,10 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     quarters, or begun before the record), both together, season, how often the partner has moved, and quarter, each family
     shrunk by a variance of its own (`partnerlab.stats.shrinkage.mixed_logit`); lapses fall with time as a member besides. How long
     partners had been members when the record begins, the lapses tell (marginal likelihood of no time, as long as the record is, and
-    four times as long). Shocks: `partnerlab.stats.shrinkage.common_shocks`. Quarters that strayed, such
-    as those of a clean-up, count as shocks: they move the effects little and widen the interval. A move that nobody made yet has
+    four times as long). Shocks strike all ways out and joining alike, each way out differently, or not at all
+    (`partnerlab.stats.shrinkage.common_shocks`); no model lets them strike tiers apart, and intervals are too narrow where they do.
+    Quarters that strayed, such as those of a clean-up, count as shocks: they move the effects little and widen the interval. A move
+    that nobody made yet has
     half a move's chance; ``"markov"`` and ``"direct"`` are counted shares and give it none.
 
     Examples

@@ -34,6 +34,16 @@ def weigh_alike(told: list[QuartersTold]) -> np.ndarray:
     Returns
     -------
     ndarray, shape (len(SPREADS),)
+
+    Examples
+    --------
+    >>> from partnerlab.stats.shrinkage.told_effects import Told, tell_quarters
+    >>> rows = np.column_stack([np.ones(20), np.eye(20)])
+    >>> seen = 0.4 * np.random.default_rng(0).standard_normal(20)
+    >>> told = Told(precision=200 * rows.T @ rows, pull=200 * rows.T @ seen)
+    >>> weights = weigh_alike([tell_quarters(told, quarters=20, seasons=np.ones(1))] * 2)
+    >>> bool(0.25 < SPREADS[weights.argmax()] < 0.5), bool(special.logsumexp(weights) > 10)
+    (True, True)
     """
     precision, pull = sum(one.precision[0] for one in told), sum(one.pull[0] for one in told)
     values, vectors = np.linalg.eigh((precision + precision.T) / 2.0)
@@ -58,6 +68,15 @@ def draw_alike(told: list[QuartersTold], weights: np.ndarray, rng: np.random.Gen
     -------
     effects : list of ndarray, each of shape (draws, 1 + seasons + quarters)
     spread : ndarray, shape (draws,)
+
+    Examples
+    --------
+    >>> from partnerlab.stats.shrinkage.told_effects import Told, tell_quarters
+    >>> rows = np.column_stack([np.ones(3), np.eye(3)])
+    >>> told = tell_quarters(Told(precision=rows.T @ rows, pull=np.zeros(4)), quarters=3, seasons=np.ones(5))
+    >>> effects, spread = draw_alike([told, told], weigh_alike([told, told]), np.random.default_rng(0))
+    >>> [one.shape for one in effects], spread.shape, bool((effects[0][:, 1:] == effects[1][:, 1:]).all())
+    ([(5, 4), (5, 4)], (5,), True)
     """
     precision, pull = sum(one.precision for one in told), sum(one.pull for one in told)
     draws, quarters = pull.shape
@@ -70,5 +89,14 @@ def draw_alike(told: list[QuartersTold], weights: np.ndarray, rng: np.random.Gen
 
 
 def draw_unstruck(told: list[QuartersTold], rng: np.random.Generator) -> list[np.ndarray]:
-    """Draw level and seasons where no quarter has an effect; each of shape ``(draws, 1 + seasons + quarters)``."""
+    """Draw level and seasons where no quarter has an effect; each of shape ``(draws, 1 + seasons + quarters)``.
+
+    Examples
+    --------
+    >>> from partnerlab.stats.shrinkage.told_effects import Told, tell_quarters
+    >>> rows = np.column_stack([np.ones(3), np.eye(3)])
+    >>> told = tell_quarters(Told(precision=rows.T @ rows, pull=np.zeros(4)), quarters=3, seasons=np.ones(5))
+    >>> draw_unstruck([told], np.random.default_rng(0))[0][:, 1:].any().item()
+    False
+    """
     return [one.draw_rest(np.zeros(one.pull.shape), rng) for one in told]

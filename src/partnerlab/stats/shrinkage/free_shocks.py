@@ -58,6 +58,15 @@ def draw_free_shocks(told: list[Told], *, quarters: int, kept: int, rng: np.rand
         Draws, at least; a multiple of the number of chains is returned.
     rng : Generator
         Source of chance.
+
+    Examples
+    --------
+    >>> rows = np.column_stack([np.ones(8), np.eye(8)])
+    >>> told = [Told(precision=50 * rows.T @ rows, pull=50 * rows.T @ np.resize([0.4, -0.4], 8))] * 2
+    >>> drawn = draw_free_shocks(told, quarters=8, kept=64, rng=np.random.default_rng(0))
+    >>> root = covariance_root(drawn.roots)
+    >>> bool(0.2 < np.median(np.sqrt((root[:, 0] ** 2).sum(axis=1))) < 0.7)
+    True
     """
     series, rounds = len(told), -(-kept // CHAINS)
     spread = USUAL * np.abs(rng.standard_t(FREEDOM, (CHAINS, series))).clip(0.1, 5.0)
@@ -110,6 +119,15 @@ def weigh_free(told: list[QuartersTold], drawn: FreeShocks, rng: np.random.Gener
         Draws from the posterior.
     rng : Generator
         Source of chance.
+
+    Examples
+    --------
+    >>> from partnerlab.stats.shrinkage.told_effects import tell_quarters
+    >>> rows, rng = np.column_stack([np.ones(8), np.eye(8)]), np.random.default_rng(0)
+    >>> told = Told(precision=50 * rows.T @ rows, pull=50 * rows.T @ np.resize([0.4, -0.4], 8))
+    >>> drawn = draw_free_shocks([told], quarters=8, kept=64, rng=rng)
+    >>> weigh_free([tell_quarters(told, quarters=8, seasons=np.ones(1))], drawn, rng) > 5
+    True
     """
     size, quarters = drawn.roots.shape[1], told[0].pull.shape[1]
     half = max(FEWEST, min(WEIGHED, WEIGHED * EFFECTS // (size * quarters))) // 2
@@ -125,7 +143,14 @@ def weigh_free(told: list[QuartersTold], drawn: FreeShocks, rng: np.random.Gener
 
 
 def covariance_root(roots: np.ndarray) -> np.ndarray:
-    """Roots of covariances whose inverses have these triangular roots."""
+    """Roots of covariances whose inverses have these triangular roots.
+
+    Examples
+    --------
+    >>> root = covariance_root(np.array([[[2.0, 0.0], [1.0, 1.0]]]))
+    >>> np.linalg.inv(root @ root.swapaxes(1, 2))[0].round(6).tolist()
+    [[4.0, 2.0], [2.0, 2.0]]
+    """
     return np.linalg.inv(roots).swapaxes(1, 2)
 
 
