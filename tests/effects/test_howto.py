@@ -29,5 +29,11 @@ def test_its_examples_give_what_it_says(capsys):
     assert "Dinner likely raised leads by 0.2" in capsys.readouterr().out
     assert seen["found"].verdict.conf_low <= seen["world"].truth <= seen["found"].verdict.conf_high
     assert seen["card"].stands
+    assert abs(seen["switches"].at(0)["estimate"] - seen["world"].truth) < 0.1
+    assert [picture.headline.split(":")[0] for picture in seen["pictures"]] == [
+        "Switchers against stayers",
+        "Starters against those who did not start then",
+    ]
+    assert abs(seen["both"].estimate - 3) < 3 * seen["error"] < 0.6
     assert seen["together"].table["estimate"].round(1).tolist()[:2] == [1.2, 0.2]
     assert seen["together"].verdict.earned is Evidence.C
