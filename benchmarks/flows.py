@@ -234,10 +234,14 @@ def say_loads(lines: list[dict]) -> str:
     """Say what else the machine did."""
     loads = [line["load"] for line in lines if line.get("load") is not None and line["seconds"] is not None]
     before = sum(line.get("load") is None and line["seconds"] is not None for line in lines)
-    said = [f"Load of the machine when a side began, the side before it counted: median {np.median(loads):.1f}, at most {max(loads):.1f}."]
+    said = []
+    if loads:
+        said.append(
+            f"Load of the machine when a side began, the side before it counted: median {np.median(loads):.1f}, at most {max(loads):.1f}."
+        )
     if before:
         said.append("† measured earlier on the same machine, beside other work that was not counted.")
-    return " ".join(said if loads else said[1:])
+    return " ".join(said)
 
 
 def run(page: Page) -> None:

@@ -208,7 +208,10 @@ def _check_times(table: pd.DataFrame) -> None:
             if not len(table):
                 raise ContractError("spells: the table has no rows; nothing can be estimated from it")
             raise ContractError(f"spells.{column}: expected numbers of periods, found {found}; convert the column", column=column)
-        values = table[column].to_numpy(dtype=float, na_value=np.nan)
+        whole = isinstance(table[column].dtype, np.dtype) and table[column].dtype.kind in "iu"
+        values = table[column].to_numpy() if whole else table[column].to_numpy(dtype=float, na_value=np.nan)
+        if whole and (values >= 0).all():
+            continue
         for bad, what in ((~np.isfinite(values), "are missing or infinite"), (values < 0, "are negative")):
             if bad.any():
                 raise ContractError(f"spells.{column}: {_rows(bad)} {what}; mend or drop them", column=column, rows=int(bad.sum()))
@@ -243,6 +246,8 @@ def _number_spells(table: pd.DataFrame) -> pd.DataFrame:
         return _sorted(table, ["partner", "spell", "entry"])
     ordered = _sorted(table, ["partner", "start", "entry", "duration"])
     same = _same_as_before(ordered, "partner")
+    if not same.any():
+        return ordered.assign(spell=1)
     entry, duration = ordered["entry"].to_numpy(dtype=float), ordered["duration"].to_numpy(dtype=float)
     start = ordered["start"].to_numpy(dtype=float, na_value=np.nan)
     open_end = (ordered["event"] == CENSORED).to_numpy(dtype=bool)
@@ -260,7 +265,7 @@ def _in_order(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def _sorted(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Sort by the keys; a table whose first key only rises is sorted already."""
     first = table[keys[0]]
-    if isinstance(first.dtype, np.dtype) and first.dtype.kind in "iu" and (np.diff(first.to_numpy()) > 0).all():
+    if isinstance(first.dtype, np.dtype) and first.dtype.kind in "iu" and (first.to_numpy()[1:] > first.to_numpy()[:-1]).all():
         return table
     return table.sort_values(keys, kind="stable", ignore_index=True)
 
@@ -275,9 +280,11 @@ def _same_as_before(table: pd.DataFrame, *columns: str) -> np.ndarray:
     same = np.ones(len(table), dtype=bool)
     same[:1] = False
     for column in columns:
+        if not same.any():
+            break
         plain = table[column].dtype.kind in "iub" if isinstance(table[column].dtype, np.dtype) else False
         code = table[column].to_numpy() if plain else pd.factorize(table[column])[0]
-        same &= code == _before(code)
+        same[1:] &= code[1:] == code[:-1]
     return same
 
 
