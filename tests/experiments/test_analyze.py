@@ -1,6 +1,7 @@
 """Trials are read as they were dealt; what spoils one stops the page."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -436,3 +437,23 @@ def test_few_managers_have_the_wild_bootstraps_p_value_beside():
 
     assert row["p_wild"] == wild_test(table["y"].to_numpy(), design, manager, column=1).p_value
     assert np.isnan(analyze_experiment(Trial.from_frame(table, outcomes=["y"]), draws=99).table["p_wild"].iloc[0])
+
+
+def test_strata_and_clusters_are_dealt_again_in_every_way_there_is():
+    """Two of five and two of four managers: 60 deals, counted here one by one."""
+    random = np.random.default_rng(5)
+    sizes, stratum, dealt = random.integers(3, 9, 9), np.repeat([0, 1], [5, 4]), np.array([1, 0, 1, 0, 0, 1, 1, 0, 0])
+    manager = np.repeat(np.arange(9), sizes)
+    y = random.normal(size=len(manager)) + 0.8 * random.normal(size=9)[manager] + dealt[manager] + 2 * stratum[manager]
+    table = pd.DataFrame({"unit": range(len(y)), "manager": manager, "tier": stratum[manager], "y": y})
+    table["variant"] = np.where(dealt[manager] == 1, "on", "off")
+    rest = y - table.groupby("tier")["y"].transform("mean").to_numpy()
+    pairs = itertools.product(itertools.combinations(range(5), 2), itertools.combinations(range(5, 9), 2))
+    ways = [np.isin(manager, [*first, *second]) for first, second in pairs]
+    gaps = np.array([abs(rest[way].mean() - rest[~way].mean()) for way in ways])
+    seen = abs(rest[dealt[manager] == 1].mean() - rest[dealt[manager] == 0].mean())
+    row = analyze_experiment(Trial.from_frame(table, outcomes=["y"], cluster="manager", stratum="tier")).table.iloc[0]
+
+    assert row["p_redrawn"] == pytest.approx((gaps >= seen * (1 - 1e-9)).mean())
+    # R: clubSandwich's coef_test of lm(y ~ z * (tier - mean(tier))), CR2
+    assert row[["estimate", "std_error", "df"]].tolist() == pytest.approx([1.96073, 0.62630, 3.96755], abs=5e-6)

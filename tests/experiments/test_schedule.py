@@ -175,7 +175,7 @@ def test_who_was_never_dealt_a_schedule_and_other_quarters_are_refused():
 def test_schedules_are_read_as_schedules_and_trials_as_trials():
     rows, deal = _dealt()
     once = deal.label(rows[rows["quarter"] == "2026Q4"])
-    with pytest.raises(ParameterError, match="read it with analyze_schedule"):
+    with pytest.raises(ParameterError, match="with analyze_schedule"):
         analyze_experiment(Trial.from_frame(once, experiment=deal.experiment), assignment=deal)
     plain = assign_variants(_scheduled(variants=(Variant(name="a"), Variant(name="b"))), units=once.drop(columns="variant"), seed=1)
     with pytest.raises(ParameterError, match="read it with analyze_experiment"):

@@ -178,6 +178,8 @@ class Trial:
         SampleError
             With fewer than two variants.
         """
+        if experiment is not None and experiment.scheduled:
+            raise ParameterError(f"trial: {experiment.name} was dealt as a schedule of quarters; read its rows with analyze_schedule")
         if experiment is not None:
             outcomes, unit = tuple(outcomes) or experiment.metrics, experiment.unit if unit in ("unit", experiment.unit) else unit
             cluster, stratum, pre, control = experiment.cluster, experiment.strata or None, experiment.pre, experiment.control
