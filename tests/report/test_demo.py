@@ -1,5 +1,6 @@
 """The demo program's experiment lives the whole life: declared, dealt with a digest, read, decided on, followed up."""
 
+import dataclasses
 from datetime import datetime
 
 import duckdb
@@ -8,7 +9,7 @@ import pytest
 
 import partnerlab as lab
 from partnerlab import report
-from partnerlab.errors import LedgerError, ParameterError
+from partnerlab.errors import LedgerError, ParameterError, SampleError
 from partnerlab.experiments import Assignment, load_assignment, load_registry
 from partnerlab.intake.simulate import Truth, simulate_program
 from partnerlab.ledger import Ledger
@@ -87,6 +88,32 @@ def test_it_is_read_as_it_was_dealt_and_on_those_who_took_it(road):
 
     assert held.passed
     assert set(reading.table["effect"]) == {"as dealt", "on those who took it"}
+
+
+def test_every_other_experiment_has_a_line(demo, road, tables):
+    _, panel, history = road
+    rows = tables["assignments"]
+    both = lab.connect({**tables, "assignments": pd.concat([rows.assign(experiment_id="calls"), rows])})
+    ask = report.load_request(source=both, ledger=str(demo / "ledger.duckdb"))
+    found = report.list_others(ask, panel=panel, history=history, shown=report.load_case(ask, panel=panel, history=history, name=NAME))
+    others = report.list_others(ask, panel=panel, history=history, shown=report.load_case(ask, panel=panel, history=history, name="calls"))
+
+    assert found[["experiment", "state"]].values.tolist() == [["calls", "read over 2025Q2"]]
+    assert "leads" in found["found"][0]
+    assert others.set_index("experiment").loc[NAME, "found"] == load_registry(ask.ledger, program="demo")["statement"][0]
+
+
+def test_one_that_has_not_begun_is_not_read_by_its_name(road):
+    ask, panel, history = road
+    with pytest.raises(SampleError, match="begins in 2025Q2, after the quarter looked at"):
+        report.load_case(dataclasses.replace(ask, quarter="2025Q1"), panel=panel, history=history, name=NAME)
+
+
+def test_one_experiment_has_no_others(road):
+    ask, panel, history = road
+    none = report.attempt(report.list_others, ask, panel=panel, history=history, shown=report.load_case(ask, panel=panel, history=history))
+
+    assert none.reason == "no other experiment was dealt"
 
 
 def test_data_that_do_not_follow_the_deal_are_not_read(demo, road, tables):

@@ -37,6 +37,7 @@ _FILES = {
     "choose_tactic": "experiment_plans",
     "say_declared": "experiment_words",
     "load_decided": "experiment_records",
+    "list_others": "experiment_records",
     "analyze_case_by_tier": "experiments",
     "build_case": "experiments",
     "render_experiment": "experiment_page",

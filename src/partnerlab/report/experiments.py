@@ -120,8 +120,9 @@ def load_case(ask: Request, *, panel: Panel, history: TierHistory | None = None,
     if name and name not in deals:
         raise ParameterError(f"no experiment is called {name!r}; known: {say_list(sorted(deals))}")
     begun = {key: deal for key, deal in deals.items() if panel.calendar.parse(deal.first) <= panel.calendar.parse(ask.quarter)}
-    if not begun:
-        raise SampleError(f"{next(iter(deals))} begins in {next(iter(deals.values())).first}, after the quarter looked at")
+    waiting = next((deal for key, deal in deals.items() if key not in begun and name in ("", key)), None)
+    if waiting is not None and (name or not begun):
+        raise SampleError(f"{waiting.name} begins in {waiting.first}, after the quarter looked at")
     chosen = deals[name] if name else max(begun.values(), key=lambda deal: (panel.calendar.parse(deal.first), deal.name))
     return _case(chosen, panel=panel, history=history, quarter=ask.quarter)
 
