@@ -75,7 +75,7 @@ def test_managers_who_call_the_strong_are_seen():
 
     assert found.checks[0].passed is False
     assert found.evidence is Evidence.C
-    assert found.verdict.statement.startswith("calls went together with 0.")
+    assert found.verdict.statement.startswith("Calls went together with 0.")
     assert found.verdict.statement.endswith("this does not tell what it did.")
     assert found.verdict.action == "test"
 

@@ -59,7 +59,7 @@ def test_calls_on_physicians_are_an_association_pooled_against_within(calls, kno
     assert read.loc["pooled", "estimate"] == pytest.approx(known["detailing"]["pooled_OLS"], abs=5e-5)
     assert read.loc["within", ["estimate", "std_error"]].tolist() == pytest.approx(known["detailing"]["within_FE"], abs=1.5e-4)
     assert found.verdict.earned is Evidence.C
-    assert found.verdict.statement.startswith("detailing went together with 0.14 more scripts per call")
+    assert found.verdict.statement.startswith("Detailing went together with 0.14 more scripts per call")
     assert found.verdict.action == "test"
     assert found.checks[0].passed is False
 
@@ -69,7 +69,7 @@ def test_the_picture_of_calls_shows_both_readings(calls):
         estimate_association(calls, tactic="detailing", outcome="scripts", partner="id", stakes=Stakes(unit="scripts", per="call"))
     )
 
-    assert shown.headline.startswith("Grade C: detailing went together with")
+    assert shown.headline.startswith("Grade C: Detailing went together with")
     assert "Between all rows: 0.94" in shown.alt
     assert "Within partners: 0.14" in shown.alt
 

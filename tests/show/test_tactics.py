@@ -187,7 +187,7 @@ def test_what_went_together_is_shown_pooled_and_within():
     rows["leads"] = 5 + 3 * strength + 0.2 * rows["calls"] + rng.normal(size=360)
     shown = plot(estimate_association(rows, tactic="calls", outcome="leads"))
 
-    assert shown.headline.startswith("Grade C: calls went together with")
+    assert shown.headline.startswith("Grade C: Calls went together with")
     assert "Between all rows: 1.2" in shown.alt
     assert "Within partners: 0.2" in shown.alt
 
