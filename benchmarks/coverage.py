@@ -184,14 +184,14 @@ def walk_all(walk: Callable[[int], pd.DataFrame], seeds: int, *, jobs: int, chun
             print(f"{done}/{len(ranges)} chunks of {chunk} seeds, {gone:.0f} s gone, about {left:.0f} s left", file=sys.stderr, flush=True)
 
 
-def walk_frailty(partners: int, programs: int, *, studies: Sequence[str]) -> pd.DataFrame:
+def walk_frailty(partners: int, programs: int, *, studies: Sequence[str], first: int = FIRST_SEED, chunk: int = 5) -> pd.DataFrame:
     """Draw heterogeneous programs of one size and estimate what is asked for; each row brings its truth."""
-    rng, parts = np.random.default_rng([FIRST_SEED, partners]), []
-    for world in range(frailty.WORLDS):
-        size = programs // frailty.WORLDS
-        codes, segment = frailty.draw_programs(size, partners, rng=rng, world=world)
-        parts += [frailty.STUDIES[study](codes, segment, size, frailty.true_cells(world)) for study in studies]
-        print(f"{partners} partners: {(world + 1) * size} of {programs} programs", file=sys.stderr, flush=True)
+    rng, parts = np.random.default_rng([first, partners]), []
+    for done in range(0, programs, chunk * frailty.WORLDS):
+        for world in range(frailty.WORLDS):
+            codes, segment = frailty.draw_programs(chunk, partners, rng=rng, world=world)
+            parts += [frailty.STUDIES[study](codes, segment, chunk, frailty.true_cells(world)) for study in studies]
+        print(f"{partners} partners: {done + chunk * frailty.WORLDS} of {programs} programs", file=sys.stderr, flush=True)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -217,6 +217,16 @@ def score(walked: pd.DataFrame, answers: dict[str, pd.DataFrame] | None = None) 
     return scored.assign(common=scored["expected"] >= COMMON).reset_index().sort_values(["study", "cell"], ignore_index=True)
 
 
+def keep_sizes(sizes: Sequence[pd.DataFrame], *, file: Path = HERE / "test_sizes.csv") -> None:
+    """Put sizes of tests in the place of those of the same tests and programs."""
+    keys, before = ["partners", "frailty_sd", "test"], pd.read_csv(file)
+    both = pd.concat([before, pd.concat(sizes).round(4)]).drop_duplicates(keys, keep="last")
+    order = both["test"].map(list(frailty.CHECKS).index)
+    both.assign(order=order).sort_values(["partners", "frailty_sd", "order"]).drop(columns="order").to_csv(
+        file, index=False, lineterminator="\n"
+    )
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -225,8 +235,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(ESTIMATES), default=list(ESTIMATES), help="studies to do again; others stay")
     parser.add_argument("--heterogeneous", type=int, default=0, help="programs of each size whose partners differ, such as 2000")
     parser.add_argument("--partners", type=int, nargs="*", default=[60, 150, 1000], help="their sizes")
+    parser.add_argument("--first", type=int, default=FIRST_SEED, help="where the seeds of programs whose partners differ start")
     parser.add_argument("--studies", nargs="*", choices=list(frailty.STUDIES), default=list(frailty.STUDIES), help="what is estimated")
     parser.add_argument("--tests", type=int, default=0, help="programs of each size on which the tests of one matrix are tried")
+    parser.add_argument("--which", nargs="*", choices=list(frailty.CHECKS), default=list(frailty.CHECKS), help="those tests")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "coverage.csv")
     asked = parser.parse_args()
@@ -238,10 +250,15 @@ def main() -> None:
     if asked.still:
         parts.append(score(pd.concat(list(walk_all(walk_still, asked.still, jobs=asked.jobs)), ignore_index=True)))
     if asked.heterogeneous:
-        parts += [score(walk_frailty(partners, asked.heterogeneous, studies=asked.studies)) for partners in asked.partners]
+        parts += [
+            score(walk_frailty(partners, asked.heterogeneous, studies=asked.studies, first=asked.first)) for partners in asked.partners
+        ]
     if asked.tests:
-        sizes = [frailty.size_of_tests(partners, asked.tests, spread=spread, draws=199) for partners in (60, 150) for spread in (0.0, 1.0)]
-        pd.concat(sizes, ignore_index=True).round(4).to_csv(HERE / "test_sizes.csv", index=False, lineterminator="\n")
+        keep_sizes([
+            frailty.size_of_tests(partners, asked.tests, spread=spread, draws=199, tests=asked.which, first=asked.first)
+            for partners in (60, 150)
+            for spread in (0.0, 1.0)
+        ])  # fmt: skip
     if not parts:
         return
     scored = pd.concat(parts, ignore_index=True)

@@ -207,3 +207,15 @@ def test_nobody_moving_is_not_enough_data(history_of, name):
     codes[:, 0] = -2  # seen joining
 
     assert CHECKS[name](history_of(codes), draws=19).verdict.startswith("Not enough data")
+
+
+def test_random_signs_of_alike_partners_say_what_the_permutation_says_in_small_strata():
+    rng, apart = np.random.default_rng(3), []
+    for _ in range(60):
+        names = np.array(["A", "B"])[rng.integers(0, 2, (16, 25))]
+        moves = {"from_tier": names[:, :-1].ravel(), "to_tier": names[:, 1:].ravel()}
+        table = pd.DataFrame({"partner": np.repeat(np.arange(16), 24), "quarter": np.tile(np.arange(24), 16), **moves})
+        whole = check_entry_time(Transitions.from_frame(table), draws=199).table.iloc[0]
+        apart.append(whole["p_clustered"] - whole["p_value"])
+
+    assert abs(np.mean(apart)) < 0.025

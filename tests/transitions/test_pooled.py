@@ -73,6 +73,20 @@ def test_order_of_segments_does_not_matter(counts, random):
     assert np.allclose(pooled_rows(counts).high[order], pooled_rows(counts[order]).high, atol=1e-5)
 
 
+def test_intervals_allow_for_one_cell_in_which_segments_differ_more_than_in_the_others():
+    rng, held = np.random.default_rng(8), []
+    for _ in range(60):
+        # lapsing differs as at size 50, the moves among those who stay as at size 80
+        lapsed, rest = rng.beta(50 * 0.05, 50 * 0.95, 12), rng.dirichlet([64, 12, 4], 12)
+        truth = np.column_stack([rest * (1 - lapsed)[:, None], lapsed])
+        rows = pooled_rows(
+            np.array([rng.multinomial(n, share) for n, share in zip(np.geomspace(30, 500, 12).astype(int), truth, strict=True)])
+        )
+        held.append((rows.low <= truth) & (truth <= rows.high))
+
+    assert np.mean(held, axis=(0, 1))[3] > 0.93
+
+
 def test_moves_that_cannot_be_made_stay_0():
     rows = pooled_rows(np.array([[8, 2, 0], [5, 5, 0]]), possible=np.array([True, True, False]))
 

@@ -123,7 +123,8 @@ def _entry_draws(
     whole = np.maximum(np.bincount(row, minlength=strata * states), 1)
     centred = time - (np.bincount(row, weights=time, minlength=strata * states) / whole)[row]
     cells = np.bincount(row * states + target, minlength=strata * states * states).reshape(-1, states) / whole[:, None]
-    residual = (np.arange(states) == target[:, None]) - cells[row]
+    # the shares of a stratum were taken from its own moves, which leaves residuals (n - 1) / n of their variance
+    residual = ((np.arange(states) == target[:, None]) - cells[row]) * np.sqrt(whole / np.maximum(whole - 1, 1))[row, None]
     partners = min(len(pairs.partners), BUNDLES)
     place = (pairs.partner[use] % partners) * states + origin
     sums = sum_clusters(centred[:, None] * residual, place, clusters=partners * states).reshape(partners, states * states)

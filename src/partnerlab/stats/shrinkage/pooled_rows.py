@@ -66,7 +66,10 @@ def pooled_rows(counts: np.ndarray, *, possible: np.ndarray | None = None, level
     -----
     The interval is that of a beta distribution with the mean and variance of the cell's posterior, mixed over
     the prior size ``a0`` (Kass and Steffey 1989): at each size the mean row is the weighted mean of the rows with its own
-    variance, and the size has its marginal likelihood times the uniform-shrinkage prior (Daniels 1999).
+    variance, and the size has its marginal likelihood times the uniform-shrinkage prior (Daniels 1999). One size is fitted for
+    all cells of a row, but rows may differ more in one cell than in its fellows: the variance of a cell about the mean row is
+    that of the row times ``v / chi2(v)``, ``v`` the rows less one, so that rows lie about their mean as Student's t
+    does (West 1984) and not as the normal.
 
     Examples
     --------
@@ -105,7 +108,7 @@ def _mixture(counts: np.ndarray, open_cells: np.ndarray) -> tuple[np.ndarray, np
     middle = np.einsum("gs,sk->gk", worth / n[busy], counts[busy]) / total[:, None]
     # half a move spread over the cells that can be reached: no cell is ruled out by not having been seen
     middle = (middle * total[:, None] + 0.5 * open_cells / open_cells.sum()) / (total[:, None] + 0.5)
-    chance = _size_weights(counts[busy], sizes, middle, total, open_cells)
+    chance = _cell_sizes(sizes, rows=int(busy.sum())) @ _size_weights(counts[busy], sizes, middle, total, open_cells)
     prior = sizes[:, None] * middle
     after = n[None, :, None] + sizes[:, None, None]
     mean = (counts[None] + prior[:, None, :]) / after
@@ -128,6 +131,18 @@ def _size_weights(counts: np.ndarray, sizes: np.ndarray, middle: np.ndarray, tot
     likelihood += np.log(sizes / (sizes + typical)) + np.log(typical / (sizes + typical))
     weight = np.exp(likelihood - likelihood.max())
     return weight / weight.sum()
+
+
+def _cell_sizes(sizes: np.ndarray, *, rows: int) -> np.ndarray:
+    """Give the chance of each size of a cell (rows) where the whole row has another (columns): shape ``(g, g)``.
+
+    The ratio of the two is ``chi2(v) / v`` with ``v`` degrees of freedom.
+    """
+    freedom = max(rows - 1, 1)
+    ratio = np.log(sizes)[:, None] - np.log(sizes)[None, :]
+    height = 0.5 * freedom * (ratio - np.exp(ratio))
+    chance = np.exp(height - height.max(axis=0))
+    return chance / chance.sum(axis=0)
 
 
 def _beta_interval(mean: np.ndarray, variance: np.ndarray, *, level: float) -> tuple[np.ndarray, np.ndarray]:
