@@ -175,6 +175,17 @@ class Calendar:
         return column
 
 
+def naive_utc(moment: datetime) -> datetime:
+    """Drop an instant's zone after turning it to UTC; a naive one is UTC already.
+
+    Examples
+    --------
+    >>> naive_utc(datetime(2026, 10, 1, tzinfo=ZoneInfo("Europe/Berlin")))
+    datetime.datetime(2026, 9, 30, 22, 0)
+    """
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
 def read_dates(
     column: pd.Series, *, name: str, wall: bool = False, refusal: type[PartnerlabError] = ParameterError, **facts: Any
 ) -> pd.Series:

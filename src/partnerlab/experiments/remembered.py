@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.experiment import Experiment
 from partnerlab.experiments.registry import FOLLOWED, FOUND
 from partnerlab.ledger import Ledger
+from partnerlab.periods import naive_utc
 
 _COLUMNS = ("experiment", "tactic", "metric", "registered", "units", "grade", "statement", "decision", "assignment")
 _REGISTRY = (
@@ -100,8 +101,7 @@ def load_registry(ledger: Ledger, *, program: str, as_of: datetime | None = None
 def _latest(records: pd.DataFrame, about: str, *, as_of: datetime | None) -> pd.DataFrame:
     """Last record about each thing, of those written down by a moment."""
     if as_of is not None:
-        moment = as_of.astimezone(UTC).replace(tzinfo=None) if as_of.tzinfo else as_of
-        records = records[records["recorded_at"] <= moment]
+        records = records[records["recorded_at"] <= naive_utc(as_of)]
     return records.drop_duplicates(about, keep="last")
 
 

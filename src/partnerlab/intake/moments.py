@@ -6,17 +6,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from partnerlab.errors import ParameterError
-from partnerlab.periods import Calendar
+from partnerlab.periods import Calendar, naive_utc
 
 
 def local_midnight(day: date, calendar: Calendar) -> datetime:
     """Instant (aware, UTC) at which a day of the program begins."""
     return datetime.combine(day, time(), tzinfo=ZoneInfo(calendar.timezone)).astimezone(UTC)
-
-
-def naive_utc(moment: datetime) -> datetime:
-    """Drop an instant's zone after turning it to UTC; a naive one is UTC already."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def read_as_of(as_of: datetime | date | str | None, calendar: Calendar) -> datetime | None:

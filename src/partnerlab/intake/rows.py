@@ -11,8 +11,8 @@ from sqlglot import exp
 from partnerlab.errors import MissingTableError, nearest
 from partnerlab.intake import casts
 from partnerlab.intake.contract import Column, Table, find_table
-from partnerlab.intake.moments import naive_utc
 from partnerlab.intake.program import Program
+from partnerlab.periods import naive_utc
 
 if TYPE_CHECKING:
     from partnerlab.intake.source import Source

@@ -10,6 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import LedgerError, nearest
 from partnerlab.ledger.books import BOOKS, COMMON, Ledger
+from partnerlab.periods import naive_utc
 
 #: Columns of the contract that say how a row came into a source; the ledger has its own.
 _SOURCE_ONLY = {"source_system", "source_id", "recorded_at", "ingested_at", "row_hash"}
@@ -214,8 +215,7 @@ def _append(  # noqa: PLR0913 - a record says all of this
 ) -> int:
     """Write one record, whole or not at all."""
     rows = _fitting(book, frame)
-    given = recorded_at or datetime.now(UTC)
-    moment = given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo else given
+    moment = naive_utc(recorded_at or datetime.now(UTC))
     with ledger.connection() as connection:
         connection.register("given_rows", rows)
         connection.execute("BEGIN")
