@@ -1,7 +1,7 @@
 """Experiments under no effect and under the effect that their design promises to find: how often something is found.
 
-Run ``python benchmarks/coverage_experiments.py``; it writes ``coverage_experiments.md`` (``looks`` behind the number of replicates:
-only the part on looks is made again). Outcomes of partners under managers of unequal size, intraclass correlation .15; looks every
+Run ``python benchmarks/coverage_experiments.py``; it writes ``coverage_experiments.md`` (``looks`` or ``tiers`` behind the number of
+replicates: only that part is made again). Outcomes of partners under managers of unequal size, intraclass correlation .15; looks every
 quarter.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from partnerlab import Experiment, Looks, Metric, Outlook, Stakes, design_experiment
+from partnerlab import Experiment, Looks, Metric, Outlook, Stakes, Trial, analyze_by_tier, design_experiment
 from partnerlab.experiments.looks import always_valid_reach, widened
 from partnerlab.stats.trials.arm_differences import Arms, arm_design, arm_difference, mean_by_cluster
 from partnerlab.stats.trials.randomization import Draw, redraw_p_value
@@ -89,6 +89,56 @@ def looks_text(replicates: int) -> list[str]:
     ]
 
 
+def tier_trial(random: np.random.Generator, *, spread: float, mean: float, managers: bool) -> tuple[Trial, np.ndarray]:
+    """Deal 240 partners of three tiers, by themselves within tiers or with their 16 managers; gives the tiers' true effects, too."""
+    if managers:
+        manager = np.repeat(np.arange(16), 15)
+        treated = (random.permutation(16) % 2)[manager]
+        tier, level = random.integers(0, 3, 240), 0.4 * random.normal(size=16)[manager]
+    else:
+        sizes = (140, 70, 30)
+        manager, tier, level = np.zeros(240), np.repeat([0, 1, 2], sizes), 0.0
+        treated = np.concatenate([random.permutation(np.arange(size) % 2) for size in sizes])
+    effect = mean + spread * random.normal(size=3)
+    outcome = random.normal(size=240) + level + effect[tier] * treated
+    table = {"unit": range(240), "variant": np.where(treated, "on", "off"), "tier": tier, "outcome": outcome, "manager": manager}
+    return Trial.from_frame(pd.DataFrame(table), outcomes=["outcome"], by="tier", cluster="manager" if managers else None), effect
+
+
+def tiers_covered(replicates: int, **world) -> dict[str, float]:
+    """Coverage of the tiers' pooled intervals and of the one that looks best, its estimate and its truth, and findings in any tier."""
+    rows = []
+    for replicate in range(replicates):
+        trial, effect = tier_trial(np.random.default_rng([1, replicate]), **world)
+        table = analyze_by_tier(trial).table
+        low, high, best = table["conf_low"].to_numpy(), table["conf_high"].to_numpy(), int(table["estimate"].argmax())
+        holds = (low <= effect) & (effect <= high)
+        own = np.abs(table["raw"] - effect) <= stats.norm.ppf(0.975) * table["raw_error"]
+        found = ((low > 0) | (high < 0)).any()
+        rows.append((holds.mean(), own.mean(), holds[best], table["estimate"].iloc[best], effect[best], table["raw"].max(), found))
+    return dict(zip(("pooled", "alone", "best", "said", "true", "largest", "found"), np.mean(rows, axis=0), strict=True))
+
+
+def tiers_text(replicates: int) -> list[str]:
+    """Write the part on tiers."""
+    lines = []
+    for managers in (False, True):
+        for spread, mean in ((0.0, 0.0), (0.0, 0.3), (0.2, 0.3), (0.5, 0.3)):
+            seen = tiers_covered(replicates, spread=spread, mean=mean, managers=managers)
+            shares = [f"{100 * seen[name]:.1f} %" for name in ("pooled", "alone", "best", "found")]
+            sizes = [f"{seen[name]:.2f}" for name in ("largest", "said", "true")]
+            dealt = "16 managers" if managers else "partners"
+            lines.append("| " + " | ".join([dealt, f"{mean:.1f} ± {spread:.1f}", *shares, *sizes]) + " |")
+    return [
+        f"Effects by tier (240 partners in three tiers, all spreads of true effects taken as likely), {replicates:,} trials for each row:",
+        "",
+        "| dealt | true effects of tiers | pooled intervals cover | alone | the best tier's covers "
+        "| any tier found | best alone | pooled | true |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *lines,
+    ]
+
+
 def promised(clusters: int) -> float:
     """Smallest effect that the design promises to find in 8 of 10 trials."""
     sizes = np.arange(4, 21)
@@ -130,18 +180,25 @@ def main(replicates: int) -> None:
         "",
         *looks_text(replicates),
         "",
+        *tiers_text(replicates // 4),
+        "",
         f"Made by `python benchmarks/coverage_experiments.py {replicates}` in {time.perf_counter() - began:.0f} s on one core.",
     ]
     PAGE.write_text("\n".join(text) + "\n", encoding="utf-8")
 
 
-def look_again(replicates: int) -> None:
-    """Make the part on looks again, and leave the rest."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition("\nLooks every quarter")
-    made = rest[rest.index("\nMade by") :]
-    PAGE.write_text("\n".join([before, *looks_text(replicates), made]), encoding="utf-8")
+def make_again(start: str, text: list[str]) -> None:
+    """Put one part of the page in the place of what stands there, up to the next empty line after a table."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(f"\n{start}")
+    after = rest[rest.index("|\n\n") + 1 :]
+    PAGE.write_text("\n".join([before, *text]) + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
     asked = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    (look_again if "looks" in sys.argv else main)(asked)
+    if "looks" in sys.argv:
+        make_again("Looks every quarter", looks_text(asked))
+    elif "tiers" in sys.argv:
+        make_again("Effects by tier", tiers_text(asked))
+    else:
+        main(asked)
