@@ -75,7 +75,9 @@ def test_drift_names_its_cause(pairs):
     drift = estimate_drift(pairs, since="2026Q1")
 
     assert plot(drift).headline.startswith("From 2026Q1 on partners move more often, +")
-    assert "it is what partners of a tier do that changed" in read_result(drift)[0]
+    assert "it is what partners of a tier do that changed" in plot(drift).headline
+    assert read_result(drift)[0].startswith("From 2026Q1 on the mix of tiers adds ")
+    assert "and what partners of a tier do +" in read_result(drift)[0]
 
 
 def test_drift_that_cannot_be_told_is_not_told(pairs):

@@ -90,9 +90,10 @@ def _chain(result: ChainCheck) -> tuple[str, ...]:
 
 @read_result.register(DriftEstimate)
 def _drift(result: DriftEstimate) -> tuple[str, ...]:
-    from partnerlab.show.chains import drift_headline
+    from partnerlab.show.chains import drift_parts
 
-    return (f"{drift_headline(result)}.", *say_failed(result))
+    # the change itself is the headline of the picture below
+    return (f"{drift_parts(result)}.", *say_failed(result))
 
 
 @read_result.register(PooledTransitions)

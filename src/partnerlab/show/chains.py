@@ -202,6 +202,15 @@ def drift_headline(result: DriftEstimate) -> str:
     return f"From {result.since} on partners move {way} often, {_points(change)}{clear}"
 
 
+def drift_parts(result: DriftEstimate) -> str:
+    """Say what the mix of tiers and what partners of a tier do make of the change of any move, with their intervals."""
+    rows = result.table[result.table["to_tier"] == MOVED].set_index("part")
+    if rows.loc[["change", "mix", "rates"], "conf_low"].isna().any():
+        return drift_headline(result)
+    mix, rates = (_points(rows.loc[name]) for name in ("mix", "rates"))
+    return f"From {result.since} on the mix of tiers adds {mix} to the share that moves, and what partners of a tier do {rates}"
+
+
 def _clear(row: pd.Series) -> bool:
     return bool(row["conf_low"] > 0 or row["conf_high"] < 0)
 
