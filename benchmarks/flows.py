@@ -33,6 +33,8 @@ HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "partnerlab-peers"
 #: Bytes that a side may ask for.
 MOST_MEMORY = 18_000_000_000
+#: Linear algebra of every side runs on one thread: others spin while they wait, and their seconds would be counted.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 #: What pip is asked for; pandas 3 would make pip take an old lifelines silently.
 PEERS = {
     "lifelines": ["lifelines==0.30.3"],
@@ -93,7 +95,7 @@ def run_side(module: str, task: Task, side: Side, folder: Path) -> dict | str:
         else ["Rscript", "-e", _r_script(side, folder)]
     )
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=out, stderr=errors, cwd=HERE)
+        process = subprocess.Popen(command, stdout=out, stderr=errors, cwd=HERE, env=os.environ | ONE_THREAD)
         resource.prlimit(process.pid, resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))  # a side fails by itself before the machine does
         status = process.wait()
         out.seek(0)
@@ -239,6 +241,7 @@ def say_loads(lines: list[dict]) -> str:
         said.append(
             f"Load of the machine when a side began, the side before it counted: median {np.median(loads):.1f}, at most {max(loads):.1f}."
         )
+        said.append("Linear algebra ran on one thread on every side.")
     if before:
         said.append("† measured earlier on the same machine, beside other work that was not counted.")
     return " ".join(said)
