@@ -243,7 +243,9 @@ def say_loads(lines: list[dict]) -> str:
         )
         said.append("Linear algebra ran on one thread on every side.")
     if before:
-        said.append("† measured earlier on the same machine, beside other work that was not counted.")
+        said.append(
+            "† measured earlier on the same machine, beside other work that was not counted, and with as many threads as each side likes."
+        )
     return " ".join(said)
 
 
