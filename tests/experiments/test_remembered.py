@@ -18,6 +18,7 @@ from partnerlab.experiments import (
     record_follow_up,
     record_study,
 )
+from partnerlab.ledger import record_registration
 from partnerlab.results import Evidence
 from partnerlab.verdicts import Verdict
 
@@ -96,6 +97,18 @@ def test_what_followed_an_earlier_decision_says_nothing_of_a_later_one(ledger):
 
     assert (row["state"], row["happened"]) == ("decided", "")
     assert row["story"] == "Decided in 2027Q1: Dinners for Gold; whether it happened is not recorded."
+
+
+@pytest.mark.parametrize("document", ["Portal test, 200 partners", "{}", "200", '{"declaration": "Portal test"}'])
+def test_what_was_registered_by_hand_stops_nothing(ledger, document):
+    record_registration(ledger, document, program="demo", registration_id="portal")
+    record_experiment(ledger, _dealt(), program="demo")
+
+    assert load_registry(ledger, program="demo")["name"].tolist() == ["dinner"]
+    with pytest.raises(LedgerError, match="another declaration or deal is registered under this name"):
+        record_experiment(ledger, _dealt("portal"), program="demo")
+    with pytest.raises(LedgerError, match="another declaration is registered under this name"):
+        record_study(ledger, STUDY, program="demo", name="portal")
 
 
 def test_costs_that_were_stated_are_kept(ledger):

@@ -81,7 +81,7 @@ def record_experiment(  # noqa: PLR0913 - a record says all of this
     name = dealt.experiment.name
     before = ledger.registrations(program=program)
     mine = before[before["registration_id"] == name]
-    if len(mine) and json.loads(mine["document"].iloc[0]).get("assignment") != dealt.digest:
+    if len(mine) and read_document(mine["document"].iloc[0]).get("assignment") != dealt.digest:
         raise LedgerError(f"{name}: another declaration or deal is registered under this name; a new experiment needs a new name")
     written = {"program": program, "run_id": run_id, "recorded_at": recorded_at}
     if reading is None:
@@ -149,7 +149,7 @@ def record_study(  # noqa: PLR0913 - a record says all of this
     declared["digest"] = hashlib.sha256(json.dumps(declared["declaration"], sort_keys=True).encode()).hexdigest()
     before = ledger.registrations(program=program)
     mine = before[before["registration_id"] == name]
-    if len(mine) and json.loads(mine["document"].iloc[0]).get("digest") != declared["digest"]:
+    if len(mine) and read_document(mine["document"].iloc[0]).get("digest") != declared["digest"]:
         raise LedgerError(f"{name}: another declaration is registered under this name; a new study needs a new name")
     written = {"program": program, "run_id": run_id, "recorded_at": recorded_at}
     if not verdicts:
@@ -220,6 +220,21 @@ def record_follow_up(  # noqa: PLR0913 - a record says all of this
         run_id=run_id,
         recorded_at=recorded_at,
     )
+
+
+def read_document(document: str) -> dict[str, object]:
+    """Read what was registered; empty where somebody registered a text by hand.
+
+    Examples
+    --------
+    >>> read_document('{"units": 4}'), read_document("Portal test, 200 partners")
+    ({'units': 4}, {})
+    """
+    try:
+        found = json.loads(document)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _declaration(dealt: Assignment) -> dict[str, object]:

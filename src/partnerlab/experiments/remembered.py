@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import datetime
 
@@ -11,7 +10,7 @@ import pandas as pd
 from partnerlab.errors import LedgerError, nearest
 from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.experiment import Experiment
-from partnerlab.experiments.registry import FOLLOWED, FOUND
+from partnerlab.experiments.registry import FOLLOWED, FOUND, read_document
 from partnerlab.ledger import Ledger
 from partnerlab.periods import naive_utc
 
@@ -70,7 +69,8 @@ def load_registry(ledger: Ledger, *, program: str, as_of: datetime | None = None
     Returns
     -------
     DataFrame
-        A row for each, in the order of registration. ``state`` is running, read, decided or followed; numbers and words from
+        A row for each that `record_experiment` or `record_study` registered, in the order of registration; what was registered by hand
+        as a text has none. ``state`` is running, read, decided or followed; numbers and words from
         ``estimate`` to ``action`` are those of the deciding verdict; ``cost`` is what was stated, or what the stakes say for all that
         were dealt a treated variant, in ``currency``; ``happened`` is yes, no or empty; ``story`` says decision and sequel in a sentence.
 
@@ -87,9 +87,9 @@ def load_registry(ledger: Ledger, *, program: str, as_of: datetime | None = None
     documents = {row.registration_id: row for row in registered.itertuples()}
     rows = []
     for row in registered[registered["kind"].isin(["experiment", "study"])].itertuples():
-        document = _document(row)
-        if document is None:
-            continue  # registered by hand, as a text
+        document = read_document(row.document)
+        if not isinstance(document.get("declaration"), dict):
+            continue  # registered by hand
         read, followed = documents.get(f"{FOUND}{row.registration_id}"), documents.get(f"{FOLLOWED}{row.registration_id}")
         decision = decided.loc[row.registration_id] if row.registration_id in decided.index else None
         if followed is not None and decision is not None and followed.record < decision["record"]:
@@ -141,9 +141,9 @@ def load_assignment(ledger: Ledger, *, program: str, name: str) -> Assignment:
     if not len(mine):
         known = registered.loc[registered["kind"] == "experiment", "registration_id"]
         raise LedgerError(f"{program}: no experiment {name!r} is registered{nearest(name, known)}")
-    document = _document(next(mine.itertuples())) or {}
+    document = read_document(mine["document"].iloc[0])
     if not document.get("rows"):
-        raise LedgerError(f"{name}: the ledger keeps only the digest of its deal; read the assignment's file")
+        raise LedgerError(f"{name}: the ledger keeps only the digest of its deal; read the assignment's file", kept=False)
     accept = math.inf if document["accept"] is None else document["accept"]
     dealt = Assignment(
         experiment=Experiment(**document["declaration"]),
@@ -157,18 +157,11 @@ def load_assignment(ledger: Ledger, *, program: str, name: str) -> Assignment:
     return dealt
 
 
-def _document(row) -> dict[str, object] | None:
-    try:
-        return json.loads(row.document)
-    except ValueError:
-        return None
-
-
 def _row(row, document: dict[str, object], read, decision: pd.Series | None, followed) -> dict[str, object]:
     declared = document["declaration"]
-    found = {} if read is None else _document(read)
+    found = {} if read is None else read_document(read.document)
     verdict = found["verdicts"][0] if found.get("verdicts") else {}
-    sequel = {} if followed is None else _document(followed)
+    sequel = {} if followed is None else read_document(followed.document)
     stakes = declared.get("stakes", {})
     happened = {True: "yes", False: "no"}.get(sequel.get("happened"), "")
     state = "followed" if happened else "decided" if decision is not None else "read" if found else "running"
