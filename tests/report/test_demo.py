@@ -1,6 +1,7 @@
 """The demo program's experiment lives the whole life: declared, dealt with a digest, read, decided on, followed up."""
 
 import dataclasses
+import shutil
 from datetime import datetime
 
 import duckdb
@@ -13,7 +14,7 @@ from partnerlab.errors import LedgerError, ParameterError, SampleError
 from partnerlab.experiments import Assignment, load_assignment, load_registry
 from partnerlab.intake.simulate import Truth, simulate_program
 from partnerlab.ledger import Ledger
-from partnerlab.report.demo import write_demo
+from partnerlab.report.demo import put_demo, write_demo
 from partnerlab.report.demo_record import write_remembered_demo
 
 NAME = "enablement-bootcamp"
@@ -126,6 +127,15 @@ def test_data_that_do_not_follow_the_deal_are_not_read(demo, road, tables):
         report.analyze_case(report.load_case(other, panel=panel, history=history))
 
 
+def test_a_deal_that_was_edited_in_the_ledger_is_not_passed_over(demo, road, tmp_path):
+    shutil.copy(demo / "ledger.duckdb", tmp_path / "edited.duckdb")
+    with duckdb.connect(str(tmp_path / "edited.duckdb")) as connection:
+        connection.execute("UPDATE registrations SET document = replace(document, ',treatment', ',control') WHERE kind = 'experiment'")
+
+    with pytest.raises(LedgerError, match="does not fit its digest"):
+        report.load_case(dataclasses.replace(road[0], ledger=Ledger.open(tmp_path / "edited.duckdb")), panel=road[1])
+
+
 def test_a_program_is_simulated_as_somebody_dealt_its_trial():
     units = simulate_program(SMALL, seed=3).tables["assignments"]["unit_id"].to_pylist()
     dealt = dict(zip(units, ["control", "treatment", "treatment"] * len(units), strict=False))
@@ -142,6 +152,19 @@ def test_a_program_is_simulated_as_somebody_dealt_its_trial():
 def test_a_deal_of_strangers_is_refused(dealt, said):
     with pytest.raises(ParameterError, match=said):
         simulate_program(SMALL, seed=3, dealt=dealt)
+
+
+def test_a_program_that_could_not_be_written_leaves_nothing_half(tmp_path, monkeypatch):
+    def fail(_, path):
+        path.write_text("half")
+        raise OSError("disk full")
+
+    simulation = simulate_program(Truth(n_partners=30, n_quarters=4), seed=7)
+    monkeypatch.setattr(type(simulation), "write", fail)
+    with pytest.raises(OSError, match="disk full"):
+        put_demo(tmp_path / "demo.duckdb", simulation, None)
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_ledger_nothing_is_remembered(tmp_path, monkeypatch):

@@ -69,8 +69,11 @@ def put_demo(target: Path, simulation: Simulation, dealt: Assignment | None) -> 
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}")
     half.unlink(missing_ok=True)
-    simulation.write(half)
-    half.replace(target)
+    try:
+        simulation.write(half)
+        half.replace(target)
+    finally:
+        half.unlink(missing_ok=True)
     if dealt is not None:
         beside = target.with_name(f"{target.stem}-{dealt.experiment.name}.csv")
         beside.unlink(missing_ok=True)

@@ -64,7 +64,9 @@ def _open_book(ledger: str, dealt: Assignment) -> Ledger | None:
     if name not in registry.index:
         return book
     if registry.loc[name, "assignment"] != dealt.digest:
-        raise LedgerError(f"{ledger}: remembers the demo program of another seed, whose trial was dealt otherwise; give another --ledger")
+        raise LedgerError(
+            f"{ledger}: remembers the demo program of another seed or version, its trial dealt otherwise; give another --ledger"
+        )
     return book if registry.loc[name, "state"] == "running" else None
 
 
@@ -90,8 +92,9 @@ def _remember(book: Ledger, path: Path, dealt: Assignment, simulation: Simulatio
 def _read(path: Path, book: Ledger, name: str, *, quarter: str, as_of: datetime) -> ExperimentReading:
     """Read the trial as the report would have read it on that day."""
     ask = load_request(source=f"duckdb:///{path}", quarter=quarter, as_of=as_of.isoformat(), ledger=str(book.path))
-    panel = build_panel(ask.source, first=ask.first, last=ask.quarter, indicators=ask.indicators, as_of=ask.as_of)
-    return analyze_case(load_case(ask, panel=panel, name=name))
+    with ask.source as source:
+        panel = build_panel(source, first=ask.first, last=ask.quarter, indicators=ask.indicators, as_of=ask.as_of)
+        return analyze_case(load_case(ask, panel=panel, name=name))
 
 
 def _day(calendar: Calendar, period: int, days: int) -> datetime:

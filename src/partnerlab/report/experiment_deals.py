@@ -34,7 +34,13 @@ class Deal:
 
 
 def list_deals(ask: Request) -> dict[str, Deal]:
-    """Find every experiment that was dealt: in the ledger, with what the source says of who had what, and in the source alone."""
+    """Find every experiment that was dealt: in the ledger, with what the source says of who had what, and in the source alone.
+
+    Raises
+    ------
+    LedgerError
+        If a deal in the ledger does not fit its digest.
+    """
     source = _source_deals(ask)
     return source | {name: _administered(deal, source[name]) if name in source else deal for name, deal in _ledger_deals(ask).items()}
 
@@ -74,7 +80,9 @@ def _ledger_deals(ask: Request) -> dict[str, Deal]:
     for name, registered in registry.loc[registry["kind"] == "experiment", ["name", "registered"]].itertuples(index=False):
         try:
             dealt = load_assignment(ask.ledger, program=ask.program, name=name)
-        except LedgerError:
+        except LedgerError as refusal:
+            if refusal.facts.get("kept", True):
+                raise  # a deal that was edited is no deal
             continue  # the ledger kept its digest alone; the source may hold the rows
         # dealt within a month of the quarter's beginning it is read from that quarter on, else from the next
         at = pd.Timestamp(registered)
