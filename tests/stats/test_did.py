@@ -32,6 +32,17 @@ def test_two_units_and_two_periods_are_the_difference_of_differences():
     assert effects.att.tolist() == [pytest.approx(3.0 - 1.0)]
 
 
+@pytest.mark.parametrize("kind", ["simple", "event", "group", "calendar"])
+def test_where_nobody_compares_the_average_is_unknown_and_not_nothing(kind):
+    outcome = np.array([[0.0, 1.0, 5.0], [1.0, 2.0, 4.0]])
+    cells = group_time_effects(outcome, np.array([1, 1]))
+    found = aggregate_effects(cells, kind=kind)
+
+    assert np.isnan(cells.att[cells.event_time >= 0]).all()
+    assert np.isnan(found.overall)
+    assert np.isnan(found.overall_influence).all()
+
+
 def test_not_yet_treated_compare_until_they_adopt():
     outcome = np.array([[0.0, 2.0, 2.0], [0.0, 1.0, 5.0], [0.0, 0.0, 0.0]])
     adopted = np.array([1, 2, NEVER])

@@ -34,7 +34,7 @@ class Aggregate:
     overall : float
         The parts' average: over event times from adoption on, over groups by their size, over periods.
     overall_influence : float array, shape (n,)
-        Its influence function.
+        Its influence function; NaN, as ``overall`` is, where no cell after adoption is known.
     treated : int array, shape (m,)
         Treated unit-periods behind each part.
     """
@@ -74,7 +74,8 @@ def aggregate_effects(
     if kind == "simple":
         part = _by_share(effects, after, groups, share)
         inside = _influence(effects, [part], groups, share)
-        return _joined(effects, [], [part], inside[:, :0], part.value(effects), inside[:, 0])
+        whole = inside[:, 0] if after.any() else np.full(len(inside), np.nan)
+        return _joined(effects, [], [part], inside[:, :0], part.value(effects), whole)
     if kind == "group":
         groups, share = (values[[(after & (effects.group == group)).any() for group in groups]] for values in (groups, share))
         parts = _group_parts(effects, after, groups)
@@ -122,7 +123,9 @@ class _Part:
     slopes: np.ndarray
 
     def value(self, effects: GroupTimeEffects) -> float:
-        """Average of the cells' effects."""
+        """Average of the cells' effects; NaN where there is none."""
+        if not self.cells.any():
+            return np.nan
         return float(effects.att[self.cells] @ self.weights[self.cells])
 
 
