@@ -65,6 +65,14 @@ def test_a_partner_with_two_starts_is_refused():
         TacticPanel.from_frame(rows, starts="since")
 
 
+@pytest.mark.parametrize(("quarters", "since"), [(["2026Q1", "2026Q2"], 2026), ([1, 2], "2026Q2")])
+def test_starts_in_another_form_than_quarters_are_refused(quarters, since):
+    rows = pd.DataFrame({"partner": ["a", "a"], "quarter": quarters, "outcome": 1.0, "since": since})
+
+    with pytest.raises(ParameterError, match="give both in one form"):
+        TacticPanel.from_frame(rows, starts="since")
+
+
 def test_the_order_of_rows_does_not_matter(table):
     one, other = (TacticPanel.from_frame(rows, **NAMES) for rows in (table, table.iloc[::-1]))
 
@@ -81,6 +89,7 @@ def test_the_order_of_rows_does_not_matter(table):
         ({"quarter": ["2026Q1", "2026Q1", "2026Q1", "2026Q2", "2026Q3"]}, {}, "several rows, such as b in 2026Q1"),
         ({"quarter": ["2026Q1", None, "2026Q1", "2026Q2", "2026Q3"]}, {}, "1 of 5 rows are empty"),
         ({"quarter": ["soon"] * 5}, {}, "soon"),
+        ({"seen_in": 2027}, {"covariates": ["visits"], "measured": {"visits": "seen_in"}}, "give both in one form"),
         ({}, {"covariates": ["leads"]}, "cannot be its own covariate"),
         ({}, {"measured": {"visits": "seen_in"}}, "which is no covariate"),
         (

@@ -45,8 +45,8 @@ def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Cal
     place += period
     place -= first
     at = _cells(frame, columns, place, shape)
-    for name, column in columns.measured.items():
-        _refuse_later(frame, name, column, period, calendar)
+    for name in columns.measured:
+        _refuse_later(frame, columns, name, period, calendar)
     fields: dict[str, Any] = {
         "outcome": _dense(_numbers(frame, columns.outcome), at, shape),
         "treated": _dense(_switches(frame, columns.treated), at, shape)
@@ -131,10 +131,23 @@ def _cells(frame: pd.DataFrame, columns: TacticColumns, at: np.ndarray, shape: t
     return at
 
 
-def _refuse_later(frame: pd.DataFrame, name: str, column: str, period: np.ndarray, calendar: Calendar | None) -> None:
+def _same_clock(frame: pd.DataFrame, columns: TacticColumns, name: str) -> None:
+    """Refuse numbers beside labels: 2026 and 2026Q1 are counted from different beginnings."""
+    labels, its = (not pd.api.types.is_numeric_dtype(frame[one]) for one in (columns.quarter, name))
+    if labels != its:
+        said = ("labels", "numbers") if labels else ("numbers", "labels")
+        raise ParameterError(
+            f"tactic panel, {name}: {columns.quarter} holds {said[0]} of quarters, and {name} {said[1]}; give both in one form", column=name
+        )
+
+
+def _refuse_later(frame: pd.DataFrame, columns: TacticColumns, name: str, period: np.ndarray, calendar: Calendar | None) -> None:
+    column = columns.measured[name]
     known = frame[column].notna().to_numpy()
     when = np.full(len(frame), period.min() - 1)
-    when[known] = _periods(frame[column][known], column, calendar)[0] if known.any() else 0
+    if known.any():
+        _same_clock(frame, columns, column)
+        when[known] = _periods(frame[column][known], column, calendar)[0]
     later = known & (when > period)
     if later.any():
         raise ParameterError(
@@ -177,6 +190,7 @@ def _since_start(
         never = (column.isna() | (column.astype("str") == "")).to_numpy()
     start = np.full(len(frame), np.inf)
     if not never.all():
+        _same_clock(frame, columns, name)
         start[~never] = _periods(column[~never], name, calendar)[0]
     earliest, latest = np.full(partners, np.inf), np.full(partners, -np.inf)
     np.minimum.at(earliest, row, start)
