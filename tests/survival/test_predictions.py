@@ -214,6 +214,23 @@ def test_predictions_of_several_ways_of_ending_are_read_for_the_one_asked_for():
         check_calibration(told, predictions=both.replace({"left": "gone left"}), event="left")
 
 
+def test_predictions_of_another_ending_alone_are_not_taken_for_the_one_asked_for():
+    told = Spells.from_frame(pd.DataFrame({"partner": list("abcd"), "duration": [2, 3, 4, 5], "event": ["sold", "left", "left", ""]}))
+    one = pd.DataFrame({"partner": list("abcd"), "time": 3.0, "outcome": "sold", "risk": [0.2, 0.6, 0.4, 0.3]})
+
+    with pytest.raises(ContractError, match="nothing is said of 'left'"):
+        estimate_brier(told, predictions=one, event="left")
+    assert len(estimate_brier(told, predictions=one.assign(outcome="any ending"), event="left").table) == 1
+
+
+def test_a_forecast_that_nobody_ends_is_read_without_dividing_by_it():
+    told = Spells.from_frame(pd.DataFrame({"partner": range(40), "duration": [2, 4] * 20, "event": [1, 0] * 20}))
+    said = pd.DataFrame({"partner": range(40), "time": 3.0, "risk": 0.0})
+    found = check_calibration(told, predictions=said).summaries.set_index("quantity")
+
+    assert np.isnan(found.loc["observed / expected", "estimate"])
+
+
 def test_several_spells_of_a_partner_need_their_number():
     told = Spells.from_frame(pd.DataFrame({"partner": ["a", "a"], "spell": [1, 2], "duration": [2, 3], "event": [1, 1]}))
 

@@ -146,7 +146,7 @@ def _bins(spans: risksets.Spans, one: Prediction, *, bins: int, z: float) -> pd.
 
 def _summaries(sample: Sample, spans: risksets.Spans, one: Prediction, *, link: str, z: float) -> pd.DataFrame:
     """Observed over expected, intercept and slope of one model at one horizon."""
-    whole, expected = _observed(spans, one.time, z), float(one.values.mean())
+    whole, expected = _observed(spans, one.time, z), float(one.values.mean()) or np.nan  # nobody expected: no ratio
     quantities: dict[str, tuple[float, float]] = {"intercept": (np.nan, np.nan), "slope": (np.nan, np.nan)}
     if np.isfinite(whole["estimate"]):
         pseudo = calibration.pseudo_values(spans, one.time, causes=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -59,7 +59,7 @@ def match_predictions(
         If ``at`` is none of the horizons.
     """
     check_predictions(predictions, "partner", column, *(["time"] if timed and at is None else []))
-    predictions = _of_event(predictions, event)
+    predictions = _of_event(predictions, event, known=sample.causes)
     values = pd.to_numeric(predictions[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     bad = ~np.isfinite(values) | (((values < 0) | (values > 1)) if timed else False)
     if bad.any():
@@ -95,11 +95,14 @@ def check_predictions(predictions: pd.DataFrame, *needed: str) -> None:
         raise ContractError("predictions: the table has no rows; give one for each spell", rows=0)
 
 
-def _of_event(predictions: pd.DataFrame, event: Event) -> pd.DataFrame:
-    """Keep what is said of the ending asked for, where predictions speak of several, each in an ``outcome``."""
-    if "outcome" not in predictions or predictions["outcome"].nunique() < 2:
+def _of_event(predictions: pd.DataFrame, event: Event, *, known: Sequence[str]) -> pd.DataFrame:
+    """Keep what is said of the ending asked for, where predictions name endings, each in an ``outcome``."""
+    if "outcome" not in predictions:
         return predictions
     said = predictions["outcome"].astype("str")
+    # one name may be any, such as that of all endings together, but not that of another ending
+    if said.nunique() < 2 and (not isinstance(event, str) or not set(said) & (set(known) - {event})):
+        return predictions
     if not isinstance(event, str):
         raise ContractError(
             f"predictions: the column 'outcome' speaks of {', '.join(said.unique()[:4])}; say which with event=", column="outcome"
