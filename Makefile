@@ -51,4 +51,4 @@ lock: ## renew requirements.lock (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock
 
 clean: ## remove what was made
-	rm -rf .venv reports/*/ data/*.duckdb data/ledger .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv reports/*/ data/*.duckdb data/.demo-*.duckdb* data/demo-*.csv data/ledger .pytest_cache .ruff_cache .hypothesis

@@ -17,7 +17,7 @@ Every table is optional: an analysis says which ones it needs and refuses to run
 at least one of `deals` with `deal_partners`, `transactions` or `leads`. A column that is not marked as required may be absent, and where
 it is present it may be empty: unknown is never zero.
 
-This folder holds the demo program, once it was made, and the ledger of what was published. Neither is kept in git.
+This folder holds the demo program with the assignment of its experiment, once they were made, and the ledger. None of these is kept in git.
 
 ## Types
 """

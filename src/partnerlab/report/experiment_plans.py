@@ -230,7 +230,7 @@ def say_draft(plan: Plan | Unavailable) -> tuple[str, ...]:
 
 
 def list_open_questions(studied: StudiedTactics) -> pd.DataFrame:
-    """List tactics that watching did not settle: ``tactic, finding, smallest_effect, unit, n, partners, expected_loss``.
+    """List tactics that watching did not settle: ``tactic, grade, statement, smallest_effect, unit, n, partners, expected_loss``.
 
     The one whose better choice is still expected to lose most comes first, then those without a price, the most used first.
 
