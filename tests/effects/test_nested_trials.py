@@ -108,6 +108,16 @@ def test_a_quarter_of_follow_up_in_which_nobody_lapsed_tells_nothing_and_stops_n
     assert abs(found.headline()["estimate"] - before.headline()["estimate"]) < before.headline()["std_error"]
 
 
+def test_a_quarter_in_which_all_had_one_counts_where_counts_are_modelled():
+    rows = lapse_world(60_002).drop(columns="leads")
+    counts = np.random.default_rng(1).poisson(2.0, len(rows))
+    found = _effects(
+        rows.assign(leads=np.where(rows["quarter"] == 3, 1.0, counts)), study=STUDY.model_copy(update={"horizon": 0}), family="log"
+    )
+
+    assert {check.name: check.passed for check in found.checks}["trials tell"] is True
+
+
 def test_quadratic_time_says_nearly_the_same_as_levels(feedback_world):
     rows = feedback_world(3)
     levels, curve = (_effects(rows, time=time).headline() for time in ("levels", "quadratic"))

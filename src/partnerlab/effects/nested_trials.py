@@ -140,7 +140,7 @@ def estimate_nested_trials(  # noqa: PLR0913 - the estimator's own choices
     clusters = clusters_of(panel, started, cluster=cluster, tactic=study.tactic)
     copies = _weigh(rows, copies, study, strategy=strategy, truncate=truncate)
     seen = np.isfinite(rows.outcome[copies.row])
-    used = seen if family == "linear" or time == "quadratic" else _telling(rows, copies, seen)
+    used = seen if family == "linear" or time == "quadratic" else _telling(rows, copies, seen, family=family)
     pool = _Pool(panel=panel, study=study, rows=rows, copies=copies, used=used, clusters=clusters, family=family, level=level)
     table, terms = _estimate(pool, time=time)
     if family != "linear":
@@ -233,15 +233,15 @@ def _log_factor(choice: Choice, study: TacticStudy) -> np.ndarray:
     return np.log(found.weight)
 
 
-def _telling(rows: Histories, copies: _Copies, seen: np.ndarray) -> np.ndarray:
-    """Leave out trials and quarters of follow-up in which nothing happened, or all that could: their own level fits them perfectly."""
+def _telling(rows: Histories, copies: _Copies, seen: np.ndarray, *, family: Family) -> np.ndarray:
+    """Leave out trials and quarters of follow-up in which nothing happened, or, of chances, all that could: their level fits perfectly."""
     outcome, used = np.nan_to_num(rows.outcome[copies.row]), seen.copy()
     while True:
         keep = used.copy()
         for level in (copies.ahead, rows.quarter[copies.start]):
             count, total = np.bincount(level, used), np.bincount(level, used * outcome)
             most = np.bincount(level, used * (outcome == 1))
-            keep &= ((total > 0) & (most < count))[level]
+            keep &= ((total > 0) & ((most < count) | (family != "logit")))[level]
         if keep.sum() == used.sum():
             return keep
         used = keep
