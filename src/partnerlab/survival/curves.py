@@ -88,8 +88,9 @@ class SurvivalEstimate(Result):
         Returns
         -------
         DataFrame
-            ``[by, ] time`` and the tidy columns, with ``events`` so far and the cumulative hazard with its interval: where
-            partners have several spells, the mean number of endings of a partner.
+            ``[by, ] time`` and the tidy columns, with ``events`` so far and the cumulative hazard with its interval. Where all
+            rows of a partner follow one another on one clock, each entering where the one before ended, that is the mean number of
+            endings of a partner; where each spell begins at 0 it is not.
         """
         hazard = [name for name in self.table if name.startswith("cumulative_hazard")]
         pieces = []
