@@ -16,6 +16,7 @@ from partnerlab.intake.simulate import Truth, simulate_program
 from partnerlab.ledger import Ledger
 from partnerlab.report.demo import put_demo, write_demo
 from partnerlab.report.demo_record import write_remembered_demo
+from partnerlab.report.experiment_deals import list_deals
 
 NAME = "enablement-bootcamp"
 SMALL = Truth(n_partners=120, n_quarters=15)
@@ -125,6 +126,14 @@ def test_data_that_do_not_follow_the_deal_are_not_read(demo, road, tables):
 
     with pytest.raises(LedgerError, match="stand in another variant than dealt"):
         report.analyze_case(report.load_case(other, panel=panel, history=history))
+
+
+def test_who_took_part_later_had_not_yet_on_the_day(road, tables):
+    taken = tables["assignments"]["exposed_at"].dropna()
+    day = taken.min() + (taken.max() - taken.min()) / 2
+    seen = list_deals(dataclasses.replace(road[0], as_of=day.to_pydatetime(warn=False), ledger=None))[NAME].rows
+
+    assert 0 < seen["exposed"].sum() == (taken <= day).sum() < len(taken)
 
 
 def test_a_deal_that_was_edited_in_the_ledger_is_not_passed_over(demo, road, tmp_path):

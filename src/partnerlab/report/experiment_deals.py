@@ -63,6 +63,8 @@ def _source_deals(ask: Request) -> dict[str, Deal]:
     rows = rows.drop_duplicates(["experiment_id", "unit_id"], keep="last").rename(columns={"unit_id": "unit"})
     rows["stratum"] = rows["stratum"].astype(object).fillna("all") if "stratum" in rows else "all"
     rows["exposed"] = rows["exposed_at"].notna() if "exposed_at" in rows else np.nan
+    if "exposed_at" in rows and ask.as_of is not None:
+        rows["exposed"] &= rows["exposed_at"] <= ask.as_of  # who took part later had not yet
     found = {}
     for name, dealt in rows.groupby("experiment_id", sort=True):
         experiment, where = find_declaration(str(name))
