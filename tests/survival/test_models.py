@@ -149,6 +149,17 @@ def test_an_ending_never_seen_in_a_period_adds_nothing_then():
     assert lapsed[1] == lapsed[2] < lapsed[3]
 
 
+def test_that_nobody_has_ended_yet_is_no_certainty():
+    frame = pd.DataFrame({"partner": range(40), "duration": [2, 3] * 20, "event": [1, 1, 1, 0] * 10, "late": [0, 0, 1, 1] * 10})
+    model = estimate_hazard_model(Spells.from_frame(frame), covariates=["late"])
+    found = model.predict(pd.DataFrame({"late": [0]}), times=[0, 1, 2]).set_index("time")
+
+    assert found.loc[[0, 1], "estimate"].tolist() == [0, 0]
+    assert found.loc[1, ["std_error", "conf_low", "conf_high"]].isna().all()
+    assert found.loc[0, "conf_high"] == 0
+    assert found.loc[2, "conf_high"] > 0
+
+
 def test_covariates_of_the_calendar_need_a_calendar(spells):
     with pytest.raises(ParameterError, match="season needs spells with a place in the calendar"):
         estimate_hazard_model(spells, covariates=["season"], baseline="none")

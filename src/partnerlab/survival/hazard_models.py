@@ -72,7 +72,7 @@ class HazardModel(Result):
             ``partner`` if it is to be named.
         times : sequence of int, optional
             Durations in whole periods: chance of having ended by then, in each way, of one who begins (0 at time 0),
-            covariates staying as they are.
+            covariates staying as they are. Where nobody has ended so soon it is 0 with no error known.
 
         Returns
         -------

@@ -64,8 +64,9 @@ def predict_by_time(fitted: FittedHazard, table: pd.DataFrame, *, times: np.ndar
         run = run.step(hazard, slope)
         share[:, period], error[:, period] = run.share, run.error(fitted.covariance)
     share, error = share[:, times], error[:, times]
-    low, high = coefficients.chance_interval(share, error, level=level, df=fitted.df)
     begun = (times == 0)[None, :, None]
+    error = np.where((share == 0) & ~begun, np.nan, error)  # that nobody ended so soon is not certainty
+    low, high = coefficients.chance_interval(share, error, level=level, df=fitted.df)
     body = {"estimate": share, "std_error": error, "conf_low": np.where(begun, 0.0, low), "conf_high": np.where(begun, 0.0, high)}
     # ways of ending outermost but for the partner, so that each has its times in a row
     found = {name: values.transpose(0, 2, 1).ravel() for name, values in body.items()}
