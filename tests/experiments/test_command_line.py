@@ -132,6 +132,16 @@ def test_an_edited_assignment_is_refused(run, tmp_path):
     assert "edited after it was written" in err
 
 
+def test_a_reading_that_cannot_be_recorded_is_not_written_either(run, tmp_path):
+    _dealt(run)
+    _play(tmp_path)
+    code, out, err = run("experiment", "analyze", "dealt.csv", "outcomes.csv", "--page", "dinner.html", "--ledger", "book.duckdb")
+
+    assert (code, out) == (2, "")
+    assert "give --program" in err
+    assert not (tmp_path / "dinner.html").exists()
+
+
 def test_sizes_are_drawn_into_a_file(run, tmp_path):
     code, out, _ = run("experiment", "design", "dinner.yaml", "outlooks.yaml", "--units", 60, "--units", 200, "--picture", "sizes.svg")
 

@@ -112,6 +112,7 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
     if assignment.suffix in DECLARED and ledger != "none":
         raise ParameterError(f"{assignment}: the ledger keeps what `experiment assign` dealt; read another trial without --ledger")
     dealt, case = _read_case(assignment, outcomes, variant=variant, received=received, quarter=quarter)
+    book = None if ledger == "none" else _open(ledger, program)
     trial = case.trial
     reading = analyze_experiment(trial, experiment=case.experiment, assignment=dealt, look=look)
     marks = {True: "passed", False: "FAILED", None: "note"}
@@ -130,8 +131,8 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
         from partnerlab.report import render_experiment
 
         say(str(render_experiment(case, path=page, reading=reading, program=program)))
-    if ledger != "none":
-        record_experiment(_open(ledger, program), dealt, program=program, reading=reading, quarter=quarter)
+    if book is not None:
+        record_experiment(book, dealt, program=program, reading=reading, quarter=quarter)
     if reading.stopped:
         raise typer.Exit(1)
 
