@@ -202,6 +202,14 @@ def test_one_test_says_nothing_of_the_next():
     assert np.isnan(found.table["conf_low"].iloc[-1])
 
 
+def test_leads_a_quarter_are_not_pooled_with_leads_a_partner():
+    quarters, years = _registry([0.3, 0.5], [0.1, 0.1], per="partner-quarter"), _registry([9.0], [0.1], per="partner")
+    found = estimate_repeated_effect(pd.concat([quarters, years]), tactic="Dinner")
+
+    assert found.table.set_index("test").loc["together", "estimate"] == pytest.approx(0.4)
+    assert found.checks[0].detail == "2 tests pooled; left out: 1 of another outcome or unit"
+
+
 def test_what_cannot_be_pooled_is_left_out_and_counted():
     registry = pd.concat(
         [

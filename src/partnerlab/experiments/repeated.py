@@ -60,7 +60,8 @@ def estimate_repeated_effect(
     tactic : str
         Which.
     outcome : str, optional
-        Which; that of the tactic's first test if None. Tests in other units are left out, and counted.
+        Which; that of the tactic's first test if None. Tests in other units, or of other spans (``per``, where given), are left
+        out, and counted.
     kinds : tuple of {"experiment", "study"}
         Which to pool.
     level : float
@@ -127,7 +128,10 @@ def _tests(registry: pd.DataFrame, tactic: str, outcome: str | None, kinds: tupl
     sound = read[~read["stopped"].astype(bool) & read["design_grade"].isin(["A", "B"])]
     wanted = outcome or (sound["outcome"].iloc[0] if len(sound) else "")
     same = sound[sound["outcome"] == wanted]
-    same = same[same["unit"] == same["unit"].iloc[0]] if len(same) else same
+    # leads per partner are no leads per quarter
+    for name in same.columns.intersection(["unit", "per"]) if len(same) else ():
+        said = same[name].astype(object).fillna("")
+        same = same[said == said.iloc[0]]
     if not len(same):
         raise SampleError(
             f"registry: no test of {tactic} on {wanted or 'anything'} has been read soundly; {plural(len(mine), 'test')} registered"
