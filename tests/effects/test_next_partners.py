@@ -133,7 +133,13 @@ def test_plans_that_cannot_be_made_are_refused(panel, analysis):
 def test_another_panel_than_the_one_that_was_analysed_is_refused(panel, analysis):
     other = _panel(seed=2)
     longer = dataclasses.replace(panel, first=panel.first + 1)
+    renamed = dataclasses.replace(panel, tactic="another")
 
-    for wrong, what in ((other, "treated rows|outcomes"), (longer, "quarters"), (panel.select(np.arange(300) < 200), "200 partners")):
+    for wrong, what in (
+        (renamed, "tactic"),
+        (other, "treated rows|outcomes"),
+        (longer, "quarters"),
+        (panel.select(np.arange(300) < 200), "200 partners"),
+    ):
         with pytest.raises(ParameterError, match=rf"({what}).*give the panel that was analysed"):
             plan_next_partners(wrong, analysis=analysis)

@@ -138,17 +138,17 @@ def require_analysed(analysis: TacticAnalysis, panel: TacticPanel, *, asked: str
         )
     if analysis.seen != (seen := _seen(panel)):
         unlike = next(name for name, ours, theirs in zip(_SEEN, analysis.seen, seen, strict=True) if ours != theirs)
-        raise ParameterError(f"{asked}: the panel's {unlike} are not those that were analysed; give the panel that was analysed")
+        raise ParameterError(f"{asked}: the panel has another {unlike} than what was analysed; give the panel that was analysed")
 
 
 #: What a panel is known by.
-_SEEN = ("partners", "quarters", "treated rows", "outcomes")
+_SEEN = ("tactic", "first or last partner", "range of quarters", "number of treated rows", "sum of outcomes")
 
 
 def _seen(panel: TacticPanel) -> tuple[object, ...]:
-    """Tell one panel from another without holding it: first and last partner, quarters, treated rows and the outcomes' sum."""
+    """Tell one panel from another without holding it: tactic, first and last partner, quarters, treated rows and the outcomes' sum."""
     ends = (str(panel.partners[0]), str(panel.partners[-1]))
-    return ends, tuple(panel.labels), int(panel.on.sum()), float(np.nansum(panel.outcome))
+    return panel.tactic, ends, tuple(panel.labels), int(panel.on.sum()), float(np.nansum(panel.outcome))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
