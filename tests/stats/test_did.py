@@ -32,6 +32,13 @@ def test_two_units_and_two_periods_are_the_difference_of_differences():
     assert effects.att.tolist() == [pytest.approx(3.0 - 1.0)]
 
 
+def test_whole_numbers_are_outcomes_too():
+    outcome, adopted = np.array([[1, 4, 5], [2, 3, 3], [0, 1, 4]]), np.array([1, NEVER, NEVER])
+
+    assert group_time_effects(outcome, adopted).att.tolist() == group_time_effects(outcome.astype(float), adopted).att.tolist()
+    assert outcome.tolist() == [[1, 4, 5], [2, 3, 3], [0, 1, 4]]
+
+
 @pytest.mark.parametrize("kind", ["simple", "event", "group", "calendar"])
 def test_where_nobody_compares_the_average_is_unknown_and_not_nothing(kind):
     outcome = np.array([[0.0, 1.0, 5.0], [1.0, 2.0, 4.0]])

@@ -126,6 +126,7 @@ def group_time_effects(  # noqa: PLR0913 - the estimator's own choices
     GroupTimeEffects
         Cells in the order of group, then time.
     """
+    outcome = np.asarray(outcome, dtype=float)
     units, periods = outcome.shape
     weight = np.ones(units) if weights is None else weights / weights.mean()
     cells = np.array(

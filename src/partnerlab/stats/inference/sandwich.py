@@ -29,6 +29,11 @@ def invert(information: np.ndarray) -> np.ndarray:
 def sum_clusters(scores: np.ndarray, cluster: np.ndarray, *, clusters: int | None = None) -> np.ndarray:
     """Sum rows by cluster, shape ``(G, p)``.
 
+    Raises
+    ------
+    ValueError
+        If a code is not one of 0 to ``clusters`` less one.
+
     Examples
     --------
     >>> sum_clusters(np.array([[1.0], [2.0], [4.0]]), np.array([0, 1, 0])).ravel().tolist()
@@ -38,6 +43,8 @@ def sum_clusters(scores: np.ndarray, cluster: np.ndarray, *, clusters: int | Non
     if scores.shape[1] < MANY_COLUMNS:
         columns = [np.bincount(cluster, weights=scores[:, place], minlength=size) for place in range(scores.shape[1])]
         return np.stack(columns, axis=1) if columns else np.zeros((size, 0))
+    if len(cluster) and not 0 <= cluster.min() <= cluster.max() < size:
+        raise ValueError(f"codes of clusters are 0 to {size - 1}; here from {cluster.min()} to {cluster.max()}")
     from scipy.sparse import csc_array
 
     member = csc_array((np.ones(len(scores)), cluster, np.arange(len(scores) + 1)), shape=(size, len(scores)))
