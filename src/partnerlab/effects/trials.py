@@ -11,6 +11,7 @@ from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.errors import SampleError
 from partnerlab.results import Check
+from partnerlab.stats.regressions.designs import independent_columns
 from partnerlab.words import plural
 
 #: Quarters that must lie behind time zero: with one alone, what lasts cannot be told from the last result.
@@ -166,13 +167,6 @@ def standardise(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         products += part.T @ part
     products /= len(design)
     size = np.sqrt(np.diag(products))
-    live = np.flatnonzero(size > 1e-12 * np.maximum(largest, 1e-300))
-    left = products[np.ix_(live, live)] / np.outer(size[live], size[live])  # what each column has that those kept before it do not
-    kept: list[int] = []
-    for place in range(len(live)):
-        if left[place, place] > 1e-10:
-            kept.append(int(live[place]))
-            left = left - np.outer(left[:, place], left[place]) / left[place, place]
-    chosen = np.array(kept, dtype=np.int64)
+    kept = independent_columns(products, size > 1e-12 * np.maximum(largest, 1e-300))
     columns /= np.where(size > 0, size, 1.0)
-    return design if len(kept) == width else design[:, np.concatenate([[0], chosen + 1])], chosen
+    return design if kept.all() else design[:, np.concatenate([[True], kept])], np.flatnonzero(kept)

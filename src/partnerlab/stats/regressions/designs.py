@@ -143,6 +143,13 @@ def make_design(columns: Sequence[Column], *, rows: int, weight: np.ndarray | No
 def independent_columns(gram: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Find the columns that are no combination of those before them: a pivotless Cholesky of the correlations.
 
+    Parameters
+    ----------
+    gram : ndarray, shape (k, k)
+        Products of the columns.
+    known : bool ndarray, shape (k,)
+        Columns that vary at all; the others are left out.
+
     Examples
     --------
     >>> independent_columns(np.array([[1.0, 2.0], [2.0, 4.0]]), np.array([True, True])).tolist()

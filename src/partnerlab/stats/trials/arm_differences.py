@@ -13,11 +13,10 @@ from typing import Literal
 
 import numpy as np
 
+from partnerlab.stats.regressions.designs import independent_columns
 from partnerlab.stats.regressions.linear import Line, clustered_covariance, fit_line, satterthwaite_df
 
 Adjustment = Literal["interacted", "common", "none"]
-#: Part of a column's sum of squares under which it is a combination of others.
-REPEATS = 1e-10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,15 +154,8 @@ def not_repeating(design: np.ndarray) -> np.ndarray:
     >>> not_repeating(np.array([[1.0, 2.0, 3.0, 0.0], [1.0, 4.0, 5.0, 0.0], [1.0, 0.0, 1.0, 1.0]])).tolist()
     [True, True, False, True]
     """
-    norm = np.sqrt((design**2).sum(axis=0))
-    unit = design / np.where(norm > 0, norm, 1.0)
-    left = unit.T @ unit
-    kept = np.zeros(len(left), dtype=bool)
-    for place in range(len(left)):
-        kept[place] = left[place, place] > REPEATS
-        if kept[place]:
-            left = left - np.outer(left[:, place], left[place]) / left[place, place]
-    return kept
+    gram = design.T @ design
+    return independent_columns(gram, np.diag(gram) > 0)
 
 
 def mean_by_cluster(outcome: np.ndarray, arms: Arms) -> tuple[np.ndarray, Arms]:
