@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -201,13 +200,6 @@ def enough_check(row: Mapping[str, object], study: TacticStudy) -> Check:
     known = bool(np.isfinite(row["estimate"]) and np.isfinite(row["std_error"]))
     sides = f"{plural(int(row['partners']), 'partner')} with {study.tactic}, {int(row['compared'])} to compare with"
     return Check("enough partners", known, sides if known else f"{sides}; the study asks for {study.minimum} on either side")
-
-
-def critical(level: float, df: float) -> float:
-    """Two-sided critical value of Student's t."""
-    from scipy.stats import t
-
-    return float(t.ppf(0.5 + level / 2, df)) if df > 0 else math.nan
 
 
 def first_starts(panel: TacticPanel) -> tuple[np.ndarray, np.ndarray]:

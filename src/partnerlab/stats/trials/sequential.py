@@ -57,9 +57,7 @@ def spend(share: np.ndarray, *, alpha: float, kind: Spending = "obrien_fleming",
         return 4.0 * norm.sf(norm.isf(alpha / 4.0) / np.sqrt(share))
     if kind == "pocock":
         return alpha * np.log1p((math.e - 1.0) * share)
-    if kind == "linear":
-        return alpha * share
-    if gamma == 0:
+    if kind == "linear" or gamma == 0:
         return alpha * share
     return alpha * np.expm1(-gamma * share) / np.expm1(-gamma)
 
