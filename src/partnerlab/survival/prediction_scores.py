@@ -119,9 +119,7 @@ def estimate_brier(
     table = table.assign(skill_low=table["skill"] - reach, skill_high=table["skill"] + reach)
     return PredictionScores(
         estimand=f"Mean squared distance of the predicted risk from what happened, by {spells.unit}s since the start",
-        **_read_scores(
-            rows, sample, spans, table.assign(skill_low=table["skill"] - reach, skill_high=table["skill"] + reach), checks, level
-        ),
+        **_read_scores(rows, sample, spans, table, checks, level),
         integrated=_integrate(rows, sample, level=level),
         measure="Brier score",
         unit=spells.unit,
