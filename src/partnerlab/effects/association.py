@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.row_tables import require_columns
+from partnerlab.effects.row_tables import keep_known
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import check_level, critical_value
@@ -95,8 +95,8 @@ def estimate_association(  # noqa: PLR0913 - columns have names
     ({'pooled': 1.2, 'within': 0.2, 'pooled less within': 1.0}, 'C')
     """
     check_level(level)
-    sample, lost = _sample(rows, [partner, outcome, tactic, *covariates, *([cluster] if cluster else [])],
-                           numbers=[outcome, tactic, *covariates])  # fmt: skip
+    columns = [partner, outcome, tactic, *covariates, *([cluster] if cluster else [])]
+    sample, lost = keep_known(rows, columns, numbers=[outcome, tactic, *covariates])
     unit, owner = pd.factorize(sample[partner])[0], pd.factorize(sample[cluster or partner])[0]
     y, x = sample[outcome].to_numpy(float), sample[[tactic, *covariates]].to_numpy(float)
     if owner.max(initial=-1) + 1 < FEWEST_UNITS:
@@ -116,14 +116,6 @@ def estimate_association(  # noqa: PLR0913 - columns have names
         level=level,
         verdict=_verdict(told[1], tactic, stakes or Stakes(unit=outcome, per=f"one more of {tactic}"), partners=count, level=level),
     )
-
-
-def _sample(rows: pd.DataFrame, columns: list[str], *, numbers: list[str]) -> tuple[pd.DataFrame, int]:
-    require_columns(rows, columns, numbers=numbers)
-    known = rows[columns].notna().all(axis=1)
-    if not known.any():
-        raise SampleError(f"rows: none of {len(rows)} has all of {say_list(columns)}")
-    return rows.loc[known, columns], int((~known).sum())
 
 
 def _inside(values: np.ndarray, unit: np.ndarray) -> np.ndarray:

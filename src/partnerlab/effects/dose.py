@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.row_tables import require_columns
+from partnerlab.effects.row_tables import keep_known, read_covariates
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import check_level, critical_value
@@ -126,7 +126,8 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     check_level(level)
     if not material > 0:
         raise ParameterError(f"material is {material}; say the smallest difference that matters, above 0")
-    sample, lost = _sample(rows, dose, outcome, covariates, cluster)
+    columns = [dose, outcome, *covariates, *([cluster] if cluster else [])]
+    sample, lost = keep_known(rows, columns, numbers=[dose, outcome])
     x, y = sample[dose].to_numpy(float), sample[outcome].to_numpy(float)
     doses, counts = np.unique(x, return_counts=True)
     base = float(doses[0]) if reference is None else float(reference)
@@ -139,7 +140,8 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     # who had only one dose says nothing of its neighbours: each dose that is compared needs clusters of its own
     behind = {value: len(np.unique(codes[x == value])) if few else clusters for value in doses.tolist()}
     seen = sum(count >= FEWEST_CLUSTERS for count in behind.values()) > 1
-    known = _known(sample, covariates)
+    given, _ = read_covariates(sample, covariates)
+    known = np.column_stack([np.ones(len(sample)), given - given.mean(axis=0)])
     others = doses[doses != base] if few else doses[:0]
     slope = _fit(y, np.column_stack([x - x.mean(), known]), dose)
     table = []
@@ -180,15 +182,6 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     )
 
 
-def _sample(rows: pd.DataFrame, dose: str, outcome: str, covariates: Sequence[str], cluster: str | None) -> tuple[pd.DataFrame, int]:
-    columns = [dose, outcome, *covariates, *([cluster] if cluster else [])]
-    require_columns(rows, columns, numbers=[dose, outcome])
-    known = rows[columns].notna().all(axis=1)
-    if not known.any():
-        raise SampleError(f"rows: none of {len(rows)} has all of {say_list(columns)}")
-    return rows.loc[known, columns], int((~known).sum())
-
-
 def _refuse(dose: str, doses: np.ndarray, base: float, reference: float | None) -> None:
     if len(doses) < 2:
         raise SampleError(f"{dose}: every row has the dose {doses[0]:g}; nothing tells what another would have done")
@@ -199,18 +192,6 @@ def _refuse(dose: str, doses: np.ndarray, base: float, reference: float | None) 
         )
     if base not in doses:
         raise ParameterError(f"{dose}: nobody had the reference dose {base:g}; known: {say_list([f'{value:g}' for value in doses])}")
-
-
-def _known(sample: pd.DataFrame, covariates: Sequence[str]) -> np.ndarray:
-    """Columns of ones and covariates, classes as indicators, numbers as distances from their mean."""
-    parts = [np.ones((len(sample), 1))]
-    for name in covariates:
-        column = sample[name]
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-            parts.append((column - column.mean()).to_numpy(float)[:, None])
-        else:
-            parts.append(pd.get_dummies(column.astype(str), drop_first=True).to_numpy(float))
-    return np.column_stack(parts)
 
 
 def _fit(y: np.ndarray, design: np.ndarray, dose: str) -> Line:

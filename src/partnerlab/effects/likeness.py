@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from partnerlab.effects.on_off import NEARLY_SURE
+from partnerlab.effects.balance import NEARLY_SURE
 from partnerlab.effects.trials import design_of
 from partnerlab.effects.yardsticks import Likeness, Strength
 from partnerlab.stats.causes.hidden_bias import average_pairs

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from partnerlab.effects.balance import balance_table, likeness_checks, worth
 from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
@@ -17,16 +18,10 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.aipw import WeightedEffect, weighted_effect
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes
-from partnerlab.words import plural, say_number, say_share
+from partnerlab.words import plural
 
 #: Parts that clusters are dealt to: each row's expectations come from the other parts.
 FOLDS = 5
-#: Largest standardised difference of means after weighting that a regression can mend (Rubin 2001).
-ALIKE = 0.25
-#: Share of the treated that may look as if nobody without the tactic were like them.
-ALONE = 0.05
-#: Chance of treatment from which a treated row counts as alone.
-NEARLY_SURE = 0.95
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,12 +126,12 @@ def estimate_on_off(
             ahead_of = range(study.horizon + 1)
             rows += [_row(name, ahead, _compare(own, ahead, clusters), own, clusters, study, level=level) for ahead in ahead_of]
     enough = enough_check(rows[study.horizon], study)
-    balance = _balance(found, trials)
-    checks, untreated = _checks(found, balance, trials)
+    treated_rows, weight = trials.treated[found.rows], found.effect.balance
+    balance = balance_table(found.columns, names=found.names, treated=treated_rows, weight=weight)
     return OnOffEffects(
         estimand=f"Mean effect of {study.tactic} on {study.stakes.unit} per {study.stakes.per}, on the partners that had it (ATT)",
         table=pd.DataFrame(rows),
-        checks=(*trials.checks, enough, *checks, *moved_check(panel, clusters)),
+        checks=(*trials.checks, enough, *_checks(found, balance, treated_rows), *moved_check(panel, clusters)),
         evidence=Evidence.B if enough.passed else Evidence.D,
         level=level,
         balance=balance,
@@ -144,7 +139,7 @@ def estimate_on_off(
         df=clusters.df,
         partners=int(treated.sum()),
         managers=clusters.managers,
-        untreated=untreated,
+        untreated=worth(weight[~treated_rows]),
     )
 
 
@@ -195,28 +190,10 @@ def _row(group, ahead, found: _Comparison, trials: Trials, clusters: Clusters, s
             "conf_high": estimate + width * error, "n": int(on.sum()), "partners": sides[0], "compared": sides[1]}  # fmt: skip
 
 
-def _balance(found: _Comparison, trials: Trials) -> pd.DataFrame:
-    """Standardised differences of means between the sides, by the spread among the treated."""
-    on = trials.treated[found.rows]
-    x, weight = found.columns, found.effect.balance
-    spread = np.where(x[on].std(axis=0) > 0, x[on].std(axis=0), np.nan)
-    plain = x[on].mean(axis=0) - x[~on].mean(axis=0)
-    weighted = weight[on] @ x[on] - weight[~on] @ x[~on]
-    return pd.DataFrame({"known": found.names, "before": plain / spread, "after": weighted / spread})
-
-
-def _checks(found: _Comparison, balance: pd.DataFrame, trials: Trials) -> tuple[tuple[Check, ...], float]:
-    on = trials.treated[found.rows]
-    weight = found.effect.balance[~on]
-    worth = float(1.0 / (weight**2).sum())
-    alone = float((found.effect.propensity[on] > NEARLY_SURE).mean())
-    worst = balance.iloc[balance["after"].abs().fillna(0).to_numpy().argmax()]
-    largest = abs(float(worst["after"]))
+def _checks(found: _Comparison, balance: pd.DataFrame, treated: np.ndarray) -> tuple[Check, ...]:
+    effect = found.effect
     return (
-        Check("overlap", alone <= ALONE, f"{say_share(alone)} of the treated look unlike everybody without it; those without are worth "
-              f"{plural(worth, 'row')} of {len(weight)}"),
-        Check("balance", largest <= ALIKE, f"largest difference after weighting: {say_number(largest, digits=2)} standard deviations "
-              f"of {worst['known']}"),
+        *likeness_checks(balance, treated=treated, weight=effect.balance, chance=effect.propensity),
         Check("cross-fitted", found.crossed, "expectations come from other clusters" if found.crossed else
               "too few rows for it: expectations come from the same rows"),
-    ), worth  # fmt: skip
+    )  # fmt: skip

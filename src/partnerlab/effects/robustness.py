@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from partnerlab.effects.balance import ALIKE, ALONE
 from partnerlab.effects.sample import DOUBT
 from partnerlab.effects.yardsticks import EventPath, Likeness, Strength
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
@@ -26,12 +27,8 @@ from partnerlab.words import say_number, say_p, say_share
 
 #: A placebo whose adjusted p-value is smaller than this has found an effect where there can be none.
 FALSE_ALARM = 0.05
-#: Largest standardised difference of means between the sides that a regression can mend (Rubin 2001, Health Services 2).
-ALIKE = 0.25
 #: Checks of the comparison itself, whatever was found by it.
 COMPARISON = ("overlap", "balance", "pre-trend", "placebo")
-#: Share of the treated that may look as if nobody without the tactic were like them.
-ALONE = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

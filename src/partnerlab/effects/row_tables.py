@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import MissingTableError, ParameterError, nearest
+from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
+from partnerlab.words import say_list
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Sequence[str], table: str = "rows") -> None:
@@ -47,3 +48,48 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Seq
         infinite = int(np.isinf(values).sum())
         if infinite:
             raise ParameterError(f"{table}.{name}: {infinite} of {len(frame)} rows are infinite; mend or drop them", column=name)
+
+
+def keep_known(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """Give the rows in which all of some columns are known, and how many were left out.
+
+    Raises
+    ------
+    ParameterError, MissingTableError
+        As `require_columns` does.
+    SampleError
+        If no row has all of them.
+
+    Examples
+    --------
+    >>> keep_known(pd.DataFrame({"leads": [1.0, np.nan]}), ["leads"], numbers=["leads"])[1]
+    1
+    """
+    columns = list(dict.fromkeys(columns))
+    require_columns(frame, columns, numbers=numbers)
+    known = frame[columns].notna().all(axis=1)
+    if not known.any():
+        raise SampleError(f"rows: none of {len(frame)} has all of {say_list(columns)}")
+    return frame.loc[known, columns], int((~known).sum())
+
+
+def read_covariates(frame: pd.DataFrame, covariates: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Lay covariates out as columns with names: numbers as they are, words as classes of 0 and 1 against the first.
+
+    Examples
+    --------
+    >>> columns, names = read_covariates(pd.DataFrame({"size": [1, 2], "tier": ["Gold", "Base"]}), ["size", "tier"])
+    >>> columns.tolist(), names
+    ([[1.0, 1.0], [2.0, 0.0]], ('size', 'tier Gold'))
+    """
+    parts, names = [np.zeros((len(frame), 0))], []
+    for name in covariates:
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            parts.append(column.to_numpy(float)[:, None])
+            names.append(name)
+        else:
+            classes = pd.get_dummies(column.astype(str), drop_first=True)
+            parts.append(classes.to_numpy(float))
+            names += [f"{name} {level}" for level in classes.columns]
+    return np.column_stack(parts), tuple(names)

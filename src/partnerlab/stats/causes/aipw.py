@@ -15,6 +15,7 @@ import numpy as np
 from partnerlab.stats.causes.propensity import fit_propensity, weighted_products
 
 Target = Literal["att", "ate", "ato"]
+OutcomeFamily = Literal["linear", "logit"]
 #: Normal equations worse conditioned than this lose digits; the design is then decomposed itself.
 SAFE_CONDITION = 1e8
 
@@ -57,6 +58,7 @@ def weighted_effect(  # noqa: PLR0913 - the estimator's own choices
     *,
     target: Target = "att",
     outcome_design: np.ndarray | None = None,
+    family: OutcomeFamily = "linear",
     folds: np.ndarray | None = None,
     weight: np.ndarray | None = None,
     normalize: bool = False,
@@ -75,8 +77,10 @@ def weighted_effect(  # noqa: PLR0913 - the estimator's own choices
     target : {"att", "ate", "ato"}
         Whose effect.
     outcome_design : float array, shape (m, q), optional
-        For the outcome by least squares among the untreated (and, for "ate", the treated), with its intercept.
-        Without it the estimate is weighting alone.
+        For the outcome among the untreated (and, for "ate", the treated), with its intercept. Without it the estimate is
+        weighting alone.
+    family : {"linear", "logit"}
+        The outcome by least squares; or, of 0 and 1, by a logit.
     folds : int array, shape (m,), optional
         Cross-fitting: a row's nuisance values come from the rows of the other folds. Keep clusters whole.
     weight : float array, shape (m,), optional
@@ -96,7 +100,7 @@ def weighted_effect(  # noqa: PLR0913 - the estimator's own choices
     missing = WeightedEffect(estimate=np.nan, influence=np.full(n, np.nan), propensity=np.full(n, np.nan), balance=np.full(n, np.nan))
     if not on.any() or on.all():
         return missing
-    fitted = _fit_nuisances(outcome, on, design, outcome_design, folds, weight, target)
+    fitted = _fit_nuisances(outcome, on, design, outcome_design, folds, weight, family=family, target=target)
     if fitted is None:
         return missing
     chance, logit_influence, without, with_ = fitted
@@ -108,7 +112,7 @@ def weighted_effect(  # noqa: PLR0913 - the estimator's own choices
     return WeightedEffect(estimate=estimate, influence=influence, propensity=chance, balance=balance)
 
 
-def _fit_nuisances(outcome, on, design, outcome_design, folds, weight, target):
+def _fit_nuisances(outcome, on, design, outcome_design, folds, weight, *, family, target):  # noqa: PLR0913 - the estimator's own choices
     """Chance of treatment and outcomes without and with it of every row, each from the other folds where there are folds."""
     whole = fit_propensity(on, design, weight)
     if whole is None:
@@ -123,8 +127,18 @@ def _fit_nuisances(outcome, on, design, outcome_design, folds, weight, target):
         return None
     if outcome_design is None:
         return chance, logit_influence, zero, zero
-    without = _crossed_line(outcome, ~on, outcome_design, folds, weight)
-    return chance, logit_influence, without, _crossed_line(outcome, on, outcome_design, folds, weight) if target == "ate" else zero
+    expect = _crossed_line if family == "linear" else _crossed_odds
+    without = expect(outcome, ~on, outcome_design, folds, weight)
+    with_ = expect(outcome, on, outcome_design, folds, weight) if target == "ate" else zero
+    return None if without is None or with_ is None else (chance, logit_influence, without, with_)
+
+
+def _crossed_odds(outcome, learn, design, folds, weight):
+    """Chance that the outcome is 1, by a logit of the rows to learn from, for each row those of other folds."""
+    whole = fit_propensity(outcome, design, weight * learn)
+    if whole is None or folds is None:
+        return None if whole is None else whole.predict(design)
+    return _crossed_chance(outcome, design, folds, weight * learn, whole.coefficients)
 
 
 def _crossed_chance(on, design, folds, weight, start):

@@ -1,6 +1,6 @@
-"""Effects by standardisation: a line for each side, and the difference of what both expect, averaged over whom one asks about.
+"""Effects by standardisation: a regression for each side, and the difference of what both expect, averaged over whom one asks about.
 
-The g-formula of Robins (1986), Mathematical Modelling 7, for one decision; errors by the lines' influence functions.
+The g-formula of Robins (1986), Mathematical Modelling 7, for one decision; errors by the regressions' influence functions.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from partnerlab.stats.causes.aipw import OutcomeFamily
+from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.regressions.linear import fit_line
 
 
@@ -30,9 +32,15 @@ class StandardizedEffect:
 
 
 def standardized_effect(
-    outcome: np.ndarray, treated: np.ndarray, design: np.ndarray, *, target: Literal["att", "ate"] = "att", weight: np.ndarray | None = None
+    outcome: np.ndarray,
+    treated: np.ndarray,
+    design: np.ndarray,
+    *,
+    target: Literal["att", "ate"] = "att",
+    family: OutcomeFamily = "linear",
+    weight: np.ndarray | None = None,
 ) -> StandardizedEffect:
-    """Average the difference of two fitted lines.
+    """Average the difference of two fitted regressions.
 
     Parameters
     ----------
@@ -42,6 +50,8 @@ def standardized_effect(
         With its intercept; both sides have coefficients of their own.
     target : {"att", "ate"}
         Over the treated, or over all.
+    family : {"linear", "logit"}
+        Least squares; or, of outcomes 0 and 1, a logit.
     weight : float array, shape (m,), optional
         Weights.
 
@@ -53,17 +63,38 @@ def standardized_effect(
     """
     on, rows = treated.astype(bool), len(outcome)
     weight = np.ones(rows) if weight is None else weight
-    lines = {side: fit_line(outcome[side_rows], design[side_rows], weight=weight[side_rows]) if side_rows.any() else None
-             for side, side_rows in (("on", on), ("off", ~on))}  # fmt: skip
-    if lines["on"] is None or lines["off"] is None:
+    sides = [_fit_side(outcome, design, side, weight, family) if side.any() else None for side in (on, ~on)]
+    if sides[0] is None or sides[1] is None:
         return StandardizedEffect(estimate=np.nan, influence=np.full(rows, np.nan))
     share = weight * (on if target == "att" else 1.0)
     share = share / share.sum()
-    apart = design @ (lines["on"].coefficients - lines["off"].coefficients)
+    apart = sides[0].expected - sides[1].expected
     estimate = float(share @ apart)
     influence = rows * share * (apart - estimate)
-    asked = share @ design
-    for sign, side, side_rows in ((1.0, "on", on), (-1.0, "off", ~on)):
-        line = lines[side]
-        influence[side_rows] += sign * rows * (line.design * line.residual[:, None]) @ line.bread @ asked
+    for sign, side, side_rows in ((1.0, sides[0], on), (-1.0, sides[1], ~on)):
+        influence[side_rows] += sign * rows * side.push @ ((share * side.slope) @ design)
     return StandardizedEffect(estimate=estimate, influence=influence)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Side:
+    """One side's regression: what it expects of every row, how that moves with the line, its rows' push on the coefficients."""
+
+    expected: np.ndarray
+    slope: np.ndarray
+    push: np.ndarray
+
+
+def _fit_side(outcome, design, side, weight, family) -> _Side | None:
+    if family == "logit":
+        logit = fit_propensity(outcome[side], design[side], weight[side])
+        if logit is None:
+            return None
+        expected = logit.predict(design)
+        push = logit.influence(outcome[side], design[side], weight[side]) / side.sum()
+        return _Side(expected=expected, slope=expected * (1.0 - expected), push=push)
+    line = fit_line(outcome[side], design[side], weight=weight[side])
+    if line is None:
+        return None
+    push = (line.design * line.residual[:, None]) @ line.bread
+    return _Side(expected=design @ line.coefficients, slope=np.ones(len(outcome)), push=push)
