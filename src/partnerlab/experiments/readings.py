@@ -19,6 +19,7 @@ from partnerlab.stats.trials.arm_differences import (
     Arms,
     arm_design,
     arm_difference,
+    block_weights,
     blocks_of_both,
     count_slopes,
     not_repeating,
@@ -37,6 +38,8 @@ ROUNDING = 1e-9
 MOST_THINGS = 2000
 #: Things of the smaller arm for each covariate from which slopes may differ by arm.
 THINGS_PER_SLOPE = 20
+#: Units of an arm of a block for a curve of their own.
+UNITS_FOR_A_CURVE = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,7 @@ def read_metric(
         arms = dataclasses.replace(arms, covariates=None)
     slopes = count_slopes(arms)
     chosen = adjustment or ("interacted" if min(counts) >= THINGS_PER_SLOPE * (slopes + 1) else "common")
-    scores, null, greenwood = _scores(metric, values, arms.treated)
+    scores, null, greenwood = _scores(metric, values, arms)
     effect = arm_difference(scores, arms, adjustment=chosen)
     if greenwood is not None and arms.stratum is None and arms.cluster is None and slopes == 0:
         effect = dataclasses.replace(effect, std_error=greenwood, df=math.inf, method="difference of restricted means, Greenwood")
@@ -185,21 +188,31 @@ def _read_moments(trial: Trial, metric: Metric, code: int, *, adjustment: Adjust
     )  # fmt: skip
 
 
-def _scores(metric: Metric, values: dict[str, np.ndarray], treated: np.ndarray) -> tuple[np.ndarray, np.ndarray, float | None]:
+def _scores(metric: Metric, values: dict[str, np.ndarray], arms: Arms) -> tuple[np.ndarray, np.ndarray, float | None]:
     """Scores whose means differ by the effect, scores under no effect, and Greenwood's error of a restricted mean."""
-    outcome = values[metric.name]
+    outcome, treated, weight = values[metric.name], arms.treated, block_weights(arms)
     if metric.kind == "ratio":
         pooled = outcome.sum() / values[metric.per].sum()
-        return ratio_scores(outcome, values[metric.per], treated), outcome - pooled * values[metric.per], None
+        return ratio_scores(outcome, values[metric.per], treated, weight=weight), outcome - pooled * values[metric.per], None
     if metric.kind == "tier":
         from scipy.stats import rankdata
 
-        return win_scores(outcome, treated), rankdata(outcome), None
+        return win_scores(outcome, treated, weight=weight), rankdata(outcome), None
     if metric.kind == "time":
         event = values[metric.event] > 0
-        scores, error = restricted_mean_scores(outcome, event, treated, tau=metric.until)
+        rows = (outcome, event, treated)
+        blocks = arms.stratum if weight is not None and _known_by_block(rows, arms.stratum, weight > 0, until=metric.until) else None
+        scores, error = restricted_mean_scores(*rows, tau=metric.until, stratum=blocks, weight=weight)
         return scores, -log_rank_scores(outcome, event), error
     return outcome, outcome, None
+
+
+def _known_by_block(rows: tuple[np.ndarray, ...], stratum: np.ndarray, both: np.ndarray, *, until: float) -> bool:
+    """Whether each arm of each block has a curve of its own, known until then and of enough units."""
+    time, event, treated = (values[both] for values in rows)
+    cell = 2 * np.unique(stratum[both], return_inverse=True)[1] + treated
+    parts = (cell == one for one in np.unique(cell))
+    return all(part.sum() >= UNITS_FOR_A_CURVE and curve_known_until(time[part], event[part]) >= until * (1 - ROUNDING) for part in parts)
 
 
 def _level(metric: Metric, values: dict[str, np.ndarray], arm: np.ndarray, scores: np.ndarray) -> float:

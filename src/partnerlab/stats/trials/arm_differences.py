@@ -191,6 +191,23 @@ def blocks_of_both(arms: Arms) -> np.ndarray:
     return ((on > 0) & (on < size))[code]
 
 
+def block_weights(arms: Arms) -> np.ndarray | None:
+    """Give what each unit counts in its arm, so that both arms have the blocks of both together; 0 in blocks that lack an arm.
+
+    Examples
+    --------
+    >>> arms = Arms(treated=np.array([True, True, False, True, False]), stratum=np.array([0, 0, 0, 1, 1]))
+    >>> block_weights(arms).tolist()
+    [1.5, 1.5, 3.0, 2.0, 2.0]
+    """
+    both = blocks_of_both(arms)
+    if arms.stratum is None or not both.any():
+        return None
+    code = np.unique(arms.stratum, return_inverse=True)[1]
+    size, on = np.bincount(code), np.bincount(code, weights=arms.treated)
+    return both * (size[code] / np.where(arms.treated, on[code], (size - on)[code]))
+
+
 def take_arms(arms: Arms, keep: np.ndarray) -> Arms:
     """Keep some of the units, and where those are."""
     rows = (arms.treated, arms.stratum, arms.cluster, arms.covariates)

@@ -1,7 +1,8 @@
 """Outcomes rewritten so that every effect is a difference of two means, and null scores for tests by dealing again.
 
-Ratios: Deng, Knoblich and Lu (2018), KDD; wins: Hoeffding (1948), Annals of Mathematical Statistics 19, and DeLong, DeLong and
-Clarke-Pearson (1988), Biometrics 44; restricted means: Andersen, Borgan, Gill and Keiding (1993), example IV.3.8.
+Ratios: Deng, Knoblich and Lu (2018), KDD, combined over blocks as in Cochran (1977), Sampling Techniques, section 6.11; wins:
+Hoeffding (1948), Annals of Mathematical Statistics 19, and DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44; restricted
+means: Andersen, Borgan, Gill and Keiding (1993), example IV.3.8.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from partnerlab.stats.curves.clustered_curves import restricted_mean_influence
 from partnerlab.stats.curves.risksets import CENSORED, Spans, count_risk_sets, restricted_mean
 
 
-def ratio_scores(numerator: np.ndarray, denominator: np.ndarray, treated: np.ndarray) -> np.ndarray:
+def ratio_scores(numerator: np.ndarray, denominator: np.ndarray, treated: np.ndarray, *, weight: np.ndarray | None = None) -> np.ndarray:
     """Linearise a ratio of sums: in each arm the mean of the scores is the ratio, and their spread gives its error.
 
     Parameters
@@ -24,6 +25,9 @@ def ratio_scores(numerator: np.ndarray, denominator: np.ndarray, treated: np.nda
         Of each unit.
     treated : bool array, shape (m,)
         Arm.
+    weight : float array, shape (m,), or None
+        What each unit counts in its arm, as `block_weights` gives it; then weighted means of the scores are the ratios. Without
+        it, arms with other shares of blocks have other ratios though nothing has an effect.
 
     Examples
     --------
@@ -33,13 +37,17 @@ def ratio_scores(numerator: np.ndarray, denominator: np.ndarray, treated: np.nda
     scores = np.empty(len(numerator))
     for arm in (treated, ~treated):
         if arm.any():
-            mean = denominator[arm].mean()
-            ratio = numerator[arm].mean() / mean
+            mean = _mean(denominator, weight, arm)
+            ratio = _mean(numerator, weight, arm) / mean
             scores[arm] = ratio + (numerator[arm] - ratio * denominator[arm]) / mean
     return scores
 
 
-def win_scores(values: np.ndarray, treated: np.ndarray) -> np.ndarray:
+def _mean(values: np.ndarray, weight: np.ndarray | None, arm: np.ndarray) -> float:
+    return float(values[arm].mean() if weight is None else np.average(values[arm], weights=weight[arm]))
+
+
+def win_scores(values: np.ndarray, treated: np.ndarray, *, weight: np.ndarray | None = None) -> np.ndarray:
     """Rewrite ordered outcomes: the difference of mean scores is the chance to win less that to lose against the other arm.
 
     Half of one plus that difference is the win probability (ties count half).
@@ -50,6 +58,8 @@ def win_scores(values: np.ndarray, treated: np.ndarray) -> np.ndarray:
         Higher is better.
     treated : bool array, shape (m,)
         Arm.
+    weight : float array, shape (m,), or None
+        As in `ratio_scores`.
 
     Examples
     --------
@@ -58,17 +68,24 @@ def win_scores(values: np.ndarray, treated: np.ndarray) -> np.ndarray:
     0.75
     """
     scores = np.empty(len(values))
-    net = 0.0
     for arm in (treated, ~treated):
-        others = np.sort(values[~arm])
-        below, upto = (np.searchsorted(others, values[arm], side=side) for side in ("left", "right"))
-        scores[arm] = (below + upto) / len(others) - 1.0
-    net = scores[treated].mean()
-    scores[~treated] += net
+        order = np.argsort(values[~arm])
+        reached = np.concatenate([[0.0], np.cumsum(np.ones(len(order)) if weight is None else weight[~arm][order])])
+        below, upto = (reached[np.searchsorted(values[~arm][order], values[arm], side=side)] for side in ("left", "right"))
+        scores[arm] = (below + upto) / reached[-1] - 1.0
+    scores[~treated] += _mean(scores, weight, treated)
     return scores
 
 
-def restricted_mean_scores(time: np.ndarray, event: np.ndarray, treated: np.ndarray, *, tau: float) -> tuple[np.ndarray, float]:
+def restricted_mean_scores(
+    time: np.ndarray,
+    event: np.ndarray,
+    treated: np.ndarray,
+    *,
+    tau: float,
+    stratum: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+) -> tuple[np.ndarray, float]:
     """Rewrite times to an event: mean scores are restricted means; also the error of their difference after Greenwood.
 
     Parameters
@@ -81,6 +98,10 @@ def restricted_mean_scores(time: np.ndarray, event: np.ndarray, treated: np.ndar
         Arm.
     tau : float
         End of the area under the curve.
+    stratum : int array, shape (m,), or None
+        Blocks with a curve for each arm of each, so that who is seen for how long may differ by block.
+    weight : float array, shape (m,), or None
+        As in `ratio_scores`, for curves over blocks; the error holds without it only.
 
     Examples
     --------
@@ -89,14 +110,20 @@ def restricted_mean_scores(time: np.ndarray, event: np.ndarray, treated: np.ndar
     >>> float(scores[:2].mean() - scores[2:].mean()), round(error, 4)
     (0.5, 0.3536)
     """
-    scores, variance = np.empty(len(time)), 0.0
-    for arm in (treated, ~treated):
-        spans = Spans(np.zeros(int(arm.sum())), np.minimum(time[arm], tau), np.where(event[arm] & (time[arm] <= tau), 0, CENSORED))
-        sets = count_risk_sets(spans)
-        at_risk, ended = sets.at_risk[0], sets.ended[0]
+    scores, variance = np.zeros(len(time)), 0.0
+    blocks = np.zeros(len(time), dtype=np.int64) if stratum is None else np.unique(stratum, return_inverse=True)[1]
+    for curve in np.unique(2 * blocks + treated):
+        mine = (2 * blocks + treated == curve) & (True if weight is None else weight > 0)
+        if not mine.any():
+            continue
+        spans = Spans(np.zeros(int(mine.sum())), np.minimum(time[mine], tau), np.where(event[mine] & (time[mine] <= tau), 0, CENSORED))
+        counts = np.ones(len(spans.entry)) if weight is None else weight[mine]
+        plain, sets = count_risk_sets(spans), count_risk_sets(spans, weights=counts)
+        # where all have ended nothing is left, whatever sums of weights say
+        at_risk, ended = sets.at_risk[0], np.where(plain.ended[0] == plain.at_risk[0], sets.at_risk[0], sets.ended[0])
         mean, error, area = restricted_mean(sets.time, at_risk, ended, tau=tau)
         influence = restricted_mean_influence(sets.time, at_risk, ended, area, spans)
-        scores[arm] = mean + influence * int(arm.sum())
+        scores[mine] = mean + influence * counts.sum()
         variance += error**2
     return scores, math.sqrt(variance)
 
