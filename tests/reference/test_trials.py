@@ -1,4 +1,4 @@
-"""Trials of every design give the numbers of R (`trials/designs.R`, `trials/wild.R`): by design, by regression, and by counting deals."""
+"""Trials of every design give the numbers of R (`trials/designs.R`, `strata.R`, `wild.R`): by design, by regression, and by counting deals."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ DESIGNS = pd.read_csv(FOLDER / "designs_values.csv").set_index("case")
 def _read(outcome, variant, *, seen=None, **asked):
     rows = pd.read_csv(FOLDER / asked.pop("rows", "designs.csv"))
     rows = rows if seen is None else rows[seen(rows)]
-    adjustment, draws = asked.pop("adjustment", None), asked.pop("draws", 0)
+    rows, adjustment, draws = rows.astype({"tier": str} if "tier" in rows else {}), asked.pop("adjustment", None), asked.pop("draws", 0)
     trial = Trial.from_frame(rows, unit=None, outcomes=[outcome], variant=variant, **asked)
     return analyze_experiment(trial, adjustment=adjustment, draws=draws).table.iloc[0]
 
@@ -74,3 +74,38 @@ def test_times_within_blocks_beside_what_was_known_are_read_as_in_r():
 
     assert row["log_rank"] == pytest.approx(theirs["estimate"].iloc[0], rel=1e-9)
     assert (row["log_hazard_ratio"], row["log_hazard_error"]) == pytest.approx(tuple(theirs.iloc[1, :2]), rel=1e-6)
+
+
+STRATA = pd.read_csv(FOLDER / "strata_values.csv").set_index("case")
+LEADS, TIER = Metric(name="leads", kind="ratio", per="visits"), Metric(name="tier", kind="tier", tiers=("1", "2", "3", "4"))
+MONTHS = {until: Metric(name="months", kind="time", event="seen", until=until) for until in (3.0, 5.5)}
+UNEQUAL = {
+    "ratio": (LEADS, "by_unit", {}),
+    "ratio, one slope": (LEADS, "by_unit", {"pre": "before", "adjustment": "common"}),
+    "ratio, slopes by arm": (LEADS, "by_unit", {"pre": "before", "adjustment": "interacted"}),
+    "area by block": (MONTHS[3.0], "by_unit", {}),
+    "area over weighted curves": (MONTHS[5.5], "by_unit", {"rows": "strata_late.csv"}),
+    "wins": (TIER, "by_unit", {}),
+    "clusters": ("y", "by_manager", {"cluster": "manager"}),
+    "clusters, slopes by arm": ("y", "by_manager", {"cluster": "manager", "pre": ["before"], "adjustment": "interacted"}),
+}
+
+
+@pytest.mark.parametrize("case", UNEQUAL)
+def test_where_blocks_have_other_shares_effects_are_still_those_of_r(case):
+    outcome, variant, asked = UNEQUAL[case]
+    found, theirs = _read(outcome, variant, **{"rows": "strata.csv", "stratum": "block"} | asked), STRATA.loc[case]
+
+    assert found["estimate"] == pytest.approx(theirs["estimate"], rel=1e-9)
+    for name in ("std_error", "df"):
+        if np.isfinite(theirs[name]):
+            assert found[name] == pytest.approx(theirs[name], rel=1e-6)
+
+
+@pytest.mark.parametrize(("signs", "deals", "pre"), [("", "", []), (", slopes by arm", ", slope", ["before"])])
+def test_few_managers_in_unlike_blocks_are_turned_and_dealt_in_all_ways_as_in_r(signs, deals, pre):
+    asked = {"cluster": "manager", "stratum": "block", "pre": pre, "adjustment": "interacted", "draws": 10}
+    found = _read("y", "by_manager", rows="strata.csv", **asked)
+
+    assert found["p_wild"] == pytest.approx(STRATA.loc[f"wild, within blocks{signs}", "estimate"], abs=1e-12)
+    assert found["p_redrawn"] == pytest.approx(STRATA.loc[f"deals{deals}", "estimate"], abs=1e-12)
