@@ -177,7 +177,7 @@ def test_partners_who_change_manager_are_read_in_the_one_dealt():
     experiment = _experiment(cluster="manager")
     moved = _read(experiment, change=lambda frame: frame.assign(manager=frame["manager"].where(frame.index > 0, "m11")))
 
-    assert "1 unit stand in another manager than when dealt" in _check(moved, "departures").detail
+    assert "1 unit stands in another manager than when dealt" in _check(moved, "departures").detail
     assert moved.table["estimate"].tolist() == _read(experiment).table["estimate"].tolist()
     assert moved.table["std_error"].tolist() == _read(experiment).table["std_error"].tolist()
 

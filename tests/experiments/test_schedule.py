@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.errors import LedgerError, ParameterError, SampleError, SpecError
-from partnerlab.experiments import Assignment, Experiment, Metric, Trial, Variant, analyze_experiment, analyze_schedule, assign_variants
+from partnerlab.experiments import Assignment, Experiment, Metric, Trial, Variant, analyze_by_tier, analyze_experiment, assign_variants
 from partnerlab.results import Evidence
 from partnerlab.stats.trials.power import stepped_wedge_variance
 from partnerlab.stats.trials.schedules import Levels, learn_levels, make_cells, schedule_difference
@@ -26,14 +26,23 @@ def _wedge(*, managers=12, units=8, quarters=5, effect=1.0, seed=1, spread=0.4):
     return frame.assign(leads=frame["leads"] + effect * frame["on"] + random.normal(size=len(frame)))
 
 
+def _read(frame, *, cluster="manager", **more):
+    """Read rows whose schedule was not declared."""
+    return analyze_experiment(Trial.from_frame(frame, outcomes=["leads"], unit="partner", quarter="quarter", cluster=cluster), **more)
+
+
+def _detail(reading, name):
+    return next(check for check in reading.checks if check.name == name)
+
+
 def test_a_wedge_is_read_over_its_quarters():
-    found = analyze_schedule(_wedge(), outcome="leads", cluster="manager")
+    found = _read(_wedge())
     row = found.table.iloc[0]
 
     assert abs(row["estimate"] - 1.0) < 3 * row["std_error"]
-    assert row["on"] - row["off"] > row["estimate"] + 0.3  # later quarters are higher by themselves
-    assert found.verdict.managers == 12
-    assert "switched on, and stays on" in found.checks[0].detail
+    assert row["treated"] - row["control"] > row["estimate"] + 0.3  # later quarters are higher by themselves
+    assert (found.verdicts[0].managers, found.verdicts[0].partners, found.evidence) == (12, 96, Evidence.B)
+    assert "switched on, and stays on" in _detail(found, "schedule").detail
 
 
 def test_with_known_levels_the_error_is_hussey_and_hughess_on_average():
@@ -68,7 +77,7 @@ def test_a_crossover_of_two_quarters_is_the_paired_comparison():
     wide = rows.pivot(index="partner", columns="quarter", values="leads")
     step = (wide[2] - wide[1]).to_numpy()
     by_hand = (step[first == 0].mean() - step[first == 1].mean()) / 2
-    row = analyze_schedule(rows, outcome="leads").table.iloc[0]
+    row = _read(rows, cluster=None).table.iloc[0]
 
     assert row["estimate"] == pytest.approx(by_hand, abs=0.05)
     assert row["std_error"] < 0.5 * np.hypot(*rows.groupby("on")["leads"].sem())
@@ -76,11 +85,11 @@ def test_a_crossover_of_two_quarters_is_the_paired_comparison():
 
 def test_units_of_the_outcome_names_and_order_do_not_matter():
     frame = _wedge()
-    first = analyze_schedule(frame, outcome="leads", cluster="manager").table.iloc[0]
+    first = _read(frame).table.iloc[0]
     other = frame.sample(frac=1, random_state=1).assign(
         manager=lambda rows: "x" + rows["manager"].str[::-1], leads=lambda rows: 7 + 10 * rows["leads"]
     )
-    second = analyze_schedule(other, outcome="leads", cluster="manager").table.iloc[0]
+    second = _read(other).table.iloc[0]
 
     assert second["estimate"] == pytest.approx(10 * first["estimate"])
     assert second["std_error"] == pytest.approx(10 * first["std_error"])
@@ -88,7 +97,7 @@ def test_units_of_the_outcome_names_and_order_do_not_matter():
 
 
 def test_nothing_is_found_about_as_often_as_said():
-    tables = [analyze_schedule(_wedge(seed=seed, effect=0.0), outcome="leads", cluster="manager").table.iloc[0] for seed in range(120)]
+    tables = [_read(_wedge(seed=seed, effect=0.0)).table.iloc[0] for seed in range(120)]
 
     assert (
         np.mean([row["conf_low"] > 0 or row["conf_high"] < 0 for row in tables]) <= 0.11
@@ -99,10 +108,10 @@ def test_gaps_are_allowed_and_lost_outcomes_counted():
     frame = _wedge()
     gaps = frame.drop(frame.index[(frame["manager"] == "m03") & (frame["quarter"] == "2026Q2")])
     gaps = gaps.assign(leads=gaps["leads"].where(np.arange(len(gaps)) % 9 > 0))
-    found = analyze_schedule(gaps, outcome="leads", cluster="manager")
+    found = _read(gaps)
 
     assert abs(found.table["estimate"].iloc[0] - 1.0) < 0.6
-    assert "rows without leads" in found.checks[1].detail
+    assert "of 8 rows that are absent it is not known whether it was on" in _detail(found, "outcomes of leads").detail
 
 
 @pytest.mark.parametrize(
@@ -111,15 +120,22 @@ def test_gaps_are_allowed_and_lost_outcomes_counted():
         (lambda f: f.rename(columns={"on": "onn"}), ParameterError, "did you mean 'onn'"),
         (lambda f: pd.concat([f, f.head(2)]), ParameterError, "2 rows repeat a partner in a quarter"),
         (lambda f: f.assign(on=f["on"] * 2), ParameterError, "on must be 1"),
-        (lambda f: f.assign(on=f["on"].where(f.index != 4, 0)), ParameterError, "is on for some and off for others"),
-        (lambda f: f.assign(leads="many"), ParameterError, "leads is not a number in 480 rows"),
-        (lambda f: f[f["manager"] < "m02"], SampleError, "2 manager"),
-        (lambda f: f.assign(on=(f["quarter"] > "2026Q2").astype(int)), SampleError, "cannot be told from the quarter"),
+        (lambda f: f.assign(on=f["on"].where(f.index != 4, 0)), ParameterError, "'m00' is on for some and off for others in 2026Q4"),
+        (lambda f: f.assign(leads="many"), ParameterError, "leads is not a number for 480 units"),
+        (lambda f: f.assign(quarter=f["quarter"].where(f.index > 0)), ParameterError, "quarter is empty in 1 row"),
+        (lambda f: f[f["manager"] < "m02"], SampleError, "2 clusters switched"),
+        (lambda f: f.assign(on=(f["quarter"] > "2026Q2").astype(int)), SampleError, "all units have one variant"),
     ],
 )
 def test_schedules_that_cannot_be_read_are_refused(change, kind, said):
     with pytest.raises(kind, match=said):
-        analyze_schedule(change(_wedge()), outcome="leads", cluster="manager")
+        _read(change(_wedge()))
+
+
+@pytest.mark.parametrize("asked", [{"by": "manager"}, {"received": "on"}, {"exposure": "on"}])
+def test_what_belongs_to_one_reading_at_the_end_is_refused_of_a_schedule(asked):
+    with pytest.raises(ParameterError, match="read without"):
+        Trial.from_frame(_wedge(), outcomes=["leads"], unit="partner", quarter="quarter", **asked)
 
 
 def _scheduled(**keys):
@@ -138,53 +154,138 @@ def _dealt(effect=1.0, **keys):
     return table.assign(leads=table["leads"] + effect * table["on"]), deal
 
 
-def _as_dealt(reading):
-    return next(check for check in reading.checks if check.name == "dealt as declared")
+def _read_dealt(rows, deal, **more):
+    return analyze_experiment(Trial.from_frame(deal.label(rows), experiment=deal.experiment), assignment=deal, **more)
 
 
 def test_a_schedule_that_was_dealt_and_kept_earns_grade_a(tmp_path):
     rows, deal = _dealt()
-    found = analyze_schedule(rows.drop(columns="on"), outcome="leads", assignment=Assignment.load(deal.write(tmp_path / "wedge.csv")))
+    found = _read_dealt(rows.drop(columns="on"), Assignment.load(deal.write(tmp_path / "wedge.csv")), draws=99)
 
-    pd.testing.assert_frame_equal(found.table, analyze_schedule(rows, outcome="leads", cluster="manager").table)
-    assert _as_dealt(found).passed is True
-    assert (found.evidence, found.verdict.grade) == (Evidence.A, Evidence.A)
+    same = ["estimate", "std_error", "df", "n", "treated", "control"]
+    pd.testing.assert_frame_equal(found.table[same], _read(rows).table[same])
+    assert _detail(found, "dealt as declared").passed is True
+    assert (found.evidence, found.verdicts[0].grade) == (Evidence.A, Evidence.A)
+    assert found.table["p_redrawn"].iloc[0] <= 0.02
 
 
 def test_quarters_otherwise_than_scheduled_are_read_as_scheduled_and_counted():
     rows, deal = _dealt()
-    other = rows.assign(on=rows["on"].where(rows.index != 7, 1 - rows["on"]), manager=rows["manager"].replace("m01", "m02"))
-    found = analyze_schedule(other[other["partner"] != "m00-0"], outcome="leads", assignment=deal)
-    said = _as_dealt(found)
+    other = rows.assign(
+        on=rows["on"].where(rows.index != 7, 1 - rows["on"]), manager=rows["manager"].where(rows["partner"] != "m01-3", "m02")
+    )
+    found = _read_dealt(other[other["partner"] != "m00-0"], deal)
+    said = _detail(found, "departures").detail
 
-    assert said.passed is None
-    assert said.detail.startswith("on or off otherwise than scheduled in 1 row")
-    assert "another manager than when dealt in 40 rows" in said.detail
-    assert "1 unit of 96 dealt" in said.detail
+    assert said.startswith("on or off otherwise than scheduled in 1 row")
+    assert "1 unit stands in another manager than when dealt" in said
+    assert "1 unit of 96 dealt" in said
     assert found.evidence is Evidence.B
+
+
+def test_who_comes_under_another_manager_later_is_said():
+    rows, deal = _dealt()
+    later = (rows["partner"] == "m04-2") & (rows["quarter"] > "2026Q2")
+    found = _read_dealt(rows.assign(manager=rows["manager"].where(~later, "m05")), deal)
+
+    assert "1 unit came under another manager later" in _detail(found, "departures").detail
+
+
+def test_a_quarter_that_is_absent_where_it_was_off_stops_the_reading():
+    """Nobody wrote down what the others did in 2026Q3: no row is empty, they are not there."""
+    rows, deal = _dealt()
+    gone = (rows["quarter"] == "2026Q3") & (rows["on"] == 0)
+    found = _read_dealt(rows[~gone], deal)
+
+    assert found.stopped
+    assert _detail(found, "outcomes of leads").detail.startswith(f"in 2026Q3 none of {gone.sum()} units with it off has one")
+
+
+def test_quarters_missing_more_often_where_it_was_off_stop_the_reading():
+    rows, deal = _dealt()
+    gone = (rows["on"] == 0) & (np.random.default_rng(1).random(len(rows)) < 0.4)
+
+    assert _read_dealt(rows[~gone], deal).stopped
+    assert not _read_dealt(rows[np.random.default_rng(1).random(len(rows)) > 0.3], deal).stopped
+
+
+def test_few_absent_quarters_leave_grade_a_and_many_do_not():
+    rows, deal = _dealt()
+    random = np.random.default_rng(2).random(len(rows))
+
+    assert _read_dealt(rows[random > 0.03], deal).evidence is Evidence.A
+    assert _read_dealt(rows[random > 0.15], deal).evidence is Evidence.B
+
+
+def test_dealing_schedules_again_errs_as_often_as_said():
+    deal = _dealt()[1]
+    schedule = np.array([variant.on for variant in deal.experiment.variants])
+    label = deal.table.drop_duplicates("cluster")["variant"].map({v.name: place for place, v in enumerate(deal.experiment.variants)})
+    found = []
+    for seed in range(1000, 1060):
+        rows = _wedge(seed=seed, effect=0.0)
+        on = pd.DataFrame(schedule[label], index=[f"m{who:02d}" for who in range(12)])
+        rows["on"] = [on.loc[one, int(quarter[-1])] for one, quarter in zip(rows["manager"], rows["quarter"], strict=True)]
+        found.append(_read_dealt(rows, deal, draws=199).table["p_redrawn"].iloc[0])
+
+    assert np.mean(np.array(found) <= 0.2) == pytest.approx(0.2, abs=0.13)  # two and a half standard errors
+
+
+def test_what_was_known_before_narrows_the_interval_of_a_schedule():
+    rows, plain = _dealt()
+    size = pd.Series(np.random.default_rng(5).normal(size=96), index=rows["partner"].unique())
+    known = rows.assign(size=rows["partner"].map(size), leads=lambda frame: frame["leads"] + 2 * frame["size"])
+    deal = assign_variants(_scheduled(pre=("size",)), units=known.drop_duplicates("partner"), seed=3)
+    assert deal.table["variant"].tolist() == plain.table["variant"].tolist()
+    trial = Trial.from_frame(deal.label(known), experiment=deal.experiment)
+    plain, adjusted = (analyze_experiment(trial, assignment=deal, adjustment=how, draws=0).table.iloc[0] for how in ("none", None))
+
+    assert adjusted["std_error"] < 0.8 * plain["std_error"]
+    assert abs(adjusted["estimate"] - 1.0) < 3 * adjusted["std_error"]
+    with pytest.raises(ParameterError, match="size was known before the start, so each unit has it once"):
+        Trial.from_frame(deal.label(known.assign(size=range(len(known)))), experiment=deal.experiment)
 
 
 def test_who_was_never_dealt_a_schedule_and_other_quarters_are_refused():
     rows, deal = _dealt()
-    with pytest.raises(LedgerError, match="8 units were never dealt a schedule, the first 'x00-0'"):
-        analyze_schedule(rows.assign(partner=rows["partner"].str.replace("m00", "x00")), outcome="leads", assignment=deal)
+    strange = deal.label(rows).assign(partner=lambda frame: frame["partner"].str.replace("m00", "x00"))
+    with pytest.raises(LedgerError, match="8 units were never dealt a variant, the first 'x00-0'"):
+        analyze_experiment(Trial.from_frame(strange, experiment=deal.experiment), assignment=deal)
     with pytest.raises(ParameterError, match="the table has 4 quarters, and 5 were scheduled"):
-        analyze_schedule(rows[rows["quarter"] != "2026Q0"], outcome="leads", assignment=deal)
+        _read_dealt(rows[rows["quarter"] != "2026Q0"], deal)
 
 
-def test_schedules_are_read_as_schedules_and_trials_as_trials():
+def test_a_unit_has_one_schedule_and_trials_have_no_quarters():
     rows, deal = _dealt()
-    once = deal.label(rows[rows["quarter"] == "2026Q4"])
-    with pytest.raises(ParameterError, match="with analyze_schedule"):
-        analyze_experiment(Trial.from_frame(once, experiment=deal.experiment), assignment=deal)
-    plain = assign_variants(_scheduled(variants=(Variant(name="a"), Variant(name="b"))), units=once.drop(columns="variant"), seed=1)
-    with pytest.raises(ParameterError, match="read it with analyze_experiment"):
-        analyze_schedule(rows, outcome="leads", assignment=plain)
+    mixed = deal.label(rows).assign(variant=lambda frame: frame["variant"].where(frame["quarter"] > "2026Q0", "from 2"))
+    with pytest.raises(ParameterError, match="units stand in two variants"):
+        Trial.from_frame(mixed, experiment=deal.experiment)
+    plain = _scheduled(variants=(Variant(name="a"), Variant(name="b")))
+    with pytest.raises(ParameterError, match="are no schedules; leave out quarter="):
+        Trial.from_frame(rows.assign(variant="a"), experiment=plain, quarter="quarter")
+    with pytest.raises(ParameterError, match="the trial has no groups"):
+        analyze_by_tier(Trial.from_frame(deal.label(rows), experiment=deal.experiment), assignment=deal)
 
 
-def test_schedules_must_cover_all_quarters():
-    with pytest.raises(SpecError, match="1 or 0 for each of 5 quarters"):
-        _scheduled(variants=(Variant(name="a", on=(0, 1)), Variant(name="b", on=(1, 0))))
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"variants": (Variant(name="a", on=(0, 1)), Variant(name="b", on=(1, 0)))}, "1 or 0 for each of 5 quarters"),
+        ({"metrics": (Metric(name="tier", kind="tier", tiers=("a", "b")),)}, "read quarter by quarter, and tier is a tier"),
+        ({"by": "tier"}, "without 'by'"),
+        ({"variants": tuple(Variant(name=name, on=(0, 1, 1, 1, 1)) for name in "ab")}, "all variants are on or all off"),
+    ],
+)
+def test_schedules_that_cannot_be_declared_are_refused(asked, said):
+    with pytest.raises(SpecError, match=said):
+        _scheduled(**asked)
+
+
+def test_a_wedge_may_have_one_manager_a_step():
+    table = _wedge(managers=4)
+    deal = assign_variants(_scheduled(), units=table.drop_duplicates("partner")[["partner", "manager"]], seed=3)
+
+    assert np.isfinite(_read_dealt(table.drop(columns="on"), deal, draws=0).table["std_error"].iloc[0])
 
 
 def test_an_on_and_off_schedule_stays_at_grade_b():
@@ -192,4 +293,4 @@ def test_an_on_and_off_schedule_stays_at_grade_b():
     turns = (Variant(name="first", on=(0, 1, 0, 1, 0)), Variant(name="second", on=(1, 0, 1, 0, 1)))
     rows, deal = _dealt(variants=turns)
 
-    assert analyze_schedule(rows, outcome="leads", assignment=deal).evidence is Evidence.B
+    assert _read_dealt(rows, deal).evidence is Evidence.B

@@ -11,7 +11,6 @@ from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.experiments.registry import record_experiment, record_follow_up, record_study
 from partnerlab.experiments.remembered import load_assignment, load_experiments, load_registry
 from partnerlab.experiments.repeated import RepeatedEffect, estimate_repeated_effect
-from partnerlab.experiments.schedule import ScheduleReading, analyze_schedule
 from partnerlab.experiments.trial import Trial
 
 __all__ = [
@@ -25,14 +24,12 @@ __all__ = [
     "Outlook",
     "Prior",
     "RepeatedEffect",
-    "ScheduleReading",
     "Spillover",
     "TierReading",
     "Trial",
     "Variant",
     "analyze_by_tier",
     "analyze_experiment",
-    "analyze_schedule",
     "assign_variants",
     "design_experiment",
     "estimate_looks",

@@ -10,18 +10,23 @@ import pandas as pd
 
 from partnerlab.errors import LedgerError, ParameterError
 from partnerlab.experiments.assign import Assignment
-from partnerlab.experiments.checks import check_dealt, check_trial, refuse_few
+from partnerlab.experiments.checks import check_attrition, check_dealt, check_trial, refuse_few
 from partnerlab.experiments.departures import SPILLOVER, changed_plan, check_departures, check_spillover, hold_to_deal, undeclared
 from partnerlab.experiments.effect_rows import adjust_families, effect_rows
 from partnerlab.experiments.experiment import Experiment, Metric
 from partnerlab.experiments.kinds import hazard_of, hazard_reading, hazards_alike
 from partnerlab.experiments.looks import look_level
 from partnerlab.experiments.readings import Reading, read_metric
+from partnerlab.experiments.schedule import check_lost, check_schedule, read_switched, refuse_unswitched, switched_off
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.trials.arm_differences import Adjustment
 from partnerlab.verdicts import Stakes, Verdict
-from partnerlab.words import plural, say_list, say_share
+from partnerlab.words import plural, say_list, say_number, say_share
+
+#: What a verdict rests on.
+SIDE_BY_SIDE = "variants were dealt by chance, lost outcomes are like those seen, and units answered to their own variant only"
+SWITCHED = "who was switched when was drawn by chance, and nothing lasts after it is switched off or begins before"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +35,8 @@ class ExperimentReading(Result):
 
     ``table`` has a row for each metric, variant and effect (as dealt; on those who took it), with the level of both arms,
     the test by dealing again, p-values adjusted within the deciding metric and within the others, and what the metric's
-    goal asked for.
+    goal asked for. Of a schedule the variant is ``on``, rows count units and quarters, and ``icc`` and ``kept`` say for the next
+    design how alike units of a cluster are and how much of a level stays.
 
     Parameters
     ----------
@@ -64,7 +70,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     Parameters
     ----------
     trial : Trial
-        Units with the variants they were dealt.
+        Units with the variants they were dealt; where these are schedules, it is read quarter by quarter.
     experiment : Experiment, optional
         The declaration; that of the assignment, or of the trial, if None. Without one, shares cannot be checked and the best grade is B.
     assignment : Assignment, optional
@@ -87,7 +93,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     Raises
     ------
     SampleError
-        If a variant has one unit or one cluster.
+        If a variant has one unit or one cluster; of a schedule, if fewer than three were switched or all in the same quarters.
     LedgerError
         If trial, experiment and assignment are not of one experiment.
 
@@ -103,13 +109,13 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
         known = say_list(get_args(Adjustment))
         raise ParameterError(f"analyze_experiment: no adjustment is called {adjustment!r}; known: {known}")
     _check_one(trial, experiment, assignment)
-    if experiment is not None and experiment.scheduled:
-        raise ParameterError(f"analyze_experiment: {experiment.name} was dealt as a schedule of quarters; read it with analyze_schedule")
-    refuse_few(trial)
+    (refuse_unswitched if trial.switched else refuse_few)(trial)
     check_dealt(trial, assignment)
     trial, moved = hold_to_deal(trial, assignment)
+    lost = tuple((check_lost if trial.switched else check_attrition)(trial, metric) for metric in trial.metrics)
     checks = (
-        *check_trial(trial, experiment, assignment, level=level),
+        *check_trial(trial, experiment, assignment, lost=lost),
+        *([check_schedule(trial)] if trial.switched else []),
         *(
             check
             for check in (
@@ -123,7 +129,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     frame = _Frame(
         experiment=experiment,
         stakes=stakes,
-        grade=Evidence.B if changed_plan(trial, experiment, quarters=quarters) else _grade(checks, experiment),
+        grade=Evidence.B if _not_as_planned(trial, experiment, quarters) else _grade(checks, experiment),
         failed=failed,
         strange=undeclared(trial, experiment),
         family_level=level,
@@ -134,20 +140,21 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
         hazards = hazard_reading(trial, metric, adjusted=adjustment != "none") if metric.kind == "time" else None
         if metric.kind == "time":
             notes.append(Check(f"hazards of {metric.name}", None, hazards_alike(trial, metric, hazards)))
-        family = len(trial.variants) - 1 if place == 0 else (len(trial.metrics) - 1) * (len(trial.variants) - 1)
-        for code in range(1, len(trial.variants)):
-            found = read_metric(trial, metric, code, assignment=assignment, adjustment=adjustment, draws=draws, seed=seed)
+        family = len(trial.compared) * (1 if place == 0 else len(trial.metrics) - 1)
+        for code, compared in enumerate(trial.compared, start=1):
+            asked = {"assignment": assignment, "adjustment": adjustment, "draws": draws, "seed": seed}
+            found = read_switched(trial, metric, **asked) if trial.switched else read_metric(trial, metric, code, **asked)
             found = dataclasses.replace(found, extra=found.extra | hazard_of(hazards, code))
             own, note = look_level(experiment, found, look=look, level=1 - (1 - level) / family, deciding=place == 0)
             notes += note
             if metric.kind == "time" and math.isnan(found.effect.estimate):
-                notes.append(Check(f"follow-up of {metric.name}", None, f"{trial.variants[code]}: {found.effect.method}"))
+                notes.append(Check(f"follow-up of {metric.name}", None, f"{compared}: {found.effect.method}"))
             told = frame.stakes_of(metric, first=place == 0)
             rows += effect_rows(trial, metric, code, found, level=own, first=place == 0, material=told.material)
             verdicts.append(_verdict(trial, frame, metric, code, found, told, level=own))
     checks = (*checks, *dict.fromkeys(notes), _sharing(trial, level))
     return ExperimentReading(
-        estimand=f"Effect of being dealt a variant rather than {trial.variants[0]!r}, on all units dealt (intention to treat)",
+        estimand=_estimand(trial, experiment),
         table=adjust_families(pd.DataFrame(rows)),
         checks=checks,
         evidence=Evidence.D if failed else frame.grade,
@@ -207,8 +214,21 @@ def _grade(checks: tuple[Check, ...], experiment: Experiment | None) -> Evidence
     return Evidence.A if experiment is not None and all(check.passed for check in judged) else Evidence.B
 
 
+def _not_as_planned(trial: Trial, experiment: Experiment | None, quarters: float | None) -> bool:
+    """Whether the plan was changed; of a schedule, whether it was not kept, or something may have outlasted its being on."""
+    return changed_plan(trial, experiment, quarters=quarters) or (trial.switched and (bool(trial.departed) or switched_off(trial)))
+
+
+def _estimand(trial: Trial, experiment: Experiment | None) -> str:
+    if not trial.switched:
+        return f"Effect of being dealt a variant rather than {trial.variants[0]!r}, on all units dealt (intention to treat)"
+    what = "unit" if trial.cluster is None else experiment.cluster if experiment is not None and experiment.cluster else "cluster"
+    return f"Effect of a quarter with it on, over what each quarter and each {what} are like, as scheduled (intention to treat)"
+
+
 def _sharing(trial: Trial, level: float) -> Check:
-    first, others = len(trial.variants) - 1, (len(trial.metrics) - 1) * (len(trial.variants) - 1)
+    first = len(trial.compared)
+    others = (len(trial.metrics) - 1) * first
     said = f"{plural(first, 'comparison')} of the deciding metric" + (f", {others} of the others" if others else "")
     return Check(
         "comparisons", None, f"{said}; each family shares an error of {say_share(1 - level)} (intervals by Bonferroni, p_adjusted by Holm)"
@@ -217,7 +237,8 @@ def _sharing(trial: Trial, level: float) -> Check:
 
 def _verdict(trial: Trial, frame: _Frame, metric: Metric, code: int, found: Reading, stakes: Stakes, *, level: float) -> Verdict:
     experiment = frame.experiment
-    tactic = trial.variants[code] if experiment is None or len(trial.variants) > 2 else experiment.tactic
+    alone = experiment is not None and len(trial.compared) == 1
+    tactic = experiment.tactic if alone else "It" if trial.switched else trial.compared[code - 1]
     doubts = tuple(f"the check of {check.name} failed ({check.detail})" for check in frame.failed)
     chance = found.effect.estimate
     known = math.isfinite(chance) and math.isfinite(found.effect.std_error)
@@ -228,11 +249,13 @@ def _verdict(trial: Trial, frame: _Frame, metric: Metric, code: int, found: Read
         std_error=found.effect.std_error if known else math.nan,
         df=found.effect.df if known else math.inf,
         n=found.n,
-        partners=found.n,
+        partners=len(trial) if trial.switched else found.n,
         managers=found.things if trial.cluster is not None else None,
         stakes=stakes,
-        assumption="variants were dealt by chance, lost outcomes are like those seen, and units answered to their own variant only",
-        overturned_by=f"units of one variant that felt another, or a fault in how {metric.name} was recorded by variant",
+        assumption=SWITCHED if trial.switched else SIDE_BY_SIDE,
+        overturned_by=f"an effect of {say_number(chance, digits=2)} or more in quarters before it was switched on"
+        if trial.switched
+        else f"units of one variant that felt another, or a fault in how {metric.name} was recorded by variant",
         cells=_cells(trial, frame, metric),
         doubts=doubts,
         level=level,
@@ -242,7 +265,7 @@ def _verdict(trial: Trial, frame: _Frame, metric: Metric, code: int, found: Read
 
 def _cells(trial: Trial, frame: _Frame, metric: Metric) -> int:
     """How many findings this one was chosen from: those declared are none."""
-    others = len(trial.variants) - 1
+    others = len(trial.compared)
     if frame.experiment is None:
         return len(trial.metrics) * others
     return len(frame.strange) * others if metric in frame.strange else 1

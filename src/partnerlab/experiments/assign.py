@@ -162,7 +162,7 @@ def assign_variants(experiment: Experiment, *, units: pd.DataFrame, seed: int) -
     ParameterError
         On missing columns, units without a name or named twice, values not known, or an excluded unit that is not there.
     SampleError
-        If there are fewer units (or clusters) than two for each variant.
+        If there are fewer units (or clusters) than two for each variant; of schedules than one, or than three in all.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def assign_variants(experiment: Experiment, *, units: pd.DataFrame, seed: int) -
         _refuse_spread(experiment, things)
     first = things[["stratum"]].first()
     known = things[list(experiment.pre)].mean().to_numpy(dtype=float) if experiment.pre else np.zeros((len(first), 0))
-    needed = 2 * len(experiment.variants)
+    needed = max(len(experiment.variants), 3) if experiment.scheduled else 2 * len(experiment.variants)
     if len(first) < needed:
         noun = experiment.cluster or experiment.unit
         raise SampleError(f"assign_variants: {plural(len(first), noun)} for {len(experiment.variants)} variants; {needed} are needed")

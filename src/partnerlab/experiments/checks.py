@@ -9,7 +9,7 @@ import pandas as pd
 
 from partnerlab.errors import LedgerError, SampleError
 from partnerlab.experiments.assign import Assignment
-from partnerlab.experiments.experiment import Experiment
+from partnerlab.experiments.experiment import Experiment, Metric
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check
 from partnerlab.stats.inference.multiplicity import adjust_p_values
@@ -37,7 +37,7 @@ def things_of(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
 
 
 def refuse_few(trial: Trial) -> None:
-    """Refuse what no method can read: a variant with one unit or one cluster.
+    """Refuse what no method can read: a variant with one unit or one cluster; of schedules one may stand alone.
 
     Raises
     ------
@@ -54,16 +54,18 @@ def refuse_few(trial: Trial) -> None:
         )
 
 
-def check_trial(trial: Trial, experiment: Experiment | None, assignment: Assignment | None, *, level: float) -> tuple[Check, ...]:
-    """All checks; those that failed stop the page."""
+def check_trial(
+    trial: Trial, experiment: Experiment | None, assignment: Assignment | None, *, lost: tuple[Check, ...]
+) -> tuple[Check, ...]:
+    """All checks, those of lost outcomes among them; those that failed stop the page."""
     return (
         check_dealt(trial, assignment),
         _ratio(trial, experiment, assignment),
-        *(_attrition(trial, metric) for metric in trial.metrics),
+        *lost,
         *_exposure(trial),
         *_before(trial),
         *_repeated(trial),
-        *_one_sided_strata(trial),
+        *([] if trial.switched else _one_sided_strata(trial)),
     )
 
 
@@ -117,7 +119,8 @@ def _said(names: tuple[str, ...], counts: np.ndarray) -> str:
     return ", ".join(f"{name} {int(count):,}" for name, count in zip(names, counts, strict=True))
 
 
-def _attrition(trial: Trial, metric) -> Check:
+def check_attrition(trial: Trial, metric: Metric) -> Check:
+    """Whether outcomes are missing alike in all variants."""
     name = f"outcomes of {metric.name}"
     lost = None if trial.moments is not None else ~trial.observed(metric)
     if lost is None or not lost.any():

@@ -27,17 +27,16 @@ def hold_to_deal(trial: Trial, assignment: Assignment | None) -> tuple[Trial, li
     changed = {}
     if assignment.experiment.cluster is not None:
         changed["cluster"] = pd.factorize(dealt["cluster"], sort=True)[0]
-        away = _moved(trial.cluster, changed["cluster"])
-        if away:
-            moved.append(
-                f"{plural(away, 'unit')} stand in another {assignment.experiment.cluster} than when dealt, and are read in that of the deal"
-            )
+        moved += _say_moved(_moved(trial.cluster, changed["cluster"]), assignment.experiment.cluster)
     if assignment.experiment.strata:
         changed["stratum"] = pd.factorize(dealt["stratum"], sort=True)[0]
-        away = _moved(trial.stratum, changed["stratum"])
-        if away:
-            moved.append(f"{plural(away, 'unit')} stand in another stratum than when dealt, and are read in that of the deal")
+        moved += _say_moved(_moved(trial.stratum, changed["stratum"]), "stratum")
     return dataclasses.replace(trial, **changed), moved
+
+
+def _say_moved(away: int, noun: str) -> list[str]:
+    stand = plural(away, "unit stands", "units stand")
+    return [f"{stand} in another {noun} than when dealt, read in that of the deal"] if away else []
 
 
 def _moved(now: np.ndarray | None, then: np.ndarray) -> int:
@@ -54,10 +53,12 @@ def check_departures(
     """Show what was done otherwise than declared; None without a declaration."""
     if experiment is None:
         return None
-    said = [*_metrics(trial, experiment), *_window(trial, experiment, quarters), *moved]
+    said = [*_metrics(trial, experiment), *_window(trial, experiment, quarters), *trial.departed, *moved]
     if assignment is not None:
         gone = len(assignment.table) - len(trial)
-        said += [f"{plural(gone, 'unit')} of {len(assignment.table):,} dealt are not in the table"] if gone else []
+        said += (
+            [f"{plural(gone, 'unit')} of {len(assignment.table):,} dealt {'is' if gone == 1 else 'are'} not in the table"] if gone else []
+        )
     return Check(DEPARTURES, None if said else True, "; ".join(said) if said else "metrics, window and units as declared")
 
 

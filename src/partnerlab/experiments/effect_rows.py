@@ -24,7 +24,7 @@ def effect_rows(
     """Rows of one metric and variant: as dealt, on those who took it, and of tiers what rose and fell."""
     counts = {"n_treated": found.n_treated, "n_control": found.n - found.n_treated}
     asked = {"goal": metric.goal, "margin": metric.margin, "better": metric.better, "material": material}
-    key = {"metric": metric.name, "variant": trial.variants[code]}
+    key = {"metric": metric.name, "variant": trial.compared[code - 1]}
     rows = []
     for name, effect in ((AS_DEALT, found.effect), (ON_TAKERS, found.taken)):
         if effect is None:

@@ -20,6 +20,9 @@ Dealing = Literal["complete", "pairs", "rerandomised"]
 Rule = Literal["cluster", "buffer"]
 Stopping = Literal["fixed", "group sequential", "always valid"]
 
+#: Kinds of metrics that are read every quarter, as a schedule is.
+EACH_QUARTER = ("mean", "share", "count")
+
 _KINDS = {
     "mean": "the mean",
     "share": "the share",
@@ -202,7 +205,7 @@ class Experiment(Spec):
     variants : tuple of Variant
         The control first.
     unit : str
-        Column of who is randomised and read.
+        Column of who is randomised and read; of schedules with a row for each quarter, named in the column ``quarter``.
     cluster : str or None
         Column of groups that get one variant together (managers), or whose units are alike.
     strata : tuple of str
@@ -281,8 +284,8 @@ class Experiment(Spec):
                 raise ValueError(f"{noun} name {twice!r} twice")
         if self.scheduled and any(len(variant.on) != self.quarters for variant in self.variants):
             raise ValueError(f"on: give every variant 1 or 0 for each of {plural(self.quarters, 'quarter')}, or none of them")
-        if self.scheduled and (self.dealing == "pairs" or self.looks.planned > 1):
-            raise ValueError("on: a schedule is dealt without pairs, and read once, at its end")
+        if self.scheduled:
+            self._schedule_possible()
         if self.dealing != "complete" and not self.pre:
             raise ValueError(f"dealing: {self.dealing} needs columns to balance; name them in pre")
         outcomes = {column for metric in self.metrics for column in metric.columns}
@@ -293,6 +296,18 @@ class Experiment(Spec):
             between = self.spillover.between
             raise ValueError(f"spillover: units of one {between} get one variant together only if dealt so; give cluster: {between}")
         return self
+
+    def _schedule_possible(self) -> None:
+        if self.dealing == "pairs" or self.looks.planned > 1 or self.by or self.exposure:
+            raise ValueError("on: a schedule is dealt without pairs, and read once, at its end, without 'by' and 'exposure'")
+        other = next((metric for metric in self.metrics if metric.kind not in EACH_QUARTER), None)
+        if other is not None:
+            raise ValueError(
+                f"on: a schedule is read quarter by quarter, and {other.name} is a {other.kind}; take {say_list(EACH_QUARTER)}"
+            )
+        schedules = [variant.on for variant in self.variants]
+        if not any(len(set(quarter)) > 1 for quarter in zip(*schedules, strict=True)):
+            raise ValueError("on: in every quarter all variants are on or all off, so that it cannot be told from the quarter")
 
     @property
     def control(self) -> str:
@@ -339,7 +354,11 @@ class Experiment(Spec):
             "Spill-over": f"units of one {self.spillover.between} {spill[self.spillover.rule]}" if self.spillover else "",
             "Decided by": f"{first.effect}, {first.better} is better{margin}",
             "Read besides": say_list([metric.effect for metric in others]) if others else "",
-            "Read": f"as dealt (intention to treat), after {plural(self.quarters, 'quarter')}"
+            "Read": (
+                f"as scheduled (intention to treat), over what each quarter and each {self.cluster or self.unit} are like"
+                if self.scheduled
+                else f"as dealt (intention to treat), after {plural(self.quarters, 'quarter')}"
+            )
             + (f", adjusted for {say_list(self.pre)}" if self.pre else ""),
             "Read by": f"{self.by}, pooled" if self.by else "",
             "Looks": looks,

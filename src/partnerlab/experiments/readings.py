@@ -257,18 +257,23 @@ def _redraw(  # noqa: PLR0913 - what the deal was
     rest = null - _explained(null, arms)
     thing, variant = things_of(trial)
     score = np.bincount(thing[used], weights=rest, minlength=len(variant))
-    size = np.bincount(thing[used], minlength=len(variant)).astype(float)
+    size = np.maximum(np.bincount(thing[used], minlength=len(variant)).astype(float), 1e-12)
+    return redraw_p_value(score, size, draw_of(trial, assignment), variants=(code, 0), draws=draws, seed=seed)
+
+
+def draw_of(trial: Trial, assignment: Assignment | None) -> Draw:
+    """How the variants of the things were dealt: as in the assignment, else by chance within strata."""
+    thing, variant = things_of(trial)
     first = np.unique(thing, return_index=True)[1]
-    if assignment is not None:
-        rows = assignment.table.set_index("unit").loc[trial.units[first]]
-        if np.isfinite(assignment.accept) and trial.by_cluster:
-            names = list(assignment.experiment.pre)
-            means = assignment.table.groupby("cluster")[names].mean()
-            rows[names] = means.loc[rows["cluster"]].to_numpy()
-        draw = assignment.draw(rows)
-    else:
-        draw = Draw(label=variant, block=np.zeros(len(variant), dtype=int) if trial.stratum is None else trial.stratum[first])
-    return redraw_p_value(score, np.maximum(size, 1e-12), draw, variants=(code, 0), draws=draws, seed=seed)
+    if assignment is None:
+        block = np.zeros(len(first), dtype=int) if trial.stratum is None else trial.stratum[first]
+        return Draw(label=variant, block=block)
+    rows = assignment.table.set_index("unit").loc[trial.units[first]]
+    if np.isfinite(assignment.accept) and trial.by_cluster:
+        names = list(assignment.experiment.pre)
+        means = assignment.table.groupby("cluster")[names].mean()
+        rows[names] = means.loc[rows["cluster"]].to_numpy()
+    return assignment.draw(rows)
 
 
 def _explained(null: np.ndarray, arms: Arms) -> np.ndarray:

@@ -1,228 +1,189 @@
-"""Tactics that are switched on cluster after cluster, or on and off in turn: read period by period, by who had it when."""
+"""Tactics that are switched on cluster after cluster, or on and off in turn: read quarter by quarter, by who had it when."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
-from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.errors import SampleError
 from partnerlab.experiments.assign import Assignment
-from partnerlab.experiments.experiment import Experiment
-from partnerlab.experiments.schedule_held import hold_to_schedule
-from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.stats.trials.schedules import Levels, learn_levels, make_cells, schedule_difference
-from partnerlab.verdicts import Stakes, Verdict
-from partnerlab.words import plural, say_number
+from partnerlab.experiments.checks import DOUBT, MISSING, things_of
+from partnerlab.experiments.effect_rows import p_value_of
+from partnerlab.experiments.experiment import Metric
+from partnerlab.experiments.readings import MOST_THINGS, NOT_ENOUGH, ROUNDING, Reading, draw_of
+from partnerlab.experiments.trial import Trial
+from partnerlab.results import Check
+from partnerlab.stats.trials.arm_differences import Adjustment, ArmDifference, not_repeating
+from partnerlab.stats.trials.randomization import redraw_sum_p_value
+from partnerlab.stats.trials.schedules import Cells, Levels, learn_levels, make_cells, schedule_difference, schedule_scores
+from partnerlab.words import plural, say_p, say_share
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ScheduleReading(Result):
-    """Effect of the quarters with the tactic, over what each quarter and each cluster are like; the table's key is ``outcome``.
-
-    Parameters
-    ----------
-    levels : Levels
-        How clusters differ, as learnt; it only weighs.
-    verdict : Verdict
-        What may be said.
-    """
-
-    title: ClassVar[str] = "What switching it on and off found"
-
-    levels: Levels
-    verdict: Verdict
-
-
-def analyze_schedule(  # noqa: PLR0913 - columns have names
-    frame: pd.DataFrame,
-    *,
-    outcome: str,
-    unit: str = "partner",
-    quarter: str = "quarter",
-    on: str = "on",
-    cluster: str | None = None,
-    experiment: Experiment | None = None,
-    assignment: Assignment | None = None,
-    stakes: Stakes | None = None,
-    level: float = 0.95,
-) -> ScheduleReading:
-    """Read a stepped wedge or a crossover, as it was scheduled.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        A row for each unit and quarter; gaps are allowed.
-    outcome : str
-        Column of numbers, one for each row; rows where it is empty leave, and are counted.
-    unit, quarter, on : str
-        Columns of the unit, the quarter, and 1 where the tactic was on by the schedule (whether or not it was taken up). With an
-        assignment ``on`` need not be there; where it is, quarters otherwise than dealt are counted, and read as dealt.
-    cluster : str, optional
-        What was switched together (a manager); each unit by itself if None.
-    experiment : Experiment, optional
-        Its declaration, for the verdict's words.
-    assignment : Assignment, optional
-        The deal of variants that are schedules; says when it was on for whom, in which cluster. The best grade without one is B.
-    stakes : Stakes, optional
-        Where nothing was declared.
-    level : float
-        Coverage.
+def refuse_unswitched(trial: Trial) -> None:
+    """Refuse a schedule that cannot tell on from off.
 
     Raises
     ------
-    ParameterError
-        On a missing column, a unit twice in a quarter, or a cluster on for some of its units and off for others.
     SampleError
-        With fewer than three clusters, or where all were on and off in the same quarters.
-    LedgerError
-        If units were never dealt a schedule.
-
-    Notes
-    -----
-    Generalised least squares with a level for each quarter and random clusters whose levels may fade; errors CR2 by cluster, degrees
-    of freedom by Satterthwaite (`partnerlab.stats.trials.schedules`). What lasts after switching off counts as off.
-
-    Examples
-    --------
-    >>> random = np.random.default_rng(1)
-    >>> rows = pd.DataFrame([(f"p{who}", quarter, int((quarter + who) % 2)) for who in range(12) for quarter in range(4)],
-    ...                     columns=["partner", "quarter", "on"])
-    >>> rows["leads"] = 5 + rows["quarter"] + 2 * rows["on"] + random.normal(size=len(rows)) / 2
-    >>> analyze_schedule(rows, outcome="leads").table["estimate"].round(1).tolist()
-    [2.1]
+        With fewer than three things switched, or where in every quarter all were on or all off.
     """
-    held = None
-    if assignment is not None:
-        frame, cluster, held = hold_to_schedule(frame, assignment, unit=unit, quarter=quarter, on=on)
-        experiment = assignment.experiment
-    seen = _check(frame, outcome, unit, quarter, on, cluster)
-    groups = seen[cluster or unit].astype(str)
-    codes = [pd.factorize(values, sort=True)[0] for values in (groups, seen[quarter])]
-    cells = make_cells(seen[outcome].to_numpy(float), *codes, seen[on].to_numpy(float))
-    _check_switched(cells.on, plural(len(cells.mean), cluster or unit))
-    levels = learn_levels(cells)
-    effect = schedule_difference(cells, levels=levels)
-    if not math.isfinite(effect.std_error):
-        raise SampleError(
-            f"analyze_schedule: {outcome}: the schedule does not tell on from off; switch more {cluster or unit}s at other times"
-        )
-    reach = float(critical_value(level, effect.df)) * effect.std_error
-    control, treated = (float(seen.loc[seen[on] == value, outcome].mean()) for value in (0, 1))
-    row = {
-        "outcome": outcome,
-        "estimate": effect.estimate,
-        "std_error": effect.std_error,
-        "conf_low": effect.estimate - reach,
-        "conf_high": effect.estimate + reach,
-        "n": int((seen[on] == 1).sum()),
-        "df": effect.df,
-        "off": control,
-        "on": treated,
-        "method": effect.method,
-    }
-    checks = (*(held or ()), _schedule_check(cells.on, cluster or unit), _lost_check(frame, outcome, on, len(frame) - len(seen)))
-    grade = _grade(checks, held=held is not None, outlasting=bool((np.diff(cells.on, axis=1) < 0).any()))
-    return ScheduleReading(
-        estimand=f"Effect on {outcome} of a quarter with it on, over what each quarter and each {cluster or unit} are like",
-        table=pd.DataFrame([row]),
-        checks=checks,
-        evidence=grade,
-        level=level,
-        levels=levels,
-        verdict=_verdict(row, seen, unit=unit, clusters=len(cells.mean), experiment=experiment, stakes=stakes, grade=grade, level=level),
+    things = len(np.unique(_things(trial)))
+    if things < 3:
+        noun = "unit" if trial.cluster is None else "cluster"
+        raise SampleError(f"analyze_experiment: {plural(things, noun)} switched; three are needed, and ten before much can be told")
+    if not ((trial.on == 1).any(axis=0) & (trial.on == 0).any(axis=0)).any():
+        raise SampleError("analyze_experiment: in every quarter all were on or all off, so that it cannot be told from the quarter")
+
+
+def switched_off(trial: Trial) -> bool:
+    """Whether it was ever switched off, so that what lasts would count as off."""
+    return bool((np.diff(trial.on, axis=1) < 0).any())
+
+
+def check_schedule(trial: Trial) -> Check:
+    """Say how often what was switched, on the schedule."""
+    first = np.unique(_things(trial), return_index=True)[1]
+    steps = np.diff(trial.on[first], axis=1)
+    on, off = int((steps > 0).sum()), int((steps < 0).sum())
+    said = f"{plural(len(first), 'unit' if trial.cluster is None else 'cluster')} over {plural(trial.on.shape[1], 'quarter')}: switched "
+    said += f"{'on and off' if off else 'on, and stays on'} ({on} times on, {off} times off)"
+    return Check("schedule", None, said + ("; what lasts after switching off makes the effect look smaller" if off else ""))
+
+
+def check_lost(trial: Trial, metric: Metric) -> Check:
+    """Whether quarters without an outcome, empty or absent from the table, are alike with the tactic on and off."""
+    name, lost = f"outcomes of {metric.name}", ~trial.observed(metric)
+    if not lost.any():
+        return Check(name, True, "all observed")
+    if lost.all():
+        return Check(name, None, f"no unit has one, so that nothing can be read of {metric.name}; was it recorded in this table?")
+    blind = _blind_quarters(trial, lost)
+    if blind:
+        return Check(name, False, blind)
+    known = np.isfinite(trial.on)
+    on, off = (say_share(float(lost[trial.on == value].mean())) for value in (1, 0))
+    said = f"{on} with it on, {off} with it off"
+    if not known.all():
+        said += f"; of {plural(int((~known).sum()), 'row')} that are absent it is not known whether it was on"
+    p = _p_of_difference(trial, np.where(known, lost, np.nan))
+    if p < DOUBT:
+        return Check(name, False, f"quarters are missing more often with it on or off ({say_p(p)}): {said}")
+    alike = bool(known.all()) and lost.mean() < MISSING
+    return Check(name, True if alike else None, f"quarters are missing alike with it on and off ({say_p(p)}): {said}")
+
+
+def _blind_quarters(trial: Trial, lost: np.ndarray) -> str:
+    """Name the first quarter in which everybody who was on (or off) is absent, and the others are not; empty if there is none."""
+    for place, label in enumerate(trial.quarters):
+        sides = {said: trial.on[:, place] == value for said, value in (("with it on", 1), ("with it off", 0))}
+        if all(side.any() for side in sides.values()):
+            gone = [said for said, side in sides.items() if lost[side, place].all()]
+            if len(gone) == 1:
+                count = plural(int(sides[gone[0]].sum()), "unit")
+                return f"in {label} none of {count} {gone[0]} has one, and others have; a quarter cannot be lost for one side alone"
+    return ""
+
+
+def _p_of_difference(trial: Trial, values: np.ndarray) -> float:
+    gap = schedule_difference(_cells(trial, values))
+    if not math.isfinite(gap.std_error):
+        return math.nan
+    if gap.std_error <= ROUNDING:
+        return 0.0 if abs(gap.estimate) > ROUNDING else math.nan
+    return p_value_of(gap)
+
+
+def read_switched(
+    trial: Trial, metric: Metric, *, assignment: Assignment | None, adjustment: Adjustment | None, draws: int, seed: int
+) -> Reading:
+    """Read one metric of a schedule: the effect of a quarter with the tactic, over what each quarter and each cluster are like.
+
+    Generalised least squares with a level for each quarter and random clusters whose levels may fade; errors CR2 by cluster, degrees
+    of freedom by Satterthwaite (`partnerlab.stats.trials.schedules`). What was known before is taken out with one slope.
+    """
+    raw = trial.outcomes[metric.name]
+    seen = np.isfinite(raw)
+    outcome, adjusted = (raw, False) if adjustment == "none" else _without_known(trial, raw)
+    cells = _cells(trial, outcome)
+    levels, effect = Levels(between=0.0, kept=1.0, within=1.0), _unknown(NOT_ENOUGH)
+    if seen[trial.on == 1].sum() > 1 and seen[trial.on == 0].sum() > 1:
+        levels = learn_levels(cells)
+        effect = schedule_difference(cells, levels=levels)
+    if not effect.std_error > max(ROUNDING * float(np.nanstd(outcome)), 1e-15 * float(np.nanmax(np.abs(raw), initial=0.0))):
+        effect = dataclasses.replace(effect, std_error=math.nan)
+    if adjusted:
+        effect = dataclasses.replace(effect, method=f"{effect.method}, adjusted (one slope)")
+    redrawn, things = math.nan, len(things_of(trial)[1])
+    dealt = trial.experiment is not None and things == len(cells.mean) <= MOST_THINGS
+    if dealt and draws > 0 and math.isfinite(effect.std_error):
+        redrawn = _switch_again(trial, cells, assignment=assignment, draws=draws, seed=seed)
+    return Reading(
+        effect=effect,
+        taken=None,
+        n=int(seen.sum()),
+        n_treated=int(seen[trial.on == 1].sum()),
+        things=len(cells.mean),
+        treated=_mean(raw[(trial.on == 1) & seen]),
+        control=_mean(raw[(trial.on == 0) & seen]),
+        p_redrawn=redrawn,
+        p_wild=math.nan,
+        relative_error=math.nan,
+        extra=_outlook(levels, alone=trial.cluster is None) if math.isfinite(effect.std_error) else {},
     )
 
 
-def _check(frame: pd.DataFrame, outcome: str, unit: str, quarter: str, on: str, cluster: str | None) -> pd.DataFrame:
-    for name in [outcome, unit, quarter, on, *([cluster] if cluster else [])]:
-        if name not in frame.columns:
-            raise ParameterError(f"analyze_schedule: no column {name!r}{nearest(name, frame.columns)}", column=name)
-        if name != outcome and frame[name].isna().any():
-            raise ParameterError(
-                f"analyze_schedule: {name} is empty in {plural(int(frame[name].isna().sum()), 'row')}; fill it", column=name
-            )
-    twice = int(frame.duplicated([unit, quarter]).sum())
-    if twice:
-        raise ParameterError(f"analyze_schedule: {plural(twice, 'row')} repeat a {unit} in a {quarter}; give each once")
-    numbers = pd.to_numeric(frame[outcome], errors="coerce")
-    text = int((numbers.isna() & frame[outcome].notna()).sum())
-    if text:
-        raise ParameterError(f"analyze_schedule: {outcome} is not a number in {plural(text, 'row')}; mend or empty it", column=outcome)
-    if not frame[on].isin([0, 1]).all():
-        raise ParameterError(f"analyze_schedule: {on} must be 1 where it was on and 0 where not", column=on)
-    if cluster is not None:
-        mixed = frame.groupby([cluster, quarter])[on].nunique() > 1
-        if mixed.any():
-            name, when = mixed[mixed].index[0]
-            raise ParameterError(
-                f"analyze_schedule: {cluster} {name!r} is on for some and off for others in {when} ({plural(int(mixed.sum()), 'case')}); "
-                f"leave out cluster= if each {unit} was switched by itself"
-            )
-    return frame.assign(**{outcome: numbers})[numbers.notna()]
+def _things(trial: Trial) -> np.ndarray:
+    """Code of what was switched together, for each unit."""
+    return np.arange(len(trial)) if trial.cluster is None else np.unique(trial.cluster, return_inverse=True)[1]
 
 
-def _check_switched(on: np.ndarray, said: str) -> None:
-    if len(on) < 3:
-        raise SampleError(f"analyze_schedule: {said}; three are needed, and ten before much can be told")
-    with np.errstate(invalid="ignore"):
-        mixed = (np.nanmax(on, axis=0, initial=0) > 0) & (np.nanmin(on, axis=0, initial=1) < 1)
-    if not mixed.any():
-        raise SampleError("analyze_schedule: in every quarter all were on or all off, so that it cannot be told from the quarter")
+def _cells(trial: Trial, values: np.ndarray) -> Cells:
+    who, when = np.nonzero(np.isfinite(values) & np.isfinite(trial.on))
+    groups = _things(trial)
+    return make_cells(values[who, when], groups[who], when, trial.on[who, when], shape=(int(groups.max()) + 1, trial.on.shape[1]))
 
 
-def _grade(checks: tuple[Check, ...], *, held: bool, outlasting: bool) -> Evidence:
-    """Grade A for a schedule that was dealt and kept, nothing lost, never switched off (so that nothing can outlast it)."""
-    if any(check.passed is False for check in checks):
-        return Evidence.D
-    kept = all(check.passed for check in checks if check.name in ("dealt as declared", "outcomes"))
-    return Evidence.A if held and kept and not outlasting else Evidence.B
+def _without_known(trial: Trial, outcome: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Take out of the outcomes what was known before, by one slope learnt within quarters beside the effect."""
+    known = [np.where(np.isfinite(values), values, np.nanmean(values)) for values in trial.pre.values() if np.isfinite(values).any()]
+    if not known:
+        return outcome, False
+    who, when = np.nonzero(np.isfinite(outcome))
+    design = np.column_stack([trial.on[who, when], *(values[who] for values in known)])
+    count = np.maximum(np.bincount(when, minlength=outcome.shape[1]), 1)
+
+    def within(values: np.ndarray) -> np.ndarray:
+        return values - (np.bincount(when, weights=values, minlength=len(count)) / count)[when]
+
+    centred = np.column_stack([within(column) for column in design.T])
+    live = not_repeating(centred)
+    if not live[1:].any() or len(who) <= live.sum() + len(count):
+        return outcome, False
+    slope = np.zeros(design.shape[1])
+    slope[live] = np.linalg.lstsq(centred[:, live], within(outcome[who, when]), rcond=None)[0]
+    told = np.column_stack(known)
+    return outcome - ((told - told.mean(axis=0)) @ slope[1:])[:, None], True
 
 
-def _schedule_check(on: np.ndarray, noun: str) -> Check:
-    steps = np.diff(on, axis=1)
-    switched_on, switched_off = int(np.nansum(steps > 0)), int(np.nansum(steps < 0))
-    kind = "on and off" if switched_off else "on, and stays on"
-    said = (
-        f"{plural(len(on), noun)} over {plural(on.shape[1], 'quarter')}: switched {kind} ({switched_on} times on, {switched_off} times off)"
-    )
-    return Check("schedule", None, said + ("; what lasts after switching off makes the effect look smaller" if switched_off else ""))
+def _switch_again(trial: Trial, cells: Cells, *, assignment: Assignment | None, draws: int, seed: int) -> float:
+    """P-value by dealing the schedules again, as they were dealt, among what was switched together."""
+    schedules = np.array([variant.on for variant in trial.experiment.variants], dtype=float)
+    score = schedule_scores(cells) @ schedules.T
+    # cells are in the order of the things' codes, as the draw is
+    return redraw_sum_p_value(score, draw_of(trial, assignment), draws=draws, seed=seed)
 
 
-def _lost_check(frame: pd.DataFrame, outcome: str, on: str, lost: int) -> Check:
-    if not lost:
-        return Check("outcomes", True, "all observed")
-    shares = frame[outcome].isna().groupby(frame[on]).mean()
-    return Check("outcomes", None, f"{plural(lost, 'row')} without {outcome}: {shares[1]:.1%} with it on, {shares[0]:.1%} off")
+def _outlook(levels: Levels, *, alone: bool) -> dict[str, float]:
+    """Say what the next design may expect: how alike units of a cluster are, and how much of a level stays."""
+    share = levels.between / (levels.between + levels.within)
+    return {"kept": share} if alone else {"icc": share, "kept": levels.kept}
 
 
-def _verdict(  # noqa: PLR0913 - what a verdict says
-    row: dict[str, object],
-    seen: pd.DataFrame,
-    *,
-    unit: str,
-    clusters: int,
-    experiment: Experiment | None,
-    stakes: Stakes | None,
-    grade: Evidence,
-    level: float,
-) -> Verdict:
-    given = stakes or (experiment.stakes if experiment else None)
-    return Verdict(
-        tactic=experiment.tactic if experiment else "It",
-        grade=grade,
-        estimate=row["estimate"],
-        std_error=row["std_error"],
-        df=row["df"],
-        n=row["n"],
-        partners=int(seen[unit].nunique()),
-        managers=clusters,
-        stakes=given or Stakes(unit=str(row["outcome"]).replace("_", " "), per="unit and quarter"),
-        assumption="who was switched when was drawn by chance, and nothing lasts after it is switched off or begins before",
-        overturned_by=f"an effect of {say_number(row['estimate'], digits=2)} or more in quarters before it was switched on",
-        level=level,
-    )
+def _unknown(method: str) -> ArmDifference:
+    return ArmDifference(estimate=math.nan, std_error=math.nan, df=math.nan, method=method)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else math.nan

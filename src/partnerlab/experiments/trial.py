@@ -1,29 +1,38 @@
-"""The noun of trials: a row for each unit, the variant it was dealt, and what came of it; any table walks in."""
+"""The noun of trials: each unit, the variant it was dealt, and what came of it, once or quarter by quarter; any table walks in."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.experiments.columns import read_numbers, unit_names
+from partnerlab.errors import ParameterError
+from partnerlab.experiments.columns import read_numbers
 from partnerlab.experiments.experiment import Experiment, Metric
+from partnerlab.experiments.quarterly_rows import lay_out
+from partnerlab.experiments.trial_columns import (
+    as_metric,
+    check_columns,
+    read_codes,
+    read_exposure,
+    read_outcomes,
+    read_switch,
+    read_units,
+    read_variants,
+    refuse_twice,
+    refuse_unscheduled,
+)
 from partnerlab.results import read_only
 from partnerlab.stats.trials.arm_moments import ArmMoments, count_moments
-from partnerlab.words import plural
 
-_ARRAYS = ("units", "variant", "cluster", "stratum", "received", "exposure", "shared", "group")
+_ARRAYS = ("units", "variant", "cluster", "stratum", "received", "exposure", "shared", "group", "on")
 
 #: Units from which moments by variant take the place of rows: errors then differ by less than a part in the number of units.
 MANY_UNITS = 100_000
-#: Numbers written at a time: they stay in the processor's cache.
-DIGITS_AT_ONCE = 16_384
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,8 +49,8 @@ class Trial:
         The control first.
     metrics : tuple of Metric
         What the outcomes are.
-    outcomes : mapping of str to float array, shape (n,)
-        Columns of the metrics; NaN where not observed. Tiers are codes, lowest 0.
+    outcomes : mapping of str to float array, shape (n,) or (n, quarters)
+        Columns of the metrics; NaN where not observed. Tiers are codes, lowest 0. Of a schedule a column for each quarter.
     cluster, stratum : int array, shape (n,), or None
         Codes of the groups whose units are alike, and of the strata of the deal.
     pre : mapping of str to float array, shape (n,)
@@ -58,6 +67,12 @@ class Trial:
         Names of those.
     experiment : Experiment or None
         Its declaration, where it was made by one.
+    on : float array, shape (n, quarters), or None
+        Where variants are schedules: 1 in quarters with the tactic, 0 without; NaN where that is not known.
+    quarters : tuple of str
+        Names of those.
+    departed : tuple of str
+        What the rows of a schedule show that is otherwise than declared, in words.
 
     Examples
     --------
@@ -81,6 +96,9 @@ class Trial:
     group: np.ndarray | None = dataclasses.field(repr=False, default=None)
     groups: tuple[str, ...] = ()
     experiment: Experiment | None = dataclasses.field(repr=False, default=None)
+    on: np.ndarray | None = dataclasses.field(repr=False, default=None)
+    quarters: tuple[str, ...] = ()
+    departed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in _ARRAYS:
@@ -96,6 +114,16 @@ class Trial:
     def counts(self) -> np.ndarray:
         """Units of each variant."""
         return np.bincount(self.variant, minlength=len(self.variants))
+
+    @property
+    def switched(self) -> bool:
+        """Whether variants are schedules of quarters with and without the tactic."""
+        return self.on is not None
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """What is compared with the control: the other variants, or quarters with it on."""
+        return ("on",) if self.switched else self.variants[1:]
 
     @property
     def by_cluster(self) -> bool:
@@ -116,14 +144,19 @@ class Trial:
     def moments(self) -> ArmMoments | None:
         """Moments by variant of all outcomes and of what was known before; None where gaps or groups ask for the rows."""
         columns = [*self.outcomes.values(), *self.pre.values()]
-        if self.cluster is not None or self.stratum is not None or self.received is not None or len(self) < MANY_UNITS:
+        grouped = self.cluster is not None or self.stratum is not None or self.received is not None
+        if grouped or self.switched or len(self) < MANY_UNITS:
             return None
         moments = count_moments(self.variant, columns, arms=len(self.variants))
         return moments if np.isfinite(moments.mean).all() else None
 
     def observed(self, metric: Metric) -> np.ndarray:
-        """Where all columns of a metric were observed, bool of shape ``(n,)``."""
+        """Where all columns of a metric were observed, bool of shape ``(n,)``; of a schedule ``(n, quarters)``."""
         return np.isfinite([self.outcomes[column] for column in metric.columns]).all(axis=0)
+
+    def missing(self, metric: Metric) -> np.ndarray:
+        """Share of each unit's outcomes of a metric that were not observed, shape ``(n,)``."""
+        return (~self.observed(metric)).reshape(len(self), -1).mean(axis=1)
 
     @classmethod
     def from_frame(  # noqa: PLR0913 - one argument for each column name
@@ -141,8 +174,10 @@ class Trial:
         received: str | None = None,
         exposure: str | None = None,
         by: str | None = None,
+        quarter: str | None = None,
+        on: str = "on",
     ) -> Self:
-        """Make a trial of any table with a row for each unit.
+        """Make a trial of any table with a row for each unit; of a schedule, for each unit and quarter.
 
         Parameters
         ----------
@@ -170,16 +205,21 @@ class Trial:
             Quarters for which the unit was watched.
         by : str, optional
             Groups in which the effect is read besides; the tier before the start.
+        quarter : str, optional
+            Column of the quarter, where each unit has a row for each: a tactic that is switched on, or on and off. With an experiment
+            whose variants are schedules it is ``quarter`` if None. Rows that are absent are outcomes not observed.
+        on : str
+            Column of a schedule that was not declared: 1 where it was on, 0 where off. Of a declared one it need not be there; where it
+            is, quarters otherwise than declared are counted, and read as declared.
 
         Raises
         ------
         ParameterError
-            On a missing column, units in two variants or twice, or outcomes that their kind cannot take.
+            On a missing column, units in two variants or twice, outcomes that their kind cannot take, other quarters than scheduled, or
+            a cluster that was on for some of its units and off for others.
         SampleError
             With fewer than two variants.
         """
-        if experiment is not None and experiment.scheduled:
-            raise ParameterError(f"trial: {experiment.name} was dealt as a schedule of quarters; read its rows with analyze_schedule")
         if experiment is not None:
             outcomes, unit = tuple(outcomes) or experiment.metrics, experiment.unit if unit in ("unit", experiment.unit) else unit
             cluster, stratum, pre, control = experiment.cluster, experiment.strata or None, experiment.pre, experiment.control
@@ -188,189 +228,46 @@ class Trial:
             raise ParameterError(f"trial: {type(frame).__name__} is no table; give a DataFrame with a row for each unit")
         strata = (stratum,) if isinstance(stratum, str) else tuple(stratum or ())
         outcomes, pre = ((asked,) if isinstance(asked, str | Metric) else tuple(asked) for asked in (outcomes, pre))
-        metrics = tuple(_read_metric(frame, asked) for asked in outcomes)
+        metrics = tuple(as_metric(frame, asked) for asked in outcomes)
         if not metrics:
             raise ParameterError("trial: name at least one outcome")
-        _refuse_twice([metric.name for metric in metrics], "outcomes")
-        _refuse_twice(list(pre), "pre")
+        refuse_twice([metric.name for metric in metrics], "outcomes")
+        refuse_twice(list(pre), "pre")
         columns = [column for metric in metrics for column in (*metric.columns, metric.before) if column]
-        _check_columns(frame, [name for name in (unit, variant, cluster, received, exposure, by, *strata, *pre) if name] + columns)
         between = experiment.spillover.between if experiment is not None and experiment.spillover else None
         shared = between if between in frame.columns else None
-        names = _units(frame, unit, variant)
-        codes, variants = _variants(frame, variant, control, experiment)
+        rows, laid = frame, None
+        if quarter is not None or (experiment is not None and experiment.scheduled):
+            refuse_unscheduled(metrics, experiment, unit, {"received": received, "exposure": exposure, "by": by})
+            check_columns(frame, [*strata, *pre, *columns])
+            laid = lay_out(
+                frame, experiment=experiment, unit=unit, quarter=quarter or "quarter", on=on, variant=variant, cluster=cluster,
+                before=(*strata, *pre, *([shared] if shared else [])),
+            )  # fmt: skip
+            frame, variant, control = laid.units, laid.variant, None if experiment is None else control
+        check_columns(frame, [name for name in (unit, variant, cluster, received, exposure, by, *strata, *pre) if name] + columns)
+        names = read_units(frame, unit, variant)
+        codes, variants = read_variants(frame, variant, control, experiment)
         return cls(
             units=names,
             variant=codes,
             variants=variants,
             metrics=metrics,
-            outcomes={column: values for metric in metrics for column, values in _outcomes(frame, metric).items()},
-            cluster=None if cluster is None else _codes(frame, (cluster,)),
-            stratum=_codes(frame, strata) if strata else None,
+            outcomes={
+                column: values if laid is None else laid.spread(values)
+                for metric in metrics
+                for column, values in read_outcomes(rows, metric).items()
+            },
+            cluster=None if cluster is None else read_codes(frame, (cluster,)),
+            stratum=read_codes(frame, strata) if strata else None,
             pre={name: read_numbers(frame, name, asked="trial") for name in pre},
-            received=None if received is None else _switch(frame, received),
-            exposure=None if exposure is None else _exposure(frame, exposure),
-            shared=None if shared is None else _codes(frame, (shared,)),
-            group=None if by is None else _codes(frame, (by,)),
+            received=None if received is None else read_switch(frame, received),
+            exposure=None if exposure is None else read_exposure(frame, exposure),
+            shared=None if shared is None else read_codes(frame, (shared,)),
+            group=None if by is None else read_codes(frame, (by,)),
             experiment=experiment,
             groups=() if by is None else tuple(str(name) for name in sorted(frame[by].unique())),
+            on=None if laid is None else laid.on,
+            quarters=() if laid is None else laid.quarters,
+            departed=() if laid is None else laid.departed,
         )
-
-
-def _check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
-    for name in columns:
-        if name not in frame.columns:
-            raise ParameterError(f"trial: no column {name!r}{nearest(name, frame.columns)}", column=name)
-        if isinstance(frame[name], pd.DataFrame):
-            raise ParameterError(f"trial: several columns are called {name!r}; give each its own name", column=name)
-
-
-def _refuse_twice(names: Sequence[str], said: str) -> None:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ParameterError(f"trial: {said} name {twice!r} twice; name each once", column=twice)
-
-
-def _units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
-    if unit is None:
-        return np.arange(len(frame)).astype(str)
-    if frame[unit].isna().any():
-        raise ParameterError(f"trial: {unit} is empty in {plural(int(frame[unit].isna().sum()), 'row')}; name every unit", column=unit)
-    if pd.api.types.is_integer_dtype(frame[unit].dtype):
-        numbers = frame[unit].to_numpy(dtype=np.int64)
-        if (numbers[1:] > numbers[:-1]).all():  # in order, so none stands twice
-            return _digits(numbers)
-    repeated = frame[frame[unit].duplicated(keep=False)]
-    if len(repeated):
-        mixed = repeated.groupby(unit)[variant].nunique()
-        if (mixed > 1).any():
-            several = mixed[mixed > 1].index
-            raise ParameterError(
-                f"trial: {plural(len(several), 'unit stands', 'units stand')} in two variants, the first {str(several[0])!r}; "
-                "a unit has the variant that it was dealt"
-            )
-        raise ParameterError(
-            f"trial: {plural(repeated[unit].nunique(), 'unit has', 'units have')} several rows, the first {str(repeated[unit].iloc[0])!r}; "
-            "add them up to one each"
-        )
-    return unit_names(frame[unit]).to_numpy(dtype=str)
-
-
-def _digits(numbers: np.ndarray) -> np.ndarray:
-    """Write whole numbers in ascending order as text, digit by digit: several times quicker than one by one.
-
-    Examples
-    --------
-    >>> _digits(np.array([0, 7, 10, 312])).tolist()
-    ['0', '7', '10', '312']
-    """
-    if not len(numbers) or numbers[0] < 0:
-        return numbers.astype(str)
-    longest = len(str(numbers[-1]))
-    text = np.zeros((len(numbers), longest), dtype=np.uint32)
-    edges = [*np.searchsorted(numbers, [0, *(10**length for length in range(1, longest))]), len(numbers)]
-    for length, (first, last) in enumerate(itertools.pairwise(edges), start=1):
-        for start in range(first, last, DIGITS_AT_ONCE):
-            rows = slice(start, min(start + DIGITS_AT_ONCE, last))
-            left = numbers[rows]
-            for place in range(length - 1, -1, -1):
-                rest = left // 10
-                text[rows, place] = left - 10 * rest + ord("0")
-                left = rest
-    return text.view(f"U{longest}")[:, 0]
-
-
-def _variants(frame: pd.DataFrame, variant: str, control: str | None, experiment: Experiment | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    empty = int(frame[variant].isna().sum())
-    if empty:
-        raise ParameterError(f"trial: {variant} is empty for {plural(empty, 'unit')}; give the variant that each was dealt", column=variant)
-    dealt = frame[variant]
-    if pd.api.types.is_float_dtype(dealt) and (dealt % 1 == 0).all():
-        dealt = dealt.astype(int)  # 1.0 is what a table with gaps makes of 1
-    place, distinct = pd.factorize(dealt)
-    said = [str(value) for value in distinct]
-    names = sorted(set(said))
-    if experiment is not None:
-        known = [declared.name for declared in experiment.variants]
-        strange = [name for name in names if name not in known]
-        if strange:
-            raise ParameterError(f"trial: {strange[0]!r} is no variant of {experiment.name}{nearest(strange[0], known)}")
-        names = known
-    elif control is not None and str(control) in names:
-        names = [str(control), *(name for name in names if name != str(control))]
-    elif control is not None:
-        raise ParameterError(f"trial: no unit has the control {control!r}{nearest(str(control), names)}")
-    codes = np.array([names.index(name) for name in said], dtype=np.int64)[place]
-    absent = [name for name in names if name not in said]
-    if len(names) < 2 or absent:
-        raise SampleError(
-            f"trial: {f'no unit has variant {absent[0]!r}' if absent else 'all units have one variant'}; nothing can be compared"
-        )
-    return codes, tuple(names)
-
-
-def _codes(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    for name in columns:
-        if frame[name].isna().any():
-            raise ParameterError(f"trial: {name} is empty for {plural(int(frame[name].isna().sum()), 'unit')}; fill it", column=name)
-    return frame.groupby(list(columns), sort=True).ngroup().to_numpy(dtype=np.int64)
-
-
-def _switch(frame: pd.DataFrame, name: str) -> np.ndarray:
-    values = read_numbers(frame, name, asked="trial")
-    if not np.isin(values, (0.0, 1.0)).all():
-        raise ParameterError(f"trial: {name} must be 1 or 0 for every unit, and it is not for some", column=name)
-    return values
-
-
-def _exposure(frame: pd.DataFrame, name: str) -> np.ndarray:
-    values = read_numbers(frame, name, asked="trial")
-    if np.isnan(values).any():
-        raise ParameterError(f"trial: {name} is empty for {plural(int(np.isnan(values).sum()), 'unit')}; say how long each was watched")
-    if (values < 0).any():
-        raise ParameterError(
-            f"trial: {name} is below 0 for {plural(int((values < 0).sum()), 'unit')}; nobody is watched for less than no time"
-        )
-    return values
-
-
-def _read_metric(frame: pd.DataFrame, asked: str | Metric) -> Metric:
-    if isinstance(asked, Metric):
-        return asked
-    _check_columns(frame, [asked])
-    values = read_numbers(frame, asked, asked="trial")
-    return Metric(name=asked, kind="share" if np.isin(values[np.isfinite(values)], (0.0, 1.0)).all() else "mean")
-
-
-def _outcomes(frame: pd.DataFrame, metric: Metric) -> dict[str, np.ndarray]:
-    if metric.kind == "tier":
-        return {column: _tiers(frame, column, metric.tiers) for column in (metric.name, metric.before) if column}
-    found = {column: read_numbers(frame, column, asked="trial") for column in metric.columns}
-    values = found[metric.name]
-    known = values[np.isfinite(values)] if metric.kind in ("share", "count", "time") else values[:0]
-    wrong = ~np.isin(known, (0.0, 1.0)) if metric.kind == "share" else known < 0
-    if wrong.any():
-        must = {"share": "1 or 0", "count": "0 or more", "time": "0 or more: nothing ends before it begins"}[metric.kind]
-        raise ParameterError(
-            f"trial: {metric.name} must be {must}, and it is not for {plural(int(wrong.sum()), 'unit')}, the first {known[wrong][0]:g}",
-            column=metric.name,
-        )
-    if metric.event:
-        events = found[metric.event]
-        if not np.isin(events[np.isfinite(events)], (0.0, 1.0)).all():
-            raise ParameterError(f"trial: {metric.event} must be 1 where the event happened and 0 where not", column=metric.event)
-    if metric.per and (found[metric.per] < 0).any():
-        raise ParameterError(f"trial: {metric.per} is below 0 for some units; a ratio is taken per something counted", column=metric.per)
-    return found
-
-
-def _tiers(frame: pd.DataFrame, column: str, tiers: tuple[str, ...]) -> np.ndarray:
-    codes = pd.Index(tiers).get_indexer(frame[column].astype(object)).astype(float)
-    strange = frame[column].notna().to_numpy() & (codes < 0)
-    if strange.any():
-        name = str(frame[column][strange].iloc[0])
-        raise ParameterError(
-            f"trial: {column} holds {name!r} ({plural(int(strange.sum()), 'unit')}){nearest(name, tiers)}",
-            column=column,
-        )
-    return np.where(codes < 0, np.nan, codes)

@@ -155,7 +155,7 @@ def arms_of_trial(trial: Trial, experiment: Experiment | None = None) -> pd.Data
         shares = np.array([variant.share for variant in experiment.variants])
         planned = shares / shares.sum()
     lost = {
-        metric.name: np.bincount(trial.variant, weights=~trial.observed(metric), minlength=len(counts)) / counts for metric in trial.metrics
+        metric.name: np.bincount(trial.variant, weights=trial.missing(metric), minlength=len(counts)) / counts for metric in trial.metrics
     }
     table = pd.DataFrame({"variant": trial.variants, "units": counts, "share": counts / counts.sum(), "planned": planned})
     return table.assign(missing=np.max(list(lost.values()), axis=0), **{f"missing_{name}": share for name, share in lost.items()})

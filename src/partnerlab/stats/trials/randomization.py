@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -162,11 +162,40 @@ def redraw_p_value(score: np.ndarray, size: np.ndarray, draw: Draw, *, variants:
     >>> redraw_p_value(np.repeat([5.0, 1.0], 10), np.ones(20), dealt, variants=(1, 0), draws=999, seed=1)
     0.001
     """
-    seen = abs(_gap(draw.label[None], score, size, variants)[0])
+    return _share_beyond(lambda label: _gap(label, score, size, variants), draw, draws=draws, seed=seed)
+
+
+def redraw_sum_p_value(score: np.ndarray, draw: Draw, *, draws: int, seed: int) -> float:
+    """Two-sided p-value of a sum to which each thing adds the score of the variant it was dealt, by dealing again as was dealt.
+
+    Parameters
+    ----------
+    score : float array, shape (m, variants)
+        What each thing adds under each variant, if nothing has an effect.
+    draw, draws, seed
+        As in `redraw_p_value`.
+
+    Examples
+    --------
+    >>> dealt = Draw(label=np.array([0, 0, 0, 1, 1, 1]), block=np.zeros(6, dtype=int))
+    >>> redraw_sum_p_value(np.column_stack([np.zeros(6), [1.0, 2.0, 3.0, 7.0, 8.0, 9.0]]), dealt, draws=99, seed=1)
+    0.1
+    """
+    code = np.unique(draw.block, return_inverse=True)[1]
+    hot = draw.label[:, None] == np.arange(score.shape[1])
+    share = np.array([hot[code == one].mean(axis=0) for one in range(code.max() + 1)])
+    centred = score - (share[code] * score).sum(axis=1, keepdims=True)
+    things = np.arange(len(score))
+    return _share_beyond(lambda label: centred[things, label].sum(axis=1), draw, draws=draws, seed=seed)
+
+
+def _share_beyond(statistic: Callable[[np.ndarray], np.ndarray], draw: Draw, *, draws: int, seed: int) -> float:
+    """Share of deals whose statistic is at least as far from 0 as that of the deal that was made."""
+    seen = abs(statistic(draw.label[None])[0]) * (1 - TIE)
     if draw.ways <= MOST_WAYS:
-        return float((np.abs(_gap(draw.all(), score, size, variants)) >= seen * (1 - TIE)).mean())
+        return float((np.abs(statistic(draw.all())) >= seen).mean())
     rng = np.random.default_rng(seed)
-    beyond = sum(int((np.abs(_gap(dealt, score, size, variants)) >= seen * (1 - TIE)).sum()) for dealt in draw.again(draws, rng=rng))
+    beyond = sum(int((np.abs(statistic(dealt)) >= seen).sum()) for dealt in draw.again(draws, rng=rng))
     return (1 + beyond) / (1 + draws)
 
 

@@ -53,7 +53,9 @@ class Levels:
     within: float
 
 
-def make_cells(outcome: np.ndarray, cluster: np.ndarray, period: np.ndarray, on: np.ndarray) -> Cells:
+def make_cells(
+    outcome: np.ndarray, cluster: np.ndarray, period: np.ndarray, on: np.ndarray, *, shape: tuple[int, int] | None = None
+) -> Cells:
     """Sum rows up to clusters and periods.
 
     Parameters
@@ -62,6 +64,8 @@ def make_cells(outcome: np.ndarray, cluster: np.ndarray, period: np.ndarray, on:
         Complete.
     cluster, period : int array, shape (m,)
         Codes 0, 1, ...
+    shape : pair of int, optional
+        Clusters and periods there are, where the last ones may have no row.
 
     Examples
     --------
@@ -69,7 +73,7 @@ def make_cells(outcome: np.ndarray, cluster: np.ndarray, period: np.ndarray, on:
     >>> cells.count.tolist(), float(cells.mean[0, 0]), cells.within
     ([[2.0, 0.0], [0.0, 1.0]], 2.0, 2.0)
     """
-    shape = (int(cluster.max()) + 1, int(period.max()) + 1)
+    shape = shape or (int(cluster.max()) + 1, int(period.max()) + 1)
     code = cluster * shape[1] + period
     count, total, switched = (
         np.bincount(code, weights=weights, minlength=shape[0] * shape[1]) for weights in (None, outcome, np.asarray(on, dtype=float))
@@ -81,13 +85,29 @@ def make_cells(outcome: np.ndarray, cluster: np.ndarray, period: np.ndarray, on:
     return Cells(mean=mean.reshape(shape), count=count.reshape(shape).astype(float), on=share.reshape(shape), within=within)
 
 
-def learn_levels(cells: Cells) -> Levels:
-    """Learn the covariance from what least squares leaves, by moments; two rounds, so that the effect is out of it."""
+def learn_levels(cells: Cells, *, effect: bool = True) -> Levels:
+    """Learn the covariance from what least squares leaves, by moments; two rounds, so that the effect (if any) is out of it."""
     levels = Levels(between=0.0, kept=1.0, within=1.0)
     for _ in range(2):
-        rest = _residual(cells, levels)
-        levels = _moments(cells, rest)
+        levels = _moments(cells, _residual(cells, levels, effect=effect))
     return levels
+
+
+def schedule_scores(cells: Cells) -> np.ndarray:
+    """Scores of cells under no effect, float array of shape ``(clusters, periods)``: what each adds to the effect's numerator if on.
+
+    Nothing in them hangs on who was on when, so that schedules may be dealt again over them.
+
+    Examples
+    --------
+    >>> mean = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> score = schedule_scores(Cells(mean=mean, count=np.ones((3, 2)), on=np.eye(3, 2), within=np.nan))
+    >>> score.sum(axis=0).round(9).tolist(), bool(score[0, 0] < 0 < score[2, 0])
+    ([0.0, 0.0], True)
+    """
+    levels = learn_levels(cells, effect=False)
+    rest = np.nan_to_num(_residual(cells, levels, effect=False))
+    return np.einsum("cpq,cq->cp", np.linalg.inv(_spread(cells, levels)), rest) * (cells.count > 0)
 
 
 def schedule_difference(cells: Cells, *, levels: Levels | None = None) -> ArmDifference:
@@ -128,29 +148,34 @@ def _weighted(cells: Cells, levels: Levels) -> tuple[np.ndarray, np.ndarray, np.
     """Rows of cells divided by the root of their covariance, with a column for each period and the last for being on."""
     clusters, periods = cells.mean.shape
     seen = cells.count > 0
-    lag = np.abs(np.subtract.outer(np.arange(periods), np.arange(periods)))
-    both = seen[:, :, None] & seen[:, None, :]
-    own = np.where(seen, levels.within / np.where(seen, cells.count, 1.0), 1.0)
-    spread = np.where(both, levels.between * levels.kept**lag, 0.0) + own[:, :, None] * np.eye(periods)
     design = np.concatenate([np.broadcast_to(np.eye(periods), (clusters, periods, periods)), np.nan_to_num(cells.on)[:, :, None]], axis=2)
     rows = np.concatenate([np.nan_to_num(cells.mean)[:, :, None], design], axis=2) * seen[:, :, None]
-    root = np.linalg.solve(np.linalg.cholesky(spread), rows)
+    root = np.linalg.solve(np.linalg.cholesky(_spread(cells, levels)), rows)
     keep = seen.ravel()
     flat = root.reshape(clusters * periods, periods + 2)[keep]
     live = np.concatenate([[True], seen.any(axis=0), [True]])
     return flat[:, 0], flat[:, 1:][:, live[1:]], np.repeat(np.arange(clusters), periods)[keep]
 
 
-def _residual(cells: Cells, levels: Levels) -> np.ndarray:
-    """Take periods and the schedule out of the cells' means; NaN where nobody was seen."""
+def _spread(cells: Cells, levels: Levels) -> np.ndarray:
+    """Covariance of each cluster's cells, shape ``(clusters, periods, periods)``; cells in which nobody was seen stand alone."""
+    seen, periods = cells.count > 0, cells.mean.shape[1]
+    lag = np.abs(np.subtract.outer(np.arange(periods), np.arange(periods)))
+    both = seen[:, :, None] & seen[:, None, :]
+    own = np.where(seen, levels.within / np.where(seen, cells.count, 1.0), 1.0)
+    return np.where(both, levels.between * levels.kept**lag, 0.0) + own[:, :, None] * np.eye(periods)
+
+
+def _residual(cells: Cells, levels: Levels, *, effect: bool = True) -> np.ndarray:
+    """Take periods and the schedule (or periods alone) out of the cells' means; NaN where nobody was seen."""
     outcome, design, _ = _weighted(cells, levels)
-    line = fit_line(outcome, design)
-    seen = cells.count > 0
-    periods = np.flatnonzero(seen.any(axis=0))
-    level, effect = np.zeros(cells.mean.shape[1]), 0.0
+    line = fit_line(outcome, design if effect else design[:, :-1])
+    periods = np.flatnonzero((cells.count > 0).any(axis=0))
+    level, shift = np.zeros(cells.mean.shape[1]), 0.0
     if line is not None:
-        level[periods], effect = line.coefficients[:-1], float(line.coefficients[-1])
-    return cells.mean - level - effect * cells.on
+        level[periods] = line.coefficients[: len(periods)]
+        shift = float(line.coefficients[-1]) if effect else 0.0
+    return cells.mean - level - shift * cells.on
 
 
 def _moments(cells: Cells, rest: np.ndarray) -> Levels:

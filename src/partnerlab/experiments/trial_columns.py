@@ -1,0 +1,203 @@
+"""Columns of a trial's table: units, variants, groups and outcomes, each refused by name where it cannot be what it is to be."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.experiments.columns import read_numbers, unit_names
+from partnerlab.experiments.experiment import EACH_QUARTER, Experiment, Metric
+from partnerlab.words import plural, say_list
+
+#: Numbers written at a time: they stay in the processor's cache.
+DIGITS_AT_ONCE = 16_384
+
+
+def refuse_unscheduled(
+    metrics: tuple[Metric, ...], experiment: Experiment | None, unit: str | None, others: Mapping[str, str | None]
+) -> None:
+    """Refuse what cannot be read quarter by quarter."""
+    if experiment is not None and not experiment.scheduled:
+        raise ParameterError(f"trial: variants of {experiment.name} are no schedules; leave out quarter=")
+    kind = next((metric.kind for metric in metrics if metric.kind not in EACH_QUARTER), None)
+    if kind is not None:
+        raise ParameterError(f"trial: a schedule is read quarter by quarter, and a {kind} is not; take {say_list(EACH_QUARTER)}")
+    asked = next((name for name, column in others.items() if column is not None), None)
+    if asked is not None or unit is None:
+        raise ParameterError(f"trial: a schedule is read without {asked}=" if asked else "trial: name the column of the unit of a schedule")
+
+
+def check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse columns that are not there, or there twice."""
+    for name in columns:
+        if name not in frame.columns:
+            raise ParameterError(f"trial: no column {name!r}{nearest(name, frame.columns)}", column=name)
+        if isinstance(frame[name], pd.DataFrame):
+            raise ParameterError(f"trial: several columns are called {name!r}; give each its own name", column=name)
+
+
+def refuse_twice(names: Sequence[str], said: str) -> None:
+    """Refuse a name that was given twice."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ParameterError(f"trial: {said} name {twice!r} twice; name each once", column=twice)
+
+
+def read_units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
+    """Name the units, each once; where there is no column of them every row is one."""
+    if unit is None:
+        return np.arange(len(frame)).astype(str)
+    if frame[unit].isna().any():
+        raise ParameterError(f"trial: {unit} is empty in {plural(int(frame[unit].isna().sum()), 'row')}; name every unit", column=unit)
+    if pd.api.types.is_integer_dtype(frame[unit].dtype):
+        numbers = frame[unit].to_numpy(dtype=np.int64)
+        if (numbers[1:] > numbers[:-1]).all():  # in order, so none stands twice
+            return _digits(numbers)
+    repeated = frame[frame[unit].duplicated(keep=False)]
+    if len(repeated):
+        mixed = repeated.groupby(unit)[variant].nunique()
+        if (mixed > 1).any():
+            several = mixed[mixed > 1].index
+            raise ParameterError(
+                f"trial: {plural(len(several), 'unit stands', 'units stand')} in two variants, the first {str(several[0])!r}; "
+                "a unit has the variant that it was dealt"
+            )
+        raise ParameterError(
+            f"trial: {plural(repeated[unit].nunique(), 'unit has', 'units have')} several rows, the first {str(repeated[unit].iloc[0])!r}; "
+            "add them up to one each"
+        )
+    return unit_names(frame[unit]).to_numpy(dtype=str)
+
+
+def _digits(numbers: np.ndarray) -> np.ndarray:
+    """Write whole numbers in ascending order as text, digit by digit: several times quicker than one by one.
+
+    Examples
+    --------
+    >>> _digits(np.array([0, 7, 10, 312])).tolist()
+    ['0', '7', '10', '312']
+    """
+    if not len(numbers) or numbers[0] < 0:
+        return numbers.astype(str)
+    longest = len(str(numbers[-1]))
+    text = np.zeros((len(numbers), longest), dtype=np.uint32)
+    edges = [*np.searchsorted(numbers, [0, *(10**length for length in range(1, longest))]), len(numbers)]
+    for length, (first, last) in enumerate(itertools.pairwise(edges), start=1):
+        for start in range(first, last, DIGITS_AT_ONCE):
+            rows = slice(start, min(start + DIGITS_AT_ONCE, last))
+            left = numbers[rows]
+            for place in range(length - 1, -1, -1):
+                rest = left // 10
+                text[rows, place] = left - 10 * rest + ord("0")
+                left = rest
+    return text.view(f"U{longest}")[:, 0]
+
+
+def read_variants(
+    frame: pd.DataFrame, variant: str, control: str | None, experiment: Experiment | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Code the variants, the control first; of a declared experiment in its order."""
+    empty = int(frame[variant].isna().sum())
+    if empty:
+        raise ParameterError(f"trial: {variant} is empty for {plural(empty, 'unit')}; give the variant that each was dealt", column=variant)
+    dealt = frame[variant]
+    if pd.api.types.is_float_dtype(dealt) and (dealt % 1 == 0).all():
+        dealt = dealt.astype(int)  # 1.0 is what a table with gaps makes of 1
+    place, distinct = pd.factorize(dealt)
+    said = [str(value) for value in distinct]
+    names = sorted(set(said))
+    if experiment is not None:
+        known = [declared.name for declared in experiment.variants]
+        strange = [name for name in names if name not in known]
+        if strange:
+            raise ParameterError(f"trial: {strange[0]!r} is no variant of {experiment.name}{nearest(strange[0], known)}")
+        names = known
+    elif control is not None and str(control) in names:
+        names = [str(control), *(name for name in names if name != str(control))]
+    elif control is not None:
+        raise ParameterError(f"trial: no unit has the control {control!r}{nearest(str(control), names)}")
+    codes = np.array([names.index(name) for name in said], dtype=np.int64)[place]
+    absent = [name for name in names if name not in said]
+    if experiment is not None and experiment.scheduled:
+        return codes, tuple(names)  # a step that nobody came back from is seen by the checks
+    if len(names) < 2 or absent:
+        raise SampleError(
+            f"trial: {f'no unit has variant {absent[0]!r}' if absent else 'all units have one variant'}; nothing can be compared"
+        )
+    return codes, tuple(names)
+
+
+def read_codes(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Code the combinations of some columns."""
+    for name in columns:
+        if frame[name].isna().any():
+            raise ParameterError(f"trial: {name} is empty for {plural(int(frame[name].isna().sum()), 'unit')}; fill it", column=name)
+    return frame.groupby(list(columns), sort=True).ngroup().to_numpy(dtype=np.int64)
+
+
+def read_switch(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """Read a column of 0 and 1."""
+    values = read_numbers(frame, name, asked="trial")
+    if not np.isin(values, (0.0, 1.0)).all():
+        raise ParameterError(f"trial: {name} must be 1 or 0 for every unit, and it is not for some", column=name)
+    return values
+
+
+def read_exposure(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """Read how long each unit was watched."""
+    values = read_numbers(frame, name, asked="trial")
+    if np.isnan(values).any():
+        raise ParameterError(f"trial: {name} is empty for {plural(int(np.isnan(values).sum()), 'unit')}; say how long each was watched")
+    if (values < 0).any():
+        raise ParameterError(
+            f"trial: {name} is below 0 for {plural(int((values < 0).sum()), 'unit')}; nobody is watched for less than no time"
+        )
+    return values
+
+
+def as_metric(frame: pd.DataFrame, asked: str | Metric) -> Metric:
+    """Say what an outcome of which only the name was given is: a share if it holds only 0 and 1, else a mean."""
+    if isinstance(asked, Metric):
+        return asked
+    check_columns(frame, [asked])
+    values = read_numbers(frame, asked, asked="trial")
+    return Metric(name=asked, kind="share" if np.isin(values[np.isfinite(values)], (0.0, 1.0)).all() else "mean")
+
+
+def read_outcomes(frame: pd.DataFrame, metric: Metric) -> dict[str, np.ndarray]:
+    """Read the columns of one metric; tiers as codes, empty cells as NaN."""
+    if metric.kind == "tier":
+        return {column: _tiers(frame, column, metric.tiers) for column in (metric.name, metric.before) if column}
+    found = {column: read_numbers(frame, column, asked="trial") for column in metric.columns}
+    values = found[metric.name]
+    known = values[np.isfinite(values)] if metric.kind in ("share", "count", "time") else values[:0]
+    wrong = ~np.isin(known, (0.0, 1.0)) if metric.kind == "share" else known < 0
+    if wrong.any():
+        must = {"share": "1 or 0", "count": "0 or more", "time": "0 or more: nothing ends before it begins"}[metric.kind]
+        raise ParameterError(
+            f"trial: {metric.name} must be {must}, and it is not for {plural(int(wrong.sum()), 'unit')}, the first {known[wrong][0]:g}",
+            column=metric.name,
+        )
+    if metric.event:
+        events = found[metric.event]
+        if not np.isin(events[np.isfinite(events)], (0.0, 1.0)).all():
+            raise ParameterError(f"trial: {metric.event} must be 1 where the event happened and 0 where not", column=metric.event)
+    if metric.per and (found[metric.per] < 0).any():
+        raise ParameterError(f"trial: {metric.per} is below 0 for some units; a ratio is taken per something counted", column=metric.per)
+    return found
+
+
+def _tiers(frame: pd.DataFrame, column: str, tiers: tuple[str, ...]) -> np.ndarray:
+    codes = pd.Index(tiers).get_indexer(frame[column].astype(object)).astype(float)
+    strange = frame[column].notna().to_numpy() & (codes < 0)
+    if strange.any():
+        name = str(frame[column][strange].iloc[0])
+        raise ParameterError(
+            f"trial: {column} holds {name!r} ({plural(int(strange.sum()), 'unit')}){nearest(name, tiers)}",
+            column=column,
+        )
+    return np.where(codes < 0, np.nan, codes)
