@@ -1,4 +1,4 @@
-"""Trials of every design give the numbers of R (`trials/designs.R`, `strata.R`, `wild.R`): by design, by regression, and by counting deals."""
+"""Trials of every design give the numbers of R (`trials/*.R`): by design, by regression, and by counting deals."""
 
 from pathlib import Path
 
