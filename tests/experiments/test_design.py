@@ -205,3 +205,48 @@ def test_longer_times_vary_less_where_everybody_is_watched_to_the_same_end():
     assert np.minimum(random.exponential(1 / hazard, 200_000), 6).var() == pytest.approx(control, rel=0.01)
     assert treated < control
     assert outlook.variance(metric, effect=outlook.most(metric, quarters=6), quarters=6)[1] == pytest.approx(0.0, abs=1e-3)
+
+
+def _wedge(**asked):
+    starts = tuple(Variant(name=f"from {start + 1}", on=tuple(int(quarter >= start) for quarter in range(5))) for start in range(1, 5))
+    return _experiment(**{"variants": starts, "quarters": 5, "cluster": "manager"} | asked)
+
+
+def test_a_declared_schedule_is_designed_as_it_was_declared():
+    outlook = Outlook(sd=1.0, icc=0.15, kept=0.8)
+    declared = design_experiment(_wedge(), outlooks={"leads": outlook}, units=[120], clusters=[12]).table.iloc[0]
+    plain = _experiment(cluster="manager")
+    asked = design_experiment(
+        plain, outlooks={"leads": outlook}, units=[120], clusters=[12], quarters=[5], plans=["stepped wedge"]
+    ).table.iloc[0]
+
+    assert (declared["plan"], declared["quarters"]) == ("as declared", 5)
+    assert declared[["estimate", "std_error", "df"]].tolist() == pytest.approx(asked[["estimate", "std_error", "df"]].tolist())
+
+
+def test_shares_of_a_schedule_weigh():
+    """Eight of ten managers who begin last tell less of a quarter with it than waves of one size."""
+    starts = [variant.model_copy(update={"share": 8.0 if place == 3 else 1.0}) for place, variant in enumerate(_wedge().variants)]
+    outlook = {"outlooks": {"leads": Outlook(sd=1.0, icc=0.15)}, "units": [240], "clusters": [24]}
+    even, uneven = (design_experiment(one, **outlook).table["estimate"].iloc[0] for one in (_wedge(), _wedge(variants=tuple(starts))))
+
+    assert uneven > 1.2 * even
+
+
+def test_what_stays_with_a_unit_is_no_news_to_a_crossover():
+    """A unit is its own control there: what was known of its level before was out of the error already."""
+    plain, known = (
+        _mde(outlook=Outlook(sd=1.0, kept=0.6, known=known), units=[40], quarters=[4], plans=["crossover"]).iloc[0] for known in (0.0, 0.6)
+    )
+
+    assert known == pytest.approx(plain)
+
+
+@pytest.mark.parametrize("more", [{"quarters": [4]}, {"plans": ["parallel"]}])
+def test_a_declared_schedule_is_not_designed_otherwise(more):
+    with pytest.raises(ParameterError, match="schedules of 5 quarters; leave out"):
+        design_experiment(_wedge(), outlooks={"leads": Outlook(sd=1.0)}, units=[120], clusters=[12], **more)
+
+
+def test_it_is_designed_for_as_long_as_it_was_declared_to_run():
+    assert _mde(_experiment(quarters=4)).iloc[0] == _mde(quarters=[4]).iloc[0]

@@ -36,7 +36,9 @@ def design(  # noqa: PLR0913, PLR0917 - one argument for each option
     declaration: Declaration,
     outlooks: Annotated[Path, typer.Argument(help="YAML: for each metric its level, sd, shares, icc, kept, known.", show_default=False)],
     units: Annotated[list[int], typer.Option(help="Units of all variants together; may be given several times.", show_default=False)],
-    quarters: Annotated[list[int] | None, typer.Option(help="How long it may run; may be given several times.", show_default=False)] = None,
+    quarters: Annotated[
+        list[int] | None, typer.Option(help="How long it may run; may be given several times. Default: as declared.", show_default=False)
+    ] = None,
     clusters: Annotated[list[int] | None, typer.Option(help="Clusters, where they are dealt.", show_default=False)] = None,
     size_cv: Annotated[float, typer.Option(min=0, help="Coefficient of variation of the clusters' sizes.")] = 0.0,
     csv: Annotated[Path | None, typer.Option(help="Write the table as CSV.", show_default=False)] = None,
@@ -54,7 +56,7 @@ def design(  # noqa: PLR0913, PLR0917 - one argument for each option
         experiment,
         outlooks={name: Outlook(**keys) for name, keys in document.data.items()},
         units=units,
-        quarters=quarters or (1,),
+        quarters=quarters or None,
         clusters=clusters or None,
         size_cv=size_cv,
     )

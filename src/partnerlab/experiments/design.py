@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError
-from partnerlab.experiments.experiment import Experiment, Looks, Metric
+from partnerlab.experiments.experiment import EACH_QUARTER, Experiment, Looks, Metric
 from partnerlab.experiments.looks import always_valid_reach
 from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.results import Check, Result
@@ -20,12 +20,12 @@ from partnerlab.stats.trials.futility import finding_power, give_up_bounds
 from partnerlab.stats.trials.power import power_of_t, smallest_effect, stepped_wedge_variance
 from partnerlab.stats.trials.preposterior import value_of_testing
 from partnerlab.stats.trials.sequential import boundaries, crossing
-from partnerlab.words import plural, say_share
+from partnerlab.words import plural, say_list, say_share
 
 #: Effect in standard errors beyond which it is found for sure.
 FARTHEST = 9.0
 
-Plan = Literal["parallel", "stepped wedge", "crossover"]
+Plan = Literal["parallel", "stepped wedge", "crossover", "as declared"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,8 @@ class _Size:
     clusters: int | None
     quarters: int
     size_cv: float
+    on: np.ndarray | None
+    share: np.ndarray | None
 
     @property
     def things(self) -> int:
@@ -66,10 +68,10 @@ def design_experiment(  # noqa: PLR0913 - what may vary between designs
     *,
     outlooks: Mapping[str, Outlook],
     units: Sequence[int],
-    quarters: Sequence[int] = (1,),
+    quarters: Sequence[int] | None = None,
     clusters: Sequence[int] | None = None,
     size_cv: float = 0.0,
-    plans: Sequence[Plan] = ("parallel",),
+    plans: Sequence[Plan] | None = None,
     prior: Prior | None = None,
     power: float = 0.8,
     level: float = 0.95,
@@ -84,14 +86,15 @@ def design_experiment(  # noqa: PLR0913 - what may vary between designs
         What is expected of each metric, by its name.
     units : sequence of int
         Units of all variants together.
-    quarters : sequence of int
-        How long it may run.
+    quarters : sequence of int, optional
+        How long it may run; as declared if None.
     clusters : sequence of int, optional
         Clusters that the units lie in, where the experiment deals clusters.
     size_cv : float
         Coefficient of variation of the clusters' sizes.
-    plans : sequence of {"parallel", "stepped wedge", "crossover"}
-        Variants side by side; switched on cluster after cluster (unit after unit); or on and off in turn.
+    plans : sequence of {"parallel", "stepped wedge", "crossover"}, optional
+        Variants side by side; switched on cluster after cluster (unit after unit); or on and off in turn. Where the variants are
+        schedules, it is as declared, and nothing else.
     prior : Prior, optional
         For the worth of running; needs a value in the stakes.
     power, level : float
@@ -111,6 +114,8 @@ def design_experiment(  # noqa: PLR0913 - what may vary between designs
     >>> sizes.table["estimate"].round(3).tolist()
     [0.909, 0.281]
     """
+    quarters = (experiment.quarters,) if quarters is None else quarters
+    plans = plans if plans is not None else ("as declared",) if experiment.scheduled else ("parallel",)
     _check(experiment, outlooks, units, quarters, clusters, plans)
     if not 1 - level < power < 1:
         raise ParameterError(
@@ -124,7 +129,8 @@ def design_experiment(  # noqa: PLR0913 - what may vary between designs
             for count in units:
                 for groups in clusters or (None,):
                     for length in quarters:
-                        size = _Size(plan=plan, units=count, clusters=groups, quarters=length, size_cv=size_cv)
+                        on, share = _schedule(experiment, plan, length)
+                        size = _Size(plan=plan, units=count, clusters=groups, quarters=length, size_cv=size_cv, on=on, share=share)
                         rows.append(_row(experiment, metric, outlooks[metric.name], size, prior if place == 0 else None, power, level))
     return ExperimentDesign(
         estimand=f"Smallest effect that the experiment finds in {say_share(power)} of cases, by size".replace("\u00a0", " "),
@@ -144,7 +150,7 @@ def _check(experiment, outlooks, units, quarters, clusters, plans) -> None:
             raise ParameterError(
                 f"design_experiment: the outlook of {metric.name} ({metric.kind}) lacks {lacks}; take it from past quarters"
             )
-    least = 2 * len(experiment.variants)
+    least = max(len(experiment.variants), 3) if experiment.scheduled else 2 * len(experiment.variants)
     if min(units, default=0) < least or min(quarters, default=0) < 1:
         raise ParameterError(f"design_experiment: units must be {least} or more, quarters 1 or more")
     if (clusters is None) != (experiment.cluster is None):
@@ -154,14 +160,25 @@ def _check(experiment, outlooks, units, quarters, clusters, plans) -> None:
         raise ParameterError(f"design_experiment: {asked}")
     if clusters is not None and (min(clusters) < least or max(clusters) > min(units)):
         raise ParameterError(f"design_experiment: clusters must be {least} or more, and no more than units")
+    _check_plans(experiment, quarters, plans)
+
+
+def _check_plans(experiment: Experiment, quarters: Sequence[int], plans: Sequence[str]) -> None:
+    if experiment.scheduled:
+        if set(plans) != {"as declared"} or set(quarters) != {experiment.quarters}:
+            raise ParameterError(
+                f"design_experiment: variants of {experiment.name} are schedules of {plural(experiment.quarters, 'quarter')}; "
+                "leave out plans= and quarters="
+            )
+        return
     for plan in plans:
         if plan not in ("parallel", "stepped wedge", "crossover"):
             raise ParameterError(f"design_experiment: no plan is called {plan!r}; known: parallel, stepped wedge, crossover")
         if plan != "parallel" and (
-            min(quarters) < 2 or len(experiment.variants) > 2 or any(m.kind in ("tier", "time") for m in experiment.metrics)
+            min(quarters) < 2 or len(experiment.variants) > 2 or any(metric.kind not in EACH_QUARTER for metric in experiment.metrics)
         ):
             raise ParameterError(
-                f"design_experiment: a {plan} needs two variants, two quarters, and metrics read every quarter (no tier, no time)"
+                f"design_experiment: a {plan} needs two variants, two quarters, and metrics read every quarter ({say_list(EACH_QUARTER)})"
             )
 
 
@@ -176,8 +193,9 @@ def _notes(experiment: Experiment, clusters: Sequence[int] | None) -> list[Check
 def _row(
     experiment: Experiment, metric: Metric, outlook: Outlook, size: _Size, prior: Prior | None, power: float, level: float
 ) -> dict[str, object]:
-    own = 1 - (1 - level) / (len(experiment.variants) - 1)
-    df = max(size.things - len(experiment.variants), 1)
+    arms = 2 if experiment.scheduled else len(experiment.variants)
+    own = 1 - (1 - level) / (arms - 1)
+    df = max(size.things - arms, 1)
 
     def error(effect: float) -> float:
         return math.sqrt(_variance(experiment, metric, outlook, size, effect))
@@ -243,25 +261,35 @@ def _variance(experiment: Experiment, metric: Metric, outlook: Outlook, size: _S
         total = sum(variant.share for variant in experiment.variants)
         first, *others = (variant.share / total * size.units for variant in experiment.variants)
         return left * wider * (control / first + treated / min(others))
-    own = sum(outlook.variance(metric, effect=effect, quarters=1)) / 2 * left
-    on = _schedule(size)
+    own = sum(outlook.variance(metric, effect=effect, quarters=1)) / 2
     if size.clusters is None:
-        alike, units = outlook.kept, 1.0
+        # what was known before stays with a unit, as its level does: it tells of that, and of nothing that comes and goes
+        spread = {
+            "units": 1.0,
+            "sigma": math.sqrt(own * (1 - outlook.kept)),
+            "tau": math.sqrt(own * max(outlook.kept - outlook.known**2, 0.0)),
+        }
     else:
         # unequal clusters tell as much as so many equal ones
-        alike, units = outlook.icc, mean_size / (1.0 + size.size_cv**2 * outlook.icc * mean_size / (1.0 + (mean_size - 1.0) * outlook.icc))
-    variance = stepped_wedge_variance(
-        on, units=units, sigma=math.sqrt(own * (1 - alike)), tau=math.sqrt(own * alike), kept=outlook.kept if size.clusters else 1.0
-    )
-    return variance * len(on) / size.things
+        units = mean_size / (1.0 + size.size_cv**2 * outlook.icc * mean_size / (1.0 + (mean_size - 1.0) * outlook.icc))
+        sigma, tau = (math.sqrt(own * left * part) for part in (1 - outlook.icc, outlook.icc))
+        spread = {"units": units, "sigma": sigma, "tau": tau, "kept": outlook.kept}
+    return stepped_wedge_variance(size.on, weight=size.share * size.things, **spread)
 
 
-def _schedule(size: _Size) -> np.ndarray:
-    """When each group of clusters has the tactic, bool of shape ``(groups, quarters)``."""
-    quarter = np.arange(size.quarters)
-    if size.plan == "crossover":
-        return np.array([quarter % 2 == 0, quarter % 2 == 1])
-    return quarter >= np.arange(1, size.quarters + 1)[:, None] if size.quarters == 2 else quarter >= np.arange(1, size.quarters)[:, None]
+def _schedule(experiment: Experiment, plan: Plan, quarters: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """When each group of clusters has the tactic, shape ``(groups, quarters)``, and the groups' shares; nothing side by side."""
+    if plan == "parallel":
+        return None, None
+    if plan == "as declared":
+        share = np.array([variant.share for variant in experiment.variants])
+        return np.array([variant.on for variant in experiment.variants], dtype=float), share / share.sum()
+    quarter = np.arange(quarters)
+    if plan == "crossover":
+        on = np.array([quarter % 2 == 0, quarter % 2 == 1])
+    else:
+        on = quarter >= np.arange(1, quarters + 1 if quarters == 2 else quarters)[:, None]
+    return on.astype(float), np.full(len(on), 1.0 / len(on))
 
 
 def _worth(experiment: Experiment, size: _Size, prior: Prior | None, error: float) -> dict[str, float]:
@@ -270,7 +298,7 @@ def _worth(experiment: Experiment, size: _Size, prior: Prior | None, error: floa
     if prior is None or stakes.value is None:
         return {"gain": math.nan, "cost": math.nan, "net_gain": math.nan}
     total = sum(variant.share for variant in experiment.variants)
-    share_on = 1 - experiment.variants[0].share / total if size.plan == "parallel" else float(_schedule(size).mean())
+    share_on = 1 - experiment.variants[0].share / total if size.on is None else float(size.share @ size.on.mean(axis=1))
     gain = prior.rows * value_of_testing(stakes.value * prior.mean - stakes.cost, abs(stakes.value) * prior.sd, abs(stakes.value) * error)
     cost = prior.fixed_cost + share_on * size.units * size.quarters * stakes.cost
     return {"gain": gain, "cost": cost, "net_gain": gain - cost}

@@ -201,8 +201,14 @@ def _cost(document: dict[str, object], found: dict[str, object]) -> float:
     row_cost = declared.get("stakes", {}).get("cost") or 0.0
     if "variants" not in declared or not row_cost:
         return math.nan
-    shares = [variant["share"] for variant in declared["variants"]]
-    return row_cost * document["units"] * (1 - shares[0] / sum(shares)) * declared["quarters"]
+    return row_cost * document["units"] * _quarters_on(declared["variants"], declared["quarters"])
+
+
+def _quarters_on(variants: list[dict[str, object]], quarters: int) -> float:
+    """Quarters for which a unit has the tactic on average: all of them where it was dealt a treated variant, or by its schedule."""
+    total = sum(variant["share"] for variant in variants)
+    spent = [sum(variant["on"]) if variant.get("on") else quarters * (place > 0) for place, variant in enumerate(variants)]
+    return sum(variant["share"] * count for variant, count in zip(variants, spent, strict=True)) / total
 
 
 def _story(said: dict[str, str], happened: str, sequel: dict[str, object]) -> str:

@@ -120,7 +120,16 @@ def design_effect(sizes: np.ndarray, icc: float) -> float:
     return float(1.0 + ((sizes**2).sum() / sizes.sum() - 1.0) * icc)
 
 
-def stepped_wedge_variance(on: np.ndarray, *, units: float, sigma: float, tau: float, kept: float = 1.0, unit_kept: bool = False) -> float:
+def stepped_wedge_variance(
+    on: np.ndarray,
+    *,
+    units: float,
+    sigma: float,
+    tau: float,
+    kept: float = 1.0,
+    unit_kept: bool = False,
+    weight: np.ndarray | None = None,
+) -> float:
     """Variance of the effect when clusters switch the treatment on (or on and off) by a schedule.
 
     Parameters
@@ -135,6 +144,8 @@ def stepped_wedge_variance(on: np.ndarray, *, units: float, sigma: float, tau: f
         Correlation of a cluster's level between neighbouring periods; 1 is Hussey and Hughes's model.
     unit_kept : bool
         Whether the same units are seen in every period, and half of their variance stays.
+    weight : float array, shape (clusters,), or None
+        How many clusters go by each row of ``on``; one if None.
 
     Returns
     -------
@@ -154,9 +165,9 @@ def stepped_wedge_variance(on: np.ndarray, *, units: float, sigma: float, tau: f
     inverse = np.linalg.inv(tau**2 * kept**lag + within)
     calendar = np.eye(periods)
     information = np.zeros((periods + 1, periods + 1))
-    for cluster in range(clusters):
+    for cluster, count in enumerate(np.ones(clusters) if weight is None else weight):
         design = np.column_stack([calendar, on[cluster]])
-        information += design.T @ inverse @ design
+        information += count * design.T @ inverse @ design
     own, across = information[-1, -1], information[-1, :-1]
     left = own - across @ np.linalg.solve(information[:-1, :-1], across)
     return math.inf if left <= 1e-12 * max(own, 1.0) else float(1.0 / left)
