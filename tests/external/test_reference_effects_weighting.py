@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from partnerlab import estimate_adjusted
 from partnerlab.stats.causes.aipw import balancing_weights, weighted_effect
 from partnerlab.stats.causes.matching import match_nearest
 from partnerlab.stats.causes.standardization import standardized_effect
@@ -62,6 +63,18 @@ def test_augmented_weighting_equals_r(target, case, men):
 
     assert found.estimate == pytest.approx(wanted["est"], rel=case["tol"]["est"] / 100)
     assert np.sqrt((found.influence**2).sum()) / len(men) == pytest.approx(wanted["se"], rel=case["tol"]["se"] / 100)
+
+
+@pytest.mark.parametrize("target", ["att", "ate"])
+def test_the_public_door_gives_the_same_from_the_table_itself(target, case, men):
+    known = ["age", "educ", "married", "nodegree", "re74", "re75", "race"]
+    found = estimate_adjusted(men, tactic="treat", outcome="re78", covariates=known, target=target, folds=0).table.set_index("reading")
+    values, tol = case["values"], case["tol"]
+
+    assert found.loc["augmented", "estimate"] == pytest.approx(values[f"aipw_{target}"]["est"], rel=tol["est"] / 100)
+    assert found.loc["augmented", "std_error"] == pytest.approx(values[f"aipw_{target}"]["se"], rel=tol["se"] / 100)
+    assert found.loc["weighting", "estimate"] == pytest.approx(values[f"ipw_{target}_hajek"]["est"], rel=tol["est"] / 100)
+    assert found.loc["regression", "estimate"] == pytest.approx(values[f"gformula_{target}"], rel=1e-8)
 
 
 def test_chances_of_treatment_equal_those_of_r(case, men):

@@ -1,5 +1,6 @@
 """What a tactic did, from watching: studies, panels of tactics, adjusted effects, and how far they may be trusted."""
 
+from partnerlab.effects.adjusted import AdjustedEffects, estimate_adjusted
 from partnerlab.effects.adoption import AdoptionEffects, estimate_adoption
 from partnerlab.effects.analysis import TacticAnalysis, analyze_tactic
 from partnerlab.effects.asks import build_asks
@@ -24,6 +25,7 @@ from partnerlab.effects.yardsticks import EventPath, Likeness, Strength
 
 __all__ = [
     "NEVER",
+    "AdjustedEffects",
     "AdoptionComparison",
     "AdoptionEffects",
     "AssignmentCheck",
@@ -55,6 +57,7 @@ __all__ = [
     "check_verdict",
     "compare_adoption",
     "compare_tactics",
+    "estimate_adjusted",
     "estimate_adoption",
     "estimate_association",
     "estimate_at_line",

@@ -70,6 +70,7 @@ DRAWN_IN = {
     "AssignmentCheck": "tactics_checks",
     "RobustnessCard": "tactics_checks",
     "TierEffects": "tactics_cells",
+    "AdjustedEffects": "tactics_cells",
     "Association": "tactics_cells",
     "TacticComparison": "tactics_cells",
     "NextPartners": "tactics_cells",

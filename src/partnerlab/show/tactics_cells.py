@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab import words
-from partnerlab.effects import Association, NextPartners, TacticComparison, TierEffects
+from partnerlab.effects import AdjustedEffects, Association, NextPartners, TacticComparison, TierEffects
 from partnerlab.errors import SampleError
 from partnerlab.results import Evidence
 from partnerlab.show import style
@@ -92,26 +92,40 @@ def _said(row: pd.Series) -> str:
 @plot.register(Association)
 def _association(result: Association, *, unit: str = "", period: str = "") -> Picture:
     """All rows pooled beside the same partner's own ups and downs."""
-    table = result.table.set_index("reading")
     names = {"pooled": "Between all rows", "within": "Within partners"}
+    note = "grey: what lasts of a partner is mixed in; dark: taken out. Neither tells what the tactic did"
+    return _readings(result, names, dark="within", note=note, unit=unit, period=period)
+
+
+@plot.register(AdjustedEffects)
+def _adjusted(result: AdjustedEffects, *, unit: str = "", period: str = "") -> Picture:
+    """Rows alike compared, beside readings that lean on one model alone."""
+    names = {"augmented": "Chances and outcomes adjusted", "weighting": "By chances alone", "regression": "By outcomes alone",
+             "unadjusted": "Nothing adjusted"}  # fmt: skip
+    note = "dark: right if either the chances of the tactic or the outcomes are modelled well; grey: leans on one of them, or on none"
+    return _readings(result, names, dark="augmented", note=note, unit=unit, period=period)
+
+
+def _readings(result: Association | AdjustedEffects, names: dict[str, str], *, dark: str, note: str, unit: str, period: str) -> Picture:
+    """Several readings of the same rows, the believed one dark, under what may be said."""
+    table = result.table.set_index("reading")
     rows = [
         Row(
-            said=say_row(said, *table.loc[name, ["estimate", "conf_low", "conf_high", "n"]]), dark=name == "within",
+            said=say_row(said, *table.loc[name, ["estimate", "conf_low", "conf_high", "n"]]), dark=name == dark,
             estimate=table.loc[name, "estimate"], low=table.loc[name, "conf_low"], high=table.loc[name, "conf_high"],
         )
-        for name, said in names.items()
+        for name, said in names.items() if name in table.index
     ]  # fmt: skip
     stakes = result.verdict.stakes
     return picture(
         functools.partial(paint_rows, rows=rows, units=f"{unit or stakes.unit} per {stakes.per}"),
         height=rows_height(rows),
         headline=f"Grade {result.verdict.earned.value}: {result.verdict.statement.rstrip('.')}",
-        alt=f"Two intervals: {'; '.join(row.said for row in rows)}. {result.estimand}.",
-        units=f"{unit or stakes.unit} per {stakes.per}; n counts rows",
+        alt=f"{len(rows)} intervals: {'; '.join(row.said for row in rows)}. {result.estimand}.",
+        units=f"{unit or stakes.unit} per {stakes.per}; n counts {'rows' if dark == 'within' else 'rows with the tactic'}",
         n=int(table["n"].max()),
         period=period or "all rows given",
-        note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals; grey: what lasts of a partner is mixed in; dark: taken out. "
-        "Neither tells what the tactic did",
+        note=f"Bars are {100 * result.level:g}{words.NBSP}% intervals; {note}",
         table=result.table,
     )
 
