@@ -269,6 +269,7 @@ def test_another_declaration_is_refused():
         (lambda f: f, {"outcomes": [Metric(name="visits", kind="share")]}, ParameterError, "must be 1 or 0"),
         (lambda f: f.assign(leads=-1.0), {"outcomes": [Metric(name="leads", kind="count")]}, ParameterError, "must be 0 or more"),
         (lambda f: f, {"outcomes": [Metric(name="rank", kind="tier", tiers=("Silver", "Gold"))]}, ParameterError, "holds 'Bronze'"),
+        (lambda f: f, {"unit": "unit"}, ParameterError, "name yours in unit="),
         (lambda f: f, {"outcomes": ["leds"]}, ParameterError, "did you mean 'leads'"),
         (lambda f: f, {"control": "kontrol"}, ParameterError, "did you mean 'control'"),
         (lambda f: f, {"received": "visits"}, ParameterError, "must be 1 or 0"),
@@ -277,6 +278,31 @@ def test_another_declaration_is_refused():
 def test_trials_that_cannot_be_read_are_refused_in_one_line(change, asked, kind, said):
     with pytest.raises(kind, match=said):
         Trial.from_frame(change(_played(_experiment())[1]), **{"unit": "partner", "outcomes": ["leads"]} | asked)
+
+
+@pytest.mark.parametrize(
+    ("variants", "order"),
+    [
+        (["Compound", "Control"], ("Control", "Compound")),
+        (["b", "a"], ("a", "b")),
+        (pd.Categorical(["low", "high"], categories=["low", "high", "none"]), ("low", "high")),
+    ],
+)
+def test_who_is_compared_with_whom_follows_the_names(variants, order):
+    frame = pd.DataFrame({"variant": variants, "leads": [1.0, 2.0]})
+
+    assert Trial.from_frame(frame, unit=None, outcomes=["leads"]).variants == order
+
+
+def test_tiers_may_be_numbers_or_an_ordered_categorical():
+    rank = [3.0, None, 1.0, 2.0]
+    names = pd.Categorical(["Gold", None, "Base", "Silver"], categories=["Base", "Silver", "Gold"], ordered=True)
+    frame = pd.DataFrame({"variant": list("abab"), "rank": rank, "name": names})
+    trial = Trial.from_frame(frame, unit=None, outcomes=[Metric(name="rank", kind="tier", tiers=("1", "2", "3")), "name"])
+
+    assert trial.metrics[1].tiers == ("Base", "Silver", "Gold")
+    for values in trial.outcomes.values():
+        np.testing.assert_equal(values, [2.0, np.nan, 0.0, 1.0])
 
 
 def test_one_cluster_in_a_variant_is_refused():

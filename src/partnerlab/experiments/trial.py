@@ -187,12 +187,13 @@ class Trial:
             Says metrics, unit, cluster, strata, what was known before, and the variants' order; then only ``variant``
             and ``received`` are asked for.
         outcomes : sequence of str or Metric
-            A bare name is a share if it holds only 0 and 1, else a mean. With an experiment: other metrics than it declared,
-            which the reading will show as a departure from the plan.
+            A bare name is a tier if it is an ordered categorical of names, a share if it holds only 0 and 1, else a mean. With an
+            experiment: other metrics than it declared, which the reading will show as a departure from the plan.
         unit : str or None
             Column of the unit; None if every row is a unit.
         variant, control : str
-            Column of the variant, and the one that others are compared with (the first by name if None).
+            Column of the variant, and the one that others are compared with. If None, the first of a categorical, else the one
+            called control, else the first by name.
         cluster : str, optional
             Groups whose units are alike, or got one variant together.
         stratum : str or sequence of str, optional

@@ -15,6 +15,8 @@ from partnerlab.words import plural, say_list
 
 #: Numbers written at a time: they stay in the processor's cache.
 DIGITS_AT_ONCE = 16_384
+#: What to do where a column that is looked for unless another is named is not there.
+HINTS = {"unit": "; name yours in unit=, or give unit=None where every row is one", "variant": "; name yours in variant="}
 
 
 def refuse_unscheduled(
@@ -35,7 +37,7 @@ def check_columns(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     """Refuse columns that are not there, or there twice."""
     for name in columns:
         if name not in frame.columns:
-            raise ParameterError(f"trial: no column {name!r}{nearest(name, frame.columns)}", column=name)
+            raise ParameterError(f"trial: no column {name!r}{nearest(name, frame.columns)}{HINTS.get(name, '')}", column=name)
         if isinstance(frame[name], pd.DataFrame):
             raise ParameterError(f"trial: several columns are called {name!r}; give each its own name", column=name)
 
@@ -100,7 +102,7 @@ def _digits(numbers: np.ndarray) -> np.ndarray:
 def read_variants(
     frame: pd.DataFrame, variant: str, control: str | None, experiment: Experiment | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Code the variants, the control first; of a declared experiment in its order."""
+    """Code the variants, the control first: as named, as declared, the first of a categorical, what is called control, or by name."""
     empty = int(frame[variant].isna().sum())
     if empty:
         raise ParameterError(f"trial: {variant} is empty for {plural(empty, 'unit')}; give the variant that each was dealt", column=variant)
@@ -109,7 +111,9 @@ def read_variants(
         dealt = dealt.astype(int)  # 1.0 is what a table with gaps makes of 1
     place, distinct = pd.factorize(dealt)
     said = [str(value) for value in distinct]
-    names = sorted(set(said))
+    names = sorted(set(said), key=lambda name: (name.casefold() != "control", name))
+    if isinstance(dealt.dtype, pd.CategoricalDtype):
+        names = [str(value) for value in dealt.cat.categories if str(value) in said]
     if experiment is not None:
         known = [declared.name for declared in experiment.variants]
         strange = [name for name in names if name not in known]
@@ -160,10 +164,13 @@ def read_exposure(frame: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def as_metric(frame: pd.DataFrame, asked: str | Metric) -> Metric:
-    """Say what an outcome of which only the name was given is: a share if it holds only 0 and 1, else a mean."""
+    """Say what an outcome of which only the name was given is: a tier if ordered names, a share if only 0 and 1, else a mean."""
     if isinstance(asked, Metric):
         return asked
     check_columns(frame, [asked])
+    kind = frame[asked].dtype
+    if isinstance(kind, pd.CategoricalDtype) and kind.ordered and not pd.api.types.is_numeric_dtype(kind.categories.dtype):
+        return Metric(name=asked, kind="tier", tiers=tuple(str(name) for name in kind.categories))
     values = read_numbers(frame, asked, asked="trial")
     return Metric(name=asked, kind="share" if np.isin(values[np.isfinite(values)], (0.0, 1.0)).all() else "mean")
 
@@ -192,8 +199,10 @@ def read_outcomes(frame: pd.DataFrame, metric: Metric) -> dict[str, np.ndarray]:
 
 
 def _tiers(frame: pd.DataFrame, column: str, tiers: tuple[str, ...]) -> np.ndarray:
-    codes = pd.Index(tiers).get_indexer(frame[column].astype(object)).astype(float)
-    strange = frame[column].notna().to_numpy() & (codes < 0)
+    known = frame[column].notna().to_numpy()
+    codes = np.full(len(frame), -1.0)
+    codes[known] = pd.Index(tiers).get_indexer(unit_names(frame[column][known]))
+    strange = known & (codes < 0)
     if strange.any():
         name = str(frame[column][strange].iloc[0])
         raise ParameterError(
