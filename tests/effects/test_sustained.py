@@ -83,6 +83,29 @@ def test_truth_is_recovered_where_leaving_health_out_and_adjusting_for_it_both_f
     assert np.mean(adjusted) > TRUTH + 0.2
 
 
+def test_an_outcome_read_at_the_end_alone_recovers_the_truth_though_some_were_lost(feedback_world):
+    rows = [each.assign(leads=each["leads"].where(each["quarter"] == 3)) for each in map(feedback_world, range(40))]
+    found = [_effects(each, at_end=True) for each in rows]
+    estimates = np.array([each.headline()["estimate"] for each in found])
+    plain = np.array([each.terms["unweighted"].iloc[:2].sum() for each in found])
+
+    assert abs(estimates.mean() - TRUTH) < 3 * estimates.std() / np.sqrt(40)
+    assert np.mean([each.headline()["conf_low"] <= TRUTH <= each.headline()["conf_high"] for each in found]) >= 0.87
+    assert plain.mean() < TRUTH - 0.3
+    assert found[0].weights["quarter"].tolist() == ["3"]
+
+
+def test_by_hand_at_the_end_is_by_hand_in_the_last_quarter():
+    found = _effects(_by_hand().assign(leads=lambda rows: rows["leads"].where(rows["quarter"] == 2)), at_end=True)
+
+    np.testing.assert_allclose(found.table["estimate"], [2.0, 2.0 + 1.0 + 3.0 * 0.5])
+
+
+def test_an_outcome_at_the_end_cannot_end_anything_before():
+    with pytest.raises(ParameterError, match="an outcome that is read at the end alone cannot end anything before"):
+        _effects(_by_hand(), at_end=True, ends=True)
+
+
 def test_partners_lost_for_what_was_seen_are_stood_for_by_those_like_them(feedback_world):
     # unhealthy partners leave; those who stay are not like all: without weights for it the level of leads is too high
     rows = feedback_world(7, partners=4000)

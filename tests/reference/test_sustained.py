@@ -62,3 +62,19 @@ def test_errors_that_count_the_fitted_chances_are_those_of_counting_a_partner_mo
 def _without_factor(rows):
     users = rows.groupby("partner")["dinner"].max().sum()
     return np.sqrt((users - 1) / users)
+
+
+@pytest.mark.parametrize("case", ["recent", "total"])
+@pytest.mark.parametrize("earlier", ["kept", "empty", "repeated"])
+def test_an_outcome_read_once_at_the_end_equals_that_of_r(case, earlier, rows):
+    wanted = pd.read_csv(HERE / "end.csv", skipinitialspace=True).set_index("case").loc[case]
+    if earlier != "kept":  # what stands in earlier quarters is not looked at
+        end = rows[rows["quarter"] == 6].set_index("partner")["leads"]
+        told = np.nan if earlier == "empty" else rows["partner"].map(end)
+        rows = rows.assign(leads=rows["leads"].where(rows["quarter"] == 6, told))
+    found = _effects(rows, case, at_end=True)
+    plain = found.table["std_error"] * _without_factor(rows)
+
+    np.testing.assert_allclose(found.table["estimate"], wanted[["first", "two"]], rtol=1e-7)
+    np.testing.assert_allclose(plain, wanted[["first_se", "two_se"]], rtol=1e-7)
+    assert found.weights["mean"].tolist() == pytest.approx([wanted["mean_weight"]], rel=1e-7)

@@ -32,7 +32,9 @@ class Histories:
     could_start : bool array, shape (m,)
         False where a tactic that stays on was on already.
     outcome : float array, shape (m,)
-        NaN where the partner was lost in the quarter.
+        NaN where the partner was lost in the quarter, or none was awaited.
+    awaited : bool array, shape (m,)
+        Whether an outcome was to be seen: in all rows, or at the end alone.
     goes_on : bool array, shape (m,)
         Whether the next row is the partner's next quarter.
     last : bool array, shape (m,)
@@ -52,6 +54,7 @@ class Histories:
     treated: np.ndarray
     could_start: np.ndarray
     outcome: np.ndarray
+    awaited: np.ndarray
     goes_on: np.ndarray
     last: np.ndarray
     ended: np.ndarray
@@ -85,11 +88,12 @@ class Histories:
         """Being seen: in the quarter itself given its choice, and in the next one given its outcome too; only where some were lost."""
         observed = np.isfinite(self.outcome)
         choices = []
-        after = observed & ~self.last & ~self.ended
-        for stays, possible, later in ((observed, np.ones(len(observed), dtype=bool), False), (self.goes_on, after, True)):
+        after = (observed | ~self.awaited) & ~self.last & ~self.ended
+        for stays, possible, later in ((observed, self.awaited, False), (self.goes_on, after, True)):
             open_ = possible & _mixed(stays, self.quarter, possible)
             if open_.any():
-                own = [self.treated[:, None], *([np.nan_to_num(self.outcome)[:, None]] if later else [])]
+                result = later and (self.awaited & open_).any()
+                own = [self.treated[:, None], *([np.nan_to_num(self.outcome)[:, None]] if result else [])]
                 given = [self.baseline, self.time, self.past, self.changing, *own]
                 held = [self.baseline, self.time, self.past, own[0]] if fixed else [self.time, own[0]]
                 numerator, denominator = np.column_stack(held), np.column_stack(given)
@@ -110,7 +114,7 @@ def _mixed(happened: np.ndarray, quarter: np.ndarray, possible: np.ndarray) -> n
     return ((hits > 0) & (hits < count))[quarter]
 
 
-def follow_partners(
+def follow_partners(  # noqa: PLR0913 - what following means
     panel: TacticPanel,
     study: TacticStudy,
     *,
@@ -119,6 +123,7 @@ def follow_partners(
     untreated_before: bool,
     baseline: Sequence[str],
     ends: bool = False,
+    at_end: bool = False,
 ) -> Histories:
     """Follow each eligible partner from its first quarter with everything known until something is not.
 
@@ -137,20 +142,25 @@ def follow_partners(
         Covariates of the study of which the value at time zero is held fixed.
     ends : bool
         Whether an outcome of 1 ends it all, as lapsing does.
+    at_end : bool
+        Whether the outcome is read in the panel's last quarter alone: then none before it is missed or looked at.
 
     Raises
     ------
     ParameterError
-        If a baseline covariate is not one of the study.
+        If a baseline covariate is not one of the study, or an outcome at the end is to end it all.
     SampleError
         If nobody can be followed, or all or none of those followed had the tactic.
     """
     require_contrast(panel, tactic=study.tactic)
     if history < 1:
         raise ParameterError(f"history is {history}; managers look back 1 quarter or more")
+    if ends and at_end:
+        raise ParameterError("ends and at_end: an outcome that is read at the end alone cannot end anything before")
     treated_before = [_with_zeros(shift(panel.treated, back), back, untreated_before) for back in range(1, history + 1)]
     past = {f"{panel.tactic} {plural(back, 'quarter')} before": values for back, values in enumerate(treated_before, start=1)}
     outcomes = {f"outcome {plural(back, 'quarter')} before": shift(panel.outcome, back) for back in range(1, history + 1)}
+    past_outcomes = past_outcomes and not at_end
     changing = dict(outcomes) if past_outcomes else {}
     covariates = known_before(panel, study)
     changing |= {known.said: covariates[:, :, place] for place, known in enumerate(study.covariates)}
@@ -165,7 +175,8 @@ def follow_partners(
     followed = (np.arange(panel.shape[1]) >= zero[:, None]) & told
     # once something is not known, or the outcome was not seen, a partner is lost: what came later cannot be used
     gone = (np.arange(panel.shape[1]) >= zero[:, None]) & ~told
-    gone[:, 1:] |= followed[:, :-1] & ~np.isfinite(panel.outcome[:, :-1])
+    if not at_end:
+        gone[:, 1:] |= followed[:, :-1] & ~np.isfinite(panel.outcome[:, :-1])
     if ends:
         gone[:, 1:] |= followed[:, :-1] & (panel.outcome[:, :-1] == 1)
     rows = followed & ~np.maximum.accumulate(gone, axis=1)
@@ -175,7 +186,7 @@ def follow_partners(
             f"{plural(int((zero < panel.shape[1]).sum()), 'partner')} could be followed at all"
         )
     fixed = _fixed(panel, study, zero, baseline, past | (outcomes if past_outcomes else {}), covariates)
-    return _histories(panel, rows, zero, past, changing, fixed, start=start, ends=ends)
+    return _histories(panel, rows, zero, past, changing, fixed, start=start, ends=ends, at_end=at_end)
 
 
 def _with_zeros(values: np.ndarray, back: int, untreated_before: bool) -> np.ndarray:
@@ -200,13 +211,16 @@ def _fixed(panel, study, zero, baseline, own, covariates) -> dict[str, np.ndarra
     return fixed
 
 
-def _histories(panel, rows, zero, past, changing, fixed, *, start, ends) -> Histories:  # noqa: PLR0913 - parts of one table
+def _histories(panel, rows, zero, past, changing, fixed, *, start, ends, at_end) -> Histories:  # noqa: PLR0913 - parts of one table
     partner, quarter = np.nonzero(rows)
-    observed, columns = np.isfinite(panel.outcome[rows]), panel.shape[1]
+    last = quarter == panel.shape[1] - 1
+    awaited = last | (not at_end)
+    outcome = np.where(awaited, panel.outcome[rows], np.nan)
+    observed = np.isfinite(outcome)
     goes_on = np.r_[(partner[1:] == partner[:-1]), False]
-    ended = ends & (panel.outcome[rows] == 1)
-    lost_in, lost_after = int((~observed).sum()), int((observed & ~goes_on & ~ended & (quarter < columns - 1)).sum())
-    late = int((np.isfinite(panel.outcome) & np.isfinite(panel.treated)).any(axis=1).sum() - start.any(axis=1).sum())
+    ended = ends & (outcome == 1)
+    lost_in, lost_after = int((awaited & ~observed).sum()), int(((observed | ~awaited) & ~goes_on & ~ended & ~last).sum())
+    late = int(((np.isfinite(panel.outcome) | at_end) & np.isfinite(panel.treated)).any(axis=1).sum() - start.any(axis=1).sum())
     first = next(iter(past.values()))[rows]
     checks = (
         Check("followed", late == 0, f"{plural(late, 'partner')} never followed: not eligible, or the past is never known"),
@@ -215,8 +229,8 @@ def _histories(panel, rows, zero, past, changing, fixed, *, start, ends) -> Hist
     )  # fmt: skip
     return Histories(
         partner=partner, quarter=quarter, since=quarter - zero[partner], treated=panel.on[rows],
-        could_start=(first == 0) if panel.stays_on else np.ones(len(partner), dtype=bool), outcome=panel.outcome[rows], goes_on=goes_on,
-        last=quarter == columns - 1, ended=ended, baseline=_stack([values[partner] for values in fixed.values()], len(partner)),
+        could_start=(first == 0) if panel.stays_on else np.ones(len(partner), dtype=bool), outcome=outcome, awaited=awaited,
+        goes_on=goes_on, last=last, ended=ended, baseline=_stack([values[partner] for values in fixed.values()], len(partner)),
         past=_stack([values[rows] for values in past.values()], len(partner)),
         changing=_stack([values[rows] for values in changing.values()], len(partner)),
         names={"baseline": tuple(fixed), "past": tuple(past), "changing": tuple(changing)}, checks=checks,

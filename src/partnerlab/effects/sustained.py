@@ -75,6 +75,7 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     baseline: Sequence[str] = (),
     family: Family = "linear",
     ends: bool = False,
+    at_end: bool = False,
     truncate: float | None = None,
     weights_known: bool = True,
     cluster: Cluster | None = None,
@@ -110,6 +111,10 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
         Scale of the effect: difference, log-odds, log of the ratio of means.
     ends : bool
         Whether an outcome of 1 ends it all, as lapsing does: then partners leave without being lost.
+    at_end : bool
+        Whether the outcome is read once, at the end of follow-up: in the panel's last quarter, after that quarter's tactic. Cells of
+        earlier quarters may be empty and are not looked at; who has no row in the last quarter was lost. `past_outcomes` has no
+        meaning then: give what managers looked at as covariates.
     truncate : float, optional
         Cut weights to this quantile and to one minus it. It steadies and biases.
     weights_known : bool
@@ -142,8 +147,9 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     if truncate is not None and not 0 <= truncate < 0.5:
         raise ParameterError(f"truncate is {truncate:g}; give a quantile from 0 to below 0.5, such as 0.01")
     rows = follow_partners(
-        panel, study, history=history, past_outcomes=past_outcomes, untreated_before=untreated_before, baseline=baseline, ends=ends
-    )
+        panel, study, history=history, past_outcomes=past_outcomes, untreated_before=untreated_before, baseline=baseline, ends=ends,
+        at_end=at_end,
+    )  # fmt: skip
     treated = np.bincount(rows.partner[rows.treated], minlength=len(panel.partners)) > 0
     clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
     weights = _weights(rows, study, truncate)
@@ -272,9 +278,11 @@ def _contrasts(model: _Outcome, study: TacticStudy, dose: Dose) -> np.ndarray:
 def _table(model: _Outcome, influence, rows: Histories, clusters, study, *, dose, level) -> pd.DataFrame:
     found, width = [], critical_value(level, df=clusters.df)
     kept_up = np.column_stack([_back(rows.treated.astype(float), rows.since, back) for back in range(study.horizon + 1)]).cumprod(axis=1)
-    never = len(np.unique(rows.partner[model.used & (model.doses == 0).all(axis=1)]))
+    # a line through numbers of quarters learns from all of them: whoever had more than the mean stands against the rest
+    mean = float(model.doses[model.used].mean()) if dose == "total" else 0.0
+    never = len(np.unique(rows.partner[model.used & (model.doses <= mean).all(axis=1)]))
     for quarters, contrast in enumerate(_contrasts(model, study, dose), start=1):
-        kept = model.used & (kept_up[:, quarters - 1] > 0)
+        kept = model.used & (kept_up[:, quarters - 1] > 0 if dose == "recent" else model.doses[:, 0] > mean)
         partners = len(np.unique(rows.partner[kept]))
         enough = min(partners, never) >= study.minimum
         estimate = float(contrast @ model.coefficients) if enough else np.nan
@@ -299,7 +307,7 @@ def _weight_checks(rows: Histories, weights: HistoryWeights, used: np.ndarray, p
     weight = weights.weight[used]
     worst = by_quarter.iloc[(by_quarter["mean"] - 1).abs().argmax()]
     worth = float(weight.sum() ** 2 / (weight**2).sum())
-    chance, cut = weights.chance[used, 0], float(weights.truncated[used].mean())
+    chance, cut = weights.chance[used | ~rows.awaited, 0], float(weights.truncated[used].mean())
     sure = float((np.minimum(chance, 1 - chance) < HARDLY)[chance < 1].mean()) if (chance < 1).any() else 1.0
     return (
         Check("positivity", sure <= RARE, f"for {say_share(sure)} of partner-quarters it was as good as sure what they would have "
