@@ -71,16 +71,61 @@ def test_probabilities_between_six_states_are_those_of_etm(values, six, column):
     assert np.allclose(mine.loc[theirs.index], theirs, rtol=EXACT, atol=EXACT)
 
 
+def _six_with_size():
+    table = pd.read_csv(HERE / "six_states.csv").assign(size=lambda one: one["partner"] * 7 % 5)
+    return lab.Spells.from_frame(table, entry="entry", duration="exit", state="from", event="to", censored="cens")
+
+
 @pytest.mark.parametrize("column", ["estimate", "std_error"])
 def test_effects_with_ties_by_efron_are_those_of_coxph(values, column):
-    table = pd.read_csv(HERE / "six_states.csv").assign(size=lambda one: one["partner"] * 7 % 5)
-    stays = lab.Spells.from_frame(table, entry="entry", duration="exit", state="from", event="to", censored="cens")
-    found = lab.estimate_state_hazards(stays, covariates=["size"], ties="efron").table
+    found = lab.estimate_state_hazards(_six_with_size(), covariates=["size"], ties="efron").table
 
     ours = found.set_index(found["from_state"] + " " + found["to_state"])[column]
     theirs = _of(values, "efron", column)
     assert len(theirs) == len(ours) == 12
     assert np.allclose(ours[theirs.index], theirs, rtol=1e-6)
+
+
+def _by_key(table):
+    return table.set_index(table["from_state"] + " " + table["to_state"] + " " + table["time"].map("{:g}".format))
+
+
+@pytest.mark.parametrize("steps", ["product", "exponential"])
+def test_predicted_states_are_those_of_survfit_by_either_definition(values, steps):
+    theirs = _of(values, f"predicted_{steps}", "estimate")
+    found = lab.estimate_state_hazards(_six_with_size(), covariates=["size"]).probabilities({"size": 3}, times=[2, 5, 9], steps=steps)
+
+    assert len(theirs) == 72
+    assert np.allclose(_by_key(found).loc[theirs.index, "estimate"], theirs, rtol=1e-8, atol=1e-10)
+
+
+def test_definitions_of_predicted_states_differ_by_what_moves_at_one_time(values):
+    product, exponential = (_of(values, f"predicted_{steps}", "estimate") for steps in ("product", "exponential"))
+
+    assert 0.005 < np.abs(product - exponential)[["s0 s0 5", "s0 s3 5", "s0 s4 5"]].max() < 0.01
+
+
+def test_errors_of_predicted_states_are_near_those_of_leaving_partners_out_in_survfit(values):
+    theirs = _of(values, "predicted_exponential", "jackknife")
+    model = lab.estimate_state_hazards(_six_with_size(), covariates=["size"])
+    ours = _by_key(model.probabilities({"size": 3}, times=[2, 5, 9], from_states=["s0"], steps="exponential"))["std_error"]
+
+    # survfit gives no errors of its own; a derivative and leaving out one of 90 differ most where next to nobody is (s4)
+    ratio = (ours[theirs.index] / theirs)[theirs > 0]
+    assert len(ratio) == 17
+    assert np.allclose(ratio, 1.0, atol=0.15)
+    assert np.mean(ratio) == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("column", ["estimate", "std_error"])
+def test_one_move_predicted_by_exponential_steps_is_survfits_curve_with_its_errors(values, column):
+    theirs = _of(values, "predicted_stay", column)
+    table = pd.read_csv(HERE / "six_states.csv").query("`from` == 's0'")
+    table = table.assign(size=table["partner"] * 7 % 5, to=np.where(table["to"] == "cens", "", "left"))
+    model = lab.estimate_state_hazards(lab.Spells.from_frame(table, duration="exit", state="from", event="to"), covariates=["size"])
+    found = model.probabilities({"size": 3}, times=[2, 5, 9], steps="exponential").query("to_state == 's0'")
+
+    assert np.allclose(found[column], theirs, rtol=1e-7)
 
 
 def test_a_separated_move_leaves_the_effects_on_all_others_as_they_are(values):

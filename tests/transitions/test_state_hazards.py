@@ -67,6 +67,23 @@ def test_the_error_of_a_probability_is_that_of_leaving_partners_out():
     assert np.allclose(mine / jackknife, 1.0, atol=0.3)
 
 
+def test_exponential_steps_stay_within_0_and_1_where_products_cannot():
+    with pytest.raises(SampleError, match="out of A of such a partner add up to 15.27: more than all would leave at once"):
+        _model(_frame(partners=20)).probabilities({"size": 9}, times=[2])
+    table = _model(_frame(partners=20)).probabilities({"size": 9}, times=[2], steps="exponential")
+
+    assert table["estimate"].between(0, 1).all()
+    assert np.allclose(table.groupby("from_state")["estimate"].sum(), 1.0)
+
+
+def test_errors_of_exponential_steps_are_near_those_of_products_where_few_move_at_a_time():
+    frame, asked = _frame(), {"times": [4], "from_states": ["A"]}
+    product, exponential = (_model(frame).probabilities({"size": 0.5}, steps=steps, **asked) for steps in ("product", "exponential"))
+
+    assert np.allclose(product["std_error"] / exponential["std_error"], 1.0, atol=0.05)
+    assert not np.allclose(product["estimate"], exponential["estimate"], atol=1e-6)
+
+
 def test_baselines_that_are_proportional_share_one_and_have_a_ratio():
     table = _model(_frame(), proportional=[[("A", "C"), ("B", "C")]]).table
 
@@ -93,6 +110,7 @@ def test_a_category_has_its_first_level_as_reference():
         ({"size": 1, "sise": 1}, {}, "no covariate 'sise'"),
         ({"size": 1}, {"from_states": ["Z"]}, "no state 'Z'"),
         ({"size": 1}, {"variance": "bootstrap"}, "variance is 'bootstrap'"),
+        ({"size": 1}, {"steps": "exponentials"}, "did you mean 'exponential'"),
     ],
 )
 def test_what_cannot_be_read_is_refused(values, options, message):

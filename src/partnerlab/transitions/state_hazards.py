@@ -69,6 +69,7 @@ class StateHazards(Result):
         times: Sequence[float],
         start: float = 0.0,
         from_states: Sequence[str] | None = None,
+        steps: Literal["product", "exponential"] = "product",
         variance: Literal["delta", "mstate"] = "delta",
     ) -> pd.DataFrame:
         """Give P(start, time) of a partner with given covariates: ``from_state, to_state, time`` and the tidy columns.
@@ -81,6 +82,11 @@ class StateHazards(Result):
         start : float
         from_states : sequence of str, optional
             All states that are left by default.
+        steps : {"product", "exponential"}
+            How the fitted hazards of one time move a distribution: by ``I + dA``, which is Aalen and Johansen's where nothing has an
+            effect, and R's mstate; or by ``exp(dA)``, as R's ``survfit`` of a multi-state ``coxph`` does by itself (``stype = 1``
+            there is the product). The two draw together as fewer move at a time. Only the second stays
+            within 0 and 1 where a partner's risk is many times that of the few who are left to compare with.
         variance : {"delta", "mstate"}
             Derivatives by coefficients carried along; or what R's mstate prints, for comparison: there the growth of the
             covariance of the cumulative hazards counts as that of independent steps, which is far too wide for a ``start``
@@ -90,16 +96,21 @@ class StateHazards(Result):
         ------
         ParameterError
             If a covariate, level or state is missing or does not exist.
+        SampleError
+            If products were asked for and more than all would leave a state at one time.
         """
-        if variance not in ("delta", "mstate"):
-            raise ParameterError(f"variance is {variance!r}{nearest(str(variance), ('delta', 'mstate'))}")
+        for name, given, known in (("variance", variance, ("delta", "mstate")), ("steps", steps, ("product", "exponential"))):
+            if given not in known:
+                raise ParameterError(f"{name} is {given!r}{nearest(str(given), known)}")
         fitted, wanted = self.fitted, np.asarray(times, dtype=float)
-        hazards = _hazards_at(fitted, _read_one(fitted, values), after=float(start))
+        hazards = _hazards_at(fitted, _read_one(fitted, values), within=(float(start), wanted.max(initial=start)))
+        if steps == "product":
+            _refuse_more_than_all(hazards, self.states)
         if variance == "mstate":
             hazards = _as_mstate(hazards)
         origins = [_place(name, self.states) for name in from_states or [self.states[code] for code in np.unique(fitted.origin)]]
         begin = np.eye(len(self.states))[origins]
-        path, square = carry(hazards, begin, fitted.covariance, increments=variance == "mstate")
+        path, square = carry(hazards, begin, fitted.covariance, exponential=steps == "exponential", increments=variance == "mstate")
         at = np.searchsorted(hazards.time, wanted, side="right")
         at = np.where((wanted >= start) & (wanted <= fitted.fit.data.exits.max()), at, -1)
         share, error = (np.where((at >= 0)[:, None, None], part[at], np.nan) for part in (path, np.sqrt(square)))
@@ -267,8 +278,18 @@ def _read_one(fitted: FittedMoves, values: Mapping[str, object]) -> np.ndarray:
     return found
 
 
-def _hazards_at(fitted: FittedMoves, values: np.ndarray, *, after: float) -> MoveHazards:
-    """Lay the hazards of all moves of one partner out on the times of all of them."""
+def _refuse_more_than_all(hazards: MoveHazards, states: Sequence[str]) -> None:
+    leaving = hazards.leaving(len(states))
+    if (leaving > 1.0 + 1e-9).any():
+        at, state = (int(place[0]) for place in np.nonzero(leaving > 1.0 + 1e-9))
+        raise SampleError(
+            f"at time {hazards.time[at]:g} the fitted hazards out of {states[state]} of such a partner add up to {leaving[at, state]:.2f}: "
+            'more than all would leave at once; ask for earlier times, or for steps="exponential"'
+        )
+
+
+def _hazards_at(fitted: FittedMoves, values: np.ndarray, *, within: tuple[float, float]) -> MoveHazards:
+    """Lay the hazards of all moves of one partner out on the times of all of them, after the first time given and up to the last."""
     many, design, moved = len(fitted.origin), fitted.fit.design, values - fitted.centre
     columns = []
     for column in design.columns:
@@ -277,11 +298,12 @@ def _hazards_at(fitted: FittedMoves, values: np.ndarray, *, after: float) -> Mov
         columns.append(Column(name=column.name, values=mine * (1.0 if name == "baseline" else moved[fitted.terms.index(name)])))
     x = dataclasses.replace(design, columns=tuple(columns), rows=many).lay_out()
     ratio, base = np.exp(x @ fitted.fit.best.beta), fitted.baseline
-    time = np.unique(base.time[base.time > after])
+    after, last = within
+    time = np.unique(base.time[(base.time > after) & (base.time <= last)])
     hazard, squares = np.zeros((len(time), many)), np.zeros((len(time), many))
     slope, before = np.zeros((len(time), many, x.shape[1])), np.zeros((many, x.shape[1]))
     for move in range(many):
-        mine = (base.stratum == fitted.stratum[move]) & (base.time > after)
+        mine = (base.stratum == fitted.stratum[move]) & (base.time > after) & (base.time <= last)
         at = np.searchsorted(time, base.time[mine])
         hazard[at, move], squares[at, move] = ratio[move] * base.hazard[mine], base.squares[mine]
         slope[at, move] = ratio[move] * (x[move] * base.hazard[mine, None] - base.drift[mine])

@@ -94,6 +94,37 @@ place <- do.call(rbind, strsplit(sub(".*_", "", rownames(v)), ":"))
 keep("efron", paste(f$states[as.integer(place[, 1])], f$states[as.integer(place[, 2])]), "estimate", v[, "coef"])
 keep("efron", paste(f$states[as.integer(place[, 1])], f$states[as.integer(place[, 2])]), "std_error", v[, "robust se"])
 
+# where a partner with size 3 goes by these models: survfit's default is exp(dA) at each time, stype = 1 the product of I + dA;
+# survival 3.5-3 gives no errors here, so leave out each partner in turn; of one move alone it gives them
+d <- transform(six, size = (partner * 7) %% 5)
+fit_moves <- function(d) coxph(Surv(entry, exit, event) ~ size, data = d, id = partner, istate = istate, ties = "breslow",
+                               control = coxph.control(eps = 1e-13, toler.chol = 1e-14, iter.max = 50))
+predict_moves <- function(f, stype, begin, states = names6) {
+  s <- survfit(f, newdata = data.frame(size = 3), stype = stype, p0 = as.numeric(f$states == begin))
+  found <- s$pstate[sapply(at, function(t) max(which(s$time <= t))), 1, ]
+  colnames(found) <- f$states
+  found[, states]
+}
+f <- fit_moves(d)
+for (stype in 1:2) for (begin in names6[1:4]) {
+  found <- predict_moves(f, stype, begin)
+  for (i in seq_along(at)) for (to in names6)
+    keep(c("predicted_product", "predicted_exponential")[stype], paste(begin, to, at[i]), "estimate", found[i, to])
+}
+left <- lapply(unique(d$partner), function(one) predict_moves(fit_moves(d[d$partner != one, ]), 2, "s0"))
+n <- length(left)
+for (i in seq_along(at)) for (to in names6) {
+  v <- sapply(left, function(one) one[i, to])
+  keep("predicted_exponential", paste("s0", to, at[i]), "jackknife", sqrt((n - 1) / n * sum((v - mean(v))^2)))
+}
+one <- coxph(Surv(entry, exit, to != "cens") ~ size, data = d[d$from == "s0", ], cluster = partner, ties = "breslow",
+             control = coxph.control(eps = 1e-13, toler.chol = 1e-14, iter.max = 50))
+s <- summary(survfit(one, newdata = data.frame(size = 3)), times = at)
+for (i in seq_along(at)) {
+  keep("predicted_stay", at[i], "estimate", s$surv[i])
+  keep("predicted_stay", at[i], "std_error", s$std.err[i])
+}
+
 # panel data: free, constrained (equal intensities, shared covariate), fixed intensity
 v <- read.csv("visits.csv")
 Q <- rbind(c(0, .25, 0, .1), c(.2, 0, .2, .1), c(0, .2, 0, .2), c(0, 0, 0, 0))

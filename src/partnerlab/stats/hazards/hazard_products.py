@@ -1,4 +1,4 @@
-"""From regressions on each move to probabilities of states: the product integral of fitted hazards, and its variance."""
+"""From regressions on each move to probabilities of states: products of steps of fitted hazards, and their variance."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from partnerlab.stats.states.matrix_exponential import directional, exponentials
 from partnerlab.stats.states.multistate import product_integral
 
 
@@ -43,8 +44,16 @@ class MoveHazards:
         found[at, self.origin, self.origin] -= 1.0
         return found
 
+    def leaving(self, states: int) -> np.ndarray:
+        """Give what is left of each state at each time by all moves together, shape ``(T, s)``: over 1 is more than all."""
+        found = np.zeros((states, len(self.time)))
+        np.add.at(found, self.origin, self.hazard.T)
+        return found.T
 
-def carry(hazards: MoveHazards, start: np.ndarray, covariance: np.ndarray, *, increments: bool = False) -> tuple[np.ndarray, np.ndarray]:
+
+def carry(
+    hazards: MoveHazards, start: np.ndarray, covariance: np.ndarray, *, exponential: bool = False, increments: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Carry distributions through fitted hazards, with the variance from both baseline and coefficients.
 
     Parameters
@@ -54,6 +63,9 @@ def carry(hazards: MoveHazards, start: np.ndarray, covariance: np.ndarray, *, in
     start : ndarray, shape (m, s)
     covariance : ndarray, shape (p, p)
         Of the coefficients.
+    exponential : bool
+        Steps ``exp(dA)`` instead of ``I + dA``: a rate that is constant between two times rather than moves at one (R's
+        ``survfit`` of a multi-state ``coxph``; ``stype = 1`` there is the product).
     increments : bool
         Treat the growth of the cumulative hazards' covariance as that of independent steps (R's mstate; de Wreede, Fiocco and
         Putter 2010, doi:10.1016/j.cmpb.2010.01.001) instead of carrying the derivative by the coefficients along.
@@ -71,9 +83,13 @@ def carry(hazards: MoveHazards, start: np.ndarray, covariance: np.ndarray, *, in
     >>> path, variance = carry(one, np.array([[1.0, 0.0]]), np.zeros((1, 1)))
     >>> path[1].tolist(), variance[1].round(6).tolist()
     ([[0.9, 0.1]], [[0.01, 0.01]])
+    >>> path, _ = carry(one, np.array([[1.0, 0.0]]), np.zeros((1, 1)), exponential=True)
+    >>> path[1].round(4).tolist()
+    [[0.9048, 0.0952]]
     """
     (m, s), moves = start.shape, hazards.moves(start.shape[1])
-    steps = np.eye(s) + np.einsum("tk,kij->tij", hazards.hazard, moves)
+    change = np.einsum("tk,kij->tij", hazards.hazard, moves)
+    steps = exponentials(change) if exponential else np.eye(s) + change
     path = product_integral(steps, start)
     spread = hazards.spread
     if increments:
@@ -83,7 +99,8 @@ def carry(hazards: MoveHazards, start: np.ndarray, covariance: np.ndarray, *, in
     variance = np.zeros(path.shape)
     for at, step in enumerate(steps):
         # what a unit of each move's hazard at this time does to the distribution
-        moved = np.einsum("ma,kaj->mkj", path[at], moves)
+        by_move = directional(np.broadcast_to(change[at], moves.shape), moves) if exponential else moves
+        moved = np.einsum("ma,kaj->mkj", path[at], by_move)
         own = step.T @ own @ step + np.einsum("mki,kl,mlj->mij", moved, spread[at], moved)
         if not increments:
             by_coefficient = step.T @ by_coefficient + np.einsum("mkj,kp->mjp", moved, hazards.slope[at])
