@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab import TacticPanel, compare_adoption
+from partnerlab import Known, Stakes, TacticPanel, TacticStudy, compare_adoption
 
 HERE = Path(__file__).parent / "staggered"
 
@@ -48,3 +48,52 @@ def test_imputation_and_its_errors_equal_those_of_diff_diff(cluster):
 
     np.testing.assert_allclose(found["estimate"], wanted["estimate"], rtol=1e-9)
     np.testing.assert_allclose(found["std_error"], wanted["std_error"], rtol=1e-9)
+
+
+def _with_calls():
+    rows = pd.read_csv(HERE / "rows.csv").dropna(subset=["leads"])
+    rows["calls"] = np.sin(1.3 * rows["partner"] + rows["quarter"] ** 2 / 3) + 0.2 * rows["portal"]
+    return rows.assign(leads=rows["leads"] + 0.5 * rows["calls"], manager=rows["partner"] % 12, lasting=np.cos(rows["partner"]))
+
+
+def _adjusted(cluster, *names):
+    panel = TacticPanel.from_frame(_with_calls(), outcome="leads", starts="start", manager="manager", covariates=["calls", "lasting"])
+    study = TacticStudy(
+        tactic="portal", stakes=Stakes(unit="leads"), covariates=tuple(Known(name=name, at="start", lag=0) for name in names)
+    )
+    return compare_adoption(panel, study=study, cluster=cluster, adjusted=True).table.set_index(["estimator", "at"])
+
+
+# what does not change within a partner is absorbed by its effect
+@pytest.mark.parametrize("names", [("calls",), ("lasting", "calls")])
+def test_with_a_covariate_of_each_quarter_effects_and_errors_equal_those_of_r(names):
+    wanted = pd.read_csv(HERE / "covariates.csv", skipinitialspace=True, na_values="NA")
+    keys = list(zip(wanted["estimator"].str.strip(), wanted["at"].astype(str).str.strip(), strict=True))
+    found, error = _adjusted("partner", *names).loc[keys], pd.to_numeric(wanted["std_error"])
+
+    np.testing.assert_allclose(found["estimate"], wanted["estimate"], rtol=1e-7)
+    np.testing.assert_allclose(found["std_error"][error.notna().to_numpy()], error.dropna(), rtol=1e-7)
+
+
+@pytest.mark.parametrize("cluster", ["partner", "manager"])
+def test_imputation_with_a_covariate_and_its_errors_equal_those_of_diff_diff(cluster):
+    wanted = pd.read_csv(HERE / "covariates_imputation.csv").query("cluster == @cluster").set_index("at")
+    found = _adjusted(cluster, "calls").loc["imputation"].loc[wanted.index]
+
+    np.testing.assert_allclose(found["estimate"], wanted["estimate"], rtol=1e-8)  # it stops its iterations at 1e-10
+    np.testing.assert_allclose(found["std_error"], wanted["std_error"], rtol=1e-7)
+
+
+def test_where_everybody_adopts_the_last_are_compared_with_as_in_r():
+    rows = pd.read_csv(HERE / "rows.csv")
+    panel = TacticPanel.from_frame(rows[rows["start"] != 99], outcome="leads", treated="portal")
+    wanted = pd.read_csv(HERE / "all_adopt.csv", skipinitialspace=True)
+    keys = list(zip(wanted["estimator"].str.strip(), wanted["at"].astype(str).str.strip(), strict=True))
+    found = compare_adoption(panel).table.set_index(["estimator", "at"]).loc[keys]
+    errors = pd.to_numeric(wanted["std_error"], errors="coerce").to_numpy()
+    rows, partners, quarters, cells = 175, 39, 5, 4
+
+    np.testing.assert_allclose(found["estimate"], wanted["estimate"], rtol=1e-9)
+    factor = partners / (partners - 1) * (rows - 1) / (rows - cells - quarters)
+    seen = np.isfinite(errors)
+    np.testing.assert_allclose(found["std_error"][seen], errors[seen] * np.sqrt(factor), rtol=1e-9)
