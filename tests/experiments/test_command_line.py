@@ -1,10 +1,14 @@
 """The life of an experiment from the command line."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from partnerlab import Ledger, load_registry, record_decision, record_follow_up
 from partnerlab.cli import main
+from partnerlab.experiments import Assignment
 
 YAML = """name: dinner
 hypothesis: A dinner brings leads.
@@ -168,3 +172,151 @@ def test_an_experiment_declared_by_tier_is_read_by_tier(run, tmp_path):
 
     assert code == 0
     assert out.count("treatment\tGold\t") == 1
+
+
+WEDGE = """name: calls
+hypothesis: A call brings leads.
+tactic: A call
+stakes: {unit: leads, per: partner-quarter, material: 0.5, cost: 10}
+metrics: [{name: leads}]
+cluster: manager
+quarters: 4
+variants: [{name: early, on: [0, 1, 1, 1]}, {name: middle, on: [0, 0, 1, 1]}, {name: late, on: [0, 0, 0, 1]}]
+"""
+KEPT = ("--ledger", "book.duckdb", "--program", "demo")
+
+
+@pytest.fixture
+def wedge(run, tmp_path):
+    """Calls dealt to managers 001 to 012, quarter after quarter."""
+    (tmp_path / "calls.yaml").write_text(WEDGE)
+    partners = pd.DataFrame(
+        {"partner": [f"{place:03d}" for place in range(96)], "manager": [f"{place // 8 + 1:03d}" for place in range(96)]}
+    )
+    partners.to_csv(tmp_path / "book.csv", index=False)
+    assert run("experiment", "assign", "calls.yaml", "book.csv", "calls.csv", "--seed", 3, *KEPT)[0] == 0
+    dealt = Assignment.load(tmp_path / "calls.csv")
+    on = {variant.name: variant.on for variant in dealt.experiment.variants}
+    random = np.random.default_rng(1)
+    rows = [
+        (unit, manager, quarter, random.normal() + 2.0 * on[variant][place] + 0.3 * place)
+        for unit, manager, variant in dealt.table[["unit", "cluster", "variant"]].itertuples(index=False)
+        for place, quarter in enumerate(("2026Q1", "2026Q2", "2026Q3", "2026Q4"))
+    ]
+    pd.DataFrame(rows, columns=["partner", "manager", "quarter", "leads"]).to_csv(tmp_path / "rows.csv", index=False)
+    return dealt
+
+
+def test_a_schedule_lives_the_whole_life(run, wedge, tmp_path):
+    sizes = run("experiment", "design", "calls.yaml", "outlooks.yaml", "--units", 96, "--clusters", 12)[1]
+    code, out, _ = run("experiment", "analyze", "calls.csv", "rows.csv", "--page", "calls.html", "--quarter", "2027Q1", *KEPT)
+
+    assert sizes.splitlines()[1].split("\t")[1:4] == ["96", "12", "4"]
+    assert code == 0
+    assert "A: A call caused" in out
+    assert "departures: passed" in out
+    page = (tmp_path / "calls.html").read_text(encoding="utf-8")
+    assert "Grade A: A call caused" in page
+    assert "switched quarter by quarter, and is read once" in page
+    ledger = Ledger.open(tmp_path / "book.duckdb")
+    record_decision(ledger, "Calls for all", program="demo", quarter="2027Q1", about="calls")
+    record_follow_up(ledger, program="demo", about="calls", happened=True, quarter="2027Q2")
+    row = load_registry(ledger, program="demo").iloc[0]
+    assert (row["grade"], row["happened"], row["units"]) == ("A", "yes", 96)
+    assert row["cost"] == pytest.approx(10 * 96 * 2)  # a partner had calls for two quarters on average
+
+
+def test_a_schedule_that_was_dealt_elsewhere_is_read_by_its_declaration(run, wedge, tmp_path):
+    wedge.label(pd.read_csv(tmp_path / "rows.csv", dtype={"partner": str})).to_csv(tmp_path / "theirs.csv", index=False)
+    code, out, _ = run("experiment", "analyze", "calls.yaml", "theirs.csv")
+
+    assert code == 0
+    assert "A: A call caused" in out
+
+
+def test_a_quarter_that_is_absent_where_it_was_off_has_exit_code_1(run, wedge, tmp_path):
+    rows = wedge.label(pd.read_csv(tmp_path / "rows.csv", dtype={"partner": str}))
+    rows[(rows["quarter"] != "2026Q3") | (rows["variant"] != "late")].drop(columns="variant").to_csv(tmp_path / "rows.csv", index=False)
+    code, out, _ = run("experiment", "analyze", "calls.csv", "rows.csv")
+
+    assert code == 1
+    assert "outcomes of leads: FAILED. in 2026Q3 none of 32 units with it off has one" in out
+
+
+def test_names_of_managers_keep_their_zeros(run, wedge):
+    """Read as numbers, every partner would stand in another manager than when dealt."""
+    assert wedge.table["cluster"].iloc[0] == "001"
+    assert "departures: passed" in run("experiment", "analyze", "calls.csv", "rows.csv")[1]
+
+
+def test_a_region_that_is_called_na_is_no_empty_cell(run, tmp_path):
+    (tmp_path / "dinner.yaml").write_text(YAML.replace("[tier]", "[region]"))
+    pd.DataFrame({"partner": range(40), "region": ["NA", "EMEA"] * 20}).to_csv(tmp_path / "partners.csv", index=False)
+
+    assert _dealt(run)[0] == 0
+    assert "NA" in Assignment.load(tmp_path / "dealt.csv").table["stratum"].tolist()
+
+
+@pytest.mark.parametrize("broken", ["replace", "write_text"])
+def test_a_deal_that_could_not_be_written_is_not_registered(run, tmp_path, monkeypatch, broken):
+    def stop(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, broken, stop)
+        code, _, err = _dealt(run, *KEPT)
+
+    assert code == 2
+    assert "dealt.csv: the assignment cannot be written (No space left on device)" in err
+    assert not list(tmp_path.glob("*dealt*"))
+    assert load_registry(Ledger.open(tmp_path / "book.duckdb"), program="demo").empty
+
+
+def test_a_deal_that_was_interrupted_leaves_nothing_and_may_be_made_again(run, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", stop)
+        assert _dealt(run, *KEPT)[0] == 130
+
+    assert not list(tmp_path.glob("*dealt*"))
+    assert load_registry(Ledger.open(tmp_path / "book.duckdb"), program="demo").empty
+    assert _dealt(run, *KEPT)[0] == 0
+    assert (tmp_path / "dealt.csv").exists()
+
+
+def test_a_deal_that_was_not_registered_leaves_no_file(run, tmp_path):
+    _dealt(run, *KEPT)
+    before = (tmp_path / "dealt.csv").read_bytes()
+    code, _, err = run("experiment", "assign", "dinner.yaml", "partners.csv", "other.csv", "--seed", 4, *KEPT)
+
+    assert code == 2
+    assert "needs a new name" in err
+    assert not list(tmp_path.glob("*other*"))
+    assert _dealt(run, *KEPT)[0] == 0  # the same deal again
+    assert (tmp_path / "dealt.csv").read_bytes() == before
+
+
+def test_a_file_is_taken_away_if_the_record_fails_after_it_was_written(run, tmp_path):
+    _dealt(run)
+    dealt = Assignment.load(tmp_path / "dealt.csv")
+    for name, stays in (("new.csv", False), ("dealt.csv", True)):  # what stood before stays
+        with pytest.raises(RuntimeError), dealt.writing(tmp_path / name) as path:
+            raise RuntimeError(path.stat())
+        assert (tmp_path / name).exists() == stays
+
+
+def test_the_page_of_a_look_shows_the_checks_of_that_look(run, tmp_path):
+    looks = "looks: {planned: 4, stopping: group sequential}\nquarters: 4\n"
+    (tmp_path / "dinner.yaml").write_text(YAML + looks)
+    _dealt(run)
+    _play(tmp_path)
+    code, out, _ = run("experiment", "analyze", "dealt.csv", "outcomes.csv", "--look", 2, "--page", "look.html")
+    page = (tmp_path / "look.html").read_text(encoding="utf-8")
+
+    assert code == 0
+    assert "look 2 of 4: boundary" in out
+    assert "look 2 of 4: boundary" in page
+    assert "look 4 of 4" not in page
+    assert run("experiment", "analyze", "dealt.csv", "outcomes.csv", "--look", 5)[0] == 2

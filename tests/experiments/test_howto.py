@@ -26,21 +26,21 @@ def followed(tmp_path_factory):
             for line in block["text"].strip().splitlines():
                 done = subprocess.run(shlex.split(line), cwd=folder, env=environment, capture_output=True, text=True, check=False)
                 assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-                printed[" ".join(shlex.split(line)[:3])] = done.stdout
+                printed.setdefault(" ".join(shlex.split(line)[:3]), []).append(done.stdout)
     return folder, printed
 
 
 def test_sizes_are_a_table_and_a_picture(followed):
-    assert len(followed[1]["partnerlab experiment design"].splitlines()) == 14
+    assert len(followed[1]["partnerlab experiment design"][0].splitlines()) == 14
     assert (followed[0] / "sizes.svg").read_text().startswith("<svg")
 
 
 def test_the_deal_prints_the_declaration(followed):
-    assert "Dealt: by partner, within region." in followed[1]["partnerlab experiment assign"]
+    assert "Dealt: by partner, within region." in followed[1]["partnerlab experiment assign"][0]
 
 
 def test_the_reading_finds_what_was_played(followed):
-    out = followed[1]["partnerlab experiment analyze"]
+    out = followed[1]["partnerlab experiment analyze"][0]
 
     assert "sample ratio: passed" in out
     assert re.search(r"^A: Dinner caused 1\.\d more leads per partner-quarter", out, flags=re.MULTILINE)
@@ -48,7 +48,15 @@ def test_the_reading_finds_what_was_played(followed):
 
 
 def test_the_list_says_what_was_decided_and_that_it_did_not_happen(followed):
-    row = followed[1]["partnerlab experiment list"].splitlines()[1].split("\t")
+    row = followed[1]["partnerlab experiment list"][0].splitlines()[1].split("\t")
 
     assert row[:4] == ["dinner-2026", "experiment", "followed", "Dinner"]
     assert row[-2:] == ["Dinners for all partners", "no"]
+
+
+def test_a_schedule_is_designed_dealt_and_read_in_the_same_way(followed):
+    assert followed[1]["partnerlab experiment design"][1].splitlines()[1].startswith("leads\t150\t15\t4\t")
+    assert re.search(
+        r"^A: A monthly call caused \d\.\d+ more leads per partner-quarter", followed[1]["partnerlab experiment analyze"][1], re.MULTILINE
+    )
+    assert "A monthly call caused" in (followed[0] / "calls.html").read_text()

@@ -107,7 +107,7 @@ def test_what_was_registered_by_hand_stops_nothing(ledger, document):
     assert load_registry(ledger, program="demo")["name"].tolist() == ["dinner"]
     with pytest.raises(LedgerError, match="another declaration or deal is registered under this name"):
         record_experiment(ledger, _dealt("portal"), program="demo")
-    with pytest.raises(LedgerError, match="another declaration is registered under this name"):
+    with pytest.raises(LedgerError, match="another declaration or deal is registered under this name"):
         record_study(ledger, STUDY, program="demo", name="portal")
 
 

@@ -57,6 +57,8 @@ def main(argv: list[str] | None = None) -> None:
         code = app(args=argv, prog_name="partnerlab", standalone_mode=False)
     except PartnerlabError as error:
         _fail(str(error))
+    except OSError as error:  # a folder in the place of a file, a disk that is full
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (KeyboardInterrupt, typer.Abort):
         _fail("stopped; what was there before is untouched", code=130)
     except Exception as error:

@@ -9,11 +9,12 @@ import typer
 
 from partnerlab.cli.printing import print_table, say, write_csv
 from partnerlab.errors import ParameterError
+from partnerlab.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from partnerlab.experiments import Assignment
+    from partnerlab.experiments import Assignment, Experiment
     from partnerlab.report import Case
 
 app = typer.Typer(help="Design, deal, read and list experiments.", no_args_is_help=True)
@@ -85,10 +86,11 @@ def assign(
     from partnerlab.experiments import Experiment, assign_variants, record_experiment
 
     experiment = Experiment.load(declaration)
-    dealt = assign_variants(experiment, units=_read_csv(units, text=[experiment.unit]), seed=seed)
-    if ledger != "none":
-        record_experiment(_open(ledger, program), dealt, program=program)
-    dealt.write(out)
+    dealt = assign_variants(experiment, units=_read_csv(units, text=_names_in(experiment)), seed=seed)
+    if ledger == "none":
+        dealt.write(out)
+    else:
+        record_experiment(_open(ledger, program), dealt, program=program, path=out)
     say(experiment.page)
     counts = dealt.table.groupby("variant", as_index=False).size().rename(columns={"size": "units"})
     print_table(counts, title=experiment.name)
@@ -98,7 +100,7 @@ def assign(
 @app.command("analyze")
 def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
     assignment: Dealt,
-    outcomes: Annotated[Path, typer.Argument(help="CSV with a row for each unit and its outcomes.", show_default=False)],
+    outcomes: Annotated[Path, typer.Argument(help="CSV of outcomes: a row for each unit; of a schedule, and quarter.", show_default=False)],
     variant: Annotated[str, typer.Option(help="Column of the variant, where the trial was dealt elsewhere.")] = "variant",
     received: Annotated[str, typer.Option(help="Column with 1 where the unit had what it was offered.", show_default=False)] = "",
     look: Annotated[int | None, typer.Option(help="Which of the declared looks this is. Default: the last.", show_default=False)] = None,
@@ -113,10 +115,12 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
 
     if assignment.suffix in DECLARED and ledger != "none":
         raise ParameterError(f"{assignment}: the ledger keeps what `experiment assign` dealt; read another trial without --ledger")
-    dealt, case = _read_case(assignment, outcomes, variant=variant, received=received, quarter=quarter)
+    dealt, case = _read_case(assignment, outcomes, variant=variant, received=received, quarter=quarter, look=look)
     book = None if ledger == "none" else _open(ledger, program)
     trial = case.trial
     reading = analyze_experiment(trial, experiment=case.experiment, assignment=dealt, look=look)
+    if book is not None:
+        record_experiment(book, dealt, program=program, reading=reading, quarter=quarter)
     marks = {True: "passed", False: "FAILED", None: "note"}
     for check in reading.checks:
         say(f"{check.name}: {marks[check.passed]}. {check.detail}")
@@ -133,8 +137,6 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
         from partnerlab.report import render_experiment
 
         say(str(render_experiment(case, path=page, reading=reading, program=program)))
-    if book is not None:
-        record_experiment(book, dealt, program=program, reading=reading, quarter=quarter)
     if reading.stopped:
         raise typer.Exit(1)
 
@@ -154,23 +156,36 @@ def list_experiments(
     print_table(found, title=f"Experiments and studies of {program}", columns=columns)
 
 
-def _read_case(path: Path, outcomes: Path, *, variant: str, received: str, quarter: str) -> tuple[Assignment | None, Case]:
+def _read_case(
+    path: Path, outcomes: Path, *, variant: str, received: str, quarter: str, look: int | None
+) -> tuple[Assignment | None, Case]:
     """Read outcomes by the assignment; of a trial dealt elsewhere by its declaration and the column of the variant."""
     from partnerlab.experiments import Assignment, Experiment
     from partnerlab.report import build_case
 
     dealt = None if path.suffix in DECLARED else Assignment.load(path)
     experiment = Experiment.load(path) if dealt is None else dealt.experiment
-    frame = _read_csv(outcomes, text=[experiment.unit])
+    frame = _read_csv(outcomes, text=[*_names_in(experiment), *([variant] if dealt is None else [])])
     unit = experiment.unit if dealt is not None or experiment.unit in frame else None
     if unit is None:
         say(f"units: note. {outcomes.name} has no column {experiment.unit!r}, so each row is one {experiment.unit}")
+    labelled = frame if dealt is None else dealt.label(frame)
+    if len(labelled) < len(frame):
+        gone = plural(len(frame) - len(labelled), "row")
+        say(f"units: note. {gone} of {outcomes.name} left out, whose {experiment.unit} was dealt no variant")
     case = build_case(
-        frame if dealt is None else dealt.label(frame), experiment=experiment, assignment=dealt, period=quarter, unit=unit,
+        labelled, experiment=experiment, assignment=dealt, period=quarter, unit=unit,
         declared=path.name if dealt is None else "the assignment's file", variant=variant if dealt is None else "variant",
-        received=received or None,
+        received=received or None, look=look,
     )  # fmt: skip
     return dealt, case
+
+
+def _names_in(experiment: Experiment) -> list[str]:
+    """Columns that hold names: units, clusters, strata, groups, tiers."""
+    between = experiment.spillover.between if experiment.spillover else None
+    tiers = [name for metric in experiment.metrics if metric.kind == "tier" for name in (metric.name, metric.before)]
+    return [name for name in (experiment.unit, experiment.cluster, *experiment.strata, experiment.by, between, *tiers) if name]
 
 
 def _open(ledger: str, program: str):
@@ -182,12 +197,14 @@ def _open(ledger: str, program: str):
 
 
 def _read_csv(path: Path, *, text: list[str]) -> pd.DataFrame:
-    """Read a table; units are text, so that 007 stays 007."""
+    """Read a table; names are text, so that 007 stays 007, and NA is a region and not an empty cell."""
     import pandas as pd
 
     if not path.is_file():
         raise ParameterError(f"{path}: no such file; give a CSV file")
     try:
-        return pd.read_csv(path, dtype=dict.fromkeys(text, str), encoding="utf-8-sig")
+        found = pd.read_csv(path, encoding="utf-8-sig")
+        names = [name for name in dict.fromkeys(text) if name in found]
+        return found.assign(**pd.read_csv(path, usecols=names, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"))
     except (ValueError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: cannot be read as CSV ({str(error).splitlines()[0]}); save it as CSV with UTF-8 encoding") from error

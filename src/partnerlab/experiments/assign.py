@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -100,11 +102,41 @@ class Assignment:
         Raises
         ------
         LedgerError
-            If the file holds another assignment; one experiment is dealt once.
+            If the file holds another assignment (one experiment is dealt once), or cannot be written.
+        """
+        with self.writing(path) as written:
+            return written
+
+    @contextlib.contextmanager
+    def writing(self, path: str | Path) -> Iterator[Path]:
+        """Write the file, and take it away again if what is done beside it fails: a deal and its registration stand both, or neither.
+
+        Raises
+        ------
+        LedgerError
+            As `write`.
         """
         path = Path(path)
-        if path.exists() and Assignment.load(path).digest != self.digest:
+        stood = path.exists()
+        if stood and Assignment.load(path).digest != self.digest:
             raise LedgerError(f"{path}: holds another assignment; an experiment is dealt once, so choose another file")
+        part = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(self._text(), encoding="utf-8", newline="")
+            part.replace(path)
+        except OSError as error:
+            raise LedgerError(f"{path}: the assignment cannot be written ({error.strerror}); choose another file") from error
+        finally:
+            part.unlink(missing_ok=True)
+        try:
+            yield path
+        except BaseException:
+            if not stood:
+                path.unlink(missing_ok=True)
+            raise
+
+    def _text(self) -> str:
         head = {
             "digest": self.digest,
             "seed": self.seed,
@@ -112,8 +144,7 @@ class Assignment:
             "buffered": list(self.buffered),
             "experiment": self.experiment.model_dump(mode="json"),
         }
-        path.write_text(f"{FIRST_LINE}{json.dumps(head, sort_keys=True)}\n{self.rows}", encoding="utf-8", newline="")
-        return path
+        return f"{FIRST_LINE}{json.dumps(head, sort_keys=True)}\n{self.rows}"
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import pandas as pd
 
@@ -29,6 +31,7 @@ def record_experiment(  # noqa: PLR0913 - a record says all of this
     *,
     program: str,
     reading: ExperimentReading | None = None,
+    path: str | Path | None = None,
     quarter: str = "",
     cost: float = math.nan,
     run_id: str = "",
@@ -46,6 +49,8 @@ def record_experiment(  # noqa: PLR0913 - a record says all of this
         Whose.
     reading : ExperimentReading, optional
         What was found; the experiment must have been registered before, as it was dealt.
+    path : str or Path, optional
+        File to which the assignment is written with its registration: both stand, or neither.
     quarter : str
         In which it was read.
     cost : float
@@ -63,7 +68,8 @@ def record_experiment(  # noqa: PLR0913 - a record says all of this
     Raises
     ------
     LedgerError
-        If another declaration or deal is registered under the name, or a reading comes before the registration.
+        If another declaration or deal is registered under the name, a reading comes before the registration, or the file cannot be
+        written.
 
     Examples
     --------
@@ -78,23 +84,18 @@ def record_experiment(  # noqa: PLR0913 - a record says all of this
     1
     >>> folder.cleanup()
     """
-    name = dealt.experiment.name
-    before = ledger.registrations(program=program)
-    mine = before[before["registration_id"] == name]
-    if len(mine) and read_document(mine["document"].iloc[0]).get("assignment") != dealt.digest:
-        raise LedgerError(f"{name}: another declaration or deal is registered under this name; a new experiment needs a new name")
+    name, digest = dealt.experiment.name, dealt.digest
+    mine = _registered(ledger, program, name, assignment=digest)
+    beside = contextlib.nullcontext() if path is None else dealt.writing(path)
     written = {"program": program, "run_id": run_id, "recorded_at": recorded_at}
-    if reading is None:
-        if len(mine):
-            return int(mine["record"].iloc[0])
-        return record_registration(ledger, json.dumps(_declaration(dealt)), registration_id=name, kind="experiment", **written)
-    if not len(mine):
-        raise LedgerError(
-            f"{name}: was never registered, so that it was declared before it was read cannot be shown; register it when it is dealt"
-        )
-    return record_registration(
-        ledger, json.dumps(_findings(reading, quarter=quarter, cost=cost)), registration_id=f"{FOUND}{name}", kind="reading", **written
-    )
+    if reading is not None:
+        _refuse_unregistered(name, mine)
+        document = json.dumps(_findings(reading, quarter=quarter, cost=cost))
+        return record_registration(ledger, document, registration_id=f"{FOUND}{name}", kind="reading", together=beside, **written)
+    if mine is not None:
+        with beside:
+            return mine
+    return record_registration(ledger, json.dumps(_declaration(dealt)), registration_id=name, kind="experiment", together=beside, **written)
 
 
 def record_study(  # noqa: PLR0913 - a record says all of this
@@ -147,19 +148,15 @@ def record_study(  # noqa: PLR0913 - a record says all of this
     """
     declared = {"declaration": study.model_dump(mode="json"), "cost": _money(cost)}
     declared["digest"] = hashlib.sha256(json.dumps(declared["declaration"], sort_keys=True).encode()).hexdigest()
-    before = ledger.registrations(program=program)
-    mine = before[before["registration_id"] == name]
-    if len(mine) and read_document(mine["document"].iloc[0]).get("digest") != declared["digest"]:
-        raise LedgerError(f"{name}: another declaration is registered under this name; a new study needs a new name")
+    mine = _registered(ledger, program, name, digest=declared["digest"])
     written = {"program": program, "run_id": run_id, "recorded_at": recorded_at}
-    if not verdicts:
-        if len(mine):
-            return int(mine["record"].iloc[0])
-        return record_registration(ledger, json.dumps(declared), registration_id=name, kind="study", **written)
-    if not len(mine):
-        raise LedgerError(f"{name}: was never registered, so that it was declared before it was read cannot be shown; register it first")
-    found = {"stopped": False, "checks": [], "quarter": quarter, "cost": _money(cost), "verdicts": _verdict_rows(verdicts)}
-    return record_registration(ledger, json.dumps(found), registration_id=f"{FOUND}{name}", kind="reading", **written)
+    if verdicts:
+        _refuse_unregistered(name, mine)
+        found = {"stopped": False, "checks": [], "quarter": quarter, "cost": _money(cost), "verdicts": _verdict_rows(verdicts)}
+        return record_registration(ledger, json.dumps(found), registration_id=f"{FOUND}{name}", kind="reading", **written)
+    if mine is not None:
+        return mine
+    return record_registration(ledger, json.dumps(declared), registration_id=name, kind="study", **written)
 
 
 def record_follow_up(  # noqa: PLR0913 - a record says all of this
@@ -235,6 +232,23 @@ def read_document(document: str) -> dict[str, object]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _registered(ledger: Ledger, program: str, name: str, **digest: str) -> int | None:
+    """Record under which just this is registered; None where nothing is; another thing under the name is refused."""
+    before = ledger.registrations(program=program)
+    mine = before[before["registration_id"] == name]
+    if not len(mine):
+        return None
+    document = read_document(mine["document"].iloc[0])
+    if any(document.get(key) != value for key, value in digest.items()):
+        raise LedgerError(f"{name}: another declaration or deal is registered under this name; what is new needs a new name")
+    return int(mine["record"].iloc[0])
+
+
+def _refuse_unregistered(name: str, record: int | None) -> None:
+    if record is None:
+        raise LedgerError(f"{name}: was never registered, so that it was declared before it was read cannot be shown; register it first")
 
 
 def _declaration(dealt: Assignment) -> dict[str, object]:

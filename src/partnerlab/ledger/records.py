@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -177,7 +178,7 @@ def record_appeals(
     return _take_over(ledger, "appeals", frame, program=program, run_id=run_id, data_hash=data_hash, recorded_at=recorded_at)
 
 
-def record_registration(
+def record_registration(  # noqa: PLR0913 - a record says all of this
     ledger: Ledger,
     document: str,
     *,
@@ -186,8 +187,22 @@ def record_registration(
     kind: str = "experiment",
     run_id: str = "",
     recorded_at: datetime | None = None,
+    together: AbstractContextManager[object] | None = None,
 ) -> int:
     """Register an experiment before it is read; the document is kept word for word.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Where.
+    document : str
+        What is registered.
+    program, registration_id, kind : str
+        Whose, under which name, and what it is.
+    run_id, recorded_at
+        Run that wrote it, and the moment; now, if not given.
+    together : context manager, optional
+        What is done with the record, or not at all: it is entered before the record is kept, and sees it if that fails.
 
     Examples
     --------
@@ -199,7 +214,9 @@ def record_registration(
     >>> folder.cleanup()
     """
     row = {"registration_id": registration_id, "kind": kind, "document": document}
-    return _append(ledger, "registrations", pd.DataFrame([row]), program=program, quarter="", run_id=run_id, recorded_at=recorded_at)
+    return _append(
+        ledger, "registrations", pd.DataFrame([row]), program=program, quarter="", run_id=run_id, recorded_at=recorded_at, together=together
+    )
 
 
 def _append(  # noqa: PLR0913 - a record says all of this
@@ -212,8 +229,9 @@ def _append(  # noqa: PLR0913 - a record says all of this
     run_id: str,
     data_hash: str = "",
     recorded_at: datetime | None = None,
+    together: AbstractContextManager[object] | None = None,
 ) -> int:
-    """Write one record, whole or not at all."""
+    """Write one record, whole or not at all, and what belongs together with it."""
     rows = _fitting(book, frame)
     moment = naive_utc(recorded_at or datetime.now(UTC))
     with ledger.connection() as connection:
@@ -227,10 +245,13 @@ def _append(  # noqa: PLR0913 - a record says all of this
             stamp = [record, run_id, moment, program, data_hash]
             connection.execute(f"INSERT INTO records VALUES ({', '.join('?' * 10)})", [*stamp, book, quarter, len(rows), digest, last[1]])
             connection.execute(f"INSERT INTO {book} SELECT ?, ?, ?, ?, ?, {_cast(book)}, row FROM given_rows", stamp)
-            connection.execute("COMMIT")
+            with together or contextlib.nullcontext():
+                connection.execute("COMMIT")
         except Exception as error:
             with contextlib.suppress(Exception):
                 connection.execute("ROLLBACK")
+            if isinstance(error, LedgerError):
+                raise
             text = " ".join(str(error).split())[:200]
             raise LedgerError(f"{book} of {program} {quarter} could not be written, nothing was: {text}") from error
     return int(record)

@@ -72,9 +72,9 @@ def _sections(case: Case, reading: Any, seed: int) -> Mapping[str, Callable[[], 
         render_figure(attempt(plot_case, case, view=view, reading=reading, **more), name=f"{view}-figure", quiet=True)
 
     def ran() -> None:
-        render_table(
-            attempt(tabulate_checks, attempt(check_case, case)), caption="What was checked before anything was read", name="checks"
-        )
+        # the reading's own checks are those of its look
+        checks = reading if reading else attempt(check_case, case)
+        render_table(attempt(tabulate_checks, checks), caption="What was checked before anything was read", name="checks")
         picture("arms")
         picture("balance")
 

@@ -54,9 +54,12 @@ class Case:
     quarters : tuple of str
         Names of those, one for each trial.
     table : DataFrame
-        A row for each unit: variant, strata, what was known before, and outcomes up to the last quarter seen.
+        A row for each unit: variant, strata, what was known before, and outcomes up to the last quarter seen; of a schedule a row for
+        each unit and quarter.
     trials : tuple of Trial
-        What was known at the end of each quarter seen.
+        What was known at the end of each quarter seen; of a schedule the whole alone.
+    look : int or None
+        Which of the declared looks is read; by the quarters seen if None.
     """
 
     experiment: Experiment
@@ -69,6 +72,7 @@ class Case:
     quarters: tuple[str, ...]
     table: pd.DataFrame = dataclasses.field(repr=False)
     trials: tuple[Trial, ...] = dataclasses.field(repr=False)
+    look: int | None = None
 
     @property
     def trial(self) -> Trial:
@@ -88,6 +92,8 @@ class Case:
     @property
     def state(self) -> str:
         """How far it is, in words."""
+        if self.look is not None and self.look < self.experiment.looks.planned:
+            return f"look {self.look} of {self.experiment.looks.planned}, over {self.first}"
         if self.over:
             return f"read over {self.first} to {self.last}" if self.first != self.last else f"read over {self.first}"
         return f"running: {self.seen} of {plural(self.experiment.quarters, 'quarter')} seen, from {self.first}"
@@ -137,8 +143,9 @@ def build_case(  # noqa: PLR0913 - one argument for each column name
     unit: str | None = "unit",
     variant: str = "variant",
     received: str | None = None,
+    look: int | None = None,
 ) -> Case:
-    """Make a case of any table with a row for each unit and its outcomes at the end.
+    """Make a case of any table with a row for each unit and its outcomes at the end; of a schedule, for each unit and quarter.
 
     Parameters
     ----------
@@ -152,14 +159,16 @@ def build_case(  # noqa: PLR0913 - one argument for each column name
         Where it was declared, and when it ran, in words.
     unit, variant, received : str
         Columns.
+    look : int, optional
+        Which of the declared looks it is; the last if None.
     """
     trial = Trial.from_frame(frame, experiment=experiment, unit=unit, variant=variant, received=received)
     if not declared:
         trial = dataclasses.replace(trial, experiment=None)
-    when = period or plural(experiment.quarters, "quarter")
+    when = period or (say_period(trial.quarters) if trial.switched else plural(experiment.quarters, "quarter"))
     return Case(
         experiment=experiment, declared=declared, assignment=assignment, dealt=assignment, first=when, last=when, seen=experiment.quarters,
-        quarters=(when,), table=frame, trials=(trial,),
+        quarters=(when,), table=frame, trials=(trial,), look=look,
     )  # fmt: skip
 
 
@@ -180,21 +189,33 @@ def _case(deal: Deal, *, panel: Panel, history: TierHistory | None, quarter: str
     experiment = deal.experiment or _undeclared(deal, panel)
     start, stop = panel.column(deal.first), panel.column(quarter)
     seen = min(stop - start + 1, experiment.quarters)
+    last = panel.calendar.label(panel.calendar.parse(deal.first) + experiment.quarters - 1)
+    if experiment.scheduled and seen < experiment.quarters:
+        raise SampleError(f"{experiment.name} is switched quarter by quarter, and read once, after {last}")
     tables = [
         build_outcomes(deal.rows, experiment=experiment, panel=panel, history=history, start=start, end=start + length)
         for length in range(1, seen + 1)
     ]
-    received = "received" if deal.rows.get("exposed", pd.Series(dtype=bool)).any() else None
+    if experiment.scheduled:
+        windows = [(start + place, start + place + 1) for place in range(seen)]
+        parts = [
+            build_outcomes(deal.rows, experiment=experiment, panel=panel, history=history, start=first, end=end) for first, end in windows
+        ]
+        # what was known before is known before the first of them
+        before = {name: tables[0][name] for name in experiment.pre}
+        labels = panel.labels[start : start + seen]
+        tables = [pd.concat([part.assign(quarter=label, **before) for part, label in zip(parts, labels, strict=True)], ignore_index=True)]
+    received = "received" if not experiment.scheduled and deal.rows.get("exposed", pd.Series(dtype=bool)).any() else None
     trials = tuple(Trial.from_frame(table, experiment=experiment, received=received) for table in tables)
     if not deal.declared:
         # only the deal told what it was, so that it is not read as if somebody had declared it
         trials = tuple(dataclasses.replace(trial, experiment=None) for trial in trials)
     # what a source says of its own deal cannot show that it was held to: its shares are tested against those declared
-    dealt = deal.assignment or (_rebuild(deal, experiment, tables[-1]) if deal.experiment is not None else None)
+    units = tables[-1].drop_duplicates(experiment.unit)
+    dealt = deal.assignment or (_rebuild(deal, experiment, units) if deal.experiment is not None else None)
     return Case(
         experiment=experiment, declared=deal.declared, assignment=deal.assignment, dealt=dealt, first=deal.first,
-        last=panel.calendar.label(panel.calendar.parse(deal.first) + experiment.quarters - 1),
-        seen=seen,
+        last=last, seen=seen,
         quarters=tuple(panel.labels[start : start + seen]), table=tables[-1], trials=trials,
     )  # fmt: skip
 
@@ -230,7 +251,7 @@ def analyze_case(case: Case, *, seed: int = 0) -> ExperimentReading:
 
 
 def _read_case(case: Case, *, seed: int, draws: int) -> ExperimentReading:
-    look = None if case.experiment.looks.planned == 1 else min(case.seen, case.experiment.looks.planned)
+    look = case.look or (None if case.experiment.looks.planned == 1 else min(case.seen, case.experiment.looks.planned))
     if case.assignment is not None:
         return analyze_experiment(case.trial, assignment=case.assignment, seed=seed, look=look, draws=draws)
     if case.experiment.dealing == "pairs":
@@ -270,6 +291,8 @@ def estimate_case_looks(case: Case) -> LookPath:
     _refuse_peeking(case)
     if case.experiment.quarters < 2:
         raise SampleError("it ran for one quarter, so there was one look")
+    if case.experiment.scheduled:
+        raise SampleError("it was switched quarter by quarter, and is read once, at its end")
     if len(case.trials) < case.seen:
         raise SampleError("only the outcomes at the end were given, so what earlier looks would have shown is not known")
     return estimate_looks(case.trials, experiment=case.experiment, assignment=case.assignment, labels=case.quarters)
