@@ -175,7 +175,7 @@ def test_a_verdict_never_says_markov(history_of, frail_codes):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (check_order, SampleError, "the tier before is not known of counts; give pairs"),
+        (check_order, SampleError, "not known of counts; give pairs with their partner and quarter, or counts with a column for it"),
         (lambda pairs: check_duration(pairs, longest=1), ParameterError, "longest is 1; give 2 quarters or more"),
         (check_homogeneity, ParameterError, "pairs have no column 'quarter'"),
         (lambda pairs: check_homogeneity(pairs, by="smaple"), ParameterError, "did you mean 'sample'"),

@@ -65,3 +65,29 @@ def test_statistics_of_one_matrix_are_those_of_rs_chi_square_tests(name):
     row = check(Transitions.from_frame(pairs), draws=9).table.iloc[0]
 
     assert np.allclose(row[["statistic", "likelihood", "df", "p_value"]].to_numpy(dtype=float), reference.to_numpy(), rtol=1e-9)
+
+
+def test_order_from_a_published_table_of_triples_is_rs_chi_square_test():
+    # eruptions of Old Faithful: after a short one always a long one, so only what follows a long one can differ
+    triples = Transitions.from_frame(pd.read_csv(FOLDER / "triples.csv"), count="count")
+    reference = pd.read_csv(FOLDER / "triples_tests.csv", skipinitialspace=True).iloc[0]
+    row = check_order(triples, before="before").table.iloc[0]
+
+    assert np.allclose(row[reference.index].to_numpy(dtype=float), reference.to_numpy(), rtol=1e-9)
+    assert row["n"] == 297
+
+
+def test_triples_counted_from_pairs_say_what_the_pairs_say():
+    pairs = Transitions.from_frame(pd.read_csv(FOLDER / "pairs.csv").rename(columns={"origin": "from_tier", "target": "to_tier"}))
+    before = pairs.previous()
+    rows = pairs.to_frame().assign(before=np.where(before < 0, None, np.array(pairs.states)[before]))
+    counted = rows.dropna(subset="before").groupby(["before", "from_tier", "to_tier"], as_index=False)["count"].sum()
+    known, columns = check_order(pairs, draws=9), ["from_tier", "n", "statistic", "likelihood", "df", "p_value"]
+    of_counts = check_order(Transitions.from_frame(counted, count="count"), before="before")
+    # pairs that bring the column know their partners, too
+    of_rows = check_order(Transitions.from_frame(rows.drop(columns="count")), before="before", draws=99)
+
+    pd.testing.assert_frame_equal(of_counts.table[columns], known.table[columns])
+    pd.testing.assert_frame_equal(of_rows.table[columns], known.table[columns])
+    assert of_rows.p("p_clustered") == pytest.approx(check_order(pairs, draws=99).p("p_clustered"))
+    assert np.isnan(of_counts.p("p_clustered"))

@@ -68,7 +68,7 @@ def test_the_error_of_a_probability_is_that_of_leaving_partners_out():
 
 
 def test_exponential_steps_stay_within_0_and_1_where_products_cannot():
-    with pytest.raises(SampleError, match="out of A of such a partner add up to 15.27: more than all would leave at once"):
+    with pytest.raises(SampleError, match=r"out of A of such a partner add up to 15\.27: more than all would leave at once"):
         _model(_frame(partners=20)).probabilities({"size": 9}, times=[2])
     table = _model(_frame(partners=20)).probabilities({"size": 9}, times=[2], steps="exponential")
 

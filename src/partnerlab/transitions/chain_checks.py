@@ -95,6 +95,7 @@ def check_homogeneity(
 def check_order(
     history: TierHistory | Transitions,
     *,
+    before: str | None = None,
     stage: str = "published",
     level: float = 0.95,
     draws: int = 999,
@@ -107,6 +108,9 @@ def check_order(
     ----------
     history, stage, level, draws, seed, include_partial
         As in `check_homogeneity`.
+    before : str, optional
+        Column of pairs or counts that holds the tier before: a table of triples, ``before, from_tier, to_tier, count``, does.
+        By default it is read from the partner's pairs. Within partners nothing is known of such a column.
 
     Returns
     -------
@@ -116,6 +120,8 @@ def check_order(
 
     Raises
     ------
+    ParameterError
+        If there is no column of that name.
     SampleError
         If nobody was observed in three quarters in a row.
 
@@ -131,16 +137,25 @@ def check_order(
     >>> result = check_order(Transitions.from_frame(visits, partner="id", from_tier="from", to_tier="to"))
     >>> int(result.table["n"].iloc[0])
     6
+    >>> triples = pd.DataFrame({"before": list("AABB"), "from_tier": ["A"] * 4, "to_tier": list("ABAB"), "n": [80, 20, 25, 25]})
+    >>> result = check_order(Transitions.from_frame(triples, count="n"), before="before")
+    >>> result.table[["statistic", "df"]].iloc[0].round(3).tolist()
+    [14.286, 1.0]
     """
     pairs = read_pairs(history, stage=stage, include_partial=include_partial)
-    runs = read_runs(pairs, "the tier before")
     question = Question(
         what="Does the tier before tell where a partner goes next?",
         yes="The tier before tells where a partner goes next: the process is not of order 1",
         no="No evidence against order 1: the tier before adds nothing that can be seen",
         within="partners who differ from one another and remember nothing",
     )
-    return _check(pairs, by_previous(runs), list(pairs.states), question, within=True, level=level, draws=draws, seed=seed)
+    options = {"level": level, "draws": draws, "seed": seed}
+    if before is None:
+        runs = read_runs(pairs, "the tier before", remedy="or counts with a column for it (before=)")
+        return _check(pairs, by_previous(runs), list(pairs.states), question, within=True, **options)
+    codes, names = pair_segments(pairs, before)
+    known = pairs.column(before).notna().to_numpy()
+    return _check(pairs, _fixed(np.where(known, codes, -1)), names, question, within=False, **options)
 
 
 def check_duration(

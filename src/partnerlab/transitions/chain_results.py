@@ -84,10 +84,10 @@ def read_pairs(history: TierHistory | Transitions, *, stage: str, include_partia
     return pairs if returned else pairs.select(~away)
 
 
-def read_runs(pairs: Transitions, what: str) -> Runs:
+def read_runs(pairs: Transitions, what: str, *, remedy: str = "") -> Runs:
     """Read the runs of pairs; refuses counts, in which no partner can be followed."""
     if not pairs.knows_partners or pairs.clock == "none" or (np.asarray(pairs.weight) > 1).any():
-        raise SampleError(f"{what} is not known of counts; give pairs with their partner and quarter")
+        raise SampleError(f"{what} is not known of counts; give pairs with their partner and quarter{', ' if remedy else ''}{remedy}")
     return Runs.of(pairs)
 
 

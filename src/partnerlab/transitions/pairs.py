@@ -181,6 +181,8 @@ class Transitions:
             columns["quarter"] = self.labels
         columns |= {"from_tier": names[self.origin], "to_tier": names[self.target]}
         table = pd.DataFrame(columns).astype("str").assign(count=self.weight)
+        if self.clock != "none" and self.calendar is None:
+            table["quarter"] = self.period  # whole numbers stay numbers, so that the table can be read again
         return pd.concat([table, self.covariates.reset_index(drop=True)], axis=1)
 
     @classmethod
