@@ -172,3 +172,49 @@ def test_the_order_of_units_does_not_matter():
     )
 
     np.testing.assert_allclose(one.influence[order], other.influence, atol=1e-10)
+
+
+def _lines(outcome, adopted, on, covariates, *, clusters=None):
+    """Overall effects of each estimator with covariates, and their errors."""
+    clusters = np.arange(len(outcome)) if clusters is None else clusters
+    line = interaction_weighted(outcome, adopted, clusters=clusters, covariates=covariates)
+    found = impute_effects(outcome, adopted, targets=on[:, :, None], covariates=covariates)
+    return np.array([line.overall, found.att[0]]), np.array([line.overall_error, np.sqrt((found.influence[:, 0] ** 2).sum())])
+
+
+def test_where_a_covariate_explains_the_rest_effects_are_exact():
+    outcome, adopted, on = _panel(8)
+    covariate = np.random.default_rng(8).standard_normal(outcome.shape)
+    exact = outcome[:, :1] + 0.1 * np.arange(6) + 0.5 * on + 3.0 * covariate
+
+    effects, errors = _lines(exact, adopted, on, covariate[:, :, None])
+
+    np.testing.assert_allclose(effects, 0.5)
+    np.testing.assert_allclose(errors, 0.0, atol=1e-10)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), gaps=st.sampled_from([0.0, 0.2]))
+def test_scale_of_covariates_and_those_that_units_or_periods_absorb_do_not_matter(seed, gaps):
+    outcome, adopted, on = _panel(seed, gaps=gaps)
+    one = np.random.default_rng(seed).standard_normal(outcome.shape)
+    lasting, season = np.broadcast_to(np.nan_to_num(outcome[:, :1]), outcome.shape), np.broadcast_to(np.arange(6.0), outcome.shape)
+    absorbed = np.stack([lasting, one, season, 5 + one], axis=2)
+
+    plain, scaled = _lines(outcome, adopted, on, one[:, :, None]), _lines(outcome, adopted, on, 7 - 1000 * absorbed)
+
+    np.testing.assert_allclose(scaled[0], plain[0], rtol=1e-6)
+    np.testing.assert_allclose(scaled[1], plain[1], rtol=1e-6)
+
+
+def test_a_cause_that_moves_with_the_treatment_is_taken_out_and_intervals_hold():
+    inside, naive = [], []
+    for seed in range(80):
+        outcome, adopted, on = _panel(seed, units=80)
+        cause = 0.8 * on + np.random.default_rng(seed).standard_normal(outcome.shape)
+        effects, errors = _lines(outcome + cause, adopted, on, cause[:, :, None])
+        inside.append(np.abs(effects - 0.5) < 1.96 * errors)
+        naive.append(impute_effects(outcome + cause, adopted, targets=on[:, :, None]).att[0])
+
+    assert (np.mean(inside, axis=0) > 0.88).all()
+    assert np.mean(naive) == pytest.approx(1.3, abs=0.05)

@@ -47,6 +47,7 @@ def compare_adoption(
     control: Control | None = None,
     score: Score = "reg",
     cluster: Cluster | None = None,
+    adjusted: bool = False,
     level: float = 0.95,
 ) -> AdoptionComparison:
     """Lay the estimators of staggered adoption side by side.
@@ -58,7 +59,10 @@ def compare_adoption(
     Parameters
     ----------
     panel, study, control, score, cluster, level
-        As in `estimate_adoption`; only "group-time" adjusts for covariates.
+        As in `estimate_adoption`; "group-time" adjusts for the study's covariates as they stood before each change.
+    adjusted : bool
+        Whether "interaction", "imputation" and "two-way" take them too, as straight lines, as they stand in each quarter: what
+        does not change within a partner is absorbed by its effect, and quarters in which one is not known are left out.
 
     Returns
     -------
@@ -91,24 +95,29 @@ def compare_adoption(
     ]
     since = event_times(adopted, outcome.shape[1])
     on = ((since >= 0) & (adopted != NEVER)[:, None]).astype(float)
+    lines = sample.covariates if adjusted else None
+    everything = outcome
+    if lines is not None:
+        outcome = np.where(np.isfinite(lines).all(axis=2), outcome, np.nan)
     counts = {int(event): int(((since == event) & np.isfinite(outcome)).sum()) for event in np.unique(since[adopted != NEVER])}
-    static = fit_two_way(outcome, on[:, :, None], clusters=clusters.code)
+    regressors = on[:, :, None] if lines is None else np.concatenate([on[:, :, None], lines], axis=2)
+    static = fit_two_way(outcome, regressors, clusters=clusters.code)
     table = [
         first.drop(columns=["band_low", "band_high"]).assign(at=first["at"].where(first["aggregate"] == "event", "partner-quarters")),
-        _of_line(interaction_weighted(outcome, adopted, clusters=clusters.code), counts),
-        _imputed(outcome, adopted, since, clusters.code),
+        _of_line(interaction_weighted(outcome, adopted, clusters=clusters.code, covariates=lines), counts),
+        _imputed(outcome, adopted, since, clusters.code, lines),
         _of_line(
-            two_way_events(outcome, adopted, clusters=clusters.code),
+            two_way_events(outcome, adopted, clusters=clusters.code, covariates=lines),
             counts,
             overall=(static.coefficients[0], static.covariance[0, 0] ** 0.5),
         ),
-        _naive_rows(outcome, on, clusters.code),
+        _naive_rows(everything, on, clusters.code),
     ]
     names = ("group-time", "interaction", "imputation", "two-way", "naive")
     whole = pd.concat([rows.assign(estimator=name) for name, rows in zip(names, table, strict=True)], ignore_index=True)
     width = float(critical_value(level, clusters.df))
     whole = whole.assign(conf_low=whole["estimate"] - width * whole["std_error"], conf_high=whole["estimate"] + width * whole["std_error"])
-    bacon = _bacon(outcome, adopted, panel)
+    bacon = _bacon(everything, adopted, panel)
     return AdoptionComparison(
         estimand=believed.estimand,
         table=whole[["estimator", "aggregate", "at", "estimate", "std_error", "conf_low", "conf_high", "n"]],
@@ -132,10 +141,10 @@ def _of_line(line: EventLine, counts: dict[int, int], *, overall: tuple[float, f
     )  # fmt: skip
 
 
-def _imputed(outcome: np.ndarray, adopted: np.ndarray, since: np.ndarray, clusters: np.ndarray) -> pd.DataFrame:
+def _imputed(outcome: np.ndarray, adopted: np.ndarray, since: np.ndarray, clusters: np.ndarray, lines: np.ndarray | None) -> pd.DataFrame:
     at = np.unique(since[(since >= 0) & (adopted != NEVER)[:, None]])
     targets = np.concatenate([((since >= 0) & (adopted != NEVER)[:, None])[:, :, None], since[:, :, None] == at], axis=2)
-    found = impute_effects(outcome, adopted, targets=targets)
+    found = impute_effects(outcome, adopted, targets=targets, covariates=lines)
     sums = sum_clusters(found.influence, clusters)
     return pd.DataFrame(
         {

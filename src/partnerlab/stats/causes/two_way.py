@@ -169,17 +169,27 @@ def event_times(adopted: np.ndarray, periods: int) -> np.ndarray:
     return np.where((adopted == NEVER)[:, None], np.iinfo(np.int64).min, since)
 
 
-def two_way_events(outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.ndarray) -> EventLine:
+def two_way_events(outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.ndarray, covariates: np.ndarray | None = None) -> EventLine:
     """Event study by two-way fixed effects: one effect for each event time, whatever the group.
 
-    Biased where effects differ between groups (Sun and Abraham 2021): for comparison.
+    Biased where effects differ between groups (Sun and Abraham 2021): for comparison. The arguments are those of
+    `interaction_weighted`.
     """
     groups, group = np.unique(adopted, return_inverse=True)
     since = event_times(groups, outcome.shape[1])
     at = np.unique(since[groups != NEVER])
     at = at[at != -1]
-    line = fit_by_group(outcome, group, (since[:, :, None] == at).astype(float), clusters=clusters)
+    line = _fit_groups(outcome, group, (since[:, :, None] == at).astype(float), covariates, clusters)
     return EventLine(at=at, att=line.coefficients, covariance=line.covariance)
+
+
+def _fit_groups(outcome, group, regressors, covariates, clusters) -> TwoWayLine:
+    """Regressors of groups, from moments of groups; where units have covariates of their own, a row for each unit and period."""
+    if covariates is None:
+        return fit_by_group(outcome, group, regressors, clusters=clusters)
+    own = regressors.shape[2]
+    line = fit_two_way(outcome, np.concatenate([regressors[group], covariates], axis=2), clusters=clusters)
+    return TwoWayLine(coefficients=line.coefficients[:own], covariance=line.covariance[:own, :own])
 
 
 def count_observed(outcome: np.ndarray, group: np.ndarray, *, groups: int) -> np.ndarray:
@@ -187,7 +197,9 @@ def count_observed(outcome: np.ndarray, group: np.ndarray, *, groups: int) -> np
     return sum_clusters(np.isfinite(outcome).astype(float), group, clusters=groups)
 
 
-def interaction_weighted(outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.ndarray) -> EventLine:
+def interaction_weighted(
+    outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.ndarray, covariates: np.ndarray | None = None
+) -> EventLine:
     """Event study by interaction weights: an effect of each group at each event time, averaged by their observed shares.
 
     Parameters
@@ -198,15 +210,18 @@ def interaction_weighted(outcome: np.ndarray, adopted: np.ndarray, *, clusters: 
         Period of adoption; `NEVER` compares. Without units that never adopt, the last group compares, before it adopts.
     clusters : int array, shape (n,)
         Codes that hold whole units.
+    covariates : float array, shape (n, t, q), optional
+        Enter as straight lines, known wherever the outcome is; what does not change within units is absorbed by their effects.
     """
     if not (adopted == NEVER).any() and len(adopted):
         last = adopted.max()
+        covariates = None if covariates is None else covariates[:, :last]
         outcome, adopted = outcome[:, :last], np.where(adopted == last, NEVER, adopted)
     every, group = np.unique(adopted, return_inverse=True)
     since, groups = event_times(every, outcome.shape[1]), every[every != NEVER]
     cells = np.array([(one, event) for one, row in zip(every, since, strict=True) if one != NEVER for event in row if event != -1])
     inside = (every[:, None, None] == cells[:, 0]) & (since[:, :, None] == cells[:, 1])
-    line = fit_by_group(outcome, group, inside.astype(float), clusters=clusters)
+    line = _fit_groups(outcome, group, inside.astype(float), covariates, clusters)
     size = count_observed(outcome, group, groups=len(every))[np.searchsorted(every, cells[:, 0]), cells.sum(axis=1)]
     size = size * np.isfinite(line.coefficients)
     beta, covariance = np.nan_to_num(line.coefficients), np.nan_to_num(line.covariance)
