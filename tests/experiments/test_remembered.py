@@ -210,6 +210,14 @@ def test_leads_a_quarter_are_not_pooled_with_leads_a_partner():
     assert found.checks[0].detail == "2 tests pooled; left out: 1 of another outcome or unit"
 
 
+def test_of_two_outcomes_tested_as_often_one_must_be_named():
+    both = pd.concat([_registry([0.3, 0.5], [0.1, 0.1]), _registry([9.0, 8.0], [0.1, 0.1], outcome="visits", unit="visits")])
+
+    with pytest.raises(SampleError, match="as many tests of Dinner have outcome leads and visits: give outcome="):
+        estimate_repeated_effect(both, tactic="Dinner")
+    assert len(estimate_repeated_effect(both, tactic="Dinner", outcome="visits").table) == 4
+
+
 def test_what_cannot_be_pooled_is_left_out_and_counted():
     registry = pd.concat(
         [

@@ -274,7 +274,7 @@ def test_without_a_ledger_nothing_is_on_record(road):
 
 def test_one_test_of_a_tactic_is_not_pooled(booked, simulation):
     ask, *_ = walk(simulation.source(), ledger=str(booked[0].path))
-    with pytest.raises(SampleError, match="no tactic was tested twice"):
+    with pytest.raises(SampleError, match="no tactic was soundly tested twice"):
         report.estimate_retested(report.load_decided(ask))
 
 
@@ -283,12 +283,25 @@ def test_several_tests_of_a_tactic_are_pooled_and_drawn():
         {"name": ["spring", "summer", "autumn"], "kind": "experiment", "tactic": "Dinner", "outcome": "leads", "estimate": [0.5, 0.3, 0.4],
          "std_error": [0.1, 0.1, 0.2], "unit": "leads", "per": "partner-quarter", "design_grade": "A", "stopped": False, "units": 100}
     )  # fmt: skip
-    pooled = report.estimate_retested(registry)
+    (pooled,) = report.estimate_retested(registry)
     shown = plot(pooled)
 
     assert shown.headline.startswith("3 tests together, grade A: Dinner caused 0.4")
     assert "the next test" in shown.alt
     assert "probability of" in read_result(pooled)[-1]
+
+
+def test_every_tactic_that_was_soundly_tested_twice_is_pooled_and_none_that_was_not():
+    """Calls were read most often, but checks stopped two of those readings."""
+    rows = [("Call", 0.5, True)] * 2 + [("Call", 0.4, False)] + [("Dinner", 0.3, False)] * 2 + [("Visit", 0.2, False)] * 3
+    registry = pd.DataFrame(rows, columns=["tactic", "estimate", "stopped"]).assign(
+        name=[f"test {place}" for place in range(len(rows))], kind="experiment", outcome="leads", std_error=0.1, unit="leads",
+        per="partner-quarter", design_grade="A", units=100,
+    )  # fmt: skip
+    found = report.estimate_retested(registry)
+
+    assert [one.verdict.tactic for one in found] == ["Visit", "Dinner"]
+    assert report.estimate_retested(registry[registry["tactic"] == "Dinner"])[0].table["test"].tolist()[:2] == ["test 3", "test 4"]
 
 
 def test_the_review_says_in_two_sentences_what_was_tried(road, case):

@@ -14,7 +14,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import critical_value, widen_error
 from partnerlab.stats.shrinkage.random_effects import RandomEffects, fit_random_effects, prediction_interval
 from partnerlab.verdicts import Stakes, Verdict
-from partnerlab.words import plural, say_number, say_p, say_share
+from partnerlab.words import plural, say_list, say_number, say_p, say_share
 
 POOLED, NEXT = "together", "the next test"
 
@@ -60,8 +60,8 @@ def estimate_repeated_effect(
     tactic : str
         Which.
     outcome : str, optional
-        Which; that of the tactic's first test if None. Tests in other units, or of other spans (``per``, where given), are left
-        out, and counted.
+        Which; that of most sound tests of the tactic if None. Tests in other units, or of other spans (``per``, where given), than
+        most have are left out, and counted.
     kinds : tuple of {"experiment", "study"}
         Which to pool.
     level : float
@@ -72,7 +72,7 @@ def estimate_repeated_effect(
     MissingTableError
         If a column is not there.
     SampleError
-        If no test of the tactic has been read.
+        If no test of the tactic has been read soundly, or as many are of one outcome (or unit) as of another.
 
     Notes
     -----
@@ -124,14 +124,13 @@ def _tests(registry: pd.DataFrame, tactic: str, outcome: str | None, kinds: tupl
     mine = registry[(registry["tactic"] == tactic) & registry["kind"].isin(kinds)]
     if not len(mine):
         raise SampleError(f"registry: no test of {tactic!r}{nearest(tactic, registry['tactic'].unique())}")
-    read = mine[np.isfinite(mine["estimate"]) & (mine["std_error"] > 0)]
-    sound = read[~read["stopped"].astype(bool) & read["design_grade"].isin(["A", "B"])]
-    wanted = outcome or (sound["outcome"].iloc[0] if len(sound) else "")
+    read = mine[_read(mine)]
+    sound = sound_tests(mine)
+    wanted = outcome or _commonest(sound, "outcome", tactic)
     same = sound[sound["outcome"] == wanted]
     # leads per partner are no leads per quarter
-    for name in same.columns.intersection(["unit", "per"]) if len(same) else ():
-        said = same[name].astype(object).fillna("")
-        same = same[said == said.iloc[0]]
+    for name in same.columns.intersection(["unit", "per"]):
+        same = same[same[name].astype(object).fillna("") == _commonest(same, name, tactic)]
     if not len(same):
         raise SampleError(
             f"registry: no test of {tactic} on {wanted or 'anything'} has been read soundly; {plural(len(mine), 'test')} registered"
@@ -142,6 +141,34 @@ def _tests(registry: pd.DataFrame, tactic: str, outcome: str | None, kinds: tupl
     return same.reset_index(drop=True), [
         Check("tests", None, f"{plural(len(same), 'test')} pooled" + (f"; left out: {said}" if said else ""))
     ]
+
+
+def sound_tests(registry: pd.DataFrame) -> pd.DataFrame:
+    """Keep the tests that were read and that no check stopped, of a design that earned more than an association.
+
+    Examples
+    --------
+    >>> read = pd.DataFrame({"estimate": [0.5, 0.3, None], "std_error": 0.1, "design_grade": "A", "stopped": [False, True, False]})
+    >>> len(sound_tests(read))
+    1
+    """
+    return registry[_read(registry) & ~registry["stopped"].astype(bool) & registry["design_grade"].isin(["A", "B"])]
+
+
+def _read(registry: pd.DataFrame) -> pd.Series:
+    return np.isfinite(registry["estimate"].astype(float)) & (registry["std_error"].astype(float) > 0)
+
+
+def _commonest(tests: pd.DataFrame, name: str, tactic: str) -> str:
+    """Give the value that most tests have; of two that as many have nobody said which is meant."""
+    counts = tests[name].astype(object).fillna("").value_counts()
+    if not len(counts):
+        return ""
+    tied = sorted(map(str, counts.index[counts == counts.iloc[0]]))
+    if len(tied) > 1:
+        asked = "give outcome=" if name == "outcome" else "they cannot be pooled; leave some out of the table"
+        raise SampleError(f"registry: as many tests of {tactic} have {name} {say_list(tied)}: {asked}")
+    return counts.index[0]
 
 
 def _wide(tests: pd.DataFrame, level: float) -> np.ndarray:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from partnerlab.errors import SampleError
 from partnerlab.experiments import ExperimentReading, RepeatedEffect, estimate_repeated_effect, load_registry
+from partnerlab.experiments.repeated import sound_tests
 from partnerlab.report.attempts import attempt
 from partnerlab.report.experiment_deals import list_deals
 from partnerlab.report.experiments import Case, analyze_case, load_case
@@ -80,16 +81,17 @@ def _found(case: Case, *, seed: int) -> tuple[str, str]:
     return reading.verdicts[0].earned.value, reading.verdicts[0].statement
 
 
-def estimate_retested(registry: pd.DataFrame) -> RepeatedEffect:
-    """Pool the tests of the tactic that was read most often.
+def estimate_retested(registry: pd.DataFrame) -> tuple[RepeatedEffect, ...]:
+    """Pool the sound tests of each tactic and outcome that was tested twice or more, the one with most tests first.
 
     Raises
     ------
     SampleError
-        If no tactic was read twice.
+        If nothing was tested twice soundly.
     """
-    read = registry[registry["estimate"].notna() & ~registry["stopped"]]
-    counts = read["tactic"].value_counts()
-    if counts.empty or counts.iloc[0] < 2:
-        raise SampleError("no tactic was tested twice, so there is nothing to pool")
-    return estimate_repeated_effect(registry, tactic=str(counts.index[0]))
+    counts = sound_tests(registry)[["tactic", "outcome"]].value_counts()
+    found = [attempt(estimate_repeated_effect, registry, tactic=tactic, outcome=outcome) for tactic, outcome in counts.index[counts >= 2]]
+    pooled = [one for one in found if one and len(one.table) > 3]  # of one test: it, the mean, and the next
+    if not pooled:
+        raise SampleError("no tactic was soundly tested twice, so there is nothing to pool")
+    return tuple(sorted(pooled, key=lambda one: -len(one.table)))

@@ -18,7 +18,7 @@ from partnerlab.errors import SampleError
 #: Cells of random keys drawn at once.
 BLOCK = 4_000_000
 #: Most deals that are all gone through.
-MOST_WAYS = 20_000
+MOST_WAYS = 200_000
 #: A sum of scores is as far out as the one seen if it lacks no more than this share of it.
 TIE = 1e-9
 
