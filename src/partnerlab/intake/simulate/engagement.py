@@ -175,13 +175,20 @@ def build_surveys(realized: Realized) -> pa.Table:
     )
 
 
-def build_assignments(realized: Realized) -> pa.Table:
-    """Table ``assignments``: the members at the start of the trial's quarter, by variant."""
+def units_of_trial(realized: Realized) -> np.ndarray:
+    """Rows of the partners there at the start of the trial's quarter; none where the program does not reach it."""
     latents, truth = realized.latents, realized.latents.truth
     t = truth.trial.start + truth.lead_in
     inside = truth.trial.start >= 0 and t < truth.periods
-    here = np.flatnonzero((latents.joined < t) & (realized.lapsed >= t)) if inside else np.zeros(0, dtype=np.int64)
-    start = realized.edges[t if inside else 0].astype("datetime64[s]") + 9 * 3600
+    return np.flatnonzero((latents.joined < t) & (realized.lapsed >= t)) if inside else np.zeros(0, dtype=np.int64)
+
+
+def build_assignments(realized: Realized) -> pa.Table:
+    """Table ``assignments``: the members at the start of the trial's quarter, by variant."""
+    latents, truth = realized.latents, realized.latents.truth
+    here = units_of_trial(realized)
+    t = truth.trial.start + truth.lead_in if len(here) else 0
+    start = realized.edges[t].astype("datetime64[s]") + 9 * 3600
     seen = start + stream(realized.seed, "exposure").integers(3600, 20 * 86400, len(latents.quality)).astype("timedelta64[s]")[here]
     exposed = latents.exposed[here] & realized.member_at(here, seen)
     treated = latents.variant[here]
@@ -193,7 +200,7 @@ def build_assignments(realized: Realized) -> pa.Table:
         partner_id=name_ids("P", here),
         variant=pick(("control", "treatment"), treated.astype(np.int8)),
         assigned_at=instants(np.full(len(here), start)),
-        stratum=pick(truth.tiers, np.maximum(latents.tier[here, t if inside else 0], 0)),
+        stratum=pick(truth.tiers, np.maximum(latents.tier[here, t], 0)),
         p_assign=np.where(treated, truth.trial.share, 1.0 - truth.trial.share),
         exposed_at=instants(seen, known=exposed),
     )

@@ -23,6 +23,7 @@ from partnerlab.intake.simulate.engagement import (
     build_manager_time,
     build_promotions,
     build_surveys,
+    units_of_trial,
 )
 from partnerlab.intake.simulate.exact import true_flows, true_survival
 from partnerlab.intake.simulate.governance import (
@@ -49,6 +50,7 @@ from partnerlab.intake.simulate.sales import (
 from partnerlab.intake.simulate.truth import Truth
 from partnerlab.intake.simulate.twins import build_twin
 from partnerlab.intake.simulate.vintages import SYSTEMS, record_rows
+from partnerlab.words import plural
 
 if TYPE_CHECKING:
     from partnerlab.intake.source import Source
@@ -207,8 +209,8 @@ def simulate_program(truth: Truth | None = None, *, seed: int, dealt: Mapping[st
     seed : int
         Same seed, same rows, on every machine.
     dealt : mapping of str to str, optional
-        Variant (``control`` or ``treatment``) by partner, where somebody else dealt the trial, as `partnerlab.assign_variants` does;
-        without it the simulation deals within tiers.
+        Variant (``control`` or ``treatment``) of every partner there at the start of the trial, where somebody else dealt it, as
+        `partnerlab.assign_variants` does; without it the simulation deals within tiers.
 
     Returns
     -------
@@ -217,7 +219,7 @@ def simulate_program(truth: Truth | None = None, *, seed: int, dealt: Mapping[st
     Raises
     ------
     ParameterError
-        If ``truth`` is none, or ``dealt`` names no partner or variant of the program.
+        If ``truth`` is none, ``dealt`` names no partner or variant of the program, or not just the partners who were there.
 
     Examples
     --------
@@ -229,7 +231,19 @@ def simulate_program(truth: Truth | None = None, *, seed: int, dealt: Mapping[st
         raise ParameterError(f"simulate_program takes a Truth, not a {type(truth).__name__}; make one: Truth(n_partners=200)")
     treated = None if dealt is None else _read_deal(dealt, count=truth.n_partners)
     latents = draw_latents(truth, count=truth.n_partners, seed=seed, dealt=treated)
-    return Simulation(truth=truth, seed=seed, realized=realize(latents, seed=seed))
+    simulation = Simulation(truth=truth, seed=seed, realized=realize(latents, seed=seed))
+    if dealt is not None:
+        _check_dealt(dealt, units=simulation.partners[units_of_trial(simulation.realized)].tolist())
+    return simulation
+
+
+def _check_dealt(dealt: Mapping[str, str], *, units: list[str]) -> None:
+    """Refuse a deal of fewer or more than the partners who were there, whose variants would be made up or lost."""
+    here = f"of the {plural(len(units), 'partner')} there at the start of the trial"
+    if without := sorted(set(units) - set(dealt)):
+        raise ParameterError(f"simulate_program: dealt leaves out {len(without)} {here}, such as {without[0]!r}; deal each a variant")
+    if more := sorted(set(dealt) - set(units)):
+        raise ParameterError(f"simulate_program: dealt names {len(more)} beside those {here[3:]}, such as {more[0]!r}; leave them out")
 
 
 def _read_deal(dealt: Mapping[str, str], *, count: int) -> np.ndarray:
