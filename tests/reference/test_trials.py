@@ -109,3 +109,24 @@ def test_few_managers_in_unlike_blocks_are_turned_and_dealt_in_all_ways_as_in_r(
 
     assert found["p_wild"] == pytest.approx(STRATA.loc[f"wild, within blocks{signs}", "estimate"], abs=1e-12)
     assert found["p_redrawn"] == pytest.approx(STRATA.loc[f"deals{deals}", "estimate"], abs=1e-12)
+
+
+AREAS = pd.read_csv(FOLDER / "areas_values.csv").set_index("case")
+ADJUSTED = {
+    f"{design}{slopes}": {"variant": variant, "adjustment": adjustment} | asked
+    for design, variant, asked in (
+        ("", "by_unit", {}),
+        ("blocks, ", "by_unit", {"stratum": "block"}),
+        ("managers, ", "by_manager", {"cluster": "manager"}),
+    )
+    for slopes, adjustment in (("one slope", "common"), ("slopes by arm", "interacted"))
+}
+
+
+@pytest.mark.parametrize("case", ADJUSTED)
+def test_areas_adjusted_for_what_was_known_are_those_of_survivals_influences_in_least_squares(case):
+    found, theirs = _read(MONTHS[3.0], rows="strata.csv", pre=["before"], **ADJUSTED[case]), AREAS.loc[case]
+
+    assert found["estimate"] == pytest.approx(theirs["estimate"], rel=1e-9)
+    assert found["std_error"] == pytest.approx(theirs["std_error"], rel=1e-9)
+    assert found["df"] == pytest.approx(theirs["df"], rel=1e-6)
