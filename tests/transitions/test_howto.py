@@ -18,7 +18,7 @@ def test_the_page_on_any_table_runs_from_top_to_bottom():
     names = _run("any-table.md")
 
     assert names["lab"].check_order(names["lab"].Transitions.from_frame(names["triples"], count="n"), before="before").p("p_value") < 0.01
-    assert names["model"].marginal["estimate"].between(0.1, 0.3).all()
+    assert names["model"].marginal["estimate"].abs().between(0.05, 0.45).all()
     assert set(names["risks"].columns) >= {"partner", "time", "risk"}
     assert names["both"].predict(names["pd"].DataFrame({"late": [0, 1]}), times=[4, 8])["estimate"].between(0, 1).all()
 

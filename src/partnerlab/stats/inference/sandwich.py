@@ -113,17 +113,30 @@ def jackknife_from_estimates(apart: np.ndarray) -> np.ndarray:
 
 
 def at_least_model(covariance: np.ndarray, model: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Widen a clustered covariance to the model's own for some coefficients.
+    """Add to a clustered covariance what it lacks of the model's own for some coefficients.
 
-    Where nothing was seen to happen, residuals are nearly nothing and clusters cannot tell how unsure that is.
+    Where nothing was seen to happen, residuals are nearly nothing and clusters cannot tell how unsure that is. What is lacking
+    is added along the way on which the likelihood hardly changes, other coefficients following as the model has them: the level
+    of a cell in which something did happen keeps its error, whichever coefficients it is the sum of.
 
     Examples
     --------
     >>> at_least_model(np.diag([0.01, 0.01]), np.eye(2), np.array([True, False])).tolist()
     [[1.0, 0.0], [0.0, 0.01]]
+
+    Two cells of which clusters know the first (.04) and nothing of the second; the second coefficient is their difference.
+
+    >>> cells = np.array([[1.0, 0.0], [-1.0, 1.0]])
+    >>> known, by_model = (cells @ np.diag(found) @ cells.T for found in ([0.04, 0.0], [0.03, 2.0]))
+    >>> at_least_model(known, by_model, np.array([False, True])).round(2).tolist()
+    [[0.04, -0.07], [-0.07, 2.03]]
     """
-    own, theirs = np.diag(covariance), np.diag(model)
-    nothing = which & ~(own > 1e-12 * theirs)
-    ratio = np.where(which & ~nothing, np.sqrt(np.maximum(theirs / np.where(nothing | ~(own > 0), theirs, own), 1.0)), 1.0)
-    wide = np.where(np.logical_or.outer(nothing, nothing), 0.0, covariance * np.outer(ratio, ratio))
-    return wide + np.diag(np.where(nothing, theirs, 0.0))
+    at = np.flatnonzero(which)
+    if not len(at):
+        return covariance
+    values, vectors = np.linalg.eigh(model[np.ix_(at, at)])
+    # in coordinates in which the model's covariance is the identity
+    inverse = np.divide(vectors, np.sqrt(values), out=np.zeros_like(vectors), where=values > 1e-12 * values.max())
+    lacks, axes = np.linalg.eigh(np.eye(len(at)) - inverse.T @ covariance[np.ix_(at, at)] @ inverse)
+    along = model[:, at] @ inverse @ (axes * np.sqrt(np.maximum(lacks, 0.0)))
+    return covariance + along @ along.T
