@@ -89,6 +89,7 @@ def test_the_order_of_rows_does_not_matter(table):
         ({"quarter": ["2026Q1", "2026Q1", "2026Q1", "2026Q2", "2026Q3"]}, {}, "several rows, such as b in 2026Q1"),
         ({"quarter": ["2026Q1", None, "2026Q1", "2026Q2", "2026Q3"]}, {}, "1 of 5 rows are empty"),
         ({"quarter": ["soon"] * 5}, {}, "soon"),
+        ({"quarter": [2002, 2004, 2002, 2006, 2004]}, {}, "rows stand 2 periods apart throughout"),
         ({"seen_in": 2027}, {"covariates": ["visits"], "measured": {"visits": "seen_in"}}, "give both in one form"),
         ({}, {"covariates": ["leads"]}, "cannot be its own covariate"),
         ({}, {"measured": {"visits": "seen_in"}}, "which is no covariate"),

@@ -29,6 +29,7 @@ class TacticColumns:
     covariates: tuple[str, ...]
     others: tuple[str, ...]
     measured: Mapping[str, str]
+    weight: str | None
 
 
 def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Calendar | None) -> dict[str, Any]:
@@ -41,6 +42,8 @@ def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Cal
     period, calendar = _periods(frame[columns.quarter], columns.quarter, calendar)
     first, last = int(period.min()), int(period.max())
     shape = (len(partners), last - first + 1)
+    if columns.starts is None:
+        _refuse_gaps_throughout(period - first, shape[1], columns.quarter)
     place = row * shape[1]
     place += period
     place -= first
@@ -63,6 +66,7 @@ def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Cal
         "partners": partners,
         "first": first,
         "calendar": calendar,
+        "weight": None if columns.weight is None else _of_partners(_numbers(frame, columns.weight), row, len(partners), columns.weight),
         "tactic": columns.starts or columns.treated,
         "outcome_name": columns.outcome,
     }
@@ -71,7 +75,7 @@ def read_tactic_frame(frame: pd.DataFrame, columns: TacticColumns, calendar: Cal
 def _check_columns(frame: pd.DataFrame, columns: TacticColumns) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise ParameterError(f"a tactic is read from a DataFrame, not a {type(frame).__name__}")
-    single = {noun: getattr(columns, noun) for noun in ("partner", "quarter", "outcome", "starts", "manager", "tier", "region")}
+    single = {noun: getattr(columns, noun) for noun in ("partner", "quarter", "outcome", "starts", "manager", "tier", "region", "weight")}
     single |= {"treated": columns.treated} if columns.starts is None else {}
     asked = [(noun, name) for noun, name in single.items() if name is not None]
     asked += [("covariates", name) for name in columns.covariates] + [("others", name) for name in columns.others]
@@ -115,6 +119,17 @@ def _periods(column: pd.Series, name: str, calendar: Calendar | None) -> tuple[n
     except PartnerlabError as error:
         raise ParameterError(f"tactic panel, {name}: {error}; or give whole numbers", column=name) from error
     return periods[codes], calendar
+
+
+def _refuse_gaps_throughout(ahead: np.ndarray, width: int, name: str) -> None:
+    """Refuse periods that are two or more apart everywhere: no quarter before any start was seen."""
+    seen = np.zeros(width, dtype=bool)
+    seen[ahead] = True
+    step = int(np.gcd.reduce(np.flatnonzero(seen)))
+    if step > 1 and seen.sum() > 2:
+        raise ParameterError(
+            f"tactic panel, {name}: rows stand {step} periods apart throughout; number them one after another, or give starts=", column=name
+        )
 
 
 def _cells(frame: pd.DataFrame, columns: TacticColumns, at: np.ndarray, shape: tuple[int, int]) -> np.ndarray | slice:
@@ -203,6 +218,22 @@ def _since_start(
             column=name,
         )
     return (periods >= earliest[:, None]).astype(float)
+
+
+def _of_partners(values: np.ndarray, row: np.ndarray, partners: int, name: str) -> np.ndarray:
+    """One weight above 0 for each partner, the same in all its rows."""
+    strange = int((~(values > 0)).sum())
+    if strange:
+        raise ParameterError(
+            f"tactic panel, {name}: {strange} of {len(values)} rows are empty or not above 0; mend or drop them", column=name
+        )
+    each = np.empty(partners)
+    each[row] = values
+    differ = len(np.unique(row[each[row] != values]))
+    if differ:
+        raise ParameterError(f"tactic panel, {name}: {differ} partners have more than one weight; give each the same in all its rows",
+                             column=name)  # fmt: skip
+    return each
 
 
 def _groups(frame: pd.DataFrame, name: str | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
