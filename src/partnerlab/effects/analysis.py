@@ -20,7 +20,7 @@ from partnerlab.effects.tier_cells import tier_cells
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.verdicts import Verdict
-from partnerlab.words import say_list, say_number
+from partnerlab.words import say_list, say_number, say_p
 
 #: Two readings that differ by less than this share of the estimate, or half of what is material, tell the same however sure that is.
 SLIGHT = 0.25
@@ -171,7 +171,7 @@ def _read_adoption(panel: TacticPanel, study: TacticStudy, *, cluster: Cluster |
     row, other = _headline(effects, study), _headline(matched, study)
     difference = float(other["estimate"] - row["estimate"])
     p = _joint(difference, matched.influence - effects.influence, panel, study, cluster)
-    detail = f"among partners alike in past results the effect differs by {say_number(difference, digits=2)} (p = {p:.2g})"
+    detail = f"among partners alike in past results the effect differs by {say_number(difference, digits=2)} ({say_p(p)})"
     agree = _agree(difference, p, float(row["estimate"]), study, level)
     doubts = (f"{detail}, so adopters may have been on their way back to their usual",) if agree is False else ()
     return effects, _Beside(name="matched", row=other, check=Check("readings agree", agree, detail), doubts=doubts)
@@ -198,7 +198,7 @@ def _read_on_off(
     difference = float(other.at(0, switch="on")["estimate"]) - first
     p = _joint(difference, started.influence - other.influence, panel, study, cluster)
     given = "given the past" if given_past else "if those who stay would have changed alike"
-    apart = f"differ by {say_number(difference, digits=2)} (p = {p:.2g})"
+    apart = f"differ by {say_number(difference, digits=2)} ({say_p(p)})"
     detail = f"for partners that start, the event study of switches ({given}) and target trials {apart}"
     agree = _agree(difference, p, first, study, level)
     doubts = (f"{detail}, and neither is ruled out",) if agree is False else ()
@@ -237,7 +237,7 @@ def _limits_of(effects: AdoptionEffects | OnOffEffects) -> tuple[str, ...]:
     """Say what the estimate's own checks leave it: an association where its assumption was seen to fail."""
     if isinstance(effects, AdoptionEffects):
         if effects.pre_trend < DOUBT and _strays(effects):
-            return (f"adopters went another way than the others already before they adopted (p = {effects.pre_trend:.2g})",)
+            return (f"adopters went another way than the others already before they adopted ({say_p(effects.pre_trend)})",)
         return ()
     failed = [check for check in effects.checks if check.name in ("overlap", "balance") and check.passed is False]
     return (f"the two sides are not alike: {'; '.join(check.detail for check in failed)}",) if failed else ()

@@ -18,7 +18,7 @@ from partnerlab.stats.causes.assignment import AddedReason, added_reason
 from partnerlab.stats.causes.propensity import sum_weighted
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes
-from partnerlab.words import say_number
+from partnerlab.words import say_p
 
 #: A reason that moves the log-odds of the tactic by less than this per standard deviation is too slight to mislead, however sure it is.
 SLIGHT = 0.1
@@ -222,5 +222,5 @@ def _row(name: str, reason: AddedReason, level: float) -> dict[str, object]:
 def _check(name: str, reason: AddedReason) -> Check:
     if not np.isfinite(reason.p_value):
         return Check(f"no {name}", None, "cannot be told from these data")
-    detail = f"p = {say_number(reason.p_value, digits=2)} that it does not matter for who gets the tactic"
+    detail = f"{say_p(reason.p_value)} that it does not matter for who gets the tactic"
     return Check(f"no {name}", not _counts(reason), detail)

@@ -16,7 +16,7 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.regressions.linear import Line, clustered_covariance, fit_line, satterthwaite_df
 from partnerlab.verdicts import Stakes
-from partnerlab.words import plural, say_list, say_number
+from partnerlab.words import plural, say_list, say_number, say_p
 
 #: Most different doses that are compared one by one.
 MOST_DOSES = 12
@@ -286,4 +286,4 @@ def _straight(y: np.ndarray, x: np.ndarray, known: np.ndarray, codes: np.ndarray
     p = float(2 * t.sf(abs(float(fit.coefficients[0])) / error, df))
     bent = p < 1 - level
     detail = "outcomes bend with the dose: the line is an average over doses" if bent else "no bend was seen"
-    return Check("straight line", not bent, f"{detail} (p = {p:.2g})")
+    return Check("straight line", not bent, f"{detail} ({say_p(p)})")

@@ -18,7 +18,7 @@ from partnerlab.stats.causes.did import two_period_effect
 from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes
-from partnerlab.words import plural, say_number
+from partnerlab.words import plural, say_number, say_p
 
 Switch = Literal["on", "off", "both"]
 #: Quarters before the last one at which switchers and stayers are compared, to see whether they went on alike.
@@ -231,13 +231,13 @@ def _pre_trend(table: pd.DataFrame, clusters: Clusters, *, given_past: bool) -> 
     if not given_past and rows.loc[("both", -2), "std_error"] > 0:
         before = rows.loc[("both", -2)]
         p = float(2 * t.sf(abs(before["estimate"] / before["std_error"]), clusters.df))
-    said = "nothing before the switch can be compared" if np.isnan(p) else f"p = {p:.2g} that switchers and stayers changed alike before"
+    said = "nothing before the switch can be compared" if np.isnan(p) else f"{say_p(p)} that switchers and stayers changed alike before"
     on, off = rows.loc[("on", 0)], rows.loc[("off", 0)]
     gap = float(on["estimate"] - off["estimate"])
     error = float(np.hypot(on["std_error"], off["std_error"]))
     alike = float(2 * norm.sf(abs(gap) / error)) if error > 0 else np.nan
     both = "starts or stops are too few to compare" if np.isnan(alike) else (
-        f"starting and stopping differ by {say_number(gap, digits=2)} (p = {alike:.2g}; {plural(on['n'], 'start')}, "
+        f"starting and stopping differ by {say_number(gap, digits=2)} ({say_p(alike)}; {plural(on['n'], 'start')}, "
         f"{plural(off['n'], 'stop')})"
     )  # fmt: skip
     return p, (

@@ -16,7 +16,7 @@ from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.trials.arm_differences import Arms, arm_difference, not_repeating
 from partnerlab.stats.trials.arm_moments import moment_difference
 from partnerlab.stats.trials.srm import ratio_mismatch, share_mismatch
-from partnerlab.words import plural, say_list, say_number, say_share
+from partnerlab.words import plural, say_list, say_number, say_p, say_share
 
 #: A check fails below this p-value: one sound trial in a hundred is stopped by it.
 DOUBT = 0.01
@@ -111,7 +111,7 @@ def _ratio(trial: Trial, experiment: Experiment | None, assignment: Assignment |
         p = ratio_mismatch(counts, shares)[1]
     else:
         return Check("sample ratio", None, f"no shares were declared; seen: {_said(trial.variants, counts)}")
-    detail = f"{_said(trial.variants, counts)} {noun}s; p = {say_number(p, digits=2)} for the shares planned"
+    detail = f"{_said(trial.variants, counts)} {noun}s; {say_p(p)} for the shares planned"
     return Check("sample ratio", bool(p >= DOUBT), detail)
 
 
@@ -134,8 +134,8 @@ def check_attrition(trial: Trial, metric: Metric) -> Check:
     else:
         p = share_mismatch(shares * trial.counts, trial.counts)[1]
     if p < DOUBT:
-        return Check(name, False, f"missing more often in some variants (p = {say_number(p, digits=2)}): {said}")
-    detail = f"missing alike in all variants (p = {say_number(p, digits=2)}): {said}"
+        return Check(name, False, f"missing more often in some variants ({say_p(p)}): {said}")
+    detail = f"missing alike in all variants ({say_p(p)}): {said}"
     return Check(name, True if lost.mean() < MISSING else None, detail)
 
 
@@ -148,7 +148,7 @@ def _exposure(trial: Trial) -> list[Check]:
         return [Check("exposure", True, f"every unit was watched for {say_number(float(trial.exposure[0]))} quarters")]
     p = _least_p(trial, trial.exposure)
     if p < DOUBT:
-        return [Check("exposure", False, f"some variants were watched longer (p = {say_number(p, digits=2)}; mean quarters: {said})")]
+        return [Check("exposure", False, f"some variants were watched longer ({say_p(p)}; mean quarters: {said})")]
     rule = "sums and means are of the time that each unit was watched; declare a ratio to compare rates"
     return [Check("exposure", None, f"units were watched for unequal times, alike in all variants (mean quarters: {said}); {rule}")]
 
@@ -159,7 +159,7 @@ def _before(trial: Trial) -> list[Check]:
     p = np.array([_least_p(trial, values, place) for place, values in enumerate(trial.pre.values())])
     least = float(np.nanmin(adjust_p_values(p))) if np.isfinite(p).any() else float("nan")
     worst = list(trial.pre)[int(np.nanargmin(p))] if np.isfinite(p).any() else ""
-    detail = f"{plural(len(p), 'column')} known before the start; most unlike: {worst} (p = {say_number(least, digits=2)}, adjusted)"
+    detail = f"{plural(len(p), 'column')} known before the start; most unlike: {worst} ({say_p(least)}, adjusted)"
     return [Check("alike before", None if np.isnan(least) else bool(least >= DOUBT), detail)]
 
 

@@ -25,7 +25,7 @@ from partnerlab.transitions import (
     TierForecast,
     TransitionEstimate,
 )
-from partnerlab.words import plural, say_count, say_estimate, say_interval, say_list, say_not_enough, say_number, say_share
+from partnerlab.words import plural, say_count, say_estimate, say_interval, say_list, say_not_enough, say_number, say_p, say_share
 
 #: Times, in periods, at which a survival curve is read out.
 READ_AT = (4, 8, 12)
@@ -330,7 +330,7 @@ def _log_rank(result: SurvivalEstimate) -> list[str]:
         return []
     said = "the curves differ by more than chance" if p_value < 0.05 else "the curves cannot be told apart"
     return [
-        f"Log-rank test over {result.by.replace('_', ' ')}: {said} (p = {p_value:.3f})."
+        f"Log-rank test over {result.by.replace('_', ' ')}: {said} ({say_p(p_value)})."
         if p_value >= 0.001
         else f"Log-rank test over {result.by.replace('_', ' ')}: {said} (p < 0.001)."
     ]

@@ -100,7 +100,7 @@ def _paint_events(canvas: Canvas, *, drawn: pd.DataFrame, unit: str) -> None:
 
 
 def _event_headline(overall: pd.Series, unit: str, *, pre_trend: float) -> str:
-    before = f"; before adoption partners already went apart (p = {pre_trend:.2g})" if pre_trend < 0.1 else ""
+    before = f"; before adoption partners already went apart ({words.say_p(pre_trend)})" if pre_trend < 0.1 else ""
     thing = f" in {unit}" if unit else ""
     if overall["conf_low"] > 0 or overall["conf_high"] < 0:
         return f"Adopters' difference{thing} per partner-quarter: {_say(overall)}{before}"

@@ -112,7 +112,7 @@ def _switches(result: SwitchingEffects, *, unit: str = "", period: str = "") -> 
     now = both[both["at"] == 0].iloc[0]
     said = words.say_estimate(now["estimate"], now["conf_low"], now["conf_high"], now["n"], kind="number")
     clear = now["conf_low"] > 0 or now["conf_high"] < 0
-    before = f"; they already went apart before (p = {result.pre_trend:.2g})" if result.pre_trend < 0.1 else ""
+    before = f"; they already went apart before ({words.say_p(result.pre_trend)})" if result.pre_trend < 0.1 else ""
     each = {switch: table[(table["switch"] == switch) & (table["at"] == 0)] for switch in SIDES}
     parts = [say_row(SIDES[switch][0].capitalize(), *rows.iloc[0][["estimate", "conf_low", "conf_high", "n"]])
              for switch, rows in each.items() if len(rows)]  # fmt: skip

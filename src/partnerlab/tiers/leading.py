@@ -12,6 +12,7 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.association import clustered_correlation, rank_scores, rest_of
 from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.words import say_p
 
 if TYPE_CHECKING:
     from partnerlab.panel.panel import Panel
@@ -203,7 +204,7 @@ def _stability(groups: pd.DataFrame, part: str, pooled: float) -> Check:
     q = float((weight * (groups["estimate"] - centre) ** 2).sum())
     p = float(stats.chi2.sf(q, len(groups) - 1))
     against = groups[(np.sign(pooled) * groups["conf_high" if pooled > 0 else "conf_low"]) < 0]
-    said = f"From {groups['estimate'].min():.2f} to {groups['estimate'].max():.2f} over {len(groups)}; heterogeneity p = {p:.2g}"
+    said = f"From {groups['estimate'].min():.2f} to {groups['estimate'].max():.2f} over {len(groups)}; heterogeneity {say_p(p)}"
     said += f"; against it: {', '.join(against['group'])}." if len(against) else "; none clearly against it."
     return Check(f"Stable by {part}", bool(p > 0.01 and not len(against)), said)
 
