@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.other_tactics import OtherTactics, add_error_of_others, learn_others
-from partnerlab.effects.sample import (
-    DOUBT,
-    Cluster,
-    Clusters,
-    clusters_of,
-    eligible_groups,
-    first_starts,
-    known_before,
-    moved_check,
-    require_contrast,
-)
+from partnerlab.effects.adopters import AdoptionSample, Control, adoption_sample
+from partnerlab.effects.other_tactics import add_error_of_others
+from partnerlab.effects.sample import DOUBT, Cluster, Clusters
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
-from partnerlab.effects.trials import design_of
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.causes.did import GroupTimeEffects, Score, group_time_effects
-from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance, simultaneous_critical
-from partnerlab.stats.causes.propensity import fit_propensity
+from partnerlab.stats.causes.did import Base, GroupTimeEffects, Score, group_time_effects
+from partnerlab.stats.causes.did_aggregates import Aggregate, aggregate_effects, influence_covariance, simultaneous_critical
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes
-from partnerlab.words import plural, say_list
+from partnerlab.words import plural, say_p
 
-Control = Literal["never", "not_yet"]
 #: Names of the overall averages, by the average they come from.
 OVERALL = {"simple": "partner-quarters", "event": "event times", "group": "groups", "calendar": "quarters"}
 #: Quarters before adoption that the test of pre-trends looks at: farther back few partners are left, and each costs power.
@@ -45,8 +34,8 @@ CELLS_AT_ONCE = 32
 class AdoptionEffects(Result):
     """Effects of adopting a tactic on the partners that did.
 
-    The table's keys are ``aggregate`` ("overall", "event", "group", "calendar") and ``at``; ``band_low`` and ``band_high`` hold
-    for all rows of an aggregate at once.
+    The table's keys are ``aggregate`` ("overall", "event", "group", "calendar", and "bin" where asked for) and ``at``;
+    ``band_low`` and ``band_high`` hold for all rows of an aggregate at once.
 
     Parameters
     ----------
@@ -89,96 +78,6 @@ class AdoptionEffects(Result):
         return found.iloc[0]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AdoptionSample:
-    """Partners and arrays that adoption is estimated from; other tactics are taken out of the outcome."""
-
-    keep: np.ndarray
-    outcome: np.ndarray
-    adopted: np.ndarray
-    covariates: np.ndarray | None
-    clusters: Clusters
-    checks: tuple[Check, ...]
-    others: OtherTactics | None = None
-
-
-def adoption_sample(panel: TacticPanel, study: TacticStudy, *, control: Control, cluster: Cluster | None) -> AdoptionSample:
-    """Choose partners: eligible when first seen, their start seen. Covariates not known leave single comparisons.
-
-    Raises
-    ------
-    ParameterError
-        If ``control`` or ``cluster`` is unknown.
-    SampleError
-        If nobody adopted, nobody is left to compare with, or too few managers used the tactic.
-    """
-    if control not in ("never", "not_yet"):
-        raise ParameterError(f"control is {control!r}; it is 'never' or 'not_yet'")
-    require_contrast(panel, tactic=study.tactic)
-    adopted, seen_start = first_starts(panel)
-    observed = np.isfinite(panel.outcome)
-    first = np.where(observed.any(axis=1), observed.argmax(axis=1), 0)
-    eligible = eligible_groups(panel, study)[np.arange(len(first)), first] & observed.any(axis=1)
-    covariates = known_before(panel, study)
-    keep = eligible & seen_start
-    if not keep.any() or not (adopted[keep] != NEVER).any():
-        raise SampleError(f"{study.tactic}: no eligible partner was seen to start; there is no effect to estimate")
-    latest = adopted[keep].max()
-    alone = not (adopted[keep] == NEVER).any()
-    if alone and (control == "never" or (adopted[keep] == latest).all()):
-        raise SampleError(
-            f"{study.tactic}: every partner had it{' at once' if (adopted[keep] == latest).all() else ''}; nobody is left to compare with"
-        )
-    clusters = clusters_of(panel.select(keep), adopted[keep] != NEVER, cluster=cluster, tactic=study.tactic)
-    left = int((eligible & ~seen_start).sum())
-    lost = int((~np.isfinite(covariates).all(axis=2) & observed)[keep].sum())
-    checks = [
-        Check(
-            "starts seen",
-            left == 0,
-            f"{plural(left, 'partner')} left out: treated when first seen, or after a gap (a row without outcome says when)",
-        ),
-        Check(
-            "covariates known", lost == 0, f"{plural(lost, 'partner-quarter')} with covariates not known: no comparison starts from them"
-        ),
-        Check("stays on", panel.stays_on, _stay(panel, study)),
-        *moved_check(panel.select(keep), clusters),
-    ]
-    known = covariates[keep] if covariates.shape[2] else None
-    _require_overlap(known, adopted[keep], study)
-    others = learn_others(panel, keep, adopted[keep], known, tactic=study.tactic)
-    outcome = panel.outcome[keep]
-    return AdoptionSample(
-        keep=keep, outcome=outcome if others is None else others.take_out(outcome), adopted=adopted[keep], clusters=clusters,
-        checks=(*checks, *(() if others is None else (others.check,))), covariates=known, others=others,
-    )  # fmt: skip
-
-
-def _require_overlap(covariates: np.ndarray | None, adopted: np.ndarray, study: TacticStudy) -> None:
-    """Refuse covariates that tell adopters, just before they start, from those that do not adopt around then, for sure."""
-    if covariates is None:
-        return
-    starters = adopted != NEVER
-    middle = int(np.median(adopted[starters]))
-    at = np.where(starters, np.maximum(adopted - 1, 0), max(middle - 1, 0))
-    rows = covariates[np.arange(len(adopted)), at]
-    used = np.isfinite(rows).all(axis=1)
-    on = starters[used]
-    if on.any() and not on.all() and fit_propensity(on, design_of(rows[used])[0], np.ones(len(on))) is None:
-        names = say_list([known.said for known in study.covariates])
-        raise SampleError(f"{study.tactic}: no overlap: {names} tells for sure who adopted; nobody without it is like those with it")
-
-
-def _stay(panel: TacticPanel, study: TacticStudy) -> str:
-    if panel.stays_on:
-        return f"no partner was seen without {study.tactic} once it had it"
-    stopped = (np.maximum.accumulate(panel.on, axis=1)[:, :-1] & (panel.treated[:, 1:] == 0)).any(axis=1)
-    return (
-        f"{plural(int(stopped.sum()), 'partner')} stopped again: this is the effect of the first start, whatever followed; "
-        "for a tactic that goes on and off use estimate_on_off"
-    )
-
-
 def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     panel: TacticPanel,
     *,
@@ -187,6 +86,10 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     score: Score = "reg",
     cluster: Cluster | None = None,
     anticipation: int = 0,
+    base: Base = "varying",
+    balance: int | None = None,
+    events: tuple[int, int] | None = None,
+    bins: Sequence[int] = (),
     matched: bool = False,
     level: float = 0.95,
     seed: int = 0,
@@ -194,8 +97,7 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     """Estimate what adopting a tactic did to those that adopted it, by differences in differences.
 
     Effects of each group of adopters in each quarter (Callaway and Sant'Anna 2021), averaged by time since adoption, by group,
-    by quarter, and overall; the average over treated partner-quarters is the headline. Before adoption each quarter is compared
-    with the one before it.
+    by quarter, and overall; the average over treated partner-quarters is the headline.
 
     Parameters
     ----------
@@ -212,6 +114,17 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
         Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom.
     anticipation : int
         Quarters before adoption that may already show an effect.
+    base : {"varying", "universal"}
+        Before adoption: compare each quarter with the one before it, or all with the last one before adoption, which is then 0 by
+        definition. Effects after adoption are the same.
+    balance : int, optional
+        By time since adoption: only groups seen at least so many quarters after it, up to that quarter, so that the mix of groups
+        does not change along the way.
+    events : tuple of int, optional
+        By time since adoption: the first and the last quarter to show, and to average under "event times".
+    bins : sequence of int
+        First quarters of stretches of time since adoption that are also averaged, weighted by partners: ``(-4, 0, 1, 4)`` gives "-4 to
+        -1", "0", "1 to 3" and from 4 on. The last quarter before adoption is not part of an average where it is 0 by definition.
     matched : bool
         Also compare only partners alike in their last result before and in the mean of all until then. Where adopters were on
         the way back to their usual, this moves the estimate; where they differ by something that lasts alone, hardly.
@@ -227,7 +140,7 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     Raises
     ------
     ParameterError
-        If ``control``, ``score``, ``cluster`` or ``anticipation`` is none of these.
+        If ``control``, ``score``, ``cluster``, ``base`` or ``anticipation`` is none of these, or bins are not in order.
     SampleError
         If nobody adopted, nobody is left to compare with, or three managers or fewer used the tactic.
 
@@ -244,19 +157,32 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     control = control or study.comparison
     if score not in ("reg", "dr", "ipw"):
         raise ParameterError(f"score is {score!r}; it is 'reg', 'dr' or 'ipw'")
-    if anticipation < 0:
-        raise ParameterError(f"anticipation is {anticipation}; give 0 or more quarters")
-    sample = adoption_sample(panel, study, control=control, cluster=cluster)
+    if base not in ("varying", "universal"):
+        raise ParameterError(f"base is {base!r}; it is 'varying' or 'universal'")
+    if min(anticipation, balance or 0) < 0:
+        raise ParameterError(f"anticipation is {anticipation} and balance {balance}; give 0 or more quarters")
+    if list(bins) != sorted(set(bins)):
+        raise ParameterError(f"bins are {tuple(bins)}; give the first quarter of each, in order")
+    sample = adoption_sample(panel, study, control=control, cluster=cluster, weighted=True)
     covariates = _with_past(sample) if matched else sample.covariates
-    options = {"covariates": covariates, "control": control, "score": score, "anticipation": anticipation}
+    options = {"covariates": covariates, "control": control, "score": score, "anticipation": anticipation, "base": base,
+               "weights": sample.weight}  # fmt: skip
     effects = group_time_effects(sample.outcome, sample.adopted, **options)
     if sample.others is not None:
         ran = [group_time_effects(values, sample.adopted, **options).att for values in np.moveaxis(sample.others.values, 2, 0)]
         effects = dataclasses.replace(effects, by_unit=add_error_of_others(effects, sample.others, np.stack(ran, axis=1)))
     if not np.isfinite(effects.att[effects.event_time >= 0]).any():
         raise SampleError(f"{study.tactic}: no group of adopters can be compared; too few partners, or covariates that separate them")
-    table, parts = _aggregate(effects, sample, panel, level=level, seed=seed)
-    pre_trend, pre_check = _pre_trend(parts["event"], sample.clusters, anticipation=anticipation)
+    first, last = events or (None, None)
+    parts = {
+        "simple": aggregate_effects(effects, kind="simple"),
+        "event": aggregate_effects(effects, kind="event", balance=balance, first=first, last=last),
+        "group": aggregate_effects(effects, kind="group"),
+        "calendar": aggregate_effects(effects, kind="calendar"),
+    } | ({"bin": aggregate_effects(effects, kind="event", bins=bins)} if len(bins) else {})
+    table = _tabled(parts, sample, panel, bins, level=level, seed=seed)
+    every = aggregate_effects(effects, kind="event") if balance is not None or events is not None else parts["event"]
+    pre_trend, pre_check = _pre_trend(every, sample.clusters, anticipation=anticipation)
     unknown = int((~np.isfinite(effects.att) & (effects.event_time >= 0)).sum())
     checks = (
         *sample.checks,
@@ -269,8 +195,7 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     enough = Check(
         "enough partners", adopters >= study.minimum, f"{plural(adopters, 'partner')} adopted it; the study asks for {study.minimum}"
     )
-    event = parts["event"]
-    start = event.influence[:, event.at == 0]
+    start = every.influence[:, every.at == 0]
     return AdoptionEffects(
         estimand=f"Mean effect of {study.tactic} on {study.stakes.unit} per {study.stakes.per}, on the partners that adopted it (ATT)",
         table=table,
@@ -303,21 +228,26 @@ def _spread(influence: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _aggregate(effects: GroupTimeEffects, sample: AdoptionSample, panel: TacticPanel, *, level: float, seed: int):
-    """Averages of every kind as one table, and as they were computed."""
-    kinds = ("simple", "event", "group", "calendar")
-    parts = {kind: aggregate_effects(effects, kind=kind) for kind in kinds}
-    labels = panel.labels
+def _tabled(parts: dict[str, Aggregate], sample: AdoptionSample, panel: TacticPanel, bins: Sequence[int], *, level: float, seed: int):
+    """Averages of every kind as one table."""
+    labels, kinds = panel.labels, tuple(OVERALL)
     rows = [
-        _rows("overall", [OVERALL[kind] for kind in kinds], np.array([parts[kind].overall for kind in kinds]),
+        _rows("overall", list(OVERALL.values()), np.array([parts[kind].overall for kind in kinds]),
               np.column_stack([parts[kind].overall_influence for kind in kinds]),
-              np.full(4, int(parts["simple"].treated.sum())), sample.clusters, level=level, seed=seed)
+              np.full(len(kinds), int(parts["simple"].treated.sum())), sample.clusters, level=level, seed=seed)
     ]  # fmt: skip
-    for kind in kinds[1:]:
-        at = [str(one) if kind == "event" else labels[one] for one in parts[kind].at]
-        part = parts[kind]
+    names = {first: _say_bin(first, after) for first, after in zip(bins, [*bins[1:], None], strict=True)} if len(bins) else {}
+    for kind, part in parts.items():
+        if kind == "simple":
+            continue
+        say = {"event": str, "bin": names.get}.get(kind, labels.__getitem__)
+        at = [say(one) for one in part.at.tolist()]
         rows.append(_rows(kind, at, part.att, part.influence, part.treated, sample.clusters, level=level, seed=seed))
-    return pd.concat(rows, ignore_index=True), parts
+    return pd.concat(rows, ignore_index=True)
+
+
+def _say_bin(first: int, after: int | None) -> str:
+    return f"{first} on" if after is None else str(first) if first == after - 1 else f"{first} to {after - 1}"
 
 
 def _rows(aggregate, at, att, influence, n, clusters: Clusters, *, level: float, seed: int) -> pd.DataFrame:  # noqa: PLR0913
@@ -362,5 +292,5 @@ def _pre_trend(event, clusters: Clusters, *, anticipation: int) -> tuple[float, 
     squared = float(att @ np.linalg.pinv(covariance, hermitian=True) @ att)
     df = clusters.df - q + 1
     p = float(f.sf(squared * df / (clusters.df * q), q, df))
-    detail = f"p = {p:.2g} that adopters and others went on alike in the {plural(q, 'quarter')} before adoption that can be compared"
+    detail = f"{say_p(p)} that adopters and others went on alike in the {plural(q, 'quarter')} before adoption that can be compared"
     return p, Check("pre-trend", p >= DOUBT, detail)

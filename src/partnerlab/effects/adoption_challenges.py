@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.adoption import PRE_TREND_QUARTERS, AdoptionSample, adoption_sample
+from partnerlab.effects.adopters import AdoptionSample, adoption_sample
+from partnerlab.effects.adoption import PRE_TREND_QUARTERS
 from partnerlab.effects.analysis import TacticAnalysis
 from partnerlab.effects.likeness import Compared, compare_rows, likeness_of, pair_differences, strengths_of
 from partnerlab.effects.sample import Cluster, shift

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects import adoption_challenges, on_off_challenges
-from partnerlab.effects.adoption import AdoptionEffects, adoption_sample
+from partnerlab.effects.adopters import adoption_sample
+from partnerlab.effects.adoption import AdoptionEffects
 from partnerlab.effects.analysis import TacticAnalysis, require_analysed
 from partnerlab.effects.on_off import estimate_on_off
 from partnerlab.effects.robustness import RobustnessCard, check_verdict

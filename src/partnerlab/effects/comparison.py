@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.adoption import Control, adoption_sample, estimate_adoption
+from partnerlab.effects.adopters import Control, adoption_sample
+from partnerlab.effects.adoption import estimate_adoption
 from partnerlab.effects.sample import Cluster, clusters_of, eligible_groups
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel

@@ -104,12 +104,12 @@ def estimate_on_off(
     [['all', 0], ['Bronze', 0], ['Gold', 0], ['Silver', 0]]
     """
     study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
-    trials = stack_trials(panel, study)
+    trials = stack_trials(panel, study, weighted=True)
     treated = np.bincount(trials.partner[trials.treated], minlength=len(panel.partners)) > 0
     clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
     rows, found = [], None
     for ahead in range(study.horizon + 1):
-        found = _compare(trials, ahead, clusters)
+        found = _compare(trials, ahead, clusters, panel.weight)
         rows.append(_row("all", ahead, found, trials, clusters, study, level=level))
     sides = trials.treated[np.isfinite(trials.outcome[:, study.horizon])]
     if not sides.any() or sides.all():
@@ -124,7 +124,9 @@ def estimate_on_off(
         for code, name in enumerate(panel.tiers):
             own = trials.select(trials.tier == code)
             ahead_of = range(study.horizon + 1)
-            rows += [_row(name, ahead, _compare(own, ahead, clusters), own, clusters, study, level=level) for ahead in ahead_of]
+            rows += [
+                _row(name, ahead, _compare(own, ahead, clusters, panel.weight), own, clusters, study, level=level) for ahead in ahead_of
+            ]
     enough = enough_check(rows[study.horizon], study)
     treated_rows, weight = trials.treated[found.rows], found.effect.balance
     balance = balance_table(found.columns, names=found.names, treated=treated_rows, weight=weight)
@@ -154,7 +156,7 @@ class _Comparison:
     crossed: bool
 
 
-def _compare(trials: Trials, ahead: int, clusters: Clusters) -> _Comparison:
+def _compare(trials: Trials, ahead: int, clusters: Clusters, mass: np.ndarray | None) -> _Comparison:
     """Fit the rows whose outcome is known; without cross-fitting where the parts are too small for it."""
     outcome = trials.outcome[:, ahead]
     rows = np.isfinite(outcome)
@@ -166,8 +168,9 @@ def _compare(trials: Trials, ahead: int, clusters: Clusters) -> _Comparison:
         return _Comparison(rows=rows, effect=None, columns=columns, names=names, crossed=False)
     design, _ = design_of(columns)
     folds = clusters.code[trials.partner[rows]] % FOLDS
+    weight = None if mass is None else mass[trials.partner[rows]]
     for parts in (folds, None):
-        effect = weighted_effect(outcome[rows], on, design, outcome_design=design, folds=parts)
+        effect = weighted_effect(outcome[rows], on, design, outcome_design=design, folds=parts, weight=weight)
         if np.isfinite(effect.estimate):
             return _Comparison(rows=rows, effect=effect, columns=columns, names=names, crossed=parts is not None)
     return _Comparison(rows=rows, effect=None, columns=columns, names=names, crossed=False)

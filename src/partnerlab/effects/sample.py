@@ -116,14 +116,18 @@ def untreated_quarters(panel: TacticPanel, quarters: int) -> np.ndarray:
     return free
 
 
-def require_contrast(panel: TacticPanel, *, tactic: str) -> None:
+def require_contrast(panel: TacticPanel, *, tactic: str, weighted: bool = False) -> None:
     """Refuse a panel in which in no quarter some had the tactic and others did not.
 
     Raises
     ------
+    ParameterError
+        If partners have sampling weights and the caller is not ``weighted``: it would count them all alike.
     SampleError
         If nobody had it, everybody always had it, or all had it at once; or if the outcome never varies.
     """
+    if panel.weight is not None and not weighted:
+        raise ParameterError(f"{tactic}: sampling weights are read by estimate_adoption and estimate_on_off alone; leave them out here")
     seen = panel.outcome[np.isfinite(panel.outcome)]
     if seen.size and np.ptp(seen) == 0:
         raise SampleError(f"{tactic}: {panel.outcome_name} is {seen[0]:g} wherever it was seen; what never varies tells nothing")

@@ -44,6 +44,8 @@ class TacticPanel:
         What else is known of a partner in a quarter.
     others : mapping of str to float array, shape (n, t)
         Further tactics that ran beside this one, 1 and 0.
+    weight : float array, shape (n,), or None
+        Sampling weight of each partner; None where all count alike.
     tactic, outcome_name : str
         What they are called.
 
@@ -69,6 +71,7 @@ class TacticPanel:
     regions: tuple[str, ...] = ()
     covariates: Mapping[str, np.ndarray] = dataclasses.field(repr=False, default_factory=dict)
     others: Mapping[str, np.ndarray] = dataclasses.field(repr=False, default_factory=dict)
+    weight: np.ndarray | None = dataclasses.field(repr=False, default=None)
     tactic: str = "tactic"
     outcome_name: str = "outcome"
 
@@ -80,7 +83,9 @@ class TacticPanel:
         wrong = next((name for name, array in arrays.items() if array.shape != shape), None)
         if wrong is not None or shape[0] != len(self.partners):
             raise ParameterError(f"tactic panel: {wrong or 'outcome'} must have the shape partners by quarters, {shape}")
-        for name in ("partners", "outcome", "treated", "manager", "tier", "region"):
+        if self.weight is not None and (self.weight.shape != self.partners.shape or not (self.weight > 0).all()):
+            raise ParameterError(f"tactic panel: weight must have the shape {self.partners.shape}, and be above 0 everywhere")
+        for name in ("partners", "outcome", "treated", "manager", "tier", "region", *(() if self.weight is None else ("weight",))):
             object.__setattr__(self, name, read_only(getattr(self, name)))
         for name in ("covariates", "others"):
             object.__setattr__(self, name, {key: read_only(array) for key, array in getattr(self, name).items()})
@@ -134,6 +139,7 @@ class TacticPanel:
         covariates: Sequence[str] = (),
         others: Sequence[str] = (),
         measured: Mapping[str, str] | None = None,
+        weight: str | None = None,
         calendar: Calendar | None = None,
     ) -> Self:
         """Make a tactic panel of any table with a row for each partner and quarter.
@@ -157,6 +163,9 @@ class TacticPanel:
             Columns of further tactics, like ``treated``.
         measured : mapping of str to str, optional
             For a covariate, the column with the quarter in which it was measured; a later one than the row's is refused.
+        weight : str, optional
+            Column of sampling weights above 0, the same in all rows of a partner: how many partners it stands for. `estimate_adoption`
+            and `estimate_on_off` read them; others refuse them.
         calendar : Calendar, optional
             Reads labels; calendar quarters or months, as the labels say, if None.
 
@@ -164,13 +173,13 @@ class TacticPanel:
         ------
         ParameterError
             On a missing column, empty keys, two rows for one partner and quarter, text where numbers belong, a tactic
-            that is neither on nor off, two starts of one partner, or a covariate that looks ahead.
+            that is neither on nor off, two starts or two weights of one partner, or a covariate that looks ahead.
         """
         from partnerlab.effects.tactic_tables import TacticColumns, read_tactic_frame
 
         columns = TacticColumns(
             partner=partner, quarter=quarter, outcome=outcome, treated=treated, starts=starts, manager=manager, tier=tier, region=region,
-            covariates=tuple(covariates), others=tuple(others), measured=dict(measured or {}),
+            covariates=tuple(covariates), others=tuple(others), measured=dict(measured or {}), weight=weight,
         )  # fmt: skip
         return cls(**read_tactic_frame(frame, columns, calendar))
 
@@ -180,6 +189,7 @@ class TacticPanel:
         if keep.shape != self.partners.shape:
             raise ParameterError(f"the mask has shape {keep.shape}; it must be {self.partners.shape}, one entry for each partner")
         cut = {name: getattr(self, name)[keep] for name in ("partners", "outcome", "treated", "manager", "tier", "region")}
+        cut |= {} if self.weight is None else {"weight": self.weight[keep]}
         more = {name: {key: array[keep] for key, array in getattr(self, name).items()} for name in ("covariates", "others")}
         return dataclasses.replace(self, **cut, **more)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.adoption import AdoptionEffects, AdoptionSample, adoption_sample
+from partnerlab.effects.adopters import AdoptionSample, adoption_sample
+from partnerlab.effects.adoption import AdoptionEffects
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
 from partnerlab.effects.sample import Cluster, Clusters, clusters_of, eligible_groups
 from partnerlab.effects.study import TacticStudy

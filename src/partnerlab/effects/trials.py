@@ -63,15 +63,17 @@ class Trials:
         return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in fields})
 
 
-def stack_trials(panel: TacticPanel, study: TacticStudy) -> Trials:
+def stack_trials(panel: TacticPanel, study: TacticStudy, *, weighted: bool = False) -> Trials:
     """Stack the study's trials: every eligible partner in every quarter with enough behind it.
 
     Raises
     ------
+    ParameterError
+        If partners have weights and the caller is not ``weighted``.
     SampleError
         If no quarter has both treated and untreated eligible partners.
     """
-    require_contrast(panel, tactic=study.tactic)
+    require_contrast(panel, tactic=study.tactic, weighted=weighted)
     n, t = panel.shape
     seen, told = np.isfinite(panel.outcome), np.isfinite(panel.treated)
     last, was_on = shift(panel.outcome, 1), shift(panel.treated, 1)

@@ -6,6 +6,7 @@ Callaway and Sant'Anna (2021), section 3; the weights are group shares, and thei
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -48,7 +49,13 @@ class Aggregate:
 
 
 def aggregate_effects(
-    effects: GroupTimeEffects, *, kind: Kind, balance: int | None = None, first: int | None = None, last: int | None = None
+    effects: GroupTimeEffects,
+    *,
+    kind: Kind,
+    balance: int | None = None,
+    first: int | None = None,
+    last: int | None = None,
+    bins: Sequence[int] = (),
 ) -> Aggregate:
     """Average group-time effects.
 
@@ -62,6 +69,9 @@ def aggregate_effects(
         For "event": only groups seen at least this many periods after adoption, and event times up to it.
     first, last : int, optional
         For "event": the range of event times to keep.
+    bins : sequence of int
+        For "event": first event times of stretches, in order, each averaged by group size over all its cells that compare two
+        periods; those before the first are left out, and ``at`` is the first event time of each.
 
     Returns
     -------
@@ -83,6 +93,9 @@ def aggregate_effects(
         return _joined(effects, groups, parts, inside, *_over_groups(effects, parts, inside, groups, share))
     codes, cells = (effects.event_time, _event_cells(effects, known, balance=balance, first=first, last=last)) if kind == "event" else (
         effects.time, after)  # fmt: skip
+    if len(bins):
+        cells = cells & (codes >= bins[0]) & (effects.treated > 0)  # a period compared with itself is no effect
+        codes = np.array(bins)[np.maximum(np.searchsorted(bins, codes, side="right") - 1, 0)]
     at = np.unique(codes[cells])
     parts = [_by_share(effects, cells & (codes == one), groups, share) for one in at]
     inside = _influence(effects, parts, groups, share)
