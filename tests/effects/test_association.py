@@ -55,6 +55,32 @@ def test_what_lasts_of_a_partner_does_not_touch_the_reading_within(seed, shift):
     assert _read(moved).loc["within", "estimate"] == pytest.approx(_read(rows).loc["within", "estimate"], abs=1e-8)
 
 
+@given(seed=st.integers(0, 50), shift=st.floats(-100, 100))
+@settings(max_examples=10, deadline=None)
+def test_what_moves_all_partners_in_a_quarter_touches_no_reading_beside_its_level(seed, shift):
+    rows = _rows(seed, partners=12).assign(quarter=np.tile([f"2026Q{place}" for place in range(6)], 12)).iloc[5:]
+    moved = rows.assign(leads=rows["leads"] + shift * (rows["quarter"] == "2026Q3"))
+    apart = [_read(table, period="quarter")["estimate"] for table in (rows, moved)]
+
+    assert apart[0].tolist() == pytest.approx(apart[1].tolist(), abs=1e-8)
+
+
+def test_beside_quarters_it_agrees_with_a_column_for_each_partner_and_quarter():
+    import statsmodels.formula.api as smf
+
+    rows = _rows(partners=20).assign(quarter=np.tile(np.arange(6), 20)).drop(index=[3, 17, 40])
+    fit = smf.ols("leads ~ calls + C(partner) + C(quarter)", rows).fit()
+
+    assert _read(rows, period="quarter").loc["within", "estimate"] == pytest.approx(fit.params["calls"])
+
+
+def test_what_differs_between_quarters_alone_is_not_read_beside_them():
+    rows = _rows(partners=12).assign(quarter=np.tile(np.arange(6), 12), calls=np.tile(np.arange(6.0), 12))
+
+    with pytest.raises(SampleError, match="quarter repeats it"):
+        _read(rows, period="quarter")
+
+
 @given(seed=st.integers(0, 50))
 @settings(max_examples=10, deadline=None)
 def test_the_order_of_rows_does_not_matter(seed):

@@ -13,6 +13,7 @@ from partnerlab.effects.row_tables import keep_known
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import check_level, critical_value
+from partnerlab.stats.regressions.designs import independent_columns
 from partnerlab.stats.regressions.linear import Line, clustered_covariance, fit_line, satterthwaite_df
 from partnerlab.verdicts import Stakes, Verdict
 from partnerlab.words import plural, say_list, say_number, say_p
@@ -45,6 +46,7 @@ def estimate_association(  # noqa: PLR0913 - columns have names
     tactic: str,
     outcome: str,
     partner: str = "partner",
+    period: str | None = None,
     covariates: Sequence[str] = (),
     cluster: str | None = None,
     stakes: Stakes | None = None,
@@ -60,6 +62,8 @@ def estimate_association(  # noqa: PLR0913 - columns have names
         Columns with numbers: how much of the tactic there was, and what came of it.
     partner : str
         Column whose values are followed over time.
+    period : str, optional
+        Column of the quarter, where all partners rise and fall together: both readings are then taken beside a level of each period.
     covariates : sequence of str
         Columns with numbers that differ within partners too.
     cluster : str, optional
@@ -82,7 +86,8 @@ def estimate_association(  # noqa: PLR0913 - columns have names
 
     Notes
     -----
-    Least squares, without and with an effect of each partner (Mundlak 1978, Econometrica 46), CR2 errors by cluster.
+    Least squares, without and with an effect of each partner (Mundlak 1978, Econometrica 46), CR2 errors by cluster. What all partners
+    have more of in the years in which all do better goes with the outcome within partners, too, unless ``period`` is given.
 
     Examples
     --------
@@ -95,21 +100,24 @@ def estimate_association(  # noqa: PLR0913 - columns have names
     ({'pooled': 1.2, 'within': 0.2, 'pooled less within': 1.0}, 'C')
     """
     check_level(level)
-    columns = [partner, outcome, tactic, *covariates, *([cluster] if cluster else [])]
+    columns = [partner, outcome, tactic, *covariates, *(column for column in (period, cluster) if column)]
     sample, lost = keep_known(rows, columns, numbers=[outcome, tactic, *covariates])
     unit, owner = pd.factorize(sample[partner])[0], pd.factorize(sample[cluster or partner])[0]
     y, x = sample[outcome].to_numpy(float), sample[[tactic, *covariates]].to_numpy(float)
     if owner.max(initial=-1) + 1 < FEWEST_UNITS:
         raise SampleError(f"{tactic}: only {plural(int(owner.max(initial=-1)) + 1, 'cluster')}; {FEWEST_UNITS} are needed for errors")
-    pooled = fit_line(y, np.column_stack([x, np.ones(len(y))]))
-    within = fit_line(_inside(y[:, None], unit)[:, 0], _inside(x, unit))
+    levels = pd.get_dummies(sample[period], drop_first=True).to_numpy(float) if period else np.zeros((len(y), 0))
+    pooled = fit_line(y, np.column_stack([x, levels, np.ones(len(y))]))
+    within = fit_line(_inside(y[:, None], unit)[:, 0], _unrepeated(_inside(np.column_stack([x, levels]), unit), x.shape[1]))
     if pooled is None or within is None:
-        raise SampleError(f"{tactic}: it does not vary within partners, or {say_list([*covariates]) or 'nothing'} repeats it")
+        repeated = say_list([*covariates, *([period] if period else [])]) or "nothing"
+        raise SampleError(f"{tactic}: it does not vary within partners, or {repeated} repeats it")
     told = [_row("pooled", pooled, owner, level), _row("within", within, owner, level), _gap(pooled, within, owner, level)]
     table = pd.DataFrame(told)
     count = int(unit.max()) + 1
     return Association(
-        estimand=f"Difference of {outcome} for one more of {tactic}, between all rows and within partners",
+        estimand=f"Difference of {outcome} for one more of {tactic}, between all rows and within partners"
+        + (f", beside a level of each {period}" if period else ""),
         table=table.drop(columns="df"),
         checks=_checks(told[2], lost, len(rows)),
         evidence=Evidence.C,
@@ -123,6 +131,12 @@ def _inside(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
     count = np.bincount(unit)
     means = np.column_stack([np.bincount(unit, column) / count for column in values.T])
     return values - means[unit]
+
+
+def _unrepeated(columns: np.ndarray, count: int) -> np.ndarray:
+    """The first columns, and those of the others that no others repeat: where partners are seen in few periods each, some may."""
+    gram = columns[:, count:].T @ columns[:, count:]
+    return np.column_stack([columns[:, :count], columns[:, count:][:, independent_columns(gram, np.diag(gram) > 1e-9)]])
 
 
 def _row(reading: str, line: Line, owner: np.ndarray, level: float) -> dict[str, object]:
