@@ -14,9 +14,9 @@ from partnerlab.errors import LedgerError, ParameterError, SampleError
 from partnerlab.experiments import Assignment, load_assignment, load_registry
 from partnerlab.intake.simulate import Truth, simulate_program
 from partnerlab.ledger import Ledger
-from partnerlab.report.demo import put_demo, write_demo
-from partnerlab.report.demo_record import write_remembered_demo
+from partnerlab.report.demo import put_demo, remember_demo, write_demo
 from partnerlab.report.experiment_deals import list_deals
+from partnerlab.report.sources import locate_source
 
 NAME = "enablement-bootcamp"
 SMALL = Truth(n_partners=120, n_quarters=15)
@@ -27,12 +27,12 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("partnerlab.intake.simulate.Truth", lambda: SMALL)
-        write_remembered_demo(folder / "demo.duckdb", seed=7, ledger=str(folder / "ledger.duckdb"))
+        write_demo(folder / "demo.duckdb", seed=7, ledger=str(folder / "ledger.duckdb"))
         before = (folder / "demo.duckdb").stat().st_mtime_ns
         with pytest.raises(LedgerError, match="remembers the demo program of another seed"):
-            write_remembered_demo(folder / "demo.duckdb", seed=8, ledger=str(folder / "ledger.duckdb"))
+            write_demo(folder / "demo.duckdb", seed=8, ledger=str(folder / "ledger.duckdb"))
         assert (folder / "demo.duckdb").stat().st_mtime_ns == before
-        write_remembered_demo(folder / "demo.duckdb", seed=7, ledger=str(folder / "ledger.duckdb"))
+        write_demo(folder / "demo.duckdb", seed=7, ledger=str(folder / "ledger.duckdb"))
     return folder
 
 
@@ -163,6 +163,17 @@ def test_a_deal_of_strangers_is_refused(dealt, said):
         simulate_program(SMALL, seed=3, dealt=dealt)
 
 
+def test_a_deal_of_some_of_the_partners_there_is_refused():
+    units = simulate_program(SMALL, seed=3).tables["assignments"]["unit_id"].to_pylist()
+    dealt = dict.fromkeys(units, "control")
+    absent = sorted({f"P{place:07d}" for place in range(SMALL.n_partners)} - set(units))[0]
+
+    with pytest.raises(ParameterError, match=f"leaves out 1 of the {len(units)} partners there .* such as '{units[4]}'"):
+        simulate_program(SMALL, seed=3, dealt={unit: "control" for unit in units if unit != units[4]})
+    with pytest.raises(ParameterError, match=f"names 1 beside those .* such as '{absent}'"):
+        simulate_program(SMALL, seed=3, dealt=dealt | {absent: "control"})
+
+
 def test_a_program_that_could_not_be_written_leaves_nothing_half(tmp_path, monkeypatch):
     def fail(_, path):
         path.write_text("half")
@@ -174,6 +185,56 @@ def test_a_program_that_could_not_be_written_leaves_nothing_half(tmp_path, monke
         put_demo(tmp_path / "demo.duckdb", simulation, None)
 
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stopped", ["record_decision", "record_follow_up"])
+def test_a_record_that_was_interrupted_is_taken_up_where_it_stopped(tmp_path, monkeypatch, stopped):
+    monkeypatch.setattr("partnerlab.intake.simulate.Truth", lambda: SMALL)
+    place, book = tmp_path / "demo.duckdb", str(tmp_path / "ledger.duckdb")
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"partnerlab.report.demo_record.{stopped}", stop)
+        with pytest.raises(KeyboardInterrupt):
+            write_demo(place, ledger=book)
+    assert not place.exists()
+
+    write_demo(place, ledger=book)
+    found = Ledger.open(book)
+    assert load_registry(found, program="demo")["state"].tolist() == ["followed"]
+    assert found.runs(program="demo")["book"].tolist() == ["registrations", "registrations", "decisions", "registrations"]
+
+
+@pytest.mark.parametrize(("ledger", "written"), [(None, "data/ledger/ledger.duckdb"), ("mine.duckdb", "mine.duckdb")])
+def test_whoever_asks_for_the_demo_first_has_its_trial_remembered(tmp_path, monkeypatch, ledger, written):
+    monkeypatch.setattr("partnerlab.intake.simulate.Truth", lambda: SMALL)
+    monkeypatch.chdir(tmp_path)
+    url = locate_source("duckdb:///data/demo.duckdb", ledger=ledger)
+
+    assert url == f"duckdb:///{tmp_path}/data/demo.duckdb"
+    assert load_registry(Ledger.open(written), program="demo")["state"].tolist() == ["followed"]
+
+
+def test_a_ledger_begun_later_is_told_of_the_trial_and_one_of_another_deal_is_refused(demo, tmp_path, monkeypatch):
+    monkeypatch.setattr("partnerlab.intake.simulate.Truth", lambda: SMALL)
+    for _ in range(2):
+        remember_demo(f"duckdb:///{demo}/demo.duckdb", ledger=str(tmp_path / "later.duckdb"))
+    found = Ledger.open(tmp_path / "later.duckdb")
+    assert load_registry(found, program="demo").equals(load_registry(Ledger.open(demo / "ledger.duckdb"), program="demo"))
+
+    write_demo(tmp_path / "demo.duckdb", seed=8)
+    with pytest.raises(LedgerError, match="remembers the demo program of another seed"):
+        remember_demo(f"duckdb:///{tmp_path}/demo.duckdb", ledger=str(tmp_path / "later.duckdb"))
+
+
+def test_a_file_that_is_no_demo_program_is_not_written_about(tmp_path):
+    (tmp_path / "demo.duckdb").write_text("mine")
+    (tmp_path / f"demo-{NAME}.csv").write_text("mine")
+    remember_demo(f"duckdb:///{tmp_path}/demo.duckdb", ledger=str(tmp_path / "ledger.duckdb"))
+
+    assert not (tmp_path / "ledger.duckdb").exists()
 
 
 def test_without_a_ledger_nothing_is_remembered(tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ import pytest
 
 from partnerlab.errors import ContractError, ParameterError, SampleError, SourceError, SpecError
 from partnerlab.intake import connect
-from partnerlab.report.request import load_printed_forecast, load_request, open_request, parse_segment, segment_values
+from partnerlab.report.asked import segment_values
+from partnerlab.report.request import load_printed_forecast, load_request, open_request, parse_segment
 from partnerlab.report.sources import locate_source
 
 

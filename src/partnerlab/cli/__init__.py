@@ -16,7 +16,7 @@ from partnerlab.errors import PartnerlabError
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
-    from partnerlab.report.request import Request
+    from partnerlab.report.asked import Request
     from partnerlab.tiers import TierScheme
 
 app = typer.Typer(
@@ -95,13 +95,9 @@ def demo(
 ) -> None:
     """Write the demo program: simulated partners, leads, deals, tiers and tactics whose true effects are known, and one experiment."""
     from partnerlab.report.demo import write_demo
-    from partnerlab.report.demo_record import write_remembered_demo
 
     with working(f"Simulating the demo program into {path}"):
-        if ledger == "none":
-            written = write_demo(path, seed=seed, force=force)
-        else:
-            written = write_remembered_demo(path, ledger=ledger, seed=seed, force=force)
+        written = write_demo(path, ledger="" if ledger == "none" else ledger, seed=seed, force=force)
     say(f"{written}")
 
 

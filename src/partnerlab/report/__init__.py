@@ -48,7 +48,7 @@ _FILES = {
     "check_case": "experiments",
     "Metric": "metrics",
     "Order": "runner",
-    "Request": "request",
+    "Request": "asked",
     "Review": "review",
     "Run": "runner",
     "Unavailable": "attempts",

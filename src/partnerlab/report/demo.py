@@ -9,24 +9,28 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from partnerlab.errors import PartnerlabError, SourceError
-from partnerlab.experiments import Assignment, Experiment, assign_variants
+from partnerlab.experiments import Assignment, assign_variants
+from partnerlab.report.demo_record import remember_trial
+from partnerlab.report.experiment_deals import shipped_declaration
 from partnerlab.report.experiment_outcomes import YEAR, known_before
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from partnerlab.intake.simulate import Simulation
 
 DEMO_SEED = 7
 
 
-def write_demo(path: str | Path, *, seed: int = DEMO_SEED, force: bool = False) -> Path:
-    """Simulate the demo program into a DuckDB file, put in place when it is whole; its trial's assignment stands beside it.
+def write_demo(path: str | Path, *, ledger: str = "", seed: int = DEMO_SEED, force: bool = False) -> Path:
+    """Simulate the demo program into a DuckDB file; its trial's assignment stands beside it, its record in the ledger.
+
+    The file is put in place when all else stands, so that a run that was stopped is taken up again by the next.
 
     Parameters
     ----------
     path : str or Path
         Where to write. A demo program that is there already is replaced.
+    ledger : str
+        Path of the ledger to remember the trial in, each step on its day; nothing is written twice. Empty for none.
     seed : int
         Of the simulation.
     force : bool
@@ -36,13 +40,15 @@ def write_demo(path: str | Path, *, seed: int = DEMO_SEED, force: bool = False) 
     ------
     SourceError
         If something else is there.
+    LedgerError
+        If the ledger remembers another deal of the trial; nothing is written then.
     """
-    target = check_place(path, force=force)
-    put_demo(target, *simulate_demo(seed))
+    target = _check_place(path, force=force)
+    put_demo(target, *simulate_demo(seed), ledger=ledger)
     return target
 
 
-def check_place(path: str | Path, *, force: bool) -> Path:
+def _check_place(path: str | Path, *, force: bool) -> Path:
     """Give the absolute path to write to; refuse what is there if it is no demo program."""
     target = Path(path).resolve()
     if target.exists() and not (force and target.is_file()) and not _is_demo(target):
@@ -64,20 +70,43 @@ def simulate_demo(seed: int) -> tuple[Simulation, Assignment | None]:
     return simulation, deal_trial(simulation)
 
 
-def put_demo(target: Path, simulation: Simulation, dealt: Assignment | None) -> None:
-    """Put the program's file in place when it is whole, and the assignment beside it."""
+def put_demo(target: Path, simulation: Simulation, dealt: Assignment | None, *, ledger: str = "") -> None:
+    """Put the program's file in place when it is whole, its assignment stands beside it, and the ledger remembers its trial."""
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}")
     half.unlink(missing_ok=True)
     try:
         simulation.write(half)
+        if dealt is not None and ledger:
+            remember_trial(half, dealt, ledger=ledger)
+        if dealt is not None:
+            beside = _assignment_beside(target, dealt.experiment.name)
+            beside.unlink(missing_ok=True)
+            dealt.write(beside)
         half.replace(target)
     finally:
         half.unlink(missing_ok=True)
-    if dealt is not None:
-        beside = target.with_name(f"{target.stem}-{dealt.experiment.name}.csv")
-        beside.unlink(missing_ok=True)
-        dealt.write(beside)
+
+
+def remember_demo(url: str, *, ledger: str) -> None:
+    """Make sure that a ledger remembers the trial of a source that is the demo program; of any other source nothing is done.
+
+    Raises
+    ------
+    LedgerError
+        If the ledger remembers another deal of the trial.
+    """
+    from partnerlab.intake.simulate import Truth
+
+    path = Path(url.removeprefix("duckdb:///"))
+    beside = _assignment_beside(path, Truth().trial.name)
+    if beside.is_file() and _is_demo(path):
+        remember_trial(path, Assignment.load(beside), ledger=ledger)
+
+
+def _assignment_beside(path: Path, name: str) -> Path:
+    """Where the assignment of a demo program's trial stands."""
+    return path.with_name(f"{path.stem}-{name}.csv")
 
 
 def deal_trial(simulation: Simulation) -> Assignment:
@@ -85,7 +114,8 @@ def deal_trial(simulation: Simulation) -> Assignment:
     from partnerlab.panel import build_panel
 
     calendar = simulation.truth.calendar
-    rows, begun = read_units(simulation)
+    rows = simulation.tables["assignments"].to_pandas()
+    begun = pd.Timestamp(rows["assigned_at"].min()).to_pydatetime()
     period = calendar.period_of(begun)
     experiment = shipped_declaration(simulation.truth.trial.name)
     panel = build_panel(
@@ -95,18 +125,6 @@ def deal_trial(simulation: Simulation) -> Assignment:
     known = {name: known_before(name, panel, place, start=YEAR) for name in experiment.pre}
     units = pd.DataFrame({experiment.unit: rows["unit_id"], **dict.fromkeys(experiment.strata, rows["stratum"]), **known})
     return assign_variants(experiment, units=units, seed=int(f"{begun:%Y%m%d}"))
-
-
-def read_units(simulation: Simulation) -> tuple[pd.DataFrame, datetime]:
-    """Rows of the trial, and the moment at which it was dealt."""
-    rows = simulation.tables["assignments"].to_pandas()
-    return rows, pd.Timestamp(rows["assigned_at"].min()).to_pydatetime()
-
-
-def shipped_declaration(name: str) -> Experiment | None:
-    """Load the declaration of an experiment of the demo program; None if it has no such experiment."""
-    path = Path(__file__).parents[1] / "experiments" / "declarations" / f"{name}.yaml"
-    return Experiment.load(path) if path.is_file() else None
 
 
 def _is_demo(path: Path) -> bool:

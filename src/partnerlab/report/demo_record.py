@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import dataclasses
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from partnerlab.errors import LedgerError
 from partnerlab.experiments import Assignment, load_registry, record_experiment, record_follow_up
+from partnerlab.intake import connect, select_rows
+from partnerlab.intake.span import data_span
 from partnerlab.ledger import Ledger, record_decision
 from partnerlab.panel import build_panel
-from partnerlab.report.demo import check_place, put_demo, read_units, simulate_demo
+from partnerlab.report.asked import Request
+from partnerlab.report.experiment_outcomes import YEAR
 from partnerlab.report.experiments import analyze_case, load_case
-from partnerlab.report.request import load_request
+from partnerlab.tiers import TierScheme
 
 if TYPE_CHECKING:
-    from partnerlab.experiments import ExperimentReading
-    from partnerlab.intake.simulate import Simulation
     from partnerlab.periods import Calendar
 
 #: What the team decided, by what the reading asked for, and whether it came about: nobody is dealt a bootcamp a second time.
@@ -27,76 +31,107 @@ DECISIONS = {
 }
 
 
-def write_remembered_demo(path: str | Path, *, ledger: str, seed: int, force: bool = False) -> Path:
-    """Write the demo program, and into the ledger what its team would have written of the trial, each on its day.
+def remember_trial(path: Path, dealt: Assignment, *, ledger: str) -> None:
+    """Write into the ledger what the program's team would have written of its trial, each step on its day; what stands, stays.
 
     Parameters
     ----------
-    path : str or Path
-        As of `partnerlab.report.demo.write_demo`.
+    path : Path
+        The program's file.
+    dealt : Assignment
+        Of its trial.
     ledger : str
-        Path of the ledger; nothing is written twice.
-    seed : int
-        Of the simulation.
-    force : bool
-        Replace whatever file is there.
+        Path of the ledger.
 
     Raises
     ------
-    SourceError
-        If something else is there.
     LedgerError
-        If the ledger remembers another deal of the trial; nothing is written then.
+        If it remembers another deal of the trial.
     """
-    target = check_place(path, force=force)
-    simulation, dealt = simulate_demo(seed)
-    book = None if dealt is None else _open_book(ledger, dealt)
-    put_demo(target, simulation, dealt)
-    if book is not None:
-        _remember(book, target, dealt, simulation)
-    return target
+    with connect(f"duckdb:///{path}") as source:
+        program, calendar = source.program.name, source.program.calendar
+        rows = source.run(select_rows(source, "assignments", columns=("assigned_at",))).to_pandas()
+        last = calendar.parse(data_span(source, calendar=calendar).last_complete)
+    begun = pd.Timestamp(rows["assigned_at"].min()).to_pydatetime()
+    trial = _Trial(path=path, book=Ledger.open(ledger), program=program, calendar=calendar, dealt=dealt, begun=begun, last=last)
+    state = trial.record()["state"]
+    for step in _STEPS[_STATES.index(state) :]:
+        step(trial)
 
 
-def _open_book(ledger: str, dealt: Assignment) -> Ledger | None:
-    """Open the ledger to write into it; None if it remembers this very trial, a refusal if another deal of it."""
-    book, name = Ledger.open(ledger), dealt.experiment.name
-    registry = load_registry(book, program="demo").set_index("name")
-    if name not in registry.index:
-        return book
-    if registry.loc[name, "assignment"] != dealt.digest:
-        raise LedgerError(
-            f"{ledger}: remembers the demo program of another seed or version, its trial dealt otherwise; give another --ledger"
-        )
-    return book if registry.loc[name, "state"] == "running" else None
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Trial:
+    """The demo program's trial, as far as its team remembers it."""
+
+    path: Path
+    book: Ledger
+    program: str
+    calendar: Calendar
+    dealt: Assignment
+    begun: datetime
+    last: int
+
+    @property
+    def name(self) -> str:
+        return self.dealt.experiment.name
+
+    @property
+    def begins(self) -> int:
+        """First quarter of its window."""
+        return self.calendar.period_of(self.begun)
+
+    @property
+    def over(self) -> int:
+        """First quarter after its window."""
+        return self.begins + self.dealt.experiment.quarters
+
+    def record(self) -> pd.Series:
+        """Its row of the registry; it is registered where it has none."""
+        registry = load_registry(self.book, program=self.program).set_index("name")
+        if self.name not in registry.index:
+            record_experiment(self.book, self.dealt, program=self.program, recorded_at=self.begun)
+            return self.record()
+        if registry.loc[self.name, "assignment"] != self.dealt.digest:
+            raise LedgerError(
+                f"{self.book.path}: remembers the demo program of another seed or version, its trial dealt otherwise; give another --ledger"
+            )
+        return registry.loc[self.name]
+
+    def day(self, period: int, days: int) -> datetime:
+        """Noon (UTC), some days into a quarter."""
+        return datetime.combine(self.calendar.start(period) + timedelta(days=days), time(12))
 
 
-def _remember(book: Ledger, path: Path, dealt: Assignment, simulation: Simulation) -> None:
-    """Write what a program team would have written, each on its day."""
-    calendar, begun = simulation.truth.calendar, read_units(simulation)[1]
-    name, program = dealt.experiment.name, simulation.truth.name
-    over = calendar.period_of(begun) + dealt.experiment.quarters
-    record_experiment(book, dealt, program=program, recorded_at=begun)
-    if over > simulation.truth.last:
+def _record_reading(trial: _Trial) -> None:
+    if trial.over > trial.last:
         return
-    read_on = _day(calendar, over, 5)
-    reading = _read(path, book, name, quarter=calendar.label(over - 1), as_of=read_on)
-    record_experiment(book, dealt, program=program, reading=reading, quarter=calendar.label(over - 1), recorded_at=read_on)
-    decision, happened = DECISIONS[reading.verdicts[0].action]
-    decided, due, until = (calendar.label(period) for period in (over, over + 1, simulation.truth.last))
-    record_decision(book, decision, program=program, quarter=decided, about=name, due=due, recorded_at=_day(calendar, over, 20))
-    if over < simulation.truth.last:
-        told, seen = f"No bootcamp was held by the end of {until}", _day(calendar, simulation.truth.last + 1, 1)
-        record_follow_up(book, program=program, about=name, happened=happened, quarter=until, note=told, recorded_at=seen)
+    quarter, on = trial.calendar.label(trial.over - 1), trial.day(trial.over, 5)
+    with connect(f"duckdb:///{trial.path}") as source:
+        ask = Request(
+            source=source, url=source.url, program=trial.program, calendar=trial.calendar, first=trial.calendar.label(trial.begins - YEAR),
+            quarter=quarter, scheme=TierScheme.load("quadrant"), as_of=on, ledger=trial.book,
+        )  # fmt: skip
+        panel = build_panel(source, first=ask.first, last=quarter, as_of=on)
+        reading = analyze_case(load_case(ask, panel=panel, name=trial.name))
+    record_experiment(trial.book, trial.dealt, program=trial.program, reading=reading, quarter=quarter, recorded_at=on)
 
 
-def _read(path: Path, book: Ledger, name: str, *, quarter: str, as_of: datetime) -> ExperimentReading:
-    """Read the trial as the report would have read it on that day."""
-    ask = load_request(source=f"duckdb:///{path}", quarter=quarter, as_of=as_of.isoformat(), ledger=str(book.path))
-    with ask.source as source:
-        panel = build_panel(source, first=ask.first, last=ask.quarter, indicators=ask.indicators, as_of=ask.as_of)
-        return analyze_case(load_case(ask, panel=panel, name=name))
+def _record_decision(trial: _Trial) -> None:
+    found = trial.record()
+    if found["state"] == "read":
+        quarter, due = trial.calendar.label(trial.over), trial.calendar.label(trial.over + 1)
+        said, on = DECISIONS[found["action"]][0], trial.day(trial.over, 20)
+        record_decision(trial.book, said, program=trial.program, quarter=quarter, about=trial.name, due=due, recorded_at=on)
 
 
-def _day(calendar: Calendar, period: int, days: int) -> datetime:
-    """Noon, some days into a quarter."""
-    return datetime.combine(calendar.start(period) + timedelta(days=days), datetime.min.time(), tzinfo=UTC) + timedelta(hours=12)
+def _record_sequel(trial: _Trial) -> None:
+    found = trial.record()
+    if found["state"] == "decided" and trial.over < trial.last:
+        quarter, happened, on = trial.calendar.label(trial.last), DECISIONS[found["action"]][1], trial.day(trial.last + 1, 1)
+        told = f"No bootcamp was held by the end of {quarter}"
+        record_follow_up(trial.book, program=trial.program, about=trial.name, happened=happened, quarter=quarter, note=told, recorded_at=on)
+
+
+#: What comes next in each state; a record that was interrupted is taken up where it stopped.
+_STATES = ("running", "read", "decided", "followed")
+_STEPS = (_record_reading, _record_decision, _record_sequel)

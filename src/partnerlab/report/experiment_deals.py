@@ -11,11 +11,10 @@ import pandas as pd
 
 from partnerlab.errors import LedgerError
 from partnerlab.experiments import Assignment, Experiment, load_assignment, load_registry
-from partnerlab.report.demo import shipped_declaration
-from partnerlab.report.sources import look_upward
+from partnerlab.report.places import look_upward
 
 if TYPE_CHECKING:
-    from partnerlab.report.request import Request
+    from partnerlab.report.asked import Request
 
 #: What a page says where no experiment was ever dealt.
 NONE_YET = "no experiment was dealt: neither the ledger nor the table assignments holds one"
@@ -104,3 +103,9 @@ def find_declaration(name: str) -> tuple[Experiment | None, str]:
         return Experiment.load(path), f"experiments/{name}.yaml"
     shipped = shipped_declaration(name)
     return shipped, "the file that ships with the demo program" if shipped else ""
+
+
+def shipped_declaration(name: str) -> Experiment | None:
+    """Load the declaration of an experiment of the demo program; None if it has no such experiment."""
+    path = Path(__file__).parents[1] / "experiments" / "declarations" / f"{name}.yaml"
+    return Experiment.load(path) if path.is_file() else None

@@ -29,7 +29,7 @@ from partnerlab.words import say_count, say_list, say_number, say_share, sentenc
 if TYPE_CHECKING:
     from partnerlab.effects import Studies
     from partnerlab.panel import Panel
-    from partnerlab.report.request import Request
+    from partnerlab.report.asked import Request
     from partnerlab.report.tactics import StudiedTactics
     from partnerlab.show import Picture
     from partnerlab.tiers import TierHistory

@@ -15,7 +15,7 @@ from partnerlab.report.experiments import Case, analyze_case, load_case
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
-    from partnerlab.report.request import Request
+    from partnerlab.report.asked import Request
     from partnerlab.tiers import TierHistory
 
 

@@ -28,7 +28,7 @@ from partnerlab.words import plural, say_list, say_period
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
-    from partnerlab.report.request import Request
+    from partnerlab.report.asked import Request
     from partnerlab.show import Picture
     from partnerlab.tiers import TierHistory
 

@@ -24,7 +24,7 @@ from partnerlab.report.pieces import Piece, slug
 if TYPE_CHECKING:
     import pandas as pd
 
-    from partnerlab.report.request import Request
+    from partnerlab.report.asked import Request
 
 #: Where the verbs leave their pieces instead of showing them; None in a notebook.
 _KEPT: contextvars.ContextVar[list[dict[str, Any]] | None] = contextvars.ContextVar("_KEPT", default=None)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from partnerlab.report.asked import Request
 from partnerlab.report.execution import Outcome
 from partnerlab.report.plan import REVIEW
-from partnerlab.report.request import Request
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel

@@ -11,12 +11,13 @@ from typing import Any
 
 from partnerlab.errors import ParameterError, PartnerlabError
 from partnerlab.report import archive, publication
+from partnerlab.report.asked import Request, segment_values
 from partnerlab.report.changes import compare_pages
-from partnerlab.report.demo import DEMO_SEED
+from partnerlab.report.demo import DEMO_SEED, remember_demo
 from partnerlab.report.execution import Outcome, Page, Watcher, execute_pages
 from partnerlab.report.html import Frame, render_index, render_page
 from partnerlab.report.plan import QUESTIONS, REVIEW, Template, find_notebooks, load_template, parse_extra, plan_pages
-from partnerlab.report.request import Request, open_request, parameters_of, segment_values
+from partnerlab.report.request import open_request, parameters_of
 from partnerlab.report.sources import DEMO, locate_source
 
 #: What a request is asked, beside its source.
@@ -111,7 +112,9 @@ def render_reports(order: Order, *, watch: Watcher | None = None) -> Run:
     """
     templates = [load_template(path) for path in find_notebooks(order.notebooks)]
     order, extra = settle_order(order, parse_extra(templates, order.extra))
-    source = locate_source(order.source)
+    source = locate_source(order.source, ledger=order.ledger)
+    if order.ledger:
+        remember_demo(source, ledger=order.ledger)
     request = open_request(source=source, **{name: getattr(order, name) for name in _ASKED})
     publication.import_decisions(request, run_id=f"before {archive.now()}")
     road = publication.walk(request)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from partnerlab.errors import SourceError
+from partnerlab.report.places import look_upward, project_folder
 
 if TYPE_CHECKING:
     from partnerlab.intake import Source
@@ -17,10 +18,22 @@ if TYPE_CHECKING:
 DEMO = "duckdb:///data/demo.duckdb"
 
 
-def locate_source(url: str) -> str:
+def locate_source(url: str, *, ledger: str | None = None) -> str:
     """Find a relative source in the working folder or above it, so that notebooks run from where they lie.
 
-    The demo program is simulated in its place when it is not there yet.
+    The demo program is simulated in its place when it is not there yet, and its trial written into a ledger.
+
+    Parameters
+    ----------
+    url : str
+        As `partnerlab.connect` takes it.
+    ledger : str, optional
+        Path of that ledger; the one in the folder ``ledger`` beside the demo program if None, empty for none.
+
+    Returns
+    -------
+    str
+        The same, absolute.
 
     Raises
     ------
@@ -41,22 +54,9 @@ def locate_source(url: str) -> str:
             raise SourceError(f"{path}: no such file or folder here or above {Path.cwd().name}/; give the path of your data", source=url)
         from partnerlab.report.demo import write_demo
 
-        found = str(write_demo(_project_folder() / path))
+        target = project_folder() / path
+        found = str(write_demo(target, ledger=str(target.parent / "ledger" / "ledger.duckdb") if ledger is None else ledger))
     return f"{scheme}:///{found}" if mark else found
-
-
-def _project_folder() -> Path:
-    """Folder that holds ``notebooks/``, at or above the working folder; else the working folder."""
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "notebooks").is_dir()), here)
-
-
-def look_upward(path: str) -> str:
-    """Give the absolute path of a relative one, looked for here and above; unchanged when it is nowhere."""
-    given = Path(path)
-    here = Path.cwd()
-    candidates = [given] if given.is_absolute() else [folder / given for folder in (here, *here.parents)]
-    return str(next((candidate for candidate in candidates if candidate.exists()), given))
 
 
 def load_decisions(source: Source, table: str, *, as_of: datetime | None = None) -> pd.DataFrame | None:

@@ -29,7 +29,7 @@ from partnerlab.errors import MissingTableError, ParameterError, SampleError, Sp
 from partnerlab.experiments import Experiment, ExperimentDesign, Metric, design_experiment
 from partnerlab.experiments.outlook import Outlook
 from partnerlab.panel import Indicators, build_panel
-from partnerlab.report.sources import look_upward
+from partnerlab.report.places import look_upward
 from partnerlab.results import Evidence
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes, Verdict
@@ -37,7 +37,7 @@ from partnerlab.words import plural, say_list, say_share
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
-    from partnerlab.report.request import Request
+    from partnerlab.report.asked import Request
     from partnerlab.tiers import TierHistory
 
 #: Tactics that are studied where no study is declared, those that take the most of a manager's time first.

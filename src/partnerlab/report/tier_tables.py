@@ -13,7 +13,7 @@ from partnerlab.tiers import Outside, TierHistory, TierScheme, assign_labels, co
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
-    from partnerlab.report.request import Request
+    from partnerlab.report.asked import Request
     from partnerlab.tiers import Explanation, PlaybookCoverage, SchemeComparison
 
 
