@@ -134,7 +134,7 @@ def _inside(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 def _unrepeated(columns: np.ndarray, count: int) -> np.ndarray:
-    """The first columns, and those of the others that no others repeat: where partners are seen in few periods each, some may."""
+    """Keep the first columns, and those of the others that no others repeat: where partners are seen in few periods each, some may."""
     gram = columns[:, count:].T @ columns[:, count:]
     return np.column_stack([columns[:, :count], columns[:, count:][:, independent_columns(gram, np.diag(gram) > 1e-9)]])
 
