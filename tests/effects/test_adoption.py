@@ -165,3 +165,88 @@ def test_few_treated_managers_widen_the_interval_not_the_many_that_compare():
     few = dataclasses.replace(panel, treated=np.where(used[:, None], panel.treated, 0.0))
 
     assert estimate_adoption(few, study=_study()).df == 7
+
+
+def _events(found):
+    """Cells that compare two quarters, with quarters since adoption."""
+    place = {label: at for at, label in enumerate(sorted(found.cells["quarter"].unique()))}
+    cells = found.cells.assign(at=found.cells["quarter"].map(place) - found.cells["group"].map(place))
+    return cells.dropna(subset="estimate")
+
+
+def test_a_base_quarter_for_all_leaves_effects_alone_and_adds_up_those_before():
+    asked = {"study": _study(covariates=()), "control": "never"}
+    steps, whole = (estimate_adoption(_panel(), base=base, **asked) for base in ("varying", "universal"))
+    one, two = (each.table[each.table["aggregate"] == "event"].set_index("at")["estimate"] for each in (steps, whole))
+    step, sum_ = (_events(each).set_index(["group", "at"])["estimate"].unstack() for each in (steps, whole))
+
+    np.testing.assert_allclose(two[["0", "1", "2"]], one[["0", "1", "2"]])
+    assert two["-1"] == 0
+    np.testing.assert_allclose(sum_[-3], -(step[-1] + step[-2]))
+
+
+def test_stretches_of_time_are_averaged_by_partners_and_the_base_quarter_is_no_effect():
+    found = estimate_adoption(_panel(), study=_study(), base="universal", bins=(-3, 0, 1, 4))
+    bins = found.table[found.table["aggregate"] == "bin"].set_index("at")
+    cells = _events(found)
+    during, before = cells[cells["at"].between(1, 3)], cells[cells["at"].between(-3, -2)]
+
+    assert bins.index.tolist() == ["-3 to -1", "0", "1 to 3", "4 on"]
+    assert bins.loc["0", "estimate"] == pytest.approx(found.at("event", 0)["estimate"])
+    assert bins.loc["0", "std_error"] == pytest.approx(found.at("event", 0)["std_error"])
+    assert bins.loc["1 to 3", "estimate"] == pytest.approx(np.average(during["estimate"], weights=during["treated"]))
+    assert bins.loc["-3 to -1", "estimate"] == pytest.approx(np.average(before["estimate"], weights=before["treated"]))
+
+
+def test_one_stretch_of_everything_after_is_the_headline():
+    found = estimate_adoption(_panel(), study=_study(), bins=(0,))
+    columns = ["estimate", "std_error", "conf_low", "conf_high", "n"]
+
+    np.testing.assert_allclose(found.at("bin", "0 on")[columns].astype(float), found.at("overall")[columns].astype(float))
+
+
+def test_balanced_groups_stay_the_same_along_the_way():
+    found = estimate_adoption(_panel(), study=_study(), balance=2)
+    after = found.table[(found.table["aggregate"] == "event") & (found.table["at"].astype(str).isin(["0", "1", "2"]))]
+
+    assert after["n"].nunique() == 1
+    assert found.pre_trend == estimate_adoption(_panel(), study=_study()).pre_trend
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"base": "long"}, "base is 'long'"),
+        ({"balance": -1}, "balance -1; give 0 or more"),
+        ({"bins": (2, 0)}, "bins are .2, 0.; give the first quarter of each, in order"),
+    ],
+)
+def test_bases_and_stretches_that_cannot_be_meant_are_refused(options, message):
+    with pytest.raises(ParameterError, match=message):
+        estimate_adoption(_panel(), study=_study(), **options)
+
+
+def _copied(frame, copies):
+    """Partners of a world as many times as they stand for, under other names."""
+    several = [frame[frame["partner"].map(copies) > copy] for copy in range(max(copies.values()))]
+    return pd.concat([rows.assign(partner=rows["partner"] + f" {copy}") for copy, rows in enumerate(several)])
+
+
+def test_a_partner_that_stands_for_three_is_three_partners_of_one_manager():
+    frame = simulate_world("A", seed=3, partners=90).to_frame()
+    copies = {partner: 1 + place % 3 for place, partner in enumerate(frame["partner"].unique())}
+    asked = {"manager": "manager", "covariates": ["health"]}
+    weighted = TacticPanel.from_frame(frame.assign(stands_for=frame["partner"].map(copies)), weight="stands_for", **asked)
+    one = estimate_adoption(weighted, study=_study()).table
+    other = estimate_adoption(TacticPanel.from_frame(_copied(frame, copies), **asked), study=_study()).table
+
+    np.testing.assert_allclose(one["estimate"], other["estimate"])
+    np.testing.assert_allclose(one["std_error"], other["std_error"])
+
+
+def test_who_counts_all_partners_alike_refuses_weights():
+    frame = simulate_world("A", seed=1, partners=60).to_frame().assign(mass=2.0)
+    panel = TacticPanel.from_frame(frame, weight="mass", covariates=["health"])
+
+    with pytest.raises(ParameterError, match="sampling weights are read by estimate_adoption and estimate_on_off alone"):
+        compare_adoption(panel, study=_study())

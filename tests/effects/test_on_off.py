@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from partnerlab.effects import Known, TacticPanel, TacticStudy, estimate_on_off
@@ -154,3 +155,16 @@ def test_truth_lies_in_the_interval_as_often_as_said():
 
     assert abs(errors.mean()) < 0.01
     assert np.mean(inside) >= 0.85
+
+
+def test_a_partner_that_stands_for_several_is_several_partners():
+    frame = simulate_world("B", seed=3, partners=100).to_frame()
+    names = frame["partner"].unique()
+    copies = {partner: 1 + place % 2 for place, partner in enumerate(names)}
+    twice = pd.concat([frame, frame[frame["partner"].map(copies) == 2].assign(partner=lambda rows: rows["partner"] + " again")])
+    asked = {"manager": "manager", "tier": "tier", "covariates": ["health"]}
+    weighted = TacticPanel.from_frame(frame.assign(mass=frame["partner"].map(copies)), weight="mass", **asked)
+    one, other = (estimate_on_off(panel, study=_study()).table for panel in (weighted, TacticPanel.from_frame(twice, **asked)))
+
+    np.testing.assert_allclose(one["estimate"], other["estimate"], rtol=1e-6)
+    np.testing.assert_allclose(one["std_error"], other["std_error"], rtol=1e-6)

@@ -170,3 +170,23 @@ def test_a_study_that_looks_ahead_is_refused_with_its_line(old, new, said):
 def test_one_covariate_is_named_once():
     with pytest.raises(SpecError, match="twice"):
         TacticStudy(tactic="Dinner", stakes=Stakes(unit="leads"), covariates=(Known(name="a"), Known(name="a", lag=2)))
+
+
+@pytest.mark.parametrize(
+    ("mass", "said"),
+    [
+        ([1, 1, 2, 2, 0], "mass: 1 of 5 rows are empty or not above 0"),
+        ([1, 1, 2, 2, 3], "mass: 1 partners have more than one weight"),
+        (["x"] * 5, "mass: expected numbers"),
+    ],
+)
+def test_weights_that_cannot_be_meant_are_refused(table, mass, said):
+    with pytest.raises(ParameterError, match=said):
+        TacticPanel.from_frame(table.assign(mass=mass), weight="mass", **NAMES)
+
+
+def test_weights_are_those_of_partners_and_follow_them(table):
+    panel = TacticPanel.from_frame(table.assign(mass=[1, 1, 2, 2, 2]), weight="mass", **NAMES)
+
+    assert panel.weight.tolist() == [2, 1]
+    assert panel.select(panel.partners == "b").weight.tolist() == [1]

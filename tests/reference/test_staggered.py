@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab import Known, Stakes, TacticPanel, TacticStudy, compare_adoption
+from partnerlab import Known, Stakes, TacticPanel, TacticStudy, compare_adoption, estimate_adoption
 
 HERE = Path(__file__).parent / "staggered"
 
@@ -97,3 +97,36 @@ def test_where_everybody_adopts_the_last_are_compared_with_as_in_r():
     factor = partners / (partners - 1) * (rows - 1) / (rows - cells - quarters)
     seen = np.isfinite(errors)
     np.testing.assert_allclose(found["std_error"][seen], errors[seen] * np.sqrt(factor), rtol=1e-9)
+
+
+def _filled():
+    rows = pd.read_csv(HERE / "rows.csv")
+    return rows.assign(leads=rows["leads"].fillna(0.1 * rows["quarter"]), lasting=np.cos(rows["partner"]), mass=1 + rows["partner"] % 5 / 4)
+
+
+def _by_group_and_time(score, weighted, **options):
+    weight = "mass" if weighted else None
+    panel = TacticPanel.from_frame(_filled(), outcome="leads", starts="start", covariates=["lasting"], weight=weight)
+    study = TacticStudy(tactic="portal", stakes=Stakes(unit="leads"), covariates=(Known(name="lasting", at="start", lag=0),))
+    return estimate_adoption(panel, study=study, score=score, control="not_yet", base="universal", **options)
+
+
+@pytest.mark.parametrize(("score", "weighted"), [("reg", False), ("reg", True), ("dr", True)])
+@pytest.mark.parametrize(("case", "options"), [("all", {}), ("balance 3", {"balance": 3}), ("-3 to 2", {"events": (-3, 2)})])
+def test_one_base_quarter_balanced_cut_and_weighted_equals_csdid(case, options, score, weighted):
+    every = pd.read_csv(HERE / "csdid.csv", dtype={"at": str}).query("score == @score and weighted == @weighted")
+    wanted, found = every[every["case"] == case].set_index("at"), _by_group_and_time(score, weighted, **options)
+    event = found.table[found.table["aggregate"] == "event"].set_index("at")
+    overall = found.at("overall", "event times")
+
+    assert event.index.tolist() == wanted.index[1:].tolist()
+    np.testing.assert_allclose(event["estimate"], wanted["estimate"].iloc[1:], atol=1e-9)
+    np.testing.assert_allclose(event["std_error"], wanted["std_error"].iloc[1:].fillna(0), atol=1e-9)
+    np.testing.assert_allclose(
+        overall[["estimate", "std_error"]].astype(float), wanted.loc["overall", ["estimate", "std_error"]].astype(float)
+    )
+    for kind, name in (("simple", "partner-quarters"), ("group", "groups"), ("calendar", "quarters")):
+        there = every[every["case"] == kind].iloc[0]
+        np.testing.assert_allclose(
+            found.at("overall", name)[["estimate", "std_error"]].astype(float), there[["estimate", "std_error"]].astype(float)
+        )
