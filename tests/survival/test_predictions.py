@@ -120,7 +120,9 @@ def test_every_spell_twice_keeps_the_score_and_halves_the_variance(drawn):
     for score in (estimate_brier, estimate_auc):
         one, two = score(told, predictions=said).table, score(twice, predictions=both).table
         assert np.allclose(one["estimate"], two["estimate"], equal_nan=True)
-        assert np.allclose(one["std_error"], two["std_error"] * np.sqrt(2), equal_nan=True)
+        # one case or one control alone has no error, two of them have
+        known = one["std_error"].notna()
+        assert np.allclose(one.loc[known, "std_error"], two.loc[known, "std_error"] * np.sqrt(2))
 
 
 @FEW
@@ -226,9 +228,41 @@ def test_predictions_of_another_ending_alone_are_not_taken_for_the_one_asked_for
 def test_a_forecast_that_nobody_ends_is_read_without_dividing_by_it():
     told = Spells.from_frame(pd.DataFrame({"partner": range(40), "duration": [2, 4] * 20, "event": [1, 0] * 20}))
     said = pd.DataFrame({"partner": range(40), "time": 3.0, "risk": 0.0})
-    found = check_calibration(told, predictions=said).summaries.set_index("quantity")
+    found = check_calibration(told, predictions=said)
+    checks = {check.name.split(" of ")[0]: check.detail for check in found.checks}
 
-    assert np.isnan(found.loc["observed / expected", "estimate"])
+    assert found.summaries["estimate"].isna().all()
+    assert checks["observed / expected"] == "nobody was expected to end, 50% did."
+    assert checks["slope"] == "all predicted risks are 0 or 1, which have no place on the scale of the link."
+
+
+def test_risks_of_0_and_1_are_counted_and_intercept_and_slope_are_of_the_others():
+    told = Spells.from_frame(pd.DataFrame({"partner": range(60), "duration": [2, 4, 2, 4, 4, 4] * 10, "event": [1, 0] * 30}))
+    said = pd.DataFrame({"partner": range(60), "time": 3.0, "risk": [0.6, 0.4, 0.5, 0.3, 0.0, 1.0] * 10})
+    inside = said[said["risk"].between(0.1, 0.9)]
+    found, alone = (
+        check_calibration(told.select(told.frame["partner"].isin(rows["partner"])), predictions=rows, link="logit")
+        for rows in (said, inside)
+    )
+
+    keys = ["quantity", "estimate", "std_error", "n"]
+    pd.testing.assert_frame_equal(found.summaries[keys].iloc[1:], alone.summaries[keys].iloc[1:])
+    assert next(check.detail for check in found.checks if check.name.startswith("Risks of 0 or 1")).startswith("20 of 60 have no place")
+
+
+def test_a_single_ending_scores_and_how_surely_is_not_told():
+    told = spells(partner=list("abcd"), duration=[1, 2, 3, 3], event=[1, 0, 0, 0])
+    said = pd.DataFrame({"partner": list("abcd"), "time": 2.0, "risk": [0.4, 0.1, 0.2, 0.6]})
+
+    for found in (
+        estimate_auc(told, predictions=said),
+        *(estimate_concordance(told, predictions=said, score="risk", weights=weights) for weights in ("uno", "harrell")),
+    ):
+        assert found.table["estimate"].round(3).iloc[0] in (0.5, 0.667)
+        assert found.table[["std_error", "conf_low", "conf_high"]].isna().all(axis=None)
+        assert next(check.detail for check in found.checks if check.name.startswith("Interval")) == (
+            "not enough data (1 of 4 spells seen ending): one has nothing to differ from."
+        )
 
 
 def test_several_spells_of_a_partner_need_their_number():

@@ -35,7 +35,8 @@ class Calibration(Result):
     summaries : DataFrame
         ``model, time, quantity`` and the tidy columns, with ``ideal``: ``observed / expected`` (1), ``intercept`` (0: the
         predictions are neither too high nor too low on the scale of the link) and ``slope`` (1: below it they are too
-        extreme, above it too timid).
+        extreme, above it too timid). The last two are of the risks between 0 and 1; others have no place on the link's scale, and
+        a check counts them.
     unit : str
         Name of one period.
     """
@@ -99,12 +100,13 @@ def check_calibration(  # noqa: PLR0913 - each a question of its own
         tables.append(_bins(spans, one, bins=bins, z=z))
         summaries.append(_summaries(sample, spans, one, link=link, z=z))
     summary = pd.concat(summaries, ignore_index=True)
+    columns = ["model", "time", "quantity", "estimate", "std_error", "conf_low", "conf_high", "n", "ideal"]
     return Calibration(
         estimand=f"Share ended among spells of about the same predicted risk, by {spells.unit}s since the start",
         table=pd.concat(tables, ignore_index=True),
         checks=(*checks, *_say_summaries(summary)),
         level=level,
-        summaries=summary,
+        summaries=summary[columns],
         unit=spells.unit,
     )
 
@@ -145,33 +147,47 @@ def _bins(spans: risksets.Spans, one: Prediction, *, bins: int, z: float) -> pd.
 
 
 def _summaries(sample: Sample, spans: risksets.Spans, one: Prediction, *, link: str, z: float) -> pd.DataFrame:
-    """Observed over expected, intercept and slope of one model at one horizon."""
-    whole, expected = _observed(spans, one.time, z), float(one.values.mean()) or np.nan  # nobody expected: no ratio
-    quantities: dict[str, tuple[float, float]] = {"intercept": (np.nan, np.nan), "slope": (np.nan, np.nan)}
-    if np.isfinite(whole["estimate"]):
-        pseudo = calibration.pseudo_values(spans, one.time, causes=2)
-        x, ones = calibration.link_risk(one.values, link), np.ones((len(pseudo), 1))
-        for name, design, offset in (("intercept", ones, x), ("slope", np.column_stack([ones, x]), np.zeros(len(x)))):
-            found, covariance = calibration.recalibrate_pseudo(pseudo, design, offset=offset, link=link, cluster=sample.partner)
-            error = float(np.sqrt(covariance[-1, -1]))
-            quantities[name] = (float(found[-1]), error) if error > 1e-9 else (np.nan, np.nan)
-    ratio, error = whole["estimate"] / expected, whole["std_error"] / expected
-    rows = [("observed / expected", ratio, error, whole["conf_low"] / expected, whole["conf_high"] / expected, 1.0)]
-    rows += [(name, value, se, value - z * se, value + z * se, float(name == "slope")) for name, (value, se) in quantities.items()]
-    table = pd.DataFrame(rows, columns=["quantity", "estimate", "std_error", "conf_low", "conf_high", "ideal"])
-    table.insert(5, "n", len(sample))
-    table.insert(0, "model", one.model)
-    table.insert(1, "time", one.time)
-    return table
+    """Observed over expected, intercept and slope of one model at one horizon, and why one of them is not known."""
+    whole, expected, n = _observed(spans, one.time, z), float(one.values.mean()), len(sample)
+    ratio = {name: value / expected if expected else np.nan for name, value in whole.items()}
+    why = "" if expected else f"nobody was expected to end, {whole['estimate']:.0%} did"
+    rows = [{"quantity": "observed / expected", **ratio, "n": n, "ideal": 1.0, "why": why}]
+    inside = (one.values > 0.0) & (one.values < 1.0)
+    x, used = calibration.link_risk(one.values[inside], link), int(inside.sum())
+    pseudo = calibration.pseudo_values(spans, one.time, causes=2)[inside] if used and np.isfinite(whole["estimate"]) else np.zeros(0)
+    for name, ideal in (("intercept", 0.0), ("slope", 1.0)):
+        why = "" if used else "all predicted risks are 0 or 1, which have no place on the scale of the link"
+        if name == "slope" and used and np.ptp(x) < 1e-9:
+            why = "all predicted risks are the same"
+        value, error = (np.nan, np.nan)
+        if len(pseudo) and not why:
+            value, error = _recalibrate(pseudo, x, sample.partner[inside], link=link, free=name == "slope")
+        tidy = {"estimate": value, "std_error": error, "conf_low": value - z * error, "conf_high": value + z * error, "n": used}
+        rows.append({"quantity": name, **tidy, "ideal": ideal, "why": why})
+    return pd.DataFrame(rows).assign(model=one.model, time=one.time, outside=n - used)
+
+
+def _recalibrate(pseudo: np.ndarray, x: np.ndarray, partner: np.ndarray, *, link: str, free: bool) -> tuple[float, float]:
+    """Slope where it is free, else intercept with a slope of 1; NaN where there is no error to it."""
+    ones = np.ones((len(x), 1))
+    design, offset = (np.column_stack([ones, x]), np.zeros(len(x))) if free else (ones, x)
+    found, covariance = calibration.recalibrate_pseudo(pseudo, design, offset=offset, link=link, cluster=partner)
+    error = float(np.sqrt(covariance[-1, -1]))
+    return (float(found[-1]), error) if error > 1e-9 else (np.nan, np.nan)
 
 
 def _say_summaries(summary: pd.DataFrame) -> list[Check]:
-    """Say of each quantity whether its interval holds what it should be."""
+    """Say of each quantity whether its interval holds what it should be, and which risks have no place on its scale."""
     found = []
     for row in summary.itertuples():
         name = f"{row.quantity} of {row.model} at {row.time:g}"
+        if row.quantity == "intercept" and row.outside and row.n:
+            detail = (
+                f"{row.outside} of {row.outside + row.n} have no place on the scale of the link: intercept and slope are of the others."
+            )
+            found.append(Check(f"Risks of 0 or 1 of {row.model} at {row.time:g}", False, detail))
         if not np.isfinite(row.estimate) or not np.isfinite(row.std_error):
-            found.append(Check(name, None, f"not enough data (n = {row.n})."))
+            found.append(Check(name, None, f"{row.why or f'not enough data (n = {row.n})'}."))
             continue
         holds = bool(row.conf_low <= row.ideal <= row.conf_high)
         detail = f"{row.estimate:.2f} ({row.conf_low:.2f} to {row.conf_high:.2f}); {row.ideal:g} if the predictions come true."

@@ -158,9 +158,10 @@ def estimate_auc(
         return *censored_scores.roc_area(horizon, one.values), {"events": int(horizon.outcome.sum())}
 
     rows = _score_each(sample, spans, match_predictions(sample, predictions, column=risk, event=event, at=at), rule)
+    table = _table(rows, sample, level=level, highest=1.0)
     return PredictionScores(
         estimand=f"Chance that who ended by then had a higher predicted risk than who did not, by {spells.unit}s since the start",
-        **_read_scores(rows, sample, spans, _table(rows, sample, level=level, highest=1.0), checks, level),
+        **_read_scores(rows, sample, spans, table, (*checks, *_say_unsure(table)), level),
         measure="Area under the ROC curve",
         unit=spells.unit,
     )
@@ -226,11 +227,11 @@ def estimate_concordance(  # noqa: PLR0913 - each a question of its own
         share, influence, pairs = concordance(spans, one.values, weighted=weights == "uno", tau=np.inf if tau is None else tau)
         extra = {"events": int((spans.cause != risksets.CENSORED).sum()), "pairs": pairs}
         rows.append(_Scored(model=one.model, time=np.nan, score=share, influence=_by_partner(sample, influence), extra=extra))
-    name = f"{weights.capitalize()}'s concordance"
+    name, table = f"{weights.capitalize()}'s concordance", _table(rows, sample, level=level, highest=1.0)
     return PredictionScores(
         estimand=f"Chance that of two spells the one with the higher score ended first ({name})",
-        table=_table(rows, sample, level=level, highest=1.0).drop(columns="time"),
-        checks=checks,
+        table=table.drop(columns="time"),
+        checks=(*checks, *_say_unsure(table)),
         level=level,
         differences=_differences(rows, sample, level=level).drop(columns="time"),
         measure=name,
@@ -296,6 +297,20 @@ def _table(rows: list[_Scored], sample: Sample, *, level: float, highest: float)
         bounds = {"estimate": row.score, "std_error": error, "conf_low": low, "conf_high": high, "n": len(sample)}
         lines.append({"model": row.model, "time": row.time, **bounds, **row.extra})
     return pd.DataFrame(lines)
+
+
+def _say_unsure(table: pd.DataFrame) -> list[Check]:
+    """Say why a score has no interval."""
+    found = []
+    for row in table[table["std_error"].isna()].itertuples():
+        name = f"Interval of {row.model}" + (f" at {row.time:g}" if np.isfinite(row.time) else "")
+        said = f"not enough data ({row.events} of {row.n} spells seen ending)"
+        if row.events < 2:
+            said += ": one has nothing to differ from" if row.events else ""
+        elif np.isfinite(row.estimate):
+            said = f"every spell that can be compared says the same ({row.estimate:g}), which is not certainty"
+        found.append(Check(name, None, f"{said}."))
+    return found
 
 
 def _mark_beyond(table: pd.DataFrame, spans: risksets.Spans) -> pd.DataFrame:

@@ -129,7 +129,8 @@ def roc_area(horizon: Horizon, risk: np.ndarray) -> tuple[float, np.ndarray]:
     """Chance that a spell ended by the horizon had the higher predicted risk than one that had not, and the influences.
 
     Cases have ended in the predicted way by then; controls have not, whether they go on or ended otherwise. Equal risks
-    count half. Uno, Cai, Tian and Wei (2007), doi:10.1198/016214507000000149.
+    count half. Uno, Cai, Tian and Wei (2007), doi:10.1198/016214507000000149. Influences are NaN where there is one case or one
+    control alone: it has nothing to differ from, and what it adds to the variance is not 0 but unknown.
 
     Examples
     --------
@@ -146,5 +147,7 @@ def roc_area(horizon: Horizon, risk: np.ndarray) -> tuple[float, np.ndarray]:
     below = (np.cumsum(of_control) - of_control / 2) / controls
     above = 1 - (np.cumsum(of_case) - of_case / 2) / cases
     area = float(of_case @ below / cases)
+    if (case > 0).sum() < 2 or (control > 0).sum() < 2:
+        return area, np.full(len(risk), np.nan)
     parts = case * (below[rank] - area) / cases + control * (above[rank] - area) / controls
     return area, parts + through_censoring(horizon, parts)

@@ -82,7 +82,8 @@ def concordance(spans: Spans, score: np.ndarray, *, weighted: bool = False, tau:
         NaN where no pair can be compared.
     influence : ndarray, shape (n,)
         Derivative by each spell's weight, time weights held fixed as in R; squares, added up within partners first, sum
-        to the variance.
+        to the variance. NaN where all pairs are those of one ending: it has nothing to differ from, and what it adds to the variance
+        is not 0 but unknown.
     pairs : float
         Number of comparable pairs.
 
@@ -112,6 +113,8 @@ def concordance(spans: Spans, score: np.ndarray, *, weighted: bool = False, tau:
     if not total > 0:
         return float("nan"), np.full(n, np.nan), 0.0
     share = float(weight @ alike / total)
+    if np.count_nonzero(weight * size) < 2:
+        return share, np.full(n, np.nan), float(size.sum())
     influence = np.zeros(n)
     influence[case] = weight * (alike - share * size)
     influence += _as_other(rank, key, began, case, weight, share)
