@@ -55,7 +55,8 @@ def list_others(ask: Request, *, panel: Panel, history: TierHistory | None = Non
     SampleError
         If there is none.
     """
-    names = [name for name in list_deals(ask) if name != shown.experiment.name]
+    deals = list_deals(ask)
+    names = [name for name in deals if name != shown.experiment.name]
     if not names:
         raise SampleError("no other experiment was dealt")
     registry = attempt(load_decided, ask)
@@ -63,7 +64,7 @@ def list_others(ask: Request, *, panel: Panel, history: TierHistory | None = Non
     grades = registry.set_index("name")["grade"] if isinstance(registry, pd.DataFrame) else known
     rows = []
     for name in names:
-        case = attempt(load_case, ask, panel=panel, history=history, name=name)
+        case = attempt(load_case, ask, panel=panel, history=history, name=name, deals=deals)
         if not isinstance(case, Case):
             rows.append((name, "not read", pd.NA, "", case.reason))
         elif known.get(name):

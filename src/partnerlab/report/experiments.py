@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -99,7 +100,9 @@ class Case:
         return f"running: {self.seen} of {plural(self.experiment.quarters, 'quarter')} seen, from {self.first}"
 
 
-def load_case(ask: Request, *, panel: Panel, history: TierHistory | None = None, name: str = "") -> Case:
+def load_case(
+    ask: Request, *, panel: Panel, history: TierHistory | None = None, name: str = "", deals: Mapping[str, Deal] | None = None
+) -> Case:
     """Find an experiment and count its outcomes: the one named, else the one that began last.
 
     An experiment is read on everybody who was dealt a variant, whatever segment the page is about.
@@ -114,13 +117,15 @@ def load_case(ask: Request, *, panel: Panel, history: TierHistory | None = None,
         Of all partners, for outcomes that are tiers of its scheme.
     name : str
         Of the experiment; empty for the latest.
+    deals : mapping, optional
+        What `partnerlab.report.experiment_deals.list_deals` found, where it was asked already.
 
     Raises
     ------
     SampleError
         If there is none, or its window has not begun.
     """
-    deals = list_deals(ask)
+    deals = list_deals(ask) if deals is None else deals
     if not deals:
         raise SampleError(NONE_YET)
     if name and name not in deals:
