@@ -232,7 +232,7 @@ def test_units_in_another_variant_than_dealt_are_refused():
         other = {"control": "treatment", "treatment": "control"}[frame["variant"].iloc[0]]
         return frame.assign(variant=frame["variant"].where(frame.index != 0, other))
 
-    with pytest.raises(LedgerError, match="1 unit stand in another variant"):
+    with pytest.raises(LedgerError, match="1 unit stands in another variant"):
         _read(_experiment(), change=swap)
 
 

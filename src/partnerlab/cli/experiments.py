@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from partnerlab.cli.printing import print_table, say, write_csv
-from partnerlab.errors import ParameterError
+from partnerlab.errors import ParameterError, nearest
 from partnerlab.words import plural
 
 if TYPE_CHECKING:
@@ -167,6 +167,9 @@ def _read_case(
     experiment = Experiment.load(path) if dealt is None else dealt.experiment
     frame = _read_csv(outcomes, text=[*_names_in(experiment), *([variant] if dealt is None else [])])
     unit = experiment.unit if dealt is not None or experiment.unit in frame else None
+    meant = nearest(experiment.unit, frame.columns)
+    if unit is None and "did you mean" in meant:
+        raise ParameterError(f"{outcomes}: no column {experiment.unit!r}{meant}")
     if unit is None:
         say(f"units: note. {outcomes.name} has no column {experiment.unit!r}, so each row is one {experiment.unit}")
     labelled = frame if dealt is None else dealt.label(frame)
@@ -204,7 +207,12 @@ def _read_csv(path: Path, *, text: list[str]) -> pd.DataFrame:
         raise ParameterError(f"{path}: no such file; give a CSV file")
     try:
         found = pd.read_csv(path, encoding="utf-8-sig")
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, encoding="utf-8-sig").iloc[0]
         names = [name for name in dict.fromkeys(text) if name in found]
-        return found.assign(**pd.read_csv(path, usecols=names, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"))
+        as_text = pd.read_csv(path, usecols=names, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
     except (ValueError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: cannot be read as CSV ({str(error).splitlines()[0]}); save it as CSV with UTF-8 encoding") from error
+    twice = header[header.duplicated() & header.notna()]
+    if len(twice):
+        raise ParameterError(f"{path}: several columns are called {twice.iloc[0]!r}; give each its own name")
+    return found.assign(**as_text)

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import LedgerError, ParameterError, SampleError, nearest
+from partnerlab.errors import LedgerError, ParameterError, SampleError, SpecError, nearest
 from partnerlab.experiments.columns import read_numbers, unit_names
 from partnerlab.experiments.dealing import deal
 from partnerlab.experiments.experiment import Experiment
@@ -169,7 +169,7 @@ class Assignment:
                 accept=accept,
                 buffered=tuple(head.get("buffered", ())),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, SpecError) as error:
             raise LedgerError(f"{path}, line 1: not an assignment that partnerlab wrote; read the original file") from error
         if found.digest != head["digest"]:
             raise LedgerError(f"{path}: was edited after it was written (its digest differs); restore the original file", file=str(path))
@@ -241,7 +241,9 @@ def _read_units(experiment: Experiment, units: pd.DataFrame) -> pd.DataFrame:
     rows = pd.DataFrame({"unit": unit_names(units[experiment.unit])})
     twice = rows["unit"][rows["unit"].duplicated()]
     if len(twice):
-        raise ParameterError(f"assign_variants: {plural(len(twice), 'row')} repeat a unit, the first {twice.iloc[0]!r}; give each once")
+        raise ParameterError(
+            f"assign_variants: {plural(len(twice), 'row repeats', 'rows repeat')} a unit, the first {twice.iloc[0]!r}; give each once"
+        )
     absent = sorted(set(experiment.exclusions) - set(rows["unit"]))
     if absent:
         raise ParameterError(f"assign_variants: excluded {absent[0]!r} is not among the units{nearest(absent[0], rows['unit'])}")

@@ -84,12 +84,13 @@ def check_dealt(trial: Trial, assignment: Assignment | None) -> Check:
     strange = seen.index.difference(dealt.index)
     if len(strange):
         raise LedgerError(
-            f"analyze_experiment: {plural(len(strange), 'unit')} were never dealt a variant, the first {strange[0]!r}; leave them out"
+            f"analyze_experiment: {plural(len(strange), 'unit was', 'units were')} never dealt a variant, "
+            f"the first {strange[0]!r}; leave them out"
         )
     moved = seen != dealt.reindex(seen.index)
     if moved.any():
         raise LedgerError(
-            f"analyze_experiment: {plural(int(moved.sum()), 'unit')} stand in another variant than dealt, "
+            f"analyze_experiment: {plural(int(moved.sum()), 'unit stands', 'units stand')} in another variant than dealt, "
             f"the first {seen.index[moved][0]!r}; "
             "read them as dealt and say in received= what they had"
         )

@@ -103,7 +103,7 @@ def lay_out(  # noqa: PLR0913 - one argument for each column name
         )
     twice = int(pd.DataFrame({"unit": names, "when": when}).duplicated().sum())
     if twice:
-        raise ParameterError(f"trial: {plural(twice, 'row')} repeat a {unit} in a quarter; give each once")
+        raise ParameterError(f"trial: {plural(twice, 'row repeats', 'rows repeat')} a {unit} in a quarter; give each once")
     order = np.argsort(when, kind="stable")
     who, known = pd.factorize(names.iloc[order])
     place = np.empty(len(names), dtype=np.int64)

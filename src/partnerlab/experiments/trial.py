@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import ParameterError
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.experiments.columns import read_numbers
 from partnerlab.experiments.experiment import Experiment, Metric
 from partnerlab.experiments.quarterly_rows import lay_out
@@ -227,6 +227,8 @@ class Trial:
             exposure, by = exposure or experiment.exposure, by or experiment.by
         if not isinstance(frame, pd.DataFrame):
             raise ParameterError(f"trial: {type(frame).__name__} is no table; give a DataFrame with a row for each unit")
+        if not len(frame):
+            raise SampleError("trial: the table has no rows; nothing can be compared")
         strata = (stratum,) if isinstance(stratum, str) else tuple(stratum or ())
         outcomes, pre = ((asked,) if isinstance(asked, str | Metric) else tuple(asked) for asked in (outcomes, pre))
         metrics = tuple(as_metric(frame, asked) for asked in outcomes)
