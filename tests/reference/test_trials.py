@@ -88,6 +88,8 @@ UNEQUAL = {
     "wins": (TIER, "by_unit", {}),
     "clusters": ("y", "by_manager", {"cluster": "manager"}),
     "clusters, slopes by arm": ("y", "by_manager", {"cluster": "manager", "pre": ["before"], "adjustment": "interacted"}),
+    "ratio, managers dealt": (LEADS, "by_manager", {"cluster": "manager"}),
+    "area, managers dealt, no blocks": (MONTHS[3.0], "by_manager", {"cluster": "manager", "stratum": None}),
 }
 
 
@@ -130,3 +132,11 @@ def test_areas_adjusted_for_what_was_known_are_those_of_survivals_influences_in_
     assert found["estimate"] == pytest.approx(theirs["estimate"], rel=1e-9)
     assert found["std_error"] == pytest.approx(theirs["std_error"], rel=1e-9)
     assert found["df"] == pytest.approx(theirs["df"], rel=1e-6)
+
+
+def test_the_effect_on_those_who_took_it_keeps_to_blocks_and_what_was_known_as_in_r():
+    rows, theirs = pd.read_csv(FOLDER / "strata.csv"), STRATA.loc["on takers, within blocks"]
+    trial = Trial.from_frame(rows, unit=None, outcomes=["y"], variant="by_unit", stratum="block", pre=["before"], received="took")
+    taken = analyze_experiment(trial, adjustment="interacted", draws=0).table.set_index("effect").loc["on those who took it"]
+
+    assert (taken["estimate"], taken["std_error"]) == pytest.approx((theirs["estimate"], theirs["std_error"]), rel=1e-9)

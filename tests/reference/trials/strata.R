@@ -71,6 +71,19 @@ add("deals", mean(deals >= stat(unique(manager[by_manager == 1])) - 1e-9), lengt
 rest <- residuals(lm(y ~ factor(block) + before))
 deals <- unlist(apply(combn(1:5, 3), 2, function(a) apply(combn(6:12, 2), 2, function(b) stat(c(a, b)))))
 add("deals, slope", mean(deals >= stat(unique(manager[by_manager == 1])) - 1e-9), length(deals))
+# managers dealt: ratio and area by their scores; the effect on those who took it, by linearising the ratio of two differences
+cr2 <- function(case, m) { t <- coef_test(m, vcovCR(m, manager, "CR2"), test = "Satterthwaite"); add(case, t[2, "beta"], t[2, "SE"], t[2, "df_Satt"]) }
+z <- numeric(n)
+for (a in 0:1) { k <- by_manager == a; x <- sum(share * sapply(1:2, function(b) mean(visits[k & block == b])))
+  r <- sum(share * sapply(1:2, function(b) mean(leads[k & block == b]))) / x; z[k] <- r + (leads[k] - r * visits[k]) / x }
+cr2("ratio, managers dealt", lm(z ~ by_manager * bm))
+for (a in 0:1) { k <- which(by_manager == a); f <- survfit(Surv(months, seen) ~ 1, d[k, ])
+  z[k] <- summary(f, rmean = 3)$table["rmean"] + length(k) * resid(f, times = 3, type = "rmst") }
+cr2("area, managers dealt, no blocks", lm(z ~ by_manager))
+d$took <- by_unit * rbinom(n, 1, plogis(.5 + .1 * (before - 10)))
+ratio <- coef(lm(y ~ by_unit * (bd + xc)))[[2]] / coef(lm(d$took ~ by_unit * (bd + xc)))[[2]]
+rest <- y - ratio * d$took; m <- lm(rest ~ by_unit * (bd + xc))
+add("on takers, within blocks", ratio, sqrt(vcovCR(m, 1:n, "CR2")[2, 2]) / coef(lm(d$took ~ by_unit * (bd + xc)))[[2]])
 write.csv(d, "strata.csv", row.names = FALSE)
 o <- do.call(rbind, lapply(out, function(v) c(v, NA, NA)[1:3]))
 write.csv(data.frame(case = rownames(o), estimate = o[, 1], std_error = o[, 2], df = o[, 3]), "strata_values.csv", row.names = FALSE)
