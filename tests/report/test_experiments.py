@@ -210,12 +210,12 @@ def test_too_few_partners_are_not_dealt(road):
         report.plan_experiment(ask, panel=panel.select(few), history=history.select(few))
 
 
-def _registered(ledger, panel, *, name="dinner-2025", when="2025-04-03"):
+def _registered(ledger, panel, *, name="dinner-2025", when="2025-04-03", **keys):
     """Deal an experiment to the members of a quarter and register it."""
     here = panel.member[:, panel.column("2025Q1")]
     units = pd.DataFrame({"partner": panel.partners[here], "leads_before": 1.0 + np.arange(here.sum()) % 3})
     experiment = lab.Experiment(
-        name=name, hypothesis="A dinner brings leads.", tactic="Dinner", quarters=2, pre=("leads_before",),
+        name=name, hypothesis="A dinner brings leads.", tactic="Dinner", pre=("leads_before",), **({"quarters": 2} | keys),
         stakes=lab.Stakes(unit="leads", per="partner-quarter", material=0.5, value=100, cost=10, currency="EUR"),
         metrics=(lab.Metric(name="leads", kind="count"),),
     )  # fmt: skip
@@ -241,6 +241,35 @@ def test_the_ledger_alone_gives_declaration_and_deal(booked, simulation):
     assert found.assignment.digest == booked[2].digest
     assert not reading.stopped
     assert reading.checks[0].passed is not False
+
+
+STEPS = {"quarters": 4, "variants": tuple(lab.Variant(name=f"from {first}", on=tuple(int(place >= first) for place in range(4)))
+                                          for first in (1, 2, 3))}  # fmt: skip
+
+
+def test_a_schedule_in_the_ledger_is_read_quarter_by_quarter_from_the_panel(simulation, tmp_path):
+    ledger = Ledger.open(tmp_path / "steps.duckdb")
+    ask, panel, history = walk(simulation.source(), ledger=str(ledger.path))
+    dealt = _registered(ledger, panel, name="calls", **STEPS)
+    case = report.load_case(ask, panel=panel, history=history, name="calls")
+    reading = report.analyze_case(case)
+    leads = np.nan_to_num(panel.values("leads")[:, panel.column("2025Q2") : panel.column("2026Q1") + 1])
+    place = pd.Index(panel.partners).get_indexer(case.trial.units)
+
+    assert case.quarters == case.trial.quarters == ("2025Q2", "2025Q3", "2025Q4", "2026Q1")
+    assert case.trial.outcomes["leads"] == pytest.approx(leads[place])
+    assert not reading.stopped
+    assert reading.table["n"].iloc[0] == 4 * len(dealt.table)
+    page = report.render_experiment(case, path=tmp_path / "calls.html", reading=reading).read_text()
+    assert html.escape(reading.verdicts[0].statement) in page
+
+
+def test_a_schedule_that_runs_still_says_when_it_is_read(simulation, tmp_path):
+    ledger = Ledger.open(tmp_path / "steps.duckdb")
+    _registered(ledger, walk(simulation.source())[1], name="calls", **STEPS)
+    ask, panel, history = walk(simulation.source(), ledger=str(ledger.path), quarter="2025Q4")
+    with pytest.raises(SampleError, match="calls is switched quarter by quarter, and read once, after 2026Q1"):
+        report.load_case(ask, panel=panel, history=history, name="calls")
 
 
 def test_dealt_late_in_a_quarter_it_is_read_from_the_next_one_on(simulation, tmp_path):

@@ -44,12 +44,15 @@ class ExperimentReading(Result):
         One for each metric and variant, as dealt.
     stopped : bool
         Whether a check failed, so that nothing may be concluded.
+    counted : str
+        What ``n`` counts.
     """
 
     title: ClassVar[str] = "What the experiment found"
 
     verdicts: tuple[Verdict, ...] = dataclasses.field(default=(), repr=False)
     stopped: bool = False
+    counted: str = "units"
 
 
 def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
@@ -161,6 +164,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
         level=level,
         verdicts=tuple(verdicts),
         stopped=bool(failed),
+        counted="quarters of units" if trial.switched else "units",
     )
 
 
