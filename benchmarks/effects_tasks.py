@@ -89,7 +89,7 @@ def _of_partner(x: Arrays, name: str) -> np.ndarray:
 def _frame(x: Arrays):
     import pandas as pd
 
-    return pd.DataFrame(x)
+    return pd.DataFrame(x, copy=False)
 
 
 def _named(effects, errors) -> dict[str, float]:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.effects import Known, TacticPanel, TacticStudy, compare_adoption, estimate_adoption
+from partnerlab.effects.sample import first_starts
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.intake.simulate import simulate_world
 from partnerlab.stats.causes.did import group_time_effects
@@ -250,3 +251,20 @@ def test_who_counts_all_partners_alike_refuses_weights():
 
     with pytest.raises(ParameterError, match="sampling weights are read by estimate_adoption and estimate_on_off alone"):
         compare_adoption(panel, study=_study())
+
+
+@pytest.mark.parametrize("gaps", [0.0, 0.3])
+def test_the_naive_difference_has_the_clustered_error_of_its_regression(gaps):
+    from partnerlab.stats.regressions.linear import clustered_covariance, fit_line
+
+    frame = simulate_world("A", seed=2, partners=80).to_frame()
+    frame.loc[np.random.default_rng(1).random(len(frame)) < gaps, "outcome"] = np.nan
+    panel = TacticPanel.from_frame(frame, manager="manager")
+    found = compare_adoption(panel).table.query("estimator == 'naive'").iloc[0]
+    seen = np.isfinite(panel.outcome) & (first_starts(panel)[1] & np.isfinite(panel.outcome).any(axis=1))[:, None]
+    line = fit_line(panel.outcome[seen], np.column_stack([np.ones(seen.sum()), panel.on[seen]]))
+    owner = np.unique(np.broadcast_to(panel.steady_manager[:, None], seen.shape)[seen], return_inverse=True)[1]
+
+    assert found["estimate"] == pytest.approx(line.coefficients[1])
+    assert found["std_error"] == pytest.approx(clustered_covariance(line, owner, correction="CR1")[1, 1] ** 0.5)
+    assert found["n"] == panel.on[seen].sum()

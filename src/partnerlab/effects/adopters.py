@@ -72,7 +72,8 @@ def adoption_sample(
         raise SampleError(
             f"{study.tactic}: every partner had it{' at once' if (adopted[keep] == latest).all() else ''}; nobody is left to compare with"
         )
-    clusters = clusters_of(panel.select(keep), adopted[keep] != NEVER, cluster=cluster, tactic=study.tactic)
+    kept = panel.select(keep)
+    clusters = clusters_of(kept, adopted[keep] != NEVER, cluster=cluster, tactic=study.tactic)
     left = int((eligible & ~seen_start).sum())
     lost = int((~np.isfinite(covariates).all(axis=2) & observed)[keep].sum())
     checks = [
@@ -85,7 +86,7 @@ def adoption_sample(
             "covariates known", lost == 0, f"{plural(lost, 'partner-quarter')} with covariates not known: no comparison starts from them"
         ),
         Check("stays on", panel.stays_on, _stay(panel, study)),
-        *moved_check(panel.select(keep), clusters),
+        *moved_check(kept, clusters),
     ]
     known = covariates[keep] if covariates.shape[2] else None
     _require_overlap(known, adopted[keep], study)

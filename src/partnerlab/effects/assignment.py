@@ -119,12 +119,16 @@ def check_assignment(
     treated = np.bincount(trials.partner[trials.treated], minlength=len(panel.partners)) > 0
     clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
     owner = clusters.code[trials.partner]
-    trials, owner = _mixed(trials, owner)
+    rows = _mixed(trials, owner)
+    rows = rows[np.argsort(owner[rows], kind="stable")]  # rows of a manager side by side: nothing after this copies the design
     tested = {
         "lasting trait": (trials.earlier, trials.last),
         "last result": (trials.last - trials.usual, trials.usual),
     }
-    found = {name: _test(trials, added, given, owner, within=clusters.noun == "manager") for name, (added, given) in tested.items()}
+    found = {
+        name: _test(trials, rows, added[rows], given[rows], owner[rows], within=clusters.noun == "manager")
+        for name, (added, given) in tested.items()
+    }
     mechanism = _mechanism(found)
     design, rivals, doubts = _read(mechanism, starting=study.untreated_for > 0, stays=panel.stays_on)
     return AssignmentCheck(
@@ -140,8 +144,8 @@ def check_assignment(
     )
 
 
-def _mixed(trials: Trials, owner: np.ndarray) -> tuple[Trials, np.ndarray]:
-    """Leave out clusters and quarters where all had it or none, until none is left: they cannot tell why."""
+def _mixed(trials: Trials, owner: np.ndarray) -> np.ndarray:
+    """Rows that can tell why: leave out clusters and quarters where all had it or none, until none is left."""
     rows = np.arange(len(owner))
     while len(rows):
         keep = np.ones(len(rows), dtype=bool)
@@ -152,21 +156,21 @@ def _mixed(trials: Trials, owner: np.ndarray) -> tuple[Trials, np.ndarray]:
         if keep.all():
             break
         rows = rows[keep]
-    return (trials, owner) if len(rows) == len(owner) else (trials.select(rows), owner[rows])
+    return rows
 
 
-def _test(trials: Trials, added: np.ndarray, given: np.ndarray, owner: np.ndarray, *, within: bool) -> AddedReason:
-    if not len(owner):
+def _test(trials: Trials, rows: np.ndarray, added: np.ndarray, given: np.ndarray, owner: np.ndarray, *, within: bool) -> AddedReason:
+    """Score test of one reason given another, on rows sorted by owner."""
+    if not len(rows):
         return AddedReason(estimate=np.nan, std_error=np.nan, p_value=np.nan, df=0.0, rows=0)
-    order = np.argsort(owner, kind="stable")  # rows of a manager side by side: nothing after this copies the design
-    owner, design = owner[order], np.empty((len(owner), trials.known.shape[1] + 2))
-    design[:, 1] = given[order]
-    for first in range(0, len(order), BLOCK):
-        design[first : first + BLOCK, 2:] = trials.known[order[first : first + BLOCK]]
+    design = np.empty((len(rows), trials.known.shape[1] + 2))
+    for first in range(0, len(rows), BLOCK):
+        some = slice(first, first + BLOCK)
+        design[some, 1], design[some, 2:] = given[some], trials.known[rows[some]]
     if within:
         _part_from_owners(design[:, 1:], owner)
     design, _ = standardise(design)
-    return added_reason(trials.treated[order], design[:, 1:] if within else design, added[order], clusters=owner, within=within)
+    return added_reason(trials.treated[rows], design[:, 1:] if within else design, added, clusters=owner, within=within)
 
 
 def _part_from_owners(columns: np.ndarray, owner: np.ndarray) -> None:

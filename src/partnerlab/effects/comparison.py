@@ -20,7 +20,6 @@ from partnerlab.stats.causes.imputation import impute_effects
 from partnerlab.stats.causes.two_way import EventLine, bacon_weights, event_times, fit_two_way, interaction_weighted, two_way_events
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.sandwich import sum_clusters
-from partnerlab.stats.regressions.linear import clustered_covariance, fit_line
 from partnerlab.verdicts import Stakes
 from partnerlab.words import say_share
 
@@ -156,14 +155,21 @@ def _imputed(outcome: np.ndarray, adopted: np.ndarray, since: np.ndarray, cluste
 
 
 def _naive_rows(outcome: np.ndarray, on: np.ndarray, clusters: np.ndarray) -> pd.DataFrame:
+    """Difference of means over partner-quarters, with the CR1 error of its regression, from sums of partners."""
     seen = np.isfinite(outcome)
-    line = fit_line(outcome[seen], np.column_stack([np.ones(seen.sum()), on[seen]]))
-    if line is None:
+    if not seen.any() or np.ptp(on[seen]) == 0:
         raise SampleError("every observed partner-quarter is treated, or none; nothing can be compared")
-    code = np.broadcast_to(clusters[:, None], seen.shape)[seen]
-    error = clustered_covariance(line, np.unique(code, return_inverse=True)[1], correction="CR1")[1, 1] ** 0.5
-    return pd.DataFrame({"aggregate": ["overall"], "at": ["partner-quarters"], "estimate": line.coefficients[1], "std_error": error,
-                         "n": int(on[seen].sum())})  # fmt: skip
+    away = np.where(seen, outcome - outcome[seen].mean(), 0.0)
+    scores, means, rows, treated = np.zeros(len(outcome)), [], int(seen.sum()), int(on[seen].sum())
+    for sign, side, count in ((1.0, on, treated), (-1.0, 1.0 - on, rows - treated)):
+        total, cells = np.einsum("nt,nt->n", away, side), np.einsum("nt,nt->n", seen, side)
+        means.append(total.sum() / count)
+        scores += sign * (total - means[-1] * cells) / count
+    owner = np.unique(clusters[seen.any(axis=1)], return_inverse=True)[1]
+    sums, g = np.bincount(owner, scores[seen.any(axis=1)]), int(owner.max()) + 1
+    error = np.sqrt((sums**2).sum() * g / (g - 1) * (rows - 1) / (rows - 2)) if g > 1 else np.nan
+    return pd.DataFrame({"aggregate": ["overall"], "at": ["partner-quarters"], "estimate": means[0] - means[1], "std_error": error,
+                         "n": treated})  # fmt: skip
 
 
 def _bacon(outcome: np.ndarray, adopted: np.ndarray, panel: TacticPanel) -> pd.DataFrame:

@@ -188,6 +188,8 @@ class TacticPanel:
         keep = np.asarray(partners, dtype=bool)
         if keep.shape != self.partners.shape:
             raise ParameterError(f"the mask has shape {keep.shape}; it must be {self.partners.shape}, one entry for each partner")
+        if keep.all():
+            return self
         cut = {name: getattr(self, name)[keep] for name in ("partners", "outcome", "treated", "manager", "tier", "region")}
         cut |= {} if self.weight is None else {"weight": self.weight[keep]}
         more = {name: {key: array[keep] for key, array in getattr(self, name).items()} for name in ("covariates", "others")}

@@ -96,7 +96,7 @@ def stack_trials(panel: TacticPanel, study: TacticStudy, *, weighted: bool = Fal
             f"{study.tactic}: in no quarter are there eligible partners with it and without it whose last {HISTORY} quarters are known"
         )
     partner, quarter = np.nonzero(rows)
-    groups, group_names = _groups(panel, rows, quarter)
+    known, names = _known(panel, rows, quarter, columns)
     outcome = np.stack([shift(panel.outcome, -ahead)[rows] for ahead in range(study.horizon + 1)], axis=1)
     checks = (
         Check("past known", lost == 0, f"{plural(lost, 'partner-quarter')} left out: the past or a covariate is not known"),
@@ -109,7 +109,7 @@ def stack_trials(panel: TacticPanel, study: TacticStudy, *, weighted: bool = Fal
     return Trials(
         partner=partner, quarter=quarter, tier=panel.tier[rows], treated=panel.on[rows], outcome=outcome,
         last=last[rows], earlier=earlier[rows], usual=usual[rows],
-        known=np.column_stack([*(values[rows] for values in columns.values()), groups]), names=(*columns, *group_names), checks=checks,
+        known=known, names=names, checks=checks,
     )  # fmt: skip
 
 
@@ -136,15 +136,19 @@ def _mean_before(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.divide(total, count, out=np.full(values.shape, np.nan), where=count > 0), count
 
 
-def _groups(panel: TacticPanel, rows: np.ndarray, quarter: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Columns of 0 and 1 for tiers, regions and quarters, the first of each left out."""
-    columns: list[np.ndarray] = [np.zeros((len(quarter), 0))]
-    names: list[str] = []
-    for codes, known in ((panel.tier[rows], panel.tiers), (panel.region[rows], panel.regions), (quarter, panel.labels)):
-        present = np.unique(codes)[1:]
-        columns.append((codes[:, None] == present).astype(float))
-        names += [known[code] if code >= 0 else "unknown" for code in present]
-    return np.hstack(columns), names
+def _known(panel: TacticPanel, rows: np.ndarray, quarter: np.ndarray, values: dict[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Lay out what was known of each row, tiers, regions and quarters as columns of 0 and 1, the first of each left out; and its names."""
+    groups = [(codes, known, np.unique(codes)[1:]) for codes, known in
+              ((panel.tier[rows], panel.tiers), (panel.region[rows], panel.regions), (quarter, panel.labels))]  # fmt: skip
+    names = (*values, *(known[code] if code >= 0 else "unknown" for _, known, present in groups for code in present))
+    laid, place = np.empty((len(quarter), len(names))), len(values)
+    for at, column in enumerate(values.values()):
+        laid[:, at] = column[rows]
+    for codes, _, present in groups:
+        for first in range(0, len(codes), BLOCK):
+            laid[first : first + BLOCK, place : place + len(present)] = codes[first : first + BLOCK, None] == present
+        place += len(present)
+    return laid, names
 
 
 def design_of(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,6 +173,9 @@ def standardise(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         products += part.T @ part
     products /= len(design)
     size = np.sqrt(np.diag(products))
-    kept = independent_columns(products, size > 1e-12 * np.maximum(largest, 1e-300))
-    columns /= np.where(size > 0, size, 1.0)
-    return design if kept.all() else design[:, np.concatenate([[True], kept])], np.flatnonzero(kept)
+    kept = np.flatnonzero(independent_columns(products, size > 1e-12 * np.maximum(largest, 1e-300)))
+    size = np.where(size > 0, size, 1.0)[kept]
+    for first in range(0, len(design), BLOCK):  # columns kept move to the front: no copy of the whole
+        part = columns[first : first + BLOCK]
+        part[:, : len(kept)] = part[:, kept] / size
+    return design[:, : len(kept) + 1], kept

@@ -119,11 +119,16 @@ def sum_weighted(design: np.ndarray, weight: np.ndarray, group: np.ndarray) -> n
     >>> sum_weighted(np.array([[1.0], [2.0], [4.0]]), np.array([1.0, 1.0, 0.5]), np.array([0, 1, 0])).ravel().tolist()
     [3.0, 2.0]
     """
-    from scipy.sparse import csc_array
-
-    member = csc_array((weight, group, np.arange(len(group) + 1)), shape=(int(group.max(initial=-1)) + 1, len(group)))
-    parts = [member @ np.ascontiguousarray(design[:, some : some + 8]) for some in range(0, design.shape[1], 8)]
-    return np.concatenate(parts, axis=1) if parts else np.zeros((member.shape[0], 0))
+    sums = np.zeros((int(group.max(initial=-1)) + 1, design.shape[1]))
+    for first in range(0, len(design), BLOCK):
+        rows = slice(first, first + BLOCK)
+        code, part = group[rows], design[rows] * weight[rows, None]
+        if (np.diff(code) < 0).any():
+            order = np.argsort(code, kind="stable")
+            code, part = code[order], part[order]
+        starts = np.flatnonzero(np.diff(code, prepend=-1))
+        sums[code[starts]] += np.add.reduceat(part, starts, axis=0)
+    return sums
 
 
 def fit_within_groups(treated: np.ndarray, design: np.ndarray, group: np.ndarray) -> np.ndarray | None:
