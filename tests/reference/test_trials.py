@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.experiments import Metric, Trial, analyze_experiment
+from partnerlab.experiments import Experiment, Metric, Trial, Variant, analyze_experiment
 from partnerlab.stats.trials.wild_bootstrap import wild_test
+from partnerlab.verdicts import Stakes
 
 FOLDER = Path(__file__).parent / "trials"
 WILD = pd.read_csv(FOLDER / "wild_values.csv")
@@ -140,3 +141,21 @@ def test_the_effect_on_those_who_took_it_keeps_to_blocks_and_what_was_known_as_i
     taken = analyze_experiment(trial, adjustment="interacted", draws=0).table.set_index("effect").loc["on those who took it"]
 
     assert (taken["estimate"], taken["std_error"]) == pytest.approx((theirs["estimate"], theirs["std_error"]), rel=1e-9)
+
+
+STEPS = Experiment(
+    name="steps", hypothesis="It helps.", tactic="A call", stakes=Stakes(unit="y"), metrics=(Metric(name="y"),), cluster="manager",
+    pre=("before",), quarters=4,
+    variants=tuple(Variant(name=name, on=on) for name, on in (("early", (0, 1, 1, 1)), ("middle", (0, 0, 1, 1)), ("late", (0, 0, 0, 1)))),
+)  # fmt: skip
+SCHEDULE = pd.read_csv(FOLDER / "schedule_values.csv").set_index("case")
+
+
+@pytest.mark.parametrize(("case", "adjustment"), [("plain", "none"), ("adjusted", None)])
+def test_a_stepped_wedge_with_gaps_is_read_and_dealt_again_in_all_ways_as_in_r(case, adjustment):
+    trial = Trial.from_frame(pd.read_csv(FOLDER / "schedule.csv"), experiment=STEPS)
+    found, theirs = analyze_experiment(trial, adjustment=adjustment, draws=10).table.iloc[0], SCHEDULE.loc[case]
+
+    for name, tolerance in (("estimate", 1e-9), ("std_error", 1e-9), ("df", 1e-6), ("icc", 1e-9), ("kept", 1e-9)):
+        assert found[name] == pytest.approx(theirs[name], rel=tolerance)
+    assert found["p_redrawn"] == pytest.approx(theirs["p_redrawn"], abs=1e-12)
