@@ -6,14 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from partnerlab.stats.shrinkage.alike_shocks import SPREADS, draw_alike, draw_unstruck, weigh_alike
-from partnerlab.stats.shrinkage.common_shocks import ALIKE, FREELY, NONE, draw_common_shocks
+from partnerlab.stats.shrinkage.alike_shocks import SPREADS, draw_alike, draw_spread, loadings_of, weigh_alike
+from partnerlab.stats.shrinkage.common_shocks import ALIKE, FREELY, NONE, PARTLY, TIERS, draw_common_shocks
 from partnerlab.stats.shrinkage.free_shocks import draw_free_shocks, weigh_free
 from partnerlab.stats.shrinkage.mixed_logit import fit_mixed_logit
 from partnerlab.stats.shrinkage.told_effects import FREE, USUAL, Told, tell_quarters
 from partnerlab.transitions import forecast_tiers
 from partnerlab.transitions.joiners import draw_joiners
 from partnerlab.transitions.semi_markov import fit_flows
+from partnerlab.transitions.stays import LIKELY
 
 QUARTERS = 12
 
@@ -79,7 +80,7 @@ def test_a_shock_to_all_alike_is_weighed_as_numerical_integration_weighs_it():
     fine = np.geomspace(1e-4, 20, 300)
     like = np.exp([_log_likelihood(told, np.full((3, 3), one**2)) for one in fine])
 
-    found = special.logsumexp(weigh_alike(_quarters(told)))
+    found = special.logsumexp(weigh_alike(_quarters(told), np.ones((1, 3))))
     assert found == pytest.approx(np.log((_prior_of_spread(fine) * like * np.gradient(fine)).sum()), abs=0.1)
 
 
@@ -104,23 +105,110 @@ def test_shocks_of_any_covariance_are_weighed_as_draws_from_their_prior_weigh_th
     assert weigh_free(_quarters(told), drawn, rng) == pytest.approx(special.logsumexp(log) - np.log(size), abs=0.4)
 
 
-@pytest.mark.parametrize(("shock", "alike", "model"), [(0.4, True, ALIKE), (0.4, False, FREELY), (0.0, True, NONE)])
-def test_the_model_that_made_the_shocks_is_found_likeliest(shock, alike, model):
-    found = [
-        draw_common_shocks(_struck(4, shock, 200.0, alike=alike, seed=seed), quarters=QUARTERS, kept=32, rng=np.random.default_rng(seed))
-        for seed in range(5)
-    ]
-    weights = np.mean([one.weights for one in found], axis=0)
+@pytest.mark.parametrize("way", [(1, 1, 0), (1, 0, -1), (0, 0, 0)])
+def test_a_shock_to_some_or_against_others_is_weighed_as_numerical_integration_weighs_it(way):
+    told = _struck(3, 0.2, 40.0, alike=True, seed=4)
+    fine = np.geomspace(1e-4, 20, 300)
+    like = np.exp([_log_likelihood(told, one**2 * np.outer(way, way)) for one in fine])
+
+    found = special.logsumexp(weigh_alike(_quarters(told), np.array([way])))
+    assert found == pytest.approx(np.log((_prior_of_spread(fine) * like * np.gradient(fine)).sum()), abs=0.1)
+
+
+@pytest.mark.parametrize(("series", "ways"), [(1, 2), (2, 5), (3, 14), (4, 41)])
+def test_every_way_of_striking_is_there_once_up_to_its_sign(series, ways):
+    found = loadings_of(series)
+
+    # (3^k - 1) / 2 that strike something, and none
+    assert len(found) == ways
+    assert len({tuple(way) for way in (*found, *-found)}) == 2 * ways - 1
+    assert found[:2].tolist() == [[0] * series, [1] * series]
+
+
+def _by_tier(shocks, precision, rng):
+    """Series whose quarters are known tier by tier: what strikes them, shape ``(series, tiers, quarters)``, and noise."""
+    size = shocks.shape[1] * shocks.shape[2]
+    seen = (shocks + rng.standard_normal(shocks.shape) / np.sqrt(precision)).reshape(len(shocks), size)
+    return [_told(values, precision) for values in seen]
+
+
+def _drawn(shocks, *, precision=200.0, seed=0, kept=32):
+    rng, tiers = np.random.default_rng(seed), [np.arange(shocks.shape[1])] * len(shocks)
+    return draw_common_shocks(_by_tier(shocks, precision, rng), quarters=QUARTERS, kept=kept, rng=rng, tiers=tiers)
+
+
+def _shocks(model, seed):
+    """What strikes four series in three tiers, as each of the models says."""
+    rng, shape = np.random.default_rng(seed), (4, 3, QUARTERS)
+    if model == PARTLY:
+        return np.array([1.0, 0.0, -1.0, 1.0])[:, None, None] * np.broadcast_to(rng.standard_normal(QUARTERS), shape)
+    own = {NONE: (0, 1, 1), ALIKE: (1, 1, QUARTERS), FREELY: (4, 1, QUARTERS), TIERS: (1, 3, QUARTERS)}[model]
+    return np.broadcast_to(rng.standard_normal(own), shape) if model != NONE else np.zeros(shape)
+
+
+@pytest.mark.parametrize("model", [NONE, ALIKE, PARTLY, FREELY, TIERS])
+def test_the_model_that_made_the_shocks_is_found_likeliest(model):
+    weights = np.mean([_drawn(0.4 * _shocks(model, seed), seed=seed).weights for seed in range(5)], axis=0)
 
     assert weights.argmax() == model
-    assert weights[model] > (0.9 if shock else 0.4)
+    assert weights[model] > (0.3 if model == NONE else 0.9)
+
+
+def test_shocks_of_tiers_reach_as_far_as_they_did_and_quarters_are_those_of_the_tiers():
+    shocks = 0.4 * _shocks(TIERS, 1)
+    drawn = _drawn(shocks, kept=400, precision=400.0)
+    of_tiers = drawn.apart > 0
+    quarters = drawn.effects[0][of_tiers, 1:].reshape(-1, 3, QUARTERS).mean(axis=0)
+
+    assert of_tiers.mean() > 0.9
+    assert np.median(drawn.apart[of_tiers]) == pytest.approx(shocks[0].std(), rel=0.25)
+    assert quarters - quarters.mean() == pytest.approx(shocks[0] - shocks[0].mean(), abs=0.15)
+    assert all((one[of_tiers, 1:] == drawn.effects[0][of_tiers, 1:]).all() for one in drawn.effects)
+    assert not drawn.roots[of_tiers].any()
+
+
+def test_shocks_of_tiers_are_weighed_as_the_normal_density_weighs_them():
+    rng, size = np.random.default_rng(7), 2 * QUARTERS
+    told = _by_tier(0.2 * np.broadcast_to(rng.standard_normal((1, 2, QUARTERS)), (2, 2, QUARTERS)), 40.0, rng)
+    left = [tell_quarters(one, quarters=size, seasons=np.ones(1)) for one in told]
+    # two series, each about a level of its own, see the same quarters of both tiers
+    seen, design = np.concatenate([one.pull[1:] for one in told]) / 40.0, np.tile(np.eye(size), (2, 1))
+    noise = np.eye(2 * size) / 40.0 + FREE * np.kron(np.eye(2), np.ones((size, size)))
+    fine = np.geomspace(1e-4, 20, 300)
+    log = np.array([stats.multivariate_normal(cov=noise + one**2 * design @ design.T).logpdf(seen) for one in fine])
+    like = np.exp(log - stats.multivariate_normal(cov=noise).logpdf(seen))
+
+    found = special.logsumexp(weigh_alike(left, np.ones((1, 2))))
+    assert found == pytest.approx(np.log((_prior_of_spread(fine) * like * np.gradient(fine)).sum()), abs=0.1)
+
+
+def test_no_shock_of_tiers_is_weighed_where_no_series_tells_tiers_apart():
+    drawn = draw_common_shocks(_struck(3, 0.3, 60.0, alike=True), quarters=QUARTERS, kept=32, rng=np.random.default_rng(0))
+
+    assert drawn.weights[TIERS] == 0
+    assert not drawn.apart.any()
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), shock=st.floats(0.0, 0.5))
+def test_the_order_of_tiers_and_of_series_does_not_matter(seed, shock):
+    rng = np.random.default_rng(seed)
+    shocks = shock * rng.standard_normal((2, 3, 6))
+    told = _by_tier(shocks, 50.0, rng)
+    turned = np.concatenate([[0], 1 + np.arange(18).reshape(3, 6)[::-1].ravel()])
+    other = [Told(precision=one.precision[np.ix_(turned, turned)], pull=one.pull[turned]) for one in reversed(told)]
+    weights = [
+        weigh_alike([tell_quarters(one, quarters=18, seasons=np.ones(1)) for one in given], np.ones((1, 2))) for given in (told, other)
+    ]
+
+    assert weights[0] == pytest.approx(weights[1], abs=1e-6)
 
 
 def test_draws_are_of_each_model_as_often_as_it_is_likely():
     drawn = draw_common_shocks(_struck(3, 0.1, 60.0, alike=True), quarters=QUARTERS, kept=2000, rng=np.random.default_rng(0))
-    spread = _spreads(drawn)
-    same = np.ptp(spread, axis=1) < 1e-12
-    share = [(spread[:, 0] == 0).mean(), (same & (spread[:, 0] > 0)).mean(), (~same).mean()]
+    one_number, loading = (drawn.roots[:, :, 1:] == 0).all(axis=(1, 2)), drawn.roots[:, :, 0]
+    none, same = ~loading.any(axis=1), np.ptp(loading, axis=1) < 1e-12
+    share = [none.mean(), (one_number & same & ~none).mean(), (one_number & ~same).mean(), (~one_number).mean(), (drawn.apart > 0).mean()]
 
     assert share == pytest.approx(drawn.weights, abs=0.04)
     assert drawn.weights.sum() == pytest.approx(1.0)
@@ -128,13 +216,13 @@ def test_draws_are_of_each_model_as_often_as_it_is_likely():
 
 def test_where_all_are_struck_alike_the_effects_of_quarters_are_one_and_the_same():
     told, rng = _struck(3, 0.3, 60.0, alike=True), np.random.default_rng(0)
-    usual = _quarters(told)
     many = [tell_quarters(one, quarters=QUARTERS, seasons=np.ones(500)) for one in told]
-    effects, spread = draw_alike(many, weigh_alike(usual), rng)
+    spread = draw_spread(np.tile(weigh_alike(_quarters(told), np.ones((1, 3))), (500, 1)), rng)
+    effects = draw_alike(many, spread, np.ones((500, 3)), rng)
 
     assert all((one[:, 1:] == effects[0][:, 1:]).all() for one in effects)
     assert np.isin(spread, SPREADS).all()
-    assert all((one[:, 1:] == 0).all() for one in draw_unstruck(many, rng))
+    assert all((one[:, 1:] == 0).all() for one in draw_alike(many, spread, np.zeros((500, 3)), rng))
 
 
 def test_what_is_left_of_a_series_is_its_normal_likelihood_with_level_and_seasons_integrated_out():
@@ -225,6 +313,12 @@ def test_lapses_tell_a_program_that_began_with_the_record_from_an_old_one():
     assert young[0] > 0.9
     assert old[2] > 0.5
     assert young.sum() == pytest.approx(1.0)
+
+
+def test_lapses_of_few_say_little_of_the_age_of_their_program():
+    ages = np.mean([_ages(_program(12, partners=60, seed=seed)) for seed in range(20)], axis=0)
+
+    assert ages == pytest.approx(LIKELY, abs=0.05)
 
 
 def test_lapses_are_not_overstated_where_the_record_begins_with_the_program(history_of):

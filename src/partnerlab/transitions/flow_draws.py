@@ -28,6 +28,8 @@ class DrawnFlows:
         Where those who leave go.
     roots : ndarray, shape (draws, exits + 1, exits + 1)
         Roots of the covariance of one quarter's shocks to the exits' log-odds and to the logarithm of the joiners.
+    apart : ndarray, shape (draws,)
+        Standard deviation of one quarter's shocks to each state for itself, all exits alike, and to joining.
     convex : ndarray, shape (exits,)
         Mean square of the quarters' effects: what of the spread of shocks is in the level already.
     joining : Joining
@@ -38,21 +40,26 @@ class DrawnFlows:
     effects: tuple[np.ndarray | None, ...]
     shares: tuple[np.ndarray, ...]
     roots: np.ndarray
+    apart: np.ndarray
     convex: np.ndarray
     joining: Joining
 
     def shocks(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw the shocks of one coming quarter, on log-odds: Student's t of the covariance drawn; shape ``(draws, exits + 1)``."""
-        normal = rng.standard_normal((*self.roots.shape[:2], 1))
-        return (self.roots @ normal)[:, :, 0] * stray(len(self.roots), rng)
+        """Draw the shocks of one coming quarter, on log-odds: Student's t of the covariance drawn.
+
+        Shape ``(draws, exits + 1, states + 1)``: by exit and by state left; joining is the last exit out of a state of its own.
+        """
+        normal, draws = rng.standard_normal((*self.roots.shape[:2], 1)), len(self.roots)
+        own = self.apart[:, None] * rng.standard_normal((draws, self.model.states + 1))
+        return (self.roots @ normal + own[:, None]) * stray(draws, rng)[:, :, None]
 
     def leaving(self, place: int, rows: np.ndarray, shocks: np.ndarray) -> np.ndarray:
-        """Probability of an exit out of the cells whose design rows are given: shape ``(draws, m)``."""
+        """Probability of an exit out of the cells whose design rows and shocks, shape ``(draws, m)``, are given: of that shape."""
         line = self.effects[place] @ rows.T
-        middle, spread = line.mean(axis=0), np.median((self.roots[:, place] ** 2).sum(axis=1))
+        middle, spread = line.mean(axis=0), np.median((self.roots[:, place] ** 2).sum(axis=1) + self.apart**2)
         # the moves seen tell the mean rate, not the mean log-odds: without this, doubt and shocks alone would speed all up
         slower = (0.5 - special.expit(middle)) * (line.var(axis=0) + spread - self.convex[place])
-        return special.expit(line + shocks[:, place, None] - slower)
+        return special.expit(line + shocks - slower)
 
 
 def draw_flows(model: FlowModel, *, came: np.ndarray, draws: int, rng: np.random.Generator, shared: bool = True) -> DrawnFlows:
@@ -80,13 +87,14 @@ def draw_flows(model: FlowModel, *, came: np.ndarray, draws: int, rng: np.random
     joins = fit_joining(came)
     if joins is not None:
         told.append(_late(tell(joins, (0,)), model.quarters))
-    roots, pace, pick = np.zeros((draws, size + 1, size + 1)), np.zeros(draws), np.arange(draws)
+    roots, apart, pace, pick = np.zeros((draws, size + 1, size + 1)), np.zeros(draws), np.zeros(draws), np.arange(draws)
     effects: list[np.ndarray | None] = [None] * size
     if told:
-        common = draw_common_shocks(told, quarters=model.quarters, kept=min(KEPT, draws), rng=rng)
+        tiers = [model.exits[place].origins for place in struck] + [np.array([model.states])] * (joins is not None)
+        common = draw_common_shocks(told, quarters=model.quarters, kept=min(KEPT, draws), rng=rng, tiers=tiers)
         pick %= len(common.roots)
         there = np.array([*struck, *([size] if joins is not None else [])])
-        roots[np.ix_(np.arange(draws), there, there)] = common.roots[pick]
+        roots[np.ix_(np.arange(draws), there, there)], apart = common.roots[pick], common.apart[pick]
         for place, level in zip(struck, common.effects, strict=False):
             effects[place] = _given_levels(model.exits[place].fit, level[pick], rng)
         pace = common.effects[-1][pick, 0] - common.effects[-1][:, 0].mean() if joins is not None else pace
@@ -97,7 +105,7 @@ def draw_flows(model: FlowModel, *, came: np.ndarray, draws: int, rng: np.random
     convex[struck] = [np.mean(model.exits[place].fit.effects[model.exits[place].fit.block(QUARTER)] ** 2) for place in struck]
     return DrawnFlows(
         model=model, effects=tuple(effects), shares=tuple(_draw_shares(way, draws, rng, memory=model.memory) for way in model.exits),
-        roots=roots, convex=convex, joining=joining_of(came, pace, rng),
+        roots=roots, apart=apart, convex=convex, joining=joining_of(came, pace, rng),
     )  # fmt: skip
 
 

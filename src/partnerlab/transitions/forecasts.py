@@ -149,11 +149,11 @@ def forecast_tiers(  # noqa: PLR0913 - what to forecast, how, and of what
     Notes
     -----
     ``"semi_markov"``: ways out of a tier have log-odds with effects of tier, time in it (1, 2, 3, 4, 5 to 8, 9 and more
-    quarters, or begun before the record), both together, season, how often the partner has moved, and quarter, each family
+    quarters, or begun before the record), both together, season, how often the partner has moved, and quarter by tier, each family
     shrunk by a variance of its own (`partnerlab.stats.shrinkage.mixed_logit`); lapses fall with time as a member besides. How long
     partners had been members when the record begins, the lapses tell (marginal likelihood of no time, as long as the record is, and
-    four times as long). Shocks strike all ways out and joining alike, each way out differently, or not at all
-    (`partnerlab.stats.shrinkage.common_shocks`); no model lets them strike tiers apart, and intervals are too narrow where they do.
+    four times as long, of which the second is taken to be the likeliest). Shocks strike nothing, all ways out and joining alike,
+    some of them or some against others, each differently, or each tier for itself (`partnerlab.stats.shrinkage.common_shocks`).
     Quarters that strayed, such as those of a clean-up, count as shocks: they move the effects little and widen the interval. A move
     that nobody made yet has
     half a move's chance; ``"markov"`` and ``"direct"`` are counted shares and give it none.

@@ -95,7 +95,8 @@ def live_a_quarter(drawn: DrawnFlows, crowd: Crowd, *, season: int, clock: np.nd
             continue
         told = np.stack([state[at], group[at] // BANDS, group[at] % BANDS, CLASS_OF_STAY[stay[at]]])
         different, same = np.unique(told, axis=1, return_inverse=True)
-        chance = drawn.leaving(place, drawn.model.rows(way, different, season, clock), shocks)[:, same.ravel()]
+        struck = shocks[:, place, different[0]]
+        chance = drawn.leaving(place, drawn.model.rows(way, different, season, clock), struck)[:, same.ravel()]
         gone, entry = _draw_leavers(rest[:, at], chance, rng), ENTRIES.index(entry_stay(way))
         rest[:, at] -= gone
         odds = chance_left[:, at] * chance / len(rest)
@@ -104,7 +105,7 @@ def live_a_quarter(drawn: DrawnFlows, crowd: Crowd, *, season: int, clock: np.nd
             here = state[at] == origin
             moves[entry, at[here]] += odds[:, here].T @ shares[:, origin]
             came[entry] += _destinations(gone[:, here], group[at[here]], shares[:, origin], rng).swapaxes(1, 2)
-    came[ENTRIES.index(JOINED), :, :, COMING] += drawn.joining.draw(shocks[:, -1], rng)
+    came[ENTRIES.index(JOINED), :, :, COMING] += drawn.joining.draw(shocks[:, -1, -1], rng)
     return _next_crowd(crowd, rest, chance_left.mean(axis=0), came, moves)
 
 

@@ -2,7 +2,7 @@
 
 Ways out of a tier come one after the other (lapse; else down; else up; else elsewhere), each with log-odds that are
 sums of shrunken effects: tier, time in it, the two together, season, how often the partner has moved so far, and the
-quarter itself, whose effects are the common shocks; log-odds of lapsing have a slope on the logarithm of time as a member
+quarter itself in each tier, whose effects are the common shocks; log-odds of lapsing have a slope on the logarithm of time as a member
 besides. What no block can tell apart stays near the average of its block.
 """
 
@@ -14,7 +14,18 @@ import numpy as np
 from scipy import special
 
 from partnerlab.stats.shrinkage.mixed_logit import MixedLogit, fit_mixed_logit, indicator_rows
-from partnerlab.transitions.stays import AGES, CLASS_OF_STAY, CLASSES, KINDS, ages_before, clock_of, read_kinds, read_stays, read_tenure
+from partnerlab.transitions.stays import (
+    AGES,
+    CLASS_OF_STAY,
+    CLASSES,
+    KINDS,
+    LIKELY,
+    ages_before,
+    clock_of,
+    read_kinds,
+    read_stays,
+    read_tenure,
+)
 
 #: Variance of tiers' log-odds, given: tiers are few and really differ, so only a tier with hardly any moves is drawn to the others.
 TIERS_APART = 1.0
@@ -236,8 +247,8 @@ def _fit_exit(
     quarter, state, kind, stay, tenure = np.unravel_index(cells, shape)
     season_of = np.zeros(quarters, dtype=np.int64)
     season_of[moves.step] = moves.season
-    levels = _levels(state, stay, kind, season_of[quarter], quarter, memory=memory)
-    sizes = (len(way.origins), CLASSES, len(way.origins) * CLASSES, seasons, KINDS, quarters)
+    levels = _levels(state, stay, kind, season_of[quarter], state * quarters + quarter, memory=memory)
+    sizes = (len(way.origins), CLASSES, len(way.origins) * CLASSES, seasons, KINDS, len(way.origins) * quarters)
     counted = (events, trials, levels, sizes)
     if not slopes:
         # half a move tells nothing of how effects vary
@@ -268,5 +279,5 @@ def _fit_aging(counted: tuple, tenure: np.ndarray, record: int) -> tuple[MixedLo
         return fit, alone[usual]
     fits = [fit if age == usual else fit_with(alone[age], rounds=FEW, start=fit) for age in range(len(AGES))]
     evidence = np.array([one.evidence for one in fits])
-    ages = special.softmax(evidence)
+    ages = special.softmax(evidence + np.log(LIKELY))
     return fit_with(ages, rounds=FEW, start=fit), ages

@@ -18,6 +18,8 @@ CLASSES = 12
 NEXT_STAY = np.array([*range(1, CHAIN), LONG, *range(MOVED + 1, LONG), LONG, LONG, *range(BEFORE + 1, STAYS), LONG])
 #: Ages of those who were members when the record began, in lengths of the record, that the lapses choose among.
 AGES = (0, 1, 4)
+#: How likely each is before: as likely as one another, lapses that fell or rose by chance would be read as age (docs/decisions).
+LIKELY = (0.1, 0.8, 0.1)
 #: Time as a member in the classes of those who never moved since they joined.
 AGE_OF_JOINED = np.array([1.0, 2.0, 3.0, 4.0, 6.5])
 #: Partners that move less often than others in their places, about as often, more often: edges of the shrunken ratio.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from scipy import linalg
 
 #: Degrees of freedom of the half-t priors of standard deviations; 2 makes every correlation as likely as any other.
 FREEDOM = 2.0
@@ -29,6 +30,28 @@ class Told:
 
     precision: np.ndarray
     pull: np.ndarray
+
+    def onto(self, rows: np.ndarray, quarters: int) -> Told:
+        """Say it of other effects of quarters, of which these are sums.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (o, k)
+            What of each of the others is in each of these, in every quarter.
+        quarters : int
+            Quarters; there are ``o`` times as many effects of them now, and then ``k`` times as many.
+
+        Examples
+        --------
+        Two tiers known apart, taken to be struck alike:
+
+        >>> told = Told(precision=np.diag([5.0, 2.0, 3.0]), pull=np.array([1.0, 4.0, 6.0])).onto(np.ones((2, 1)), 1)
+        >>> told.precision.tolist(), told.pull.tolist()
+        ([[5.0, 0.0], [0.0, 5.0]], [1.0, 10.0])
+        """
+        size = len(self.pull) - len(rows) * quarters
+        design = linalg.block_diag(np.eye(size), np.kron(rows, np.eye(quarters)))
+        return Told(precision=design.T @ self.precision @ design, pull=design.T @ self.pull)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
