@@ -61,8 +61,8 @@ def say_share(value: float, *, unit: bool = True) -> str:
 
     Examples
     --------
-    >>> say_share(0.124), say_share(0.0049), say_share(0.998), say_share(0.0)
-    ('12\xa0%', '0.5\xa0%', '99.8\xa0%', '0\xa0%')
+    >>> say_share(0.124), say_share(0.0049), say_share(0.998), say_share(-0.003), say_share(-0.0)
+    ('12\xa0%', '0.5\xa0%', '99.8\xa0%', '−0.3\xa0%', '0\xa0%')
     """
     if value is None or math.isnan(value):
         return "unknown"
@@ -72,9 +72,9 @@ def say_share(value: float, *, unit: bool = True) -> str:
         return f"<0.1{end}"
     if 99.95 < percent < 100:
         return f">99.9{end}"
-    near_edge = 0 < percent < 1 or 99 < percent < 100
+    near_edge = 0.05 <= abs(percent) < 1 or 99 < percent < 100
     text = f"{percent:.1f}" if near_edge else f"{percent:.0f}"
-    return text.replace("-", MINUS) + end
+    return text.removeprefix("-" if not text.strip("-0.") else "").replace("-", MINUS) + end
 
 
 def say_count(value: float) -> str:
@@ -95,6 +95,18 @@ def say(value: float, *, kind: str, unit: bool = True) -> str:
     if kind == "p":
         return say_p_value(value)
     return say_count(value) if kind == "count" else say_number(value)
+
+
+def say_money(value: float, currency: str, *, digits: int = 2) -> str:
+    """Write money with digits that mean something; below a cent it is as good as none.
+
+    Examples
+    --------
+    >>> say_money(1234.5, "EUR"), say_money(-0.4, "EUR"), say_money(2e-6, "EUR"), say_money(0.0, "")
+    ('1,200 EUR', '−0.4 EUR', 'less than 0.01 EUR', '0')
+    """
+    said = "less than 0.01" if 0 < abs(value) < 0.01 else say_number(float(f"{value:.{digits}g}"))
+    return f"{said} {currency}".strip()
 
 
 def say_p_value(value: float) -> str:

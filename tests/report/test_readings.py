@@ -131,3 +131,32 @@ def test_a_failed_check_of_any_result_is_said_to_have_failed():
     result = Result(estimand="A number", table=table, checks=(Check("All is well", False, "It is not."),))
 
     assert read_result(result) == ("A number.", "Not passed: all is well. It is not.")
+
+
+# --- ways of ending, scores, models of moves
+
+
+def test_ways_of_ending_are_named_as_they_are():
+    rows = pd.DataFrame({"partner": range(40), "duration": [2, 3, 5, 9] * 10, "event": ["promotion", "lapsed", "", ""] * 10})
+    said = read_result(lab.estimate_incidence(lab.Spells.from_frame(rows)))
+
+    assert [one.split(" after")[0] for one in said] == ["Lapsed: 25\xa0%", "Promotion: 25\xa0%"]
+
+
+def test_a_score_worse_than_one_curve_for_all_is_called_worse():
+    rows = pd.DataFrame({"partner": range(40), "duration": [2, 3, 5, 9] * 10, "event": [1, 1, 0, 0] * 10})
+    told, said = lab.Spells.from_frame(rows), pd.DataFrame({"partner": range(40), "time": 4.0, "risk": [0.1, 0.1, 0.9, 0.9] * 10})
+
+    assert " worse than one curve for all (" in read_result(lab.estimate_brier(told, predictions=said))[0]
+    assert " better than one curve for all (" in read_result(lab.estimate_brier(told, predictions=said.assign(risk=1 - said["risk"])))[0]
+    assert read_result(lab.estimate_auc(told, predictions=said))[0].endswith("0.5 is chance, 1 a perfect order.")
+
+
+def test_tiers_with_few_moves_are_named_in_one_line():
+    rows = pd.DataFrame(
+        {"partner": range(120), "quarter": 1, "from_tier": ["A", "B", "A"] * 40, "to_tier": ["A", "B", "B"] + ["A", "B", "A"] * 39}
+    )
+    rows["late"] = rows["partner"] % 4
+    said = read_result(lab.estimate_transition_model(lab.Transitions.from_frame(rows, order=["A", "B"]), covariates=["late"]))
+
+    assert "A: few moves stand behind the estimates." in said

@@ -362,7 +362,7 @@ def _hazard(result: HazardEstimate) -> tuple[str, ...]:
     expected = 0.05 * len(known)
     return (
         first,
-        f"Outside that with their whole 95 % interval: {say_list(names)}. "
+        f"Clearly off that, with their whole 95 % interval: {say_list(names)}. "
         f"Of {len(known)} intervals, about {say_number(expected, digits=1)} would by chance alone.",
     )
 

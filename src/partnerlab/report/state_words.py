@@ -1,4 +1,4 @@
-"""Readings of where partners are over time: occupancy, time in each state, first entry, mobility."""
+"""Readings of where partners are over time: occupancy, time in each state, first entry, mobility, and what goes with moving."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.report.readings import READ_AT, read_result, say_failed
-from partnerlab.transitions import FirstPassage, MobilityEstimate, SojournEstimate, StateOccupancy
-from partnerlab.words import plural, say_interval, say_number, say_pair, say_share
+from partnerlab.transitions import FirstPassage, MobilityEstimate, SojournEstimate, StateOccupancy, TransitionModel
+from partnerlab.words import plural, say_interval, say_list, say_number, say_pair, say_share
 
 #: Groups that are read out; a figure or table has the others.
 MOST_GROUPS = 6
@@ -105,3 +105,23 @@ def _stays(result: MobilityEstimate) -> list[str]:
     rows = result.stays[np.isfinite(result.stays["estimate"])]
     parts = [f"{row['state']} {say_number(row['estimate'])}" for _, row in rows.iterrows()]
     return [f"Steps spent in a tier on average before it is left: {', '.join(parts)}."] if parts else []
+
+
+#: What stands for the checks of several tiers; each says more of its own.
+_OF_TIERS = {
+    "Separation": "some values of the covariates go with no such move at all, so the estimates are pulled a little towards none",
+    "Moves behind each coefficient": "few moves stand behind the estimates",
+}
+
+
+@read_result.register(TransitionModel)
+def _associations(result: TransitionModel) -> tuple[str, ...]:
+    """Name the tiers of which little is known; the picture says the rest."""
+    failed = [check for check in result.checks if check.passed is False]
+    said = []
+    for name, words in _OF_TIERS.items():
+        tiers = [check.name.removeprefix(f"{name} (").removesuffix(")") for check in failed if check.name.startswith(f"{name} (")]
+        said += [f"{say_list(tiers)}: {words}."] if tiers else []
+    others = [check for check in failed if not check.name.startswith(tuple(f"{name} (" for name in _OF_TIERS))]
+    said += [f"Not passed: {check.name[:1].lower()}{check.name[1:]}. {check.detail}" for check in others]
+    return tuple(said) or ("Every tier has enough moves for its estimates.",)

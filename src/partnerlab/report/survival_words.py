@@ -94,8 +94,8 @@ def _incidence(result: IncidenceEstimate) -> tuple[str, ...]:
     if set(result.table["cause"]) == {"any"}:
         row = result.at(times[:1]).iloc[0]
         high = say_share(row["conf_high"]) if np.isfinite(row["conf_high"]) else "any share"
-        seen = f"none of {say_number(row['n'])} was seen ending, so at most {high} do within {plural(row['time'], result.unit)}"
-        return (f"{result.estimand}: {seen}.",)
+        seen = f"None of {say_number(row['n'])} was seen ending, so at most {high} do within {plural(row['time'], result.unit)}"
+        return (f"{seen}. ({result.estimand}.)",)
     said = []
     for name, curve in result.at(times).dropna(subset=["estimate"]).groupby(groups, sort=False, observed=True):
         who = ", ".join(str(part) for part in (name if isinstance(name, tuple) else (name,)))
@@ -104,7 +104,7 @@ def _incidence(result: IncidenceEstimate) -> tuple[str, ...]:
             f"({say_interval(row['conf_low'], row['conf_high'], kind='share')})"
             for _, row in curve.iterrows()
         ]
-        said.append(f"Ended by {who}: {', '.join(parts)}.")
+        said.append(f"{_upper(who)}: {', '.join(parts)}.")
     return tuple(said[:8]) or (f"{result.estimand}: not enough data.",)
 
 
@@ -113,9 +113,8 @@ def _longer(result: SurvivalComparison) -> tuple[str, ...]:
     known = result.table.dropna(subset=["std_error"])
     by = result.keys[0]
     said = [
-        f"{row[by]} stay {_apart(row)[0]} {result.unit}s {'longer' if row['estimate'] > 0 else 'less long'} than "
-        f"{row['reference']} of the first {say_number(result.tau)} "
-        f"({_apart(row)[1]})."
+        f"{_upper(str(row[by]))}: {_apart(row)[0]} {result.unit}s {'longer' if row['estimate'] > 0 else 'shorter'} than "
+        f"{row['reference']} within the first {say_number(result.tau)} ({_apart(row)[1]})."
         for _, row in known.iterrows()
         if row["conf_low"] > 0 or row["conf_high"] < 0
     ]
@@ -140,7 +139,8 @@ def _more_often(result: IncidenceComparison) -> tuple[str, ...]:
     if apart.empty:
         return (f"Groups do not clearly differ in any of {plural(len(known), 'way')} of ending (Gray's test).",)
     return tuple(
-        f"Groups differ in how often stays end by {row['cause']} (Gray's test, {say_p(row['p_value'])})." for _, row in apart.iterrows()
+        f"{_upper(row['cause'])}: groups differ in how often a stay ends so (Gray's test, {say_p(row['p_value'])})."
+        for _, row in apart.iterrows()
     )
 
 
@@ -167,9 +167,17 @@ def _scores(result: PredictionScores) -> tuple[str, ...]:
         when = f" by {plural(row['time'], result.unit)}" if "time" in result.table else ""
         middle, interval = say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number")
         score = f"{result.measure}{when}: {middle} ({interval})"
-        skill = ""
-        if "skill" in result.table:
-            skill = f"; {say_share(row['skill'])} of the score of one curve for all is taken away"
-            skill += f" ({say_interval(row['skill_low'], row['skill_high'], kind='share')})"
-        said.append(f"{score}{skill}.")
+        said.append(f"{score}{_beside(row) if 'skill' in result.table else '; 0.5 is chance, 1 a perfect order'}.")
     return tuple(said) or (f"{result.estimand}: not enough data.",)
+
+
+def _beside(row: pd.Series) -> str:
+    """Say how much better, or worse, a Brier score is than that of one curve for all."""
+    share, low, high, way = row["skill"], row["skill_low"], row["skill_high"], "better"
+    if share < 0:
+        share, low, high, way = -share, -high, -low, "worse"
+    return f"; {say_share(share)} {way} than one curve for all ({say_interval(low, high, kind='share')})"
+
+
+def _upper(name: str) -> str:
+    return f"{name[:1].upper()}{name[1:]}"

@@ -19,6 +19,8 @@ from partnerlab.transitions import ChainCheck, DriftEstimate, PooledTransitions
 from partnerlab.transitions.drift import MOVED
 
 LEFT, LINE, HEAD = 118.0, 18.0, 24.0
+#: A part of a change that is less than this share of it is not named as what changed.
+LEAST_PART = 0.1
 #: Room for the names of tiers alone.
 WIDE = 148.0
 
@@ -196,7 +198,8 @@ def drift_headline(result: DriftEstimate) -> str:
     if not _clear(change):
         return f"Whether partners move more or less often from {result.since} on cannot be told: {_points(change)}"
     way = "more" if change["estimate"] > 0 else "less"
-    causes = [name for name in ("mix", "rates") if _clear(rows.loc[name]) and rows.loc[name, "estimate"] * change["estimate"] > 0]
+    # a part that is clear and yet hardly any of the change is no cause of it
+    causes = [name for name in ("mix", "rates") if _clear(rows.loc[name]) and rows.loc[name, "estimate"] / change["estimate"] > LEAST_PART]
     why = {"mix": "the mix of tiers", "rates": "what partners of a tier do"}
     clear = f"; it is {' and '.join(why[name] for name in causes)} that changed" if causes else "; mix and rates cannot be told apart"
     return f"From {result.since} on partners move {way} often, {_points(change)}{clear}"
@@ -216,4 +219,9 @@ def _clear(row: pd.Series) -> bool:
 
 
 def _points(row: pd.Series) -> str:
-    return f"{100 * row['estimate']:+.1f} points ({100 * row['conf_low']:+.1f} to {100 * row['conf_high']:+.1f})"
+    middle, low, high = (_signed(100 * row[name]) for name in ("estimate", "conf_low", "conf_high"))
+    return f"{middle} points ({low} to {high})"
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if round(value, 1) > 0 else ''}{words.say_number(value, decimals=1)}"

@@ -97,9 +97,11 @@ def _share(row: pd.Series) -> str:
 def _headline(rows: pd.DataFrame, by: str, time_unit: str) -> str:
     if len(rows) == 1:
         row = rows.iloc[0]
-        return f"{_share(row)} have ended by {row[by]} after {words.say_number(row['time'])} {time_unit}"
+        return f"{row[by]}: {_share(row)} after {words.say_number(row['time'])} {time_unit}"
     low, high, clear = claims.furthest_apart(rows)
     if not clear or np.isnan(low["conf_low"]):
         span = f"{_share(low)} to {_share(high)} after {words.say_number(high['time'])} {time_unit}"
         return f"No clear difference by {'way of ending' if by == 'cause' else by}: {span}"
-    return f"Most often by {high[by]}: {_share(high)} after {words.say_number(high['time'])} {time_unit}; least by {low[by]}: {_share(low)}"
+    where = "" if by == "cause" else "in "
+    reach = f"{_share(high)} after {words.say_number(high['time'])} {time_unit}"
+    return f"Most often {where}{high[by]}: {reach}; least often {where}{low[by]}: {_share(low)}"

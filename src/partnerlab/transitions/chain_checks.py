@@ -84,7 +84,7 @@ def check_homogeneity(
         codes, names = pair_segments(pairs, by)
         grouping = _fixed(codes)
     question = Question(
-        what=f"Are transition probabilities the same in every {by}?",
+        what=f"Are transition probabilities the same in every {by.replace('_', ' ')}?",
         yes=f"Transition probabilities differ between {_plural(by)}",
         no=f"No evidence against one matrix for all {_plural(by)}",
         within="another mix of partners",
@@ -214,6 +214,7 @@ def check_duration(
 
 
 def _plural(by: str) -> str:
+    by = by.replace("_", " ")
     if by.endswith(("s", "f", "y")):
         return by if by.endswith("s") else f"values of {by}"
     return f"{by}s"

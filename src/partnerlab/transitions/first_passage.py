@@ -129,7 +129,9 @@ def estimate_first_passage(  # noqa: PLR0913 - each a question of its own
         quantiles += [{**own.lead(index), **row} for row in _quantiles(rows, shares, own.partners)]
     said = " or ".join(names)
     left = Check(
-        "Not there before", left_out == 0, f"{left_out} partners were in {said} by {start:g}, or when first seen, and are left out."
+        "Not there before",
+        left_out == 0,
+        f"{left_out} partners were in {said} at the start ({start:g}), or when first seen, and are left out.",
     )
     return FirstPassage(
         estimand=f"Share of partners who have entered {said} so many {drawn.unit}s after {start:g}, for the first time",

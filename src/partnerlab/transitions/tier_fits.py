@@ -16,6 +16,7 @@ from partnerlab.stats.regressions.newton import Optimum
 from partnerlab.stats.regressions.ordinal import Cumulative
 from partnerlab.stats.regressions.regression import Family, Model, make_model
 from partnerlab.transitions.covariates import MoveRows
+from partnerlab.words import plural
 
 _NOBODY = (
     "nobody with one of its values ended between the thresholds, so that a coefficient for each has no highest likelihood. What hangs on "
@@ -182,7 +183,13 @@ def _checks(
     least, terms = int(counts.min()), max(model.design.width, 1)
     if least < coefficients.EVENTS_PER_TERM * terms:
         rule = f"at least {coefficients.EVENTS_PER_TERM * terms} would be comfortable"
-        found.append(Check("Moves behind each coefficient", False, f"The rarest outcome was seen {least} times for {terms} terms; {rule}."))
+        found.append(
+            Check(
+                "Moves behind each coefficient",
+                False,
+                f"The rarest outcome was seen {plural(least, 'time')} for {plural(terms, 'term')}; {rule}.",
+            )
+        )
     return found
 
 
