@@ -159,3 +159,12 @@ def test_a_stepped_wedge_with_gaps_is_read_and_dealt_again_in_all_ways_as_in_r(c
     for name, tolerance in (("estimate", 1e-9), ("std_error", 1e-9), ("df", 1e-6), ("icc", 1e-9), ("kept", 1e-9)):
         assert found[name] == pytest.approx(theirs[name], rel=tolerance)
     assert found["p_redrawn"] == pytest.approx(theirs["p_redrawn"], abs=1e-12)
+
+
+def test_more_deals_than_can_be_gone_through_are_counted_by_their_sums():
+    rows = pd.read_csv(FOLDER / "strata.csv")
+    trial = Trial.from_frame(rows, unit=None, outcomes=["leads"], variant="by_unit", stratum="block")
+
+    found = analyze_experiment(trial, draws=1).table.iloc[0]
+
+    assert found["p_redrawn"] == pytest.approx(STRATA.loc["deals of units", "estimate"], abs=1e-12)

@@ -27,7 +27,7 @@ from partnerlab.stats.trials.arm_differences import (
 )
 from partnerlab.stats.trials.arm_moments import moment_difference
 from partnerlab.stats.trials.arm_scores import log_rank_scores, ratio_scores, restricted_mean_scores, win_scores
-from partnerlab.stats.trials.randomization import Draw, redraw_p_value
+from partnerlab.stats.trials.randomization import MOST_WAYS, Draw, exact_p_value, redraw_p_value
 from partnerlab.stats.trials.wild_bootstrap import wild_test
 from partnerlab.words import say_number
 
@@ -38,6 +38,8 @@ ROUNDING = 1e-9
 MOST_THINGS = 2000
 #: Things of the smaller arm for each covariate from which slopes may differ by arm.
 THINGS_PER_SLOPE = 20
+#: Steps for counting all deals by their sums.
+MOST_COUNTED = 50_000_000
 #: Units of an arm of a block for a curve of their own.
 UNITS_FOR_A_CURVE = 5
 
@@ -253,12 +255,23 @@ def _relative_error(scores: np.ndarray, arms: Arms, effect: ArmDifference, contr
 def _redraw(  # noqa: PLR0913 - what the deal was
     trial: Trial, null: np.ndarray, arms: Arms, used: np.ndarray, code: int, *, assignment, draws: int, seed: int
 ) -> float:
-    """P-value by dealing again among all things of all variants, as they were dealt."""
+    """P-value by dealing again among all things of all variants, as they were dealt; of sums on a grid all deals are counted."""
+    draw = draw_of(trial, assignment)
+    if draw.ways > MOST_WAYS and _only_sums_differ(trial, draw, arms, used):
+        exact = exact_p_value(null, arms.treated, draw.block, most=MOST_COUNTED // len(used))
+        if math.isfinite(exact):
+            return exact
     rest = null - _explained(null, arms)
     thing, variant = things_of(trial)
     score = np.bincount(thing[used], weights=rest, minlength=len(variant))
     size = np.maximum(np.bincount(thing[used], minlength=len(variant)).astype(float), 1e-12)
-    return redraw_p_value(score, size, draw_of(trial, assignment), variants=(code, 0), draws=draws, seed=seed)
+    return redraw_p_value(score, size, draw, variants=(code, 0), draws=draws, seed=seed)
+
+
+def _only_sums_differ(trial: Trial, draw: Draw, arms: Arms, used: np.ndarray) -> bool:
+    """Whether deals of single units between two variants, all seen, differ in the sum over the treated alone."""
+    plain = not trial.by_cluster and arms.covariates is None and math.isinf(draw.accept)
+    return plain and len(trial.variants) == 2 and len(used) == len(draw.label)
 
 
 def draw_of(trial: Trial, assignment: Assignment | None) -> Draw:

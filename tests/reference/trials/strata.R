@@ -84,6 +84,14 @@ d$took <- by_unit * rbinom(n, 1, plogis(.5 + .1 * (before - 10)))
 ratio <- coef(lm(y ~ by_unit * (bd + xc)))[[2]] / coef(lm(d$took ~ by_unit * (bd + xc)))[[2]]
 rest <- y - ratio * d$took; m <- lm(rest ~ by_unit * (bd + xc))
 add("on takers, within blocks", ratio, sqrt(vcovCR(m, 1:n, "CR2")[2, 2]) / coef(lm(d$took ~ by_unit * (bd + xc)))[[2]])
+# all deals of units within blocks, by how many of them give each sum of leads
+ways <- function(v, m) { w <- matrix(0, m + 1, sum(v) + 1); w[1, 1] <- 1
+  for (x in v) for (k in m:1) w[k + 1, (x + 1):ncol(w)] <- w[k + 1, (x + 1):ncol(w)] + w[k, 1:(ncol(w) - x)]
+  w[m + 1, ] / choose(length(v), m) }
+chance <- 1
+for (b in 1:2) { p <- ways(leads[block == b], sum(by_unit[block == b])); chance <- rowSums(sapply(seq_along(p), function(j) { o <- numeric(length(chance) + length(p) - 1); o[j - 1 + seq_along(chance)] <- chance * p[j]; o })) }
+far <- abs(seq_along(chance) - 1 - sum((seq_along(chance) - 1) * chance))
+add("deals of units", sum(chance[far >= far[sum(leads[by_unit == 1]) + 1] - 1e-9]))
 write.csv(d, "strata.csv", row.names = FALSE)
 o <- do.call(rbind, lapply(out, function(v) c(v, NA, NA)[1:3]))
 write.csv(data.frame(case = rownames(o), estimate = o[, 1], std_error = o[, 2], df = o[, 3]), "strata_values.csv", row.names = FALSE)

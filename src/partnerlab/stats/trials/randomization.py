@@ -19,6 +19,8 @@ from partnerlab.errors import SampleError
 BLOCK = 4_000_000
 #: Most deals that are all gone through.
 MOST_WAYS = 200_000
+#: Most units of a block whose deals are counted: their number must fit a float.
+MOST_IN_BLOCK = 1000
 #: A sum of scores is as far out as the one seen if it lacks no more than this share of it.
 TIE = 1e-9
 
@@ -158,8 +160,8 @@ def redraw_p_value(score: np.ndarray, size: np.ndarray, draw: Draw, *, variants:
 
     Examples
     --------
-    >>> dealt = Draw(label=np.repeat([1, 0], 10), block=np.zeros(20, dtype=int))
-    >>> redraw_p_value(np.repeat([5.0, 1.0], 10), np.ones(20), dealt, variants=(1, 0), draws=999, seed=1)
+    >>> dealt = Draw(label=np.repeat([1, 0], 15), block=np.zeros(30, dtype=int))
+    >>> redraw_p_value(np.repeat([5.0, 1.0], 15), np.ones(30), dealt, variants=(1, 0), draws=999, seed=1)
     0.001
     """
     return _share_beyond(lambda label: _gap(label, score, size, variants), draw, draws=draws, seed=seed)
@@ -219,6 +221,7 @@ def exact_p_value(score: np.ndarray, treated: np.ndarray, block: np.ndarray, *, 
         Whether sums as far below the mean count, too; else those at least as large.
     most : int
         Largest table of sums to be held. Scores on a grid (ranks, counts, cents) need far less than one for each deal.
+        Blocks of more than a thousand units have more deals than can be told apart.
 
     Examples
     --------
@@ -233,7 +236,7 @@ def exact_p_value(score: np.ndarray, treated: np.ndarray, block: np.ndarray, *, 
     for code in np.unique(block):
         mine = block == code
         chosen = int(treated[mine].sum())
-        if (chosen + 1) * (int(whole[mine].sum()) + 1) > most or len(chance) + int(whole[mine].sum()) > most:
+        if mine.sum() > MOST_IN_BLOCK or (chosen + 1) * (int(whole[mine].sum()) + 1) > most or len(chance) + int(whole[mine].sum()) > most:
             return float("nan")
         ways = _ways(whole[mine], chosen)
         chance = _convolve(chance, ways / ways.sum())
