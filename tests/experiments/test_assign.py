@@ -37,7 +37,7 @@ def test_an_experiment_is_read_from_yaml(tmp_path):
     loaded = Experiment.load(path)
 
     assert loaded.looks.planned == 4
-    assert "Looks: 4, error spent as obrien fleming." in loaded.page
+    assert "Looks: 4, error spent late (after O'Brien and Fleming)." in loaded.page
 
 
 @pytest.mark.parametrize(

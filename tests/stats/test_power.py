@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
 from partnerlab.stats.trials import power
+from partnerlab.stats.trials.arm_differences import Arms, arm_difference
 
 
 @given(st.floats(0.01, 5), st.floats(0.05, 2), st.floats(2, 300), st.sampled_from([0.9, 0.95, 0.99]))
@@ -95,3 +96,19 @@ def test_equal_clusters_inflate_by_the_textbook():
 
 def test_a_halved_hazard_needs_the_events_of_schoenfeld():
     assert power.events_needed(0.5) == pytest.approx(4 * (1.959964 + 0.841621) ** 2 / math.log(2) ** 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("clusters", [8, 16, 30])
+def test_degrees_of_freedom_of_unequal_clusters_are_those_that_their_trials_have_on_average(clusters):
+    random, sizes = np.random.default_rng(1), np.arange(4, 21)
+    found = []
+    for _ in range(60):
+        cluster = np.repeat(np.arange(clusters), random.choice(sizes, clusters))
+        treated = (random.permutation(clusters) % 2 == 1)[cluster]
+        found.append(arm_difference(random.normal(size=len(cluster)), Arms(treated=treated, cluster=cluster)).df)
+
+    assert 2 * power.cluster_degrees(clusters / 2, sizes.std() / sizes.mean()) == pytest.approx(np.mean(found), rel=0.05)
+
+
+def test_many_clusters_lend_as_many_degrees_whether_counted_one_by_one_or_not():
+    assert power.cluster_degrees(201, 0.5) == pytest.approx(power.cluster_degrees(200, 0.5), rel=0.02)

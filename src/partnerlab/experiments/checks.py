@@ -117,7 +117,7 @@ def _ratio(trial: Trial, experiment: Experiment | None, assignment: Assignment |
 
 
 def _said(names: tuple[str, ...], counts: np.ndarray) -> str:
-    return ", ".join(f"{name} {int(count):,}" for name, count in zip(names, counts, strict=True))
+    return ", ".join(f"{name}: {int(count):,}" for name, count in zip(names, counts, strict=True))
 
 
 def check_attrition(trial: Trial, metric: Metric) -> Check:

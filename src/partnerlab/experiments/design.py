@@ -17,7 +17,7 @@ from partnerlab.experiments.looks import always_valid_reach
 from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.results import Check, Result
 from partnerlab.stats.trials.futility import finding_power, give_up_bounds
-from partnerlab.stats.trials.power import power_of_t, smallest_effect, stepped_wedge_variance
+from partnerlab.stats.trials.power import cluster_degrees, power_of_t, smallest_effect, stepped_wedge_variance
 from partnerlab.stats.trials.preposterior import value_of_testing
 from partnerlab.stats.trials.sequential import boundaries, crossing
 from partnerlab.words import plural, say_list, say_share
@@ -195,7 +195,7 @@ def _row(
 ) -> dict[str, object]:
     arms = 2 if experiment.scheduled else len(experiment.variants)
     own = 1 - (1 - level) / (arms - 1)
-    df = max(size.things - arms, 1)
+    df = _degrees(experiment, size, arms)
 
     def error(effect: float) -> float:
         return math.sqrt(_variance(experiment, metric, outlook, size, effect))
@@ -222,6 +222,16 @@ def _row(
         "power_material": chance(material) if material and material <= most else math.nan,
         **_worth(experiment, size, prior, error(0.0)),
     }
+
+
+def _degrees(experiment: Experiment, size: _Size, arms: int) -> float:
+    """Degrees of freedom of the effect's error; of clusters side by side those of their sizes, by Satterthwaite."""
+    if size.clusters is None or size.on is not None or size.size_cv == 0:
+        return max(size.things - arms, 1)
+    total = sum(variant.share for variant in experiment.variants)
+    control, *others = (variant.share / total for variant in experiment.variants)
+    parts = [(1.0 / share, cluster_degrees(share * size.things, size.size_cv)) for share in (control, min(others))]
+    return sum(part for part, _ in parts) ** 2 / sum(part**2 / df for part, df in parts)
 
 
 def _power(experiment: Experiment, shift: float, df: float, level: float) -> float:

@@ -33,6 +33,15 @@ _KINDS = {
 }
 
 
+#: How the error is spent over looks, in words.
+SPENT = {
+    "obrien_fleming": "late (after O'Brien and Fleming)",
+    "pocock": "evenly (after Pocock)",
+    "linear": "in proportion",
+    "hwang_shih_decani": "by gamma (after Hwang, Shih and DeCani)",
+}
+
+
 class Metric(Spec):
     """One outcome by which the variants are judged.
 
@@ -343,7 +352,7 @@ class Experiment(Spec):
         margin = "" if first.margin is None else f", to show that it is {first.goal} (margin {say_number(first.margin)})"
         looks = {
             "fixed": "one, at the end",
-            "group sequential": f"{self.looks.planned}, error spent as {self.looks.spending.replace('_', ' ')}"
+            "group sequential": f"{self.looks.planned}, error spent {SPENT[self.looks.spending]}"
             + (", with a boundary for giving up" if self.looks.give_up else ""),
             "always valid": "at any time, always valid",
         }[self.looks.stopping]

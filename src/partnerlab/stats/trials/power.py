@@ -15,6 +15,9 @@ import numpy as np
 
 from partnerlab.stats.inference.intervals import critical_value
 
+#: Clusters of an arm from which it does not matter which of them are the large ones.
+MANY_CLUSTERS = 200
+
 
 def power_of_t(effect: float, std_error: float, *, df: float, level: float = 0.95, both_tails: bool = True) -> float:
     """Power of a t test whose estimate has a given standard error.
@@ -118,6 +121,39 @@ def design_effect(sizes: np.ndarray, icc: float) -> float:
     """
     sizes = np.asarray(sizes, dtype=float)
     return float(1.0 + ((sizes**2).sum() / sizes.sum() - 1.0) * icc)
+
+
+def cluster_degrees(clusters: float, size_cv: float = 0.0) -> float:
+    """Degrees of freedom, after Bell and McCaffrey, that clusters of unequal size lend to the error of one arm's mean.
+
+    Parameters
+    ----------
+    clusters : float
+        Clusters of the arm.
+    size_cv : float
+        Coefficient of variation of their sizes; these are taken as the middles of as many parts of a gamma distribution.
+
+    Returns
+    -------
+    float
+        One less than the clusters where these are equal; else less.
+
+    Examples
+    --------
+    >>> cluster_degrees(8), round(cluster_degrees(8, 0.5), 2)
+    (7.0, 5.44)
+    """
+    from scipy.stats import gamma
+
+    count = max(round(clusters), 2)
+    if size_cv <= 0 or count > MANY_CLUSTERS:
+        return float(count - 1) if size_cv <= 0 else (count - 1) / (1.0 + size_cv**2)
+    size = gamma.ppf((np.arange(count) + 0.5) / count, 1.0 / size_cv**2)
+    # what is between the middles of parts spreads, too
+    size = np.maximum(1.0 + (size / size.mean() - 1.0) * size_cv / (size / size.mean()).std(), 0.02)
+    share = size / size.sum()
+    apart = share**2 / (1.0 - share)
+    return float(1.0 / ((share**2).sum() + apart.sum() ** 2 - (apart**2).sum()))
 
 
 def stepped_wedge_variance(
