@@ -43,7 +43,7 @@ class AdoptionEffects(Result):
         The effects by group and quarter that were averaged: ``group, quarter, estimate, std_error, treated, compared``.
     influence : float array, shape (n,)
         Influence of each partner of the panel on the overall effect per partner-quarter; its sum of squares (summed by cluster
-        first) is the squared standard error.
+        first) is the squared standard error, but for the factor ``G / (G - 1)`` of treated managers.
     first_influence : float array, shape (n,)
         The same for the effect in the quarter of adoption.
     df : float
@@ -111,7 +111,8 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     score : {"reg", "dr", "ipw"}
         How covariates are adjusted for.
     cluster : {"manager", "partner"}, optional
-        Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom.
+        Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom;
+        where managers are clusters squared errors have the factor ``G / (G - 1)``, for they are few.
     anticipation : int
         Quarters before adoption that may already show an effect.
     base : {"varying", "universal"}
@@ -251,7 +252,7 @@ def _say_bin(first: int, after: int | None) -> str:
 
 
 def _rows(aggregate, at, att, influence, n, clusters: Clusters, *, level: float, seed: int) -> pd.DataFrame:  # noqa: PLR0913
-    covariance = influence_covariance(influence, clusters=clusters.code)
+    covariance = clusters.factor * influence_covariance(influence, clusters=clusters.code)
     error = np.sqrt(np.diag(covariance))
     width, band = float(critical_value(level, clusters.df)), simultaneous_critical(covariance, level=level, seed=seed, df=clusters.df)
     return pd.DataFrame(
@@ -273,7 +274,7 @@ def _cells(effects: GroupTimeEffects, clusters: Clusters, panel: TacticPanel) ->
     return pd.DataFrame(
         {
             "group": labels[effects.group], "quarter": labels[effects.time], "estimate": effects.att,
-            "std_error": np.where(np.isfinite(effects.att), np.sqrt(np.concatenate(variance)), np.nan),
+            "std_error": np.where(np.isfinite(effects.att), np.sqrt(clusters.factor * np.concatenate(variance)), np.nan),
             "treated": effects.treated, "compared": effects.compared,
         }
     )  # fmt: skip
@@ -285,7 +286,7 @@ def _pre_trend(event, clusters: Clusters, *, anticipation: int) -> tuple[float, 
 
     before = (event.at < -anticipation) & (event.at >= -anticipation - PRE_TREND_QUARTERS)
     att, influence = event.att[before], event.influence[:, before]
-    covariance = influence_covariance(influence, clusters=clusters.code)
+    covariance = clusters.factor * influence_covariance(influence, clusters=clusters.code)
     q = int(np.linalg.matrix_rank(covariance)) if before.any() else 0
     if q == 0 or clusters.df - q + 1 < 1:
         return np.nan, Check("pre-trend", None, "no quarter before adoption can be compared")

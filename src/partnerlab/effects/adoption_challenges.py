@@ -58,7 +58,7 @@ def _event_path(sample: AdoptionSample, study: TacticStudy, pre_trend: float) ->
     """Effects around adoption against the quarter before it, as far as they are known without gaps; None without a quarter before."""
     cells = group_time_effects(sample.outcome, sample.adopted, covariates=sample.covariates, control=study.comparison, base="universal")
     event = aggregate_effects(cells, kind="event", first=-PRE_TREND_QUARTERS - 1, last=FIRST_QUARTERS - 1)
-    covariance = influence_covariance(event.influence, clusters=sample.clusters.code)
+    covariance = sample.clusters.factor * influence_covariance(event.influence, clusters=sample.clusters.code)
     known = np.isfinite(event.att) & (np.diag(covariance) > 0)
     places = dict(zip(event.at[known].tolist(), np.flatnonzero(known).tolist(), strict=True))
     before, after = _run(places, -2, -1), _run(places, 0, 1)

@@ -48,6 +48,11 @@ class Clusters:
         return float(self.users - 1)
 
     @property
+    def factor(self) -> float:
+        """By how much squared errors from influence functions are raised: treated managers over one fewer; partners by themselves: 1."""
+        return self.users / (self.users - 1) if self.noun == "manager" else 1.0
+
+    @property
     def managers(self) -> int | None:
         """Managers counted; None where they were not looked at."""
         return self.count if self.noun == "manager" else None

@@ -110,5 +110,6 @@ def overall_adoption(sample: AdoptionSample, study: TacticStudy) -> tuple[float,
     """Effect per treated partner-quarter, its standard error and those rows, without bands: quick enough to be refitted often."""
     cells = group_time_effects(sample.outcome, sample.adopted, covariates=sample.covariates, control=study.comparison)
     found = aggregate_effects(cells, kind="simple")
-    error = influence_covariance(found.overall_influence[:, None], clusters=sample.clusters.code)[0, 0] ** 0.5
+    variance = influence_covariance(found.overall_influence[:, None], clusters=sample.clusters.code)[0, 0]
+    error = (sample.clusters.factor * variance) ** 0.5
     return float(found.overall), float(error), int(found.treated.sum())
