@@ -242,7 +242,7 @@ class Verdict:
         if self.finding != "cannot tell":
             return f"with and without it differ by {self._words()['size']}, and nothing tells why"
         return (
-            f"the {self.level * 100:g} % interval runs from {self._words()['ends']} per {self.stakes.per}; "
+            f"the {self.level * 100:.4g} % interval runs from {self._words()['ends']} per {self.stakes.per}; "
             f"an effect under {say_number(self.smallest_effect, digits=2)} would have been missed"
         )
 
@@ -262,7 +262,7 @@ class Verdict:
             "size": say_number(size, decimals=decimals),
             "per": self.stakes.per,
             "ends": f"{low} to {high}",
-            "interval": f"{self.level * 100:g} % interval {low} to {high}",
+            "interval": f"{self.level * 100:.4g} % interval {low} to {high}",
             "material": say_number(self.stakes.material or math.nan),
             "assumption": self.assumption.strip().rstrip("."),
             "why": f": {'; '.join((*self.limits, *self._settled()))}" if self.limits else "",

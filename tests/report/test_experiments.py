@@ -285,14 +285,18 @@ def test_what_was_decided_and_what_followed_stands_on_the_page(booked, simulatio
     ask, panel, history = walk(simulation.source(), ledger=str(ledger.path))
     reading = report.analyze_case(report.load_case(ask, panel=panel, history=history, name="dinner-2025"))
     lab.record_experiment(ledger, booked[2], program="demo", reading=reading, quarter="2025Q4")
+    waiting = report.say_registry(report.load_decided(ask))
     record_decision(ledger, "No more dinners", program="demo", quarter="2025Q4", about="dinner-2025")
     lab.record_follow_up(ledger, program="demo", about="dinner-2025", happened=False, quarter="2026Q2", note="Two managers went on")
     registry = report.load_decided(ask)
     said = report.say_registry(registry)
 
+    assert waiting[1] == f"dinner-2025: Read in 2025Q4, and not decided on. {reading.verdicts[0].statement}"
     assert said[0] == "On record: 1 experiment; 1 followed up."
     assert said[1] == "dinner-2025: Decided in 2025Q4: No more dinners; it did not happen (seen in 2026Q2). Two managers went on."
-    assert report.tabulate_registry(registry)["happened"].tolist() == ["no"]
+    assert report.tabulate_registry(registry)[["state", "decided", "what_followed"]].values.tolist() == [
+        ["followed up", "No more dinners (2025Q4)", "it did not happen (2026Q2): Two managers went on"]
+    ]
 
 
 def test_without_a_ledger_nothing_is_on_record(road):

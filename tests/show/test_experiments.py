@@ -127,7 +127,7 @@ def test_effects_stand_under_their_verdict(ran):
     shown = plot(ran[3])
 
     assert shown.headline.startswith("Grade A: Dinner caused 1.")
-    assert "tier, treatment, as dealt" in shown.alt
+    assert "tier: net chance of a higher tier per partner, treatment 0." in shown.alt
     assert "pale: effects too small to matter" in shown.caption
 
 
@@ -176,9 +176,38 @@ def test_tiers_that_were_not_declared_are_refused(ran):
 def test_the_table_of_effects_keeps_all_numbers_for_the_csv(ran):
     view = tabulate(ran[3])
 
-    assert view.heads[:3] == ("metric", "variant", "effect")
+    assert view.heads[:4] == ("metric", "variant", "with it", "without")
     assert len(view.frame) == 2
     assert "std_error" in view.frame.columns
+
+
+def test_rises_falls_and_ratios_are_measured_in_what_they_are(ran):
+    metrics = (
+        Metric(name="tier", kind="tier", tiers=TIERS, before="tier_before"),
+        Metric(name="revenue", kind="ratio", per="deals"),
+    )
+    experiment = declare(cluster=None, pre=(), metrics=metrics)
+    random = np.random.default_rng(4)
+    frame = pd.DataFrame({"partner": range(300), "variant": np.where(np.arange(300) % 2, "treatment", "control")})
+    frame["tier"], frame["tier_before"] = (np.array(TIERS)[random.integers(0, 3, 300)] for _ in range(2))
+    frame["deals"], frame["revenue"] = 1 + random.poisson(3, 300), random.gamma(4, 1000, 300)
+    reading = analyze_experiment(Trial.from_frame(frame, experiment=experiment), experiment=experiment)
+    view = tabulate(reading)
+
+    assert view.rows[1][:2] == ("tier against before: share of a variant's units", "treatment, share that rose")
+    assert view.rows[3][:2] == ("revenue per deal", "treatment")
+    assert "tier against before: share of a variant's units, treatment, share that rose" in plot(reading).alt
+    assert {row[view.heads.index("p, adjusted")] for row in view.rows[1:3]} == {"-"}
+
+
+def test_a_stopped_trial_claims_nothing():
+    experiment = declare(cluster=None, pre=(), metrics=(Metric(name="leads"),))
+    frame = pd.DataFrame({"partner": range(400), "variant": ["control"] * 290 + ["treatment"] * 110})
+    frame["leads"] = np.random.default_rng(5).normal(size=400) + 2.0 * (frame["variant"] == "treatment")
+    reading = analyze_experiment(Trial.from_frame(frame, experiment=experiment), experiment=experiment)
+
+    assert plot(reading).headline == "Stopped: sample ratio failed, so nothing is concluded"
+    assert reading.table["claim"].tolist() == ["cannot tell"]
 
 
 def test_effects_by_tier_stand_pooled_beside_alone():

@@ -156,9 +156,10 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
             rows += effect_rows(trial, metric, code, found, level=own, first=place == 0, material=told.material)
             verdicts.append(_verdict(trial, frame, metric, code, found, told, level=own))
     checks = (*checks, *dict.fromkeys(notes), _sharing(trial, level))
+    table = adjust_families(pd.DataFrame(rows))
     return ExperimentReading(
         estimand=_estimand(trial, experiment),
-        table=adjust_families(pd.DataFrame(rows)),
+        table=table.assign(claim=table["claim"].where(table["claim"].isna(), "cannot tell")) if failed else table,
         checks=checks,
         evidence=Evidence.D if failed else frame.grade,
         level=level,
@@ -187,6 +188,8 @@ class _Frame:
             return declared
         name = metric.name.replace("_", " ")
         unit = f"net chance of a higher {name}" if metric.kind == "tier" else name
+        if metric.per:
+            return Stakes(unit=unit, per=metric.per.replace("_", " ").removesuffix("s"))
         per = declared.per if declared else "unit"
         # tiers, shares and times are read once, at the end
         return Stakes(unit=unit, per=per.removesuffix("-quarter") if metric.kind in ("tier", "share", "time") else per)

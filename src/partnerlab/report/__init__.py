@@ -41,6 +41,7 @@ _FILES = {
     "analyze_case_by_tier": "experiments",
     "build_case": "experiments",
     "render_experiment": "experiment_page",
+    "render_retested": "experiment_page",
     "estimate_retested": "experiment_records",
     "tabulate_registry": "experiment_words",
     "say_registry": "experiment_words",

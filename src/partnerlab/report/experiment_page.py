@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from partnerlab.experiments import RepeatedEffect
 from partnerlab.report.archive import describe_code
-from partnerlab.report.attempts import attempt
+from partnerlab.report.attempts import Unavailable, attempt
 from partnerlab.report.experiment_words import say_declared, say_no_looks, tabulate_checks
 from partnerlab.report.experiments import Case, analyze_case, analyze_case_by_tier, check_case, estimate_case_looks, plot_case
 from partnerlab.report.html import Frame, render_page
@@ -67,6 +68,23 @@ def render_experiment(case: Case, *, path: str | Path, reading: Any = None, seed
     return target
 
 
+def render_retested(retested: tuple[RepeatedEffect, ...] | Unavailable, *, quiet: bool = False) -> None:
+    """Show what the tests of each tactic say together, in words and drawn; that there is none unless ``quiet``.
+
+    Examples
+    --------
+    >>> from partnerlab.report import Unavailable
+    >>> render_retested(Unavailable(what="estimate_retested", reason="no tactic was soundly tested twice"), quiet=True)
+    """
+    if isinstance(retested, Unavailable):
+        if not quiet:
+            render_reading(retested, name="retested-in-words")
+        return
+    for place, pooled in enumerate(retested, start=1):
+        render_reading(pooled, name=f"retested-in-words-{place}")
+        render_figure(pooled, name=f"retested-{place}", quiet=True)
+
+
 def _sections(case: Case, reading: Any, seed: int) -> Mapping[str, Callable[[], None]]:
     def picture(view: str, **more: Any) -> None:
         render_figure(attempt(plot_case, case, view=view, reading=reading, **more), name=f"{view}-figure", quiet=True)
@@ -83,7 +101,7 @@ def _sections(case: Case, reading: Any, seed: int) -> Mapping[str, Callable[[], 
         picture("effects")
         render_table(
             reading,
-            caption="Effects, as dealt and on those who took it; means as counted, differences adjusted as declared",
+            caption="Effects: means as counted, differences adjusted as declared",
             name="effects",
             quiet=True,
         )

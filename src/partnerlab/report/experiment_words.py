@@ -10,13 +10,16 @@ from partnerlab.report.attempts import Unavailable
 from partnerlab.report.experiments import Case
 from partnerlab.report.readings import read_result
 from partnerlab.verdicts import Verdict
-from partnerlab.words import plural, say_count, say_list, say_number, say_share, sentence
+from partnerlab.words import plural, say_count, say_list, say_money, say_share, sentence
 
 #: What to do where there is no experiment yet.
 HOW_TO = (
     "To run one: partnerlab experiment design says how large it must be, partnerlab experiment assign deals the variants and registers "
     "them in the ledger, partnerlab experiment analyze reads it as it was dealt (docs/how-to/experiments.md)."
 )
+#: How far an experiment on record is, and whether what was decided came about, in words.
+STATES = {"running": "running", "read": "read and not decided on", "decided": "decided on", "followed": "followed up"}
+HAPPENED = {"yes": "it happened", "no": "it did not happen"}
 MARKS = {True: "passed", False: "failed: nothing is concluded", None: "to be minded"}
 
 
@@ -46,9 +49,7 @@ def say_verdict(verdict: Verdict) -> tuple[str, ...]:
     said = [f"Grade {verdict.earned.value}: {verdict.statement}"]
     stakes = verdict.stakes
     if np.isfinite(verdict.pays):
-        net, loss = (
-            f"{say_number(float(f'{value:.2g}'))} {stakes.currency}".strip() for value in (verdict.net_value, verdict.expected_loss)
-        )
+        net, loss = (say_money(value, stakes.currency) for value in (verdict.net_value, verdict.expected_loss))
         chance = say_share(min(verdict.pays, 0.9999))
         said.append(
             f"The chance that it pays for itself is {chance}; expected net value {net} per {stakes.per}, and the better of keeping and "
@@ -111,21 +112,29 @@ def tabulate_checks(reading: ExperimentReading) -> pd.DataFrame:
 
 
 def tabulate_registry(registry: pd.DataFrame) -> pd.DataFrame:
-    """Lay out what is on record: ``name, state, tactic, units, found, decision, due, happened, what_followed, cost``."""
-    table = registry[["name", "kind", "state", "tactic", "units", "statement", "decision", "due", "happened", "followed", "cost"]]
-    texts = table.select_dtypes(exclude="number").columns
-    table = table.assign(**{name: table[name].where(table[name].astype(str) != "", "-") for name in texts})
-    return table.rename(columns={"statement": "found", "followed": "what_followed"})
+    """Lay out what is on record: ``name, state, units, found, decided, what_followed, cost``."""
+    rows = [
+        (
+            row.registered_as,
+            f"study, {STATES[row.state]}" if row.kind == "study" else STATES[row.state],
+            row.units,
+            row.statement or "-",
+            f"{row.decision.rstrip('.')} ({row.decided_in}{f', due {row.due}' if row.due else ''})" if row.decision else "-",
+            f"{HAPPENED[row.happened]} ({row.followed_in}){f': {row.followed}' if row.followed else ''}" if row.happened else "-",
+            say_money(row.cost, row.currency, digits=3) if np.isfinite(row.cost) else "-",
+        )
+        for row in registry.rename(columns={"name": "registered_as"}).itertuples()
+    ]
+    return pd.DataFrame(rows, columns=["name", "state", "units", "found", "decided", "what_followed", "cost"])
 
 
 def say_registry(registry: pd.DataFrame | Unavailable) -> tuple[str, ...]:
-    """Say how many experiments and studies are on record in which state, and of each decision whether it came about."""
+    """Say how many experiments and studies are on record, what waits for a decision, and whether each decision came about."""
     if isinstance(registry, Unavailable):
         return (sentence(registry.reason),)
-    states = {"running": "running", "read": "read and not decided on", "decided": "decided on", "followed": "followed up"}
     counts = [
         f"{say_count(int((registry['state'] == state).sum()))} {words}"
-        for state, words in states.items()
+        for state, words in STATES.items()
         if (registry["state"] == state).any()
     ]
     kinds = [
@@ -133,8 +142,15 @@ def say_registry(registry: pd.DataFrame | Unavailable) -> tuple[str, ...]:
         for kind, many in (("experiment", "experiments"), ("study", "studies"))
         if (registry["kind"] == kind).any()
     ]
-    stories = [f"{row.name_}: {row.story}" for row in registry.rename(columns={"name": "name_"}).itertuples() if row.story]
+    told = registry[(registry["story"] != "") | (registry["state"] == "read")]
+    stories = [f"{row['name']}: {row['story'] or _undecided(row)}" for _, row in told.iterrows()]
     return (f"On record: {say_list(kinds)}; {say_list(counts)}.", *stories[:8])
+
+
+def _undecided(row: pd.Series) -> str:
+    """Say of what was read and not decided on what it found."""
+    when = f" in {row['read_in']}" if row["read_in"] else ""
+    return f"Read{when}, and not decided on. {row['statement']}".strip()
 
 
 def say_experiments(case: Case | Unavailable, *, reading: ExperimentReading | Unavailable) -> tuple[str, ...]:

@@ -299,7 +299,9 @@ def estimate_case_looks(case: Case) -> LookPath:
     if case.experiment.scheduled:
         raise SampleError("it was switched quarter by quarter, and is read once, at its end")
     if len(case.trials) < case.seen:
-        raise SampleError("only the outcomes at the end were given, so what earlier looks would have shown is not known")
+        planned = case.experiment.looks.planned
+        given = f"look {case.look} of {planned}" if case.look is not None and case.look < planned else "the end"
+        raise SampleError(f"only the outcomes at {given} were given, so what earlier looks would have shown is not known")
     return estimate_looks(case.trials, experiment=case.experiment, assignment=case.assignment, labels=case.quarters)
 
 

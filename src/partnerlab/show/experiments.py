@@ -173,11 +173,17 @@ def _worth(table: pd.DataFrame, *, experiment: Experiment | None, now: float | N
 
     size_said = f"{words.say_count(best[size])} {thing} over {words.plural(best['quarters'], 'quarter')}"
     if best["net_gain"] > 0:
-        headline = f"Best worth running: {size_said}, expected to bring {_money(best['net_gain'], money)} more than it costs"
+        headline = (
+            f"Best worth running: {size_said}, expected to bring {words.say_money(best['net_gain'], money, digits=3)} more than it costs"
+        )
     else:
-        headline = f"No size listed is worth its cost; the least loss is {_money(-best['net_gain'], money)}, with {size_said}"
+        headline = (
+            f"No size listed is worth its cost; the least loss is {words.say_money(-best['net_gain'], money, digits=3)}, with {size_said}"
+        )
     said = "; ".join(
-        f"{words.say_count(row[size])}: gain {_money(row['gain'], money)}, cost {_money(row['cost'], money)}" for _, row in shown.iterrows()
+        f"{words.say_count(row[size])}: gain {words.say_money(row['gain'], money, digits=3)}, "
+        f"cost {words.say_money(row['cost'], money, digits=3)}"
+        for _, row in shown.iterrows()
     )
     return picture(
         paint,
@@ -190,12 +196,6 @@ def _worth(table: pd.DataFrame, *, experiment: Experiment | None, now: float | N
         note="Gain: money expected of deciding after the test instead of now, as far as what is believed beforehand goes",
         table=table,
     )
-
-
-def _money(value: float, currency: str) -> str:
-    """Write money with three digits that mean something."""
-    rounded = float(f"{value:.3g}")
-    return f"{words.say_number(rounded)} {currency}".strip()
 
 
 def _size(known: pd.DataFrame) -> str:

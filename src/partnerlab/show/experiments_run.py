@@ -11,6 +11,7 @@ import pandas as pd
 from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.experiments import Experiment, ExperimentReading, Metric, Trial
+from partnerlab.experiments.effect_rows import AS_DEALT, ON_TAKERS
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten
 from partnerlab.show.marks import interval_mark, reach_axis
@@ -20,8 +21,6 @@ from partnerlab.show.tables import TableView, table_view
 from partnerlab.show.tabulation import left_out, tabulate
 
 VIEWS = ("arms", "tiers")
-#: Name of the effect as dealt, among the effects of a reading.
-AS_DEALT = "as dealt"
 ROW = 32.0
 
 
@@ -31,22 +30,23 @@ def _effects(result: ExperimentReading, *, period: str = "") -> Picture:
     table = result.table.dropna(subset=["estimate", "conf_low", "conf_high"]).reset_index(drop=True)
     if table.empty:
         raise SampleError("the experiment has too few units for any effect with an interval; nothing to draw")
-    groups = [(name, rows.reset_index(drop=True)) for name, rows in table.groupby("metric", sort=False)]
+    table = table.assign(measured=measured_in(result, table), who=_who(table))
+    groups = [(name, rows.reset_index(drop=True)) for name, rows in table.groupby("measured", sort=False)]
     heights = [20 + ROW * len(rows) + 30 for _, rows in groups]
 
     def paint(canvas: Canvas) -> None:
         top = 4.0
         for (name, rows), height in zip(groups, heights, strict=True):
-            _metric_panel(canvas, rows, name=name, top=top, nothing=_indifferent(rows), unit=_unit(result, name))
+            _metric_panel(canvas, rows, name=name, top=top, nothing=_indifferent(rows))
             top += height
 
-    said = "; ".join(f"{row['metric']}, {_who(row)} {_say(row)}" for _, row in table.iterrows())
+    said = "; ".join(f"{row['measured']}, {row['who']} {_say(row)}" for _, row in table.iterrows())
     return picture(
         paint,
         height=4 + sum(heights) + 4,
         headline=say_verdict(result),
         alt=f"Lying intervals. {result.estimand}. {said}.",
-        units=f"{words.say_list([_unit(result, name) for name, _ in groups])}; n counts {result.counted}",
+        units=f"{words.say_list([name.rpartition(': ')[2] for name, _ in groups])}; n counts {result.counted}",
         n=int(table["n"].max()),
         period=period or "the whole experiment",
         note=_effects_note(result, table),
@@ -69,13 +69,13 @@ def say_verdict(result: ExperimentReading) -> str:
     return f"Grade {grades}: {said}" + (f"; of {words.plural(rest, 'further variant')} nothing can be told" if rest else "")
 
 
-def _metric_panel(canvas: Canvas, rows: pd.DataFrame, *, name: str, top: float, nothing: float | None, unit: str) -> None:
+def _metric_panel(canvas: Canvas, rows: pd.DataFrame, *, name: str, top: float, nothing: float | None) -> None:
     low, high = min(0.0, float(rows["conf_low"].min())), max(0.0, float(rows["conf_high"].max()))
     if nothing:
         low, high = min(low, -nothing), max(high, nothing)
     room = 0.06 * (high - low or 1.0)
     tall = ROW * len(rows)
-    canvas.words(12, top + 12, f"{name.replace('_', ' ')}: {unit}", size=style.SMALL, weight="bold")
+    canvas.words(12, top + 12, shorten(name, width=canvas.width - 24, size=style.SMALL), size=style.SMALL, weight="bold")
     axes = canvas.axes(12, top + 20, canvas.width - 36, tall)
     axes.set_ylim(tall, 0)
     axes.set_yticks([])
@@ -90,13 +90,21 @@ def _metric_panel(canvas: Canvas, rows: pd.DataFrame, *, name: str, top: float, 
             axes, ROW * place + 23, row["conf_low"], row["conf_high"], row["estimate"], colour=style.ACCENT if dealt else style.MUTED
         )
         told = _say(row)
-        who = shorten(_who(row), width=canvas.width - 30 - 6.0 * len(told), size=style.SMALL)
+        who = shorten(row["who"], width=canvas.width - 30 - 6.0 * len(told), size=style.SMALL)
         canvas.words(14, top + 20 + ROW * place + 12, who, size=style.SMALL)
         canvas.words(canvas.width - 8, top + 20 + ROW * place + 12, told, size=style.SMALL, ha="right")
 
 
-def _who(row: pd.Series) -> str:
-    return f"{row['variant']}, {row['effect']}"
+def _who(table: pd.DataFrame) -> pd.Series:
+    """Name each row by its variant, and by the effect where one metric has several."""
+    several = table.groupby(["metric", "variant"])["effect"].transform("size") > 1
+    named = table["variant"].map(name_variant)
+    return named.where(~several, named + ", " + table["effect"])
+
+
+def name_variant(name: str) -> str:
+    """Call a variant that is called by a number a variant."""
+    return f"variant {name}" if str(name)[:1].isdigit() else str(name)
 
 
 def _say(row: pd.Series) -> str:
@@ -111,22 +119,36 @@ def _indifferent(rows: pd.DataFrame) -> float | None:
     return None
 
 
-def _unit(result: ExperimentReading, name: str) -> str:
-    """Name the unit of a metric's effect."""
+def measured_in(result: ExperimentReading, table: pd.DataFrame) -> list[str]:
+    """Say of each row which metric it is, and in what it is measured: its stakes', or shares of those who rose or fell."""
     names = list(dict.fromkeys(result.table["metric"]))
     each = len(result.verdicts) // max(len(names), 1)
-    verdict = result.verdicts[names.index(name) * each] if each else None
-    return name if verdict is None else f"{verdict.stakes.unit} per {verdict.stakes.per}".replace("_", " ")
+    said = {}
+    for name in names:
+        stakes = result.verdicts[names.index(name) * each].stakes if each else None
+        unit = name if stakes is None else f"{stakes.unit} per {stakes.per}"
+        metric, unit = name.replace("_", " "), unit.replace("_", " ")
+        said[name] = unit if unit.startswith(metric) else f"{metric}: {unit}"
+    moved = ~table["effect"].isin([AS_DEALT, ON_TAKERS])
+    return [
+        f"{name.replace('_', ' ')} against before: share of a variant's units" if rest else said[name]
+        for name, rest in zip(table["metric"], moved, strict=True)
+    ]
 
 
 def _effects_note(result: ExperimentReading, table: pd.DataFrame) -> str:
-    levels = sorted({round(100 * level, 3) for level in table["level"]}, reverse=True)
-    said = f"Bars are {words.say_list([f'{level:.4g}{words.NBSP}%' for level in levels])} intervals: several comparisons share the error"
-    if len(levels) == 1 and abs(levels[0] - 100 * result.level) < 0.05:
-        said = f"Bars are {levels[0]:g}{words.NBSP}% intervals"
-    if any(_indifferent(rows) for _, rows in table.groupby("metric")):
+    levels = list(dict.fromkeys(say_level(level) for level in sorted(set(table["level"]), reverse=True)))
+    said = f"Bars are {words.say_list(levels)} intervals"
+    if levels != [say_level(result.level)]:
+        said += ": comparisons and looks share the error"
+    if any(_indifferent(rows) for _, rows in table.groupby("measured")):
         said += "; pale: effects too small to matter"
     return said
+
+
+def say_level(level: float) -> str:
+    """Write the level of an interval as a verdict does."""
+    return f"{100 * level:.4g}{words.NBSP}%"
 
 
 @plot.register(Trial)
@@ -215,9 +237,7 @@ def say_arms(counts: Mapping[str, int]) -> str:
     >>> say_arms({"control": 10, "dinner": 12}), say_arms({"0": 717, "1": 693})
     ('10 control and 12 dinner', '717 variant 0 and 693 variant 1')
     """
-    return words.say_list(
-        [f"{words.say_count(count)} {f'variant {name}' if str(name)[:1].isdigit() else name}" for name, count in counts.items()]
-    )
+    return words.say_list([f"{words.say_count(count)} {name_variant(name)}" for name, count in counts.items()])
 
 
 def _arms_headline(table: pd.DataFrame, reading: ExperimentReading | None) -> str:
@@ -323,34 +343,29 @@ def _tiers_headline(trial: Trial, metric: Metric, reading: ExperimentReading | N
 
 @tabulate.register(ExperimentReading)
 def _reading_table(result: ExperimentReading, *, caption: str = "", rows: int | None = None) -> TableView:
-    said = [words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number") for row in result.table.itertuples()]
-    table = result.table.assign(
-        interval=[interval for _, interval in said],
+    """Means and differences; p-values adjusted, of the effects as dealt, since the others are no tests of their own."""
+    table = result.table
+    said = [words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number") for row in table.itertuples()]
+    dealt = table["effect"] == AS_DEALT
+    shown = table.assign(
+        metric=measured_in(result, table),
+        effect=_who(table),
         found=[found for found, _ in said],
-        level=[f"{100 * level:.4g}{words.NBSP}%" for level in result.table["level"]],
+        interval=[interval for _, interval in said],
+        level=table["level"].map(say_level),
+        **{name: table[name].map(words.say_p_value).where(dealt & table[name].notna(), "-") for name in ("p_adjusted", "p_redrawn")},
+        claim=table["claim"].fillna("-"),
     )
-    several = len(table) > 1
-    kinds = {
-        "metric": "text",
-        "variant": "text",
-        "effect": "text",
-        "treated": "number",
-        "control": "number",
-        "found": "text",
-        "interval": "text",
-    }
-    kinds |= (
-        {"level": "text", "n": "count"} | ({"p_adjusted": "p"} if several else {}) | {"p_value": "p", "p_redrawn": "p", "claim": "text"}
-    )
+    kinds = {"metric": "text", "effect": "text", "treated": "number", "control": "number", "found": "text", "interval": "text"}
+    kinds |= {"level": "text"} if table["level"].nunique() > 1 else {}
+    kinds |= {"n": "count", "p_adjusted": "text"} | ({"p_redrawn": "text"} if table["p_redrawn"].notna().any() else {}) | {"claim": "text"}
+    interval = "interval" if "level" in kinds else f"{say_level(table['level'].iloc[0])} interval"
     heads = {
-        "treated": "with it",
-        "control": "control",
-        "found": "difference",
-        "p_value": "p",
-        "p_redrawn": "p by dealing again",
-        "p_adjusted": "p adjusted",
-    }
-    shown = table.head(rows) if rows else table
+        "effect": "variant" if len(table) == dealt.sum() else "variant, effect", "treated": "with it", "control": "without",
+        "found": "difference", "interval": interval, "p_redrawn": "p by dealing again",
+        "p_adjusted": "p, adjusted" if len(result.verdicts) > 1 else "p",
+    }  # fmt: skip
+    shown = shown.head(rows) if rows else shown
     view = table_view(shown, caption=(caption or result.estimand) + left_out(table, rows), kinds=kinds, heads=heads, row_heads=2)
-    numeric = tuple(name not in ("metric", "variant", "effect", "claim") for name in kinds)
+    numeric = tuple(name not in ("metric", "effect", "claim") for name in kinds)
     return dataclasses.replace(view, numeric=numeric, frame=result.tidy())
