@@ -312,7 +312,7 @@ def _weight_checks(rows: Histories, weights: HistoryWeights, used: np.ndarray, p
     return (
         Check("positivity", sure <= RARE, f"for {say_share(sure)} of partner-quarters it was as good as sure what they would have "
               f"(less than {say_share(HARDLY)} chance of the other)"),
-        Check("weights about 1", abs(worst["mean"] - 1) <= OFF_ONE, f"mean {say_number(float(weight.mean()), digits=3)}, largest "
+        Check("weights about 1", bool(abs(worst["mean"] - 1) <= OFF_ONE), f"mean {say_number(float(weight.mean()), digits=3)}, largest "
               f"{say_number(float(weight.max()), digits=3)}; mean farthest from 1 in {worst['quarter']}: "
               f"{say_number(float(worst['mean']), digits=3)}"),
         Check("weights truncated", None, f"{say_share(cut)} of weights cut; {plural(len(weight), 'row')} are worth "
