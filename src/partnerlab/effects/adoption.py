@@ -28,6 +28,8 @@ OVERALL = {"simple": "partner-quarters", "event": "event times", "group": "group
 PRE_TREND_QUARTERS = 4
 #: Cells whose influence by partner is laid out at a time.
 CELLS_AT_ONCE = 32
+#: Partners read at a time: they stay in the processor's cache.
+BLOCK = 4096
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -215,11 +217,18 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
 
 def _with_past(sample: AdoptionSample) -> np.ndarray:
     """Covariates, and what was seen of the outcome up to each quarter: its last value and its mean."""
-    seen = np.isfinite(sample.outcome)
-    count = np.cumsum(seen, axis=1)
-    mean = np.divide(np.cumsum(np.nan_to_num(sample.outcome), axis=1), count, out=np.full(seen.shape, np.nan), where=count > 0)
-    past = np.stack([sample.outcome, mean], axis=2)
-    return past if sample.covariates is None else np.concatenate([sample.covariates, past], axis=2)
+    own = 0 if sample.covariates is None else sample.covariates.shape[2]
+    past = np.empty((*sample.outcome.shape, own + 2))
+    for first in range(0, len(past), BLOCK):
+        rows = slice(first, first + BLOCK)
+        outcome = sample.outcome[rows]
+        count = np.cumsum(np.isfinite(outcome), axis=1)
+        total = np.cumsum(np.nan_to_num(outcome), axis=1)
+        past[rows, :, own] = outcome
+        past[rows, :, own + 1] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        if own:
+            past[rows, :, :own] = sample.covariates[rows]
+    return past
 
 
 def _spread(influence: np.ndarray, keep: np.ndarray) -> np.ndarray:

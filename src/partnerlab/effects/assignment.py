@@ -14,7 +14,7 @@ from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import BLOCK, Trials, stack_trials, standardise
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.causes.assignment import AddedReason, added_reason
+from partnerlab.stats.causes.assignment import AddedReason, added_reason, code_runs
 from partnerlab.stats.causes.propensity import sum_weighted
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes
@@ -150,9 +150,8 @@ def _mixed(trials: Trials, owner: np.ndarray) -> np.ndarray:
     while len(rows):
         keep = np.ones(len(rows), dtype=bool)
         for codes in (owner[rows], trials.quarter[rows]):
-            here = np.unique(codes, return_inverse=True)[1]
-            share = np.bincount(here, trials.treated[rows]) / np.bincount(here)
-            keep &= ((share > 0) & (share < 1))[here]
+            count, hits = np.bincount(codes), np.bincount(codes, trials.treated[rows])
+            keep &= ((hits > 0) & (hits < count))[codes]
         if keep.all():
             break
         rows = rows[keep]
@@ -175,7 +174,7 @@ def _test(trials: Trials, rows: np.ndarray, added: np.ndarray, given: np.ndarray
 
 def _part_from_owners(columns: np.ndarray, owner: np.ndarray) -> None:
     """Take managers' means out, in place: beside an effect of each manager columns say the same, and what a manager fixes is 0."""
-    code = np.unique(owner, return_inverse=True)[1]
+    code = code_runs(owner)
     means = sum_weighted(columns, np.ones(len(code)), code) / np.bincount(code)[:, None]
     left, largest = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
     for first in range(0, len(columns), BLOCK):

@@ -129,11 +129,14 @@ def _comparable(panel: TacticPanel, rows: np.ndarray) -> np.ndarray:
 
 def _mean_before(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean of what was observed before each quarter, and how many quarters that were."""
-    known = np.isfinite(values)
-    count = shift(np.cumsum(known, axis=1).astype(float), 1)
-    total = shift(np.cumsum(np.where(known, values, 0.0), axis=1), 1)
-    count = np.nan_to_num(count)
-    return np.divide(total, count, out=np.full(values.shape, np.nan), where=count > 0), count
+    mean, count = np.full(values.shape, np.nan), np.zeros(values.shape)
+    for first in range(0, len(values), BLOCK):
+        rows = slice(first, first + BLOCK)
+        known = np.isfinite(values[rows])
+        count[rows, 1:] = np.cumsum(known, axis=1)[:, :-1]
+        total = np.cumsum(np.where(known, values[rows], 0.0), axis=1)[:, :-1]
+        np.divide(total, count[rows, 1:], out=mean[rows, 1:], where=count[rows, 1:] > 0)
+    return mean, count
 
 
 def _known(panel: TacticPanel, rows: np.ndarray, quarter: np.ndarray, values: dict[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -141,13 +144,15 @@ def _known(panel: TacticPanel, rows: np.ndarray, quarter: np.ndarray, values: di
     groups = [(codes, known, np.unique(codes)[1:]) for codes, known in
               ((panel.tier[rows], panel.tiers), (panel.region[rows], panel.regions), (quarter, panel.labels))]  # fmt: skip
     names = (*values, *(known[code] if code >= 0 else "unknown" for _, known, present in groups for code in present))
-    laid, place = np.empty((len(quarter), len(names))), len(values)
-    for at, column in enumerate(values.values()):
-        laid[:, at] = column[rows]
-    for codes, _, present in groups:
-        for first in range(0, len(codes), BLOCK):
-            laid[first : first + BLOCK, place : place + len(present)] = codes[first : first + BLOCK, None] == present
-        place += len(present)
+    laid, at = np.empty((len(quarter), len(names))), np.flatnonzero(rows)
+    flat = [column.reshape(-1) for column in values.values()]
+    for first in range(0, len(at), BLOCK):
+        some, place = slice(first, first + BLOCK), len(flat)
+        for column, given in enumerate(flat):
+            laid[some, column] = given[at[some]]
+        for codes, _, present in groups:
+            laid[some, place : place + len(present)] = codes[some, None] == present
+            place += len(present)
     return laid, names
 
 

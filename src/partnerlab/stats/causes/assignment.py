@@ -55,7 +55,7 @@ def added_reason(treated: np.ndarray, design: np.ndarray, added: np.ndarray, *, 
     """
     from scipy.stats import t
 
-    code = np.unique(clusters, return_inverse=True)[1]
+    code = code_runs(clusters)
     groups = int(code.max()) + 1 if len(code) else 0
     spread = added.std() if len(added) else 0.0
     chance = _chance(treated, design, code if within else None) if groups > 1 and spread > 0 else None
@@ -75,6 +75,22 @@ def added_reason(treated: np.ndarray, design: np.ndarray, added: np.ndarray, *, 
         df=groups - 1.0,
         rows=len(treated),
     )
+
+
+def code_runs(clusters: np.ndarray) -> np.ndarray:
+    """Codes 0, 1, ... in the order of the clusters' names; rows that are sorted already are only looked through.
+
+    Examples
+    --------
+    >>> code_runs(np.array([3, 3, 7])).tolist(), code_runs(np.array([7, 3])).tolist()
+    ([0, 0, 1], [1, 0])
+    """
+    step = np.diff(clusters)
+    if (step < 0).any():
+        return np.unique(clusters, return_inverse=True)[1]
+    code = np.zeros(len(clusters), dtype=np.int64)
+    np.cumsum(step > 0, out=code[1:])
+    return code
 
 
 def _chance(treated: np.ndarray, design: np.ndarray, group: np.ndarray | None) -> np.ndarray | None:
