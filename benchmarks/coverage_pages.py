@@ -25,10 +25,11 @@ from partnerlab.effects.tier_cells import tier_cells
 from partnerlab.intake.simulate import World
 from partnerlab.intake.simulate.worlds import TIERS
 from partnerlab.results import Evidence
+from partnerlab.stats.inference.intervals import critical_value
 
 HERE = Path(__file__).parent
 #: Seeds start here, so that no seed used while building, or by `coverage_effects`, is used again.
-FIRST_SEED = 5_000_000
+FIRST_SEED = 12_000_000
 #: Worlds of the eight tactics of a page.
 WORLDS = ("B", "B", "A", "B", "B", "B", "A", "B")
 #: Effects this near the largest of a page are as good as the best: the worlds' own ramps differ by as much.
@@ -54,12 +55,12 @@ def _panel(world: World) -> TacticPanel:
     )  # fmt: skip
 
 
-def make_page(page: int, *, half: bool) -> pd.DataFrame:
+def make_page(page: int, *, half: bool, first: int = FIRST_SEED) -> pd.DataFrame:
     """Read the cells of eight worlds and lay them on a page; its table with the ``truth`` of each cell."""
     analyses, truth = [], {}
     for place, name in enumerate(WORLDS):
         null = not half or place % 2 == 1
-        world = make_world(name, seed=FIRST_SEED + len(WORLDS) * page + place, null=null)
+        world = make_world(name, seed=first + len(WORLDS) * page + place, null=null)
         tactic, panel, carrier = f"{name}{place}", _panel(world), _undoubted(name)
         effects = estimate_on_off(panel, study=STUDY) if name == "B" else carrier.effects
         study = STUDY.model_copy(update={"tactic": tactic})
@@ -68,12 +69,13 @@ def make_page(page: int, *, half: bool) -> pd.DataFrame:
     table = compare_tactics(analyses).table
     named = table["grade"].isin(["A", "B"]) & table["finding"].isin(["raised", "lowered"])
     keys = list(zip(table["tactic"], table["tier"], strict=True))
-    return table.assign(named=named, truth=[truth[key] for key in keys], page=page)
+    df = {(one.study.tactic, row["tier"]): row["df"] for one in analyses for row in one.tiers.to_dict("records")}
+    return table.assign(named=named, df=[df[key] for key in keys], truth=[truth[key] for key in keys], page=page)
 
 
-def read_page(page: int, *, half: bool) -> dict[str, float]:
+def read_page(page: int, *, half: bool, first: int = FIRST_SEED) -> dict[str, float]:
     """Read what a page said, and what was true of it."""
-    table = make_page(page, half=half)
+    table = make_page(page, half=half, first=first)
     known = table.dropna(subset=["estimate"])
     top, loud = known.loc[known["estimate"].idxmax()], known.loc[known["raw"].idxmax()]
     inside = (known["conf_low"] <= known["truth"]) & (known["truth"] <= known["conf_high"])
@@ -84,8 +86,15 @@ def read_page(page: int, *, half: bool) -> dict[str, float]:
         "named": float(table["named"].sum()), "named_wrongly": float((table["named"] & (table["truth"] == 0)).sum()),
         "true": float((table["truth"] > 0).sum()), "unadjusted": float((known["p_value"] < 0.05).any()),
         "top": top["estimate"], "top_truth": top["truth"], "top_inside": float(top["conf_low"] <= top["truth"] <= top["conf_high"]),
+        "width": (known["conf_high"] - known["conf_low"]).mean(), "raw_inside": float(_raw_inside(known).mean()),
+        "named_raw_inside": float((_raw_inside(known) & known["named"]).sum()),
         "loud": loud["raw"], "loud_truth": loud["truth"], "inside": float(inside.mean()), "cells": float(len(known)),
     }  # fmt: skip
+
+
+def _raw_inside(cells: pd.DataFrame) -> pd.Series:
+    """Whether each cell's own interval, unpooled, holds the truth; errors are those of the pooling, widened for few managers."""
+    return (cells["raw"] - cells["truth"]).abs() <= critical_value(0.95, cells["df"].to_numpy(float)) * cells["raw_error"]
 
 
 def score(pages: pd.DataFrame, kind: str) -> dict[str, object]:
@@ -105,6 +114,8 @@ def score(pages: pd.DataFrame, kind: str) -> dict[str, object]:
         "raw_top_exaggerates": pages["loud"].mean() / pages["loud_truth"].mean() if real else np.nan,
         "top_coverage": pages["top_inside"].mean(), "coverage": pages["inside"].mean(),
         "named_coverage": pages["named_inside"].sum() / named if named else np.nan,
+        "raw_coverage": pages["raw_inside"].mean(), "named_raw_coverage": pages["named_raw_inside"].sum() / named if named else np.nan,
+        "width": pages["width"].mean(),
         "best_said": pages["best_said"].mean(), "best_true": pages["best_true"].mean() if real else np.nan,
     }  # fmt: skip
 
@@ -113,6 +124,7 @@ def main() -> None:
     """Read many pages of both kinds; the table is written anew after every hundred."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=FIRST_SEED)
     parser.add_argument("--kinds", nargs="*", default=["null", "half"])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--output", type=Path, default=HERE / "coverage_pages.csv")
@@ -121,10 +133,10 @@ def main() -> None:
     rows = {str(row["page"]): row for row in stands}  # kinds that are not asked for stay as they are
     with concurrent.futures.ProcessPoolExecutor(asked.jobs) as pool:
         for kind in asked.kinds:
-            read = functools.partial(read_page, half=kind == "half")
+            read = functools.partial(read_page, half=kind == "half", first=asked.first)
             pages: list[dict[str, float]] = []
-            for first in range(0, asked.pages, 100):
-                pages += pool.map(read, range(first, min(first + 100, asked.pages)), chunksize=5)
+            for start in range(0, asked.pages, 100):
+                pages += pool.map(read, range(start, min(start + 100, asked.pages)), chunksize=5)
                 rows[kind] = score(pd.DataFrame(pages), kind)
                 pd.DataFrame(list(rows.values())).round(5).to_csv(asked.output, index=False)
                 print(pd.Series(rows[kind]).to_string(), flush=True)

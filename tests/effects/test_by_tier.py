@@ -113,6 +113,11 @@ def test_tiers_of_a_world_come_back_in_their_order():
         assert abs(table.loc[tier, "estimate"] - true) < 3.5 * table.loc[tier, "std_error"]
 
 
+def test_cells_without_a_scale_are_refused(cells):
+    with pytest.raises(SampleError, match="12 cells have no scale above 0"):
+        estimate_by_tier(cells.assign(spread=0.0), scale="spread")
+
+
 def test_cells_without_degrees_of_freedom_are_refused():
     cells = pd.DataFrame({"tactic": ["Dinner"] * 3, "tier": list("abc"), "estimate": [0.1, 0.2, 0.3], "std_error": 0.1, "n": 9, "df": 0.0})
 

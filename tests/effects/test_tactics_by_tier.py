@@ -42,7 +42,7 @@ def test_cells_are_those_of_the_tiers_pooled_as_anybody_would(page, analyses):
     import pandas as pd
 
     cells = pd.concat([one.tiers.assign(tactic=one.study.tactic) for one in analyses], ignore_index=True)
-    pooled = estimate_by_tier(cells, df="df").table
+    pooled = estimate_by_tier(cells, df="df", scale="scale").table
 
     assert page.table["estimate"].to_numpy() == pytest.approx(pooled["estimate"].to_numpy(), nan_ok=True)
     assert page.table["conf_high"].to_numpy() - page.table["conf_low"].to_numpy() == pytest.approx(

@@ -109,6 +109,33 @@ def test_classes_that_tell_nothing_apart_are_left_out():
     assert same.spreads.shape == (1,)
 
 
+def test_where_tactics_work_more_in_some_tiers_the_best_and_the_weakest_are_not_pulled_together():
+    """Half of the tactics do .30, .20, .10 by tier and half nothing; shifts without loads say .25 and .15 of the ends."""
+    true = np.where(TACTIC % 2 == 0, np.array([0.3, 0.2, 0.1])[TIER], 0.0)
+    error = np.array([0.03, 0.04, 0.06])[TIER]
+
+    inside, ends = [], []
+    for seed in range(12):
+        cells = pool_cells(np.random.default_rng(seed).normal(true, error), error, groups=(TACTIC, TIER), draws=10, seed=seed)
+        inside.append(((cells.low <= true) & (true <= cells.high)).mean())
+        ends.append([cells.mean[(true > 0) & (tier == TIER)].mean() for tier in (0, 2)])
+
+    assert np.mean(inside) > 0.92
+    assert np.mean(ends, axis=0) == pytest.approx([0.3, 0.1], abs=0.02)
+
+
+def test_effects_alike_in_shares_are_pooled_in_shares():
+    size, random = np.array([0.1, 1.0, 10.0])[TIER], np.random.default_rng(3)
+    y, error = random.normal(np.where(TACTIC < 4, 0.4, 0.0), 0.1), np.full(24, 0.1)
+    options = {"groups": (TACTIC, TIER), "draws": 10}
+
+    shares, sizes = pool_cells(y, error, **options), pool_cells(y * size, error * size, scale=7 * size, **options)
+
+    assert sizes.mean == pytest.approx(shares.mean * size)
+    assert sizes.high == pytest.approx(shares.high * size)
+    assert sizes.positive == pytest.approx(shares.positive)
+
+
 def test_errors_shared_by_cells_are_counted():
     y = np.array([0.3, 0.1, -0.2, 0.0])
     shared = 0.01 * np.eye(4) + 0.09
@@ -116,7 +143,7 @@ def test_errors_shared_by_cells_are_counted():
     assert pool_cells(y, covariance=shared).overall_std > 1.5 * pool_cells(y, np.sqrt(np.diag(shared))).overall_std
 
 
-def test_the_grid_agrees_with_numerical_integration_over_the_spread():
+def test_the_points_agree_with_numerical_integration_over_the_spread():
     from scipy.integrate import quad
     from scipy.stats import norm
 

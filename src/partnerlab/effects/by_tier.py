@@ -66,6 +66,7 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
     std_error: str = "std_error",
     n: str = "n",
     df: str | None = None,
+    scale: str | None = None,
     covariance: np.ndarray | None = None,
     material: float | None = None,
     evidence: Evidence = Evidence.D,
@@ -80,11 +81,14 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
     cells : DataFrame
         One row a cell; tier as it was before the tactic. All cells that were looked at, not only the promising ones.
     by : tuple of str
-        Columns that name a cell, at most three; each one with several levels lends its cells strength.
+        Columns that name a cell, at most three, first what is compared; each one with several levels lends its cells strength.
     estimate, std_error, n : str
         Columns of the raw effect, its standard error, and the treated rows behind it. Cells without error stay unknown.
     df : str, optional
         Column of degrees of freedom, where errors come from few managers: they are widened to what Student's t asks for.
+    scale : str, optional
+        Column of the size of unit in which effects are alike, such as the outcome's spread in the cell's tier: where one tier brings
+        ten times the leads of another, effects are pooled in shares of it.
     covariance : float array, shape (cells, cells), optional
         Of the raw estimates, where cells share partners or managers.
     material : float, optional
@@ -117,9 +121,9 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
     ...                       "estimate": [0.6, 0.4, 0.5, 0.0, 0.1, 0.1], "std_error": [0.2] * 6, "n": [90] * 6})
     >>> found = estimate_by_tier(cells)
     >>> found.table.round(2).loc[0, ["raw", "estimate"]].tolist(), found.top["tactic"]
-    ([0.6, 0.43], 'Dinner')
+    ([0.6, 0.42], 'Dinner')
     """
-    _require(cells, (*by, estimate, std_error, n, *([df] if df else [])), by=by)
+    _require(cells, (*by, estimate, std_error, n, *(name for name in (df, scale) if name)), by=by)
     if covariance is not None and np.shape(covariance) != (len(cells), len(cells)):
         raise ParameterError(f"cells: covariance has shape {np.shape(covariance)}; {len(cells)} cells need as many rows and columns")
     raw, error = cells[estimate].to_numpy(float), cells[std_error].to_numpy(float)
@@ -128,8 +132,9 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
         raise SampleError(
             f"cells.{std_error}: {int((error[known] <= 0).sum())} cells have no error above 0; such estimates cannot be pooled"
         )
-    if df is not None and not (cells.loc[known, df] > 0).all():
-        raise SampleError(f"cells.{df}: {int((~(cells.loc[known, df] > 0)).sum())} cells have no degrees of freedom above 0")
+    for column, what in ((df, "degrees of freedom"), (scale, "scale")):
+        if column is not None and not (cells.loc[known, column] > 0).all():
+            raise SampleError(f"cells.{column}: {int((~(cells.loc[known, column] > 0)).sum())} cells have no {what} above 0")
     if known.sum() < fewest:
         needed = "three are" if fewest == 3 else f"{plural(fewest, 'cell')} {'is' if fewest == 1 else 'are'}"
         raise SampleError(f"cells: {int(known.sum())} of {len(cells)} cells are known; {needed} needed to pool")
@@ -139,7 +144,10 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
     if covariance is not None:
         stretch = (wide / error)[known]
         shared = np.asarray(covariance)[np.ix_(known, known)] * np.outer(stretch, stretch)
-    pooled = pool_cells(raw[known], wide[known], groups=groups, covariance=shared, material=material or 0.0, level=level, seed=seed)
+    units = None if scale is None else cells.loc[known, scale].to_numpy(float)
+    pooled = pool_cells(
+        raw[known], wide[known], groups=groups, covariance=shared, scale=units, material=material or 0.0, level=level, seed=seed
+    )
     table = _table(cells, pooled, known, by=by, raw=raw, error=wide, n=n)
     if material is None:
         table = table.drop(columns="material")

@@ -57,7 +57,8 @@ class TacticComparison(Result):
 def compare_tactics(analyses: Sequence[TacticAnalysis], *, level: float = 0.95, seed: int = 0) -> TacticComparison:
     """Lay all tactics by all tiers on one page, so that the best of many is not a boast.
 
-    Cells are pooled over tactics and tiers with the spread between them integrated over (`estimate_by_tier`); tactics whose analysis
+    Cells are pooled over tactics and tiers, in units of the spread of outcomes in each tier, with the spread between them integrated
+    over (`estimate_by_tier`); tactics whose analysis
     is in doubt, or an association, are pooled by themselves, so that their bias does not rub off on the others, but count as cells. A
     cell is named only if its pooled interval is clear of zero, its own p-value survives the control of false discoveries over the
     page, and the analysis of its tactic is without doubt.
@@ -155,7 +156,7 @@ def _sound(cells: pd.DataFrame, analyses: Sequence[TacticAnalysis]) -> np.ndarra
 
 def _pool(cells: pd.DataFrame, material: float | None, *, level: float, seed: int) -> TierEffects:
     """Pool some of the page's cells; the table keeps their places on it."""
-    found = estimate_by_tier(cells, df="df", material=material, evidence=Evidence.B, level=level, seed=seed, fewest=1)
+    found = estimate_by_tier(cells, df="df", scale="scale", material=material, evidence=Evidence.B, level=level, seed=seed, fewest=1)
     return dataclasses.replace(found, table=found.table.set_axis(cells.index))
 
 

@@ -16,7 +16,7 @@ from partnerlab.stats.causes.did import group_time_effects
 from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance
 
 #: Columns of the cells.
-CELLS = ("tier", "estimate", "std_error", "df", "n", "partners", "managers", "covered")
+CELLS = ("tier", "estimate", "std_error", "df", "n", "partners", "managers", "covered", "scale")
 #: What the one cell of a panel without tiers is called.
 ALL = "all"
 
@@ -38,8 +38,9 @@ def tier_cells(
     Returns
     -------
     DataFrame
-        ``tier, estimate, std_error, df, n, partners, managers, covered``: degrees of freedom are treated clusters less one, ``covered``
-        is the share of eligible partner-quarters that had the tactic. NaN with fewer treated partners than the study asks for.
+        ``tier, estimate, std_error, df, n, partners, managers, covered, scale``: degrees of freedom are treated clusters less one,
+        ``covered`` is the share of eligible partner-quarters that had the tactic, ``scale`` the standard deviation of their outcomes.
+        NaN with fewer treated partners than the study asks for.
     """
     names = study.tiers or panel.tiers
     if not names:
@@ -67,13 +68,14 @@ def _whole(panel: TacticPanel, study: TacticStudy, effects: AdoptionEffects | On
 
 
 def _counts(panel: TacticPanel, study: TacticStudy, cluster: Cluster | None) -> dict[str, object]:
-    """Treated rows and partners, managers who gave it, and the share of eligible partner-quarters covered."""
+    """Treated rows and partners, managers who gave it, the share of eligible partner-quarters covered, the spread of outcomes."""
     here = eligible_groups(panel, study) & np.isfinite(panel.outcome) & np.isfinite(panel.treated)
     on = here & panel.on
     owners = panel.manager[on & (panel.manager >= 0)] if cluster != "partner" and panel.managers else None
     return {
         "estimate": np.nan, "std_error": np.nan, "df": np.nan, "n": int(on.sum()), "partners": int(on.any(axis=1).sum()),
         "managers": None if owners is None else len(np.unique(owners)), "covered": float(on.sum() / here.sum()) if here.any() else np.nan,
+        "scale": float(panel.outcome[here].std()) if here.any() else np.nan,
     }  # fmt: skip
 
 
