@@ -170,4 +170,10 @@ def _repeated(result: RepeatedEffect) -> tuple[str, ...]:
     from partnerlab.show.experiments_looks import repeated_headline
 
     chance = f"The true effect of the next such test is above nothing with a probability of {say_share(result.positive)}."
-    return (sentence(repeated_headline(result)), *([chance] if np.isfinite(result.positive) else []))
+    tests = len(result.table) - 2
+    few = f"{plural(tests, 'test')} hardly tell how far such tests differ, so what they say together is wide; each stands for itself."
+    return (
+        sentence(repeated_headline(result)),
+        *([few] if tests < 4 and result.verdict.earned.value == "D" else []),
+        *([chance] if np.isfinite(result.positive) else []),
+    )

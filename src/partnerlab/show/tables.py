@@ -14,6 +14,9 @@ import pandas as pd
 from partnerlab import words
 from partnerlab.errors import ParameterError
 
+#: Letters from which a cell holds a sentence, which is not squeezed into a column of a word.
+LONG = 100
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TableView:
@@ -85,8 +88,10 @@ class TableView:
             if column < self.row_heads:
                 cells.append(f'<th scope="row">{text}</th>')
             else:
-                nowrap = "white-space: nowrap; " if self.numeric and self.numeric[column] else ""
-                cells.append(f"<td{self._align(column, nowrap + self._shade(index, column))}>{text}</td>")
+                width = (
+                    "white-space: nowrap; " if self.numeric and self.numeric[column] else "min-width: 12em; " if len(cell) > LONG else ""
+                )
+                cells.append(f"<td{self._align(column, width + self._shade(index, column))}>{text}</td>")
         return f"<tr>{''.join(cells)}</tr>"
 
     def _align(self, column: int, extra: str = "") -> str:
