@@ -135,6 +135,8 @@ def test_sides_told_apart_by_what_is_known_are_refused_and_nearly_so_fail_the_ch
         ({}, {"family": "logit"}, "neither 0 nor 1; a logit needs what happened or not"),
         ({}, {"family": "probit"}, "family is 'probit'"),
         ({}, {"target": "atu"}, "target is 'atu'"),
+        ({}, {"covariates": ["size", "leads"]}, "rows.leads: it cannot be its own covariate"),
+        ({}, {"outcome_covariates": ["trained"]}, "rows.trained: it cannot be its own covariate"),
         ({}, {"folds": 1}, "folds is 1; give 2 or more parts"),
     ],
 )
@@ -146,6 +148,8 @@ def test_what_cannot_be_meant_is_refused_in_one_line(change, options, message):
 def test_too_few_on_a_side_or_too_few_who_chose_are_refused():
     with pytest.raises(SampleError, match="0 rows with it and 400 without; 5 are needed"):
         estimate_adjusted(_rows().assign(trained=False), **ASKED)
+    with pytest.raises(SampleError, match="leads is 1 wherever it was seen"):
+        estimate_adjusted(_rows().assign(leads=1.0), **ASKED)
     with pytest.raises(SampleError, match="only 3 clusters of manager had it"):
         estimate_adjusted(_rows(managers=3), cluster="manager", **ASKED)
     with pytest.raises(MissingTableError, match="no column 'siz'"):

@@ -122,9 +122,9 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
     MissingTableError
         If a column is not there.
     ParameterError
-        If the tactic is not 0 or 1, weights are not above 0, or the family does not fit the outcome.
+        If the tactic is not 0 or 1, weights are not above 0, the family does not fit the outcome, or a covariate is the outcome.
     SampleError
-        If a side has fewer than five rows, three clusters or fewer had the tactic, or a covariate separates the sides.
+        If the outcome never varies, a side has fewer than five rows, three clusters or fewer had the tactic, or a covariate separates the sides.
 
     Notes
     -----
@@ -142,6 +142,9 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
     {'augmented': 2.9, 'weighting': 3.1, 'regression': 2.9, 'unadjusted': 4.5}
     """
     check_level(level)
+    own = next((name for name in (*covariates, *(outcome_covariates or ())) if name in (tactic, outcome)), None)
+    if own is not None:
+        raise ParameterError(f"rows.{own}: it cannot be its own covariate; give what was known before", column=own)
     sample, lost = keep_known(
         rows,
         [tactic, outcome, *covariates, *(outcome_covariates or ()), *([folds] if isinstance(folds, str) else []),
@@ -207,6 +210,8 @@ def _refuse(on, y, mass, *, tactic, outcome, weight, family, target) -> None:  #
     low = 0 if mass is None else int((mass <= 0).sum())
     if low:
         raise ParameterError(f"rows.{weight}: {low} of {len(on)} weights are not above 0; drop those rows", column=weight)
+    if np.ptp(y) == 0:
+        raise SampleError(f"{tactic}: {outcome} is {y[0]:g} wherever it was seen; what never varies tells nothing")
     sides = int((on == 1).sum()), int((on == 0).sum())
     if min(sides) < FEWEST_ROWS:
         raise SampleError(f"{tactic}: {plural(sides[0], 'row')} with it and {sides[1]} without; {FEWEST_ROWS} are needed on either side")
