@@ -124,7 +124,8 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
     ParameterError
         If the tactic is not 0 or 1, weights are not above 0, the family does not fit the outcome, or a covariate is the outcome.
     SampleError
-        If the outcome never varies, a side has fewer than five rows, three clusters or fewer had the tactic, or a covariate separates the sides.
+        If the outcome never varies, a side has fewer than five rows, three clusters or fewer had the tactic, or a covariate
+        separates the sides.
 
     Notes
     -----
