@@ -2,6 +2,7 @@
 
 import html
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -201,6 +202,20 @@ def test_the_program_s_studies_say_what_an_outcome_is_worth(road):
     assert plan.experiment.stakes.material == pytest.approx(1050 / 1500)
     assert (design.table["gain"] > 0).all()
     assert "EUR" in report.plot_plan(plan, design=design, view="worth").headline
+
+
+def test_open_questions_say_the_first_doubt_and_how_many_more():
+    stakes = lab.Stakes(unit="leads", per="partner-quarter")
+    told = {"stakes": stakes, "std_error": 0.1, "n": 200, "partners": 100}
+    verdicts = [
+        lab.Verdict(tactic="Call", grade="B", estimate=0.4, assumption="nothing else", doubts=("they were unlike", "few"), **told),
+        lab.Verdict(tactic="Visit", grade="B", estimate=0.05, assumption="nothing else", **told),
+    ]
+    table = report.list_open_questions(SimpleNamespace(analyses=[SimpleNamespace(verdict=verdict) for verdict in verdicts]))
+
+    assert list(table) == ["tactic", "grade", "why", "smallest_effect", "partners"]
+    assert table["why"].tolist() == ["They were unlike; and 1 further doubt.", verdicts[1].statement]
+    assert table["smallest_effect"].tolist() == ["0.28 leads per partner-quarter"] * 2
 
 
 def test_too_few_partners_are_not_dealt(road):

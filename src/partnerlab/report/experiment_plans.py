@@ -23,8 +23,8 @@ from partnerlab.experiments.expectations import estimate_outlooks
 from partnerlab.report.attempts import Unavailable
 from partnerlab.report.experiment_outcomes import BEFORE, YEAR
 from partnerlab.report.readings import read_result
-from partnerlab.verdicts import Stakes
-from partnerlab.words import say_count, say_list, say_number, say_share, sentence
+from partnerlab.verdicts import Stakes, Verdict
+from partnerlab.words import plural, say_count, say_list, say_number, say_share, sentence
 
 if TYPE_CHECKING:
     from partnerlab.effects import Studies
@@ -230,20 +230,32 @@ def say_draft(plan: Plan | Unavailable) -> tuple[str, ...]:
 
 
 def list_open_questions(studied: StudiedTactics) -> pd.DataFrame:
-    """List tactics that watching did not settle: ``tactic, grade, statement, smallest_effect, unit, n, partners, expected_loss``.
+    """List tactics that watching did not settle: ``tactic, grade, why, smallest_effect, partners``, and ``expected_loss`` where known.
 
-    The one whose better choice is still expected to lose most comes first, then those without a price, the most used first.
+    The one whose better choice is still expected to lose most comes first, then those without a price, the most used first. Of several
+    doubts the first is said; all stand on the tactic's own page.
 
     Raises
     ------
     SampleError
         If every tactic studied is settled.
     """
-    rows = [analysis.verdict.to_row() for analysis in studied.analyses if analysis.verdict.action == "test"]
-    if not rows:
+    open_ = [analysis.verdict for analysis in studied.analyses if analysis.verdict.action == "test"]
+    if not open_:
         raise SampleError(f"watching settled all {len(studied.analyses)} tactics studied, as far as their assumptions go")
-    table = pd.DataFrame(rows).sort_values(["expected_loss", "n"], ascending=False, na_position="last", ignore_index=True)
-    return table[["tactic", "grade", "statement", "smallest_effect", "unit", "n", "partners", "expected_loss"]]
+    table = pd.DataFrame([verdict.to_row() for verdict in open_]).assign(
+        why=[_why(verdict) for verdict in open_],
+        smallest_effect=[f"{say_number(one.smallest_effect)} {one.stakes.unit} per {one.stakes.per}" for one in open_],
+    )
+    table = table.sort_values(["expected_loss", "n"], ascending=False, na_position="last", ignore_index=True)
+    return table[["tactic", "grade", "why", "smallest_effect", "partners", "expected_loss"]].dropna(axis=1, how="all")
+
+
+def _why(verdict: Verdict) -> str:
+    if not verdict.doubts:
+        return verdict.statement
+    more = len(verdict.doubts) - 1
+    return sentence(verdict.doubts[0] + (f"; and {plural(more, 'further doubt')}" if more else ""))
 
 
 def choose_tactic(open_questions: pd.DataFrame | Unavailable) -> str:
