@@ -154,6 +154,13 @@ def test_every_side_of_a_case_has_a_picture(case, view):
     assert shown.headline
 
 
+def test_effects_by_tier_are_drawn_in_the_unit_of_the_stakes(case):
+    shown = report.plot_case(case, view="groups", reading=report.analyze_case_by_tier(case))
+
+    assert shown.units.startswith("leads per partner-quarter; n counts units")
+    assert shown.period == "2025Q2 to 2026Q1"
+
+
 def test_each_check_stands_once_failures_first(case):
     table = report.tabulate_checks(report.analyze_case(case))
 

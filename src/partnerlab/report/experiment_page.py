@@ -110,7 +110,7 @@ def _sections(case: Case, reading: Any, seed: int) -> Mapping[str, Callable[[], 
     def whom() -> None:
         found = attempt(analyze_case_by_tier, case, seed=seed)
         render_reading(found, name="by-tier-in-words")
-        render_figure(found, name="by-tier", quiet=True)
+        render_figure(attempt(plot_case, case, view="groups", reading=found), name="by-tier", quiet=True)
 
     def looked() -> None:
         looks = attempt(estimate_case_looks, case)

@@ -305,8 +305,8 @@ def estimate_case_looks(case: Case) -> LookPath:
     return estimate_looks(case.trials, experiment=case.experiment, assignment=case.assignment, labels=case.quarters)
 
 
-def plot_case(case: Case, *, view: str, reading: ExperimentReading | None = None, looks: LookPath | None = None) -> Picture:
-    """Draw of a case what needs more than its reading: ``effects``, ``looks``, ``arms``, ``tiers`` or ``balance``.
+def plot_case(case: Case, *, view: str, reading: ExperimentReading | TierReading | None = None, looks: LookPath | None = None) -> Picture:
+    """Draw of a case what needs more than its reading: ``effects``, ``groups`` (by tier), ``looks``, ``arms``, ``tiers`` or ``balance``.
 
     Raises
     ------
@@ -321,8 +321,11 @@ def plot_case(case: Case, *, view: str, reading: ExperimentReading | None = None
         return plot(case.dealt, period=f"before {case.first}" if len(case.trials) == case.seen else "before the start")
     if view == "effects":
         return plot(reading, period=case.period)
+    unit = f"{case.experiment.stakes.unit} per {case.experiment.stakes.per}"
+    if view == "groups":
+        return plot(reading, unit=unit, period=case.period)
     if view == "looks":
-        return plot(looks, unit=f"{case.experiment.stakes.unit} per {case.experiment.stakes.per}")
+        return plot(looks, unit=unit)
     declared = case.experiment if case.declared else None
     more = {"experiment": declared} if view == "arms" else {}
     return plot(case.trial, view=view, reading=reading, period=case.period if view == "arms" else case.quarters[-1], **more)
