@@ -6,7 +6,7 @@ and estimates; the truth comes from the simulator's exact answers. Results go to
 can be drawn at a time; the sizes of the tests of one matrix on them go to ``benchmarks/test_sizes.csv``.
 
     python benchmarks/coverage.py --seeds 2000 --jobs 2
-    python benchmarks/coverage.py --seeds 0 --still 0 --heterogeneous 2000 --tests 400
+    python benchmarks/coverage.py --seeds 0 --still 0 --heterogeneous 2000 --tests 2000
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def main() -> None:
     if asked.tests:
         keep_sizes([
             frailty.size_of_tests(partners, asked.tests, spread=spread, draws=199, tests=asked.which, first=asked.first)
-            for partners in (60, 150)
+            for partners in asked.partners
             for spread in (0.0, 1.0)
         ])  # fmt: skip
     if not parts:

@@ -52,6 +52,8 @@ def check_entry_time(
     -----
     Commenges and Andersen (1995): a Markov process forgets when it came. Unlike `check_duration` this allows for every change
     over the calendar.
+    Where partners differ the process of the whole program does not forget: those who came long ago are those who move little.
+    ``p_clustered`` finds that, and is right to (more often, the more partners there are); ``p_within`` asks it of each partner.
 
     Examples
     --------
