@@ -168,9 +168,9 @@ def estimate_at_line(  # noqa: PLR0913 - columns have names
     table += _placebo_lines(x, y, line, codes, level)
     inside = np.abs(x - line) < width
     coarse = min(len(np.unique(x[inside & (x >= line)])), len(np.unique(x[inside & (x < line)])))
-    table.append(_density(x, line, coarse, level))
+    table.append(_density(x, line, coarse, jump.df, level))
     whole = pd.DataFrame(table)
-    checks = (*_checks(whole, coarse, score), _missing(lost, len(rows)))
+    checks = (*_checks(whole, coarse, score, jump.df), _missing(lost, len(rows)))
     return LineEffects(
         estimand=f"Change of {outcome} from just below {score} = {say_number(line)} to just above it",
         table=whole,
@@ -265,14 +265,14 @@ def _placebo_lines(x: np.ndarray, y: np.ndarray, line: float, codes, level: floa
     return rows
 
 
-def _density(x: np.ndarray, line: float, coarse: int, level: float) -> dict[str, object]:
-    from scipy.stats import norm
+def _density(x: np.ndarray, line: float, coarse: int, df: float, level: float) -> dict[str, object]:
+    from scipy.stats import t
 
     heap = density_jump(x, line=line) if coarse >= COARSE else None
     if heap is None:
         return _jump_row("density", "rows", None, level)
     near = np.abs(x - line) < heap.bandwidth
-    half = float(critical_value(level)) * heap.std_error
+    half = float(critical_value(level, df)) * heap.std_error
     return {
         "reading": "density",
         "about": "rows",
@@ -282,11 +282,11 @@ def _density(x: np.ndarray, line: float, coarse: int, level: float) -> dict[str,
         "conf_high": heap.estimate + half,
         "n": int(near.sum()),
         "bandwidth": heap.bandwidth,
-        "p_value": float(2 * norm.sf(abs(heap.estimate / heap.std_error))),
+        "p_value": float(2 * t.sf(abs(heap.estimate / heap.std_error), df)),
     }
 
 
-def _checks(table: pd.DataFrame, coarse: int, score: str) -> tuple[Check, ...]:
+def _checks(table: pd.DataFrame, coarse: int, score: str, df: float) -> tuple[Check, ...]:
     fine = coarse >= COARSE
     detail = f"{coarse} different values of {score} on the side with fewer within the bandwidth"
     more = "" if fine else "; what lies between two values is a guess, so intervals may be too short"
@@ -295,7 +295,7 @@ def _checks(table: pd.DataFrame, coarse: int, score: str) -> tuple[Check, ...]:
         _judge(table, "density", "as many rows just below as just above", "rows heap on one side of the line"),
         _judge(table, "covariate", "no covariate jumps", "jump at the line, so partners on its sides are not alike"),
         _judge(table, "placebo line", "no jump where there is no line", "jump where there is no line"),
-        _judge_donut(table),
+        _judge_donut(table, df),
     )
 
 
@@ -314,15 +314,15 @@ def _missing(lost: int, rows: int) -> Check:
     return Check("rows kept", lost == 0 or None, f"{lost} of {rows} rows without score or outcome left" if lost else "all rows")
 
 
-def _judge_donut(table: pd.DataFrame) -> Check:
+def _judge_donut(table: pd.DataFrame, df: float) -> Check:
     """Say whether the effect hangs on the rows nearest the line, by the error of what leaving them out changes (Hausman 1978)."""
-    from scipy.stats import norm
+    from scipy.stats import t
 
     rows = table.set_index("reading")
     whole, left = rows.loc["effect"], rows.loc["donut"]
     if not math.isfinite(left["estimate"]) or not left["std_error"] > 0:
         return Check("nearest rows", None, "too few rows without those nearest the line")
     error = math.sqrt(max(left["std_error"] ** 2 - whole["std_error"] ** 2, 0.25 * left["std_error"] ** 2))
-    p = float(2 * norm.sf(abs(left["estimate"] - whole["estimate"]) / error))
+    p = float(2 * t.sf(abs(left["estimate"] - whole["estimate"]) / error, df))
     detail = f"without the rows nearest the line the effect is {say_number(left['estimate'])} ({say_p(p)} that both tell the same)"
     return Check("nearest rows", p >= DOUBT, detail)

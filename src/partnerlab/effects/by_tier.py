@@ -28,9 +28,10 @@ class TierEffects(Result):
     """Pooled effects by cell.
 
     The table's keys are the cells' names; ``estimate``, ``std_error`` and the interval are pooled, and beside them stand ``raw`` and
-    ``raw_error``, ``weight`` (how much of the pooled estimate follows the cell's own, 0 to 1), ``q_value`` (of the raw effect, false
-    discovery controlled over all cells), ``positive`` (probability of an effect above 0), ``material`` (above what matters, if that
-    was said), ``best`` (probability of being the best cell); ``partners`` and ``managers`` where the cells had them.
+    ``raw_error``, ``weight`` (how much of the pooled estimate follows the cell's own, 0 to 1), ``q_value`` (of the raw effect,
+    Student's t where its degrees of freedom are known; false discovery controlled over all cells), ``positive`` (probability of an
+    effect above 0), ``material`` (above what matters, if that was said), ``best`` (probability of being the best cell); ``partners``
+    and ``managers`` where the cells had them.
 
     Parameters
     ----------
@@ -148,7 +149,8 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
     pooled = pool_cells(
         raw[known], wide[known], groups=groups, covariance=shared, scale=units, material=material or 0.0, level=level, seed=seed
     )
-    table = _table(cells, pooled, known, by=by, raw=raw, error=wide, n=n)
+    freedom = np.inf if df is None else cells[df].to_numpy(float)
+    table = _table(cells, pooled, known, by=by, raw=raw, error=wide, own=error, freedom=freedom, n=n)
     if material is None:
         table = table.drop(columns="material")
     return TierEffects(
@@ -174,8 +176,8 @@ def _require(cells: pd.DataFrame, columns: tuple[str, ...], *, by: tuple[str, ..
         raise SampleError(f"cells: {int(twice.sum())} cells stand twice, first ({name}); name what tells them apart in by")
 
 
-def _table(cells, pooled: PooledCells, known, *, by, raw, error, n) -> pd.DataFrame:
-    from scipy.special import ndtr
+def _table(cells, pooled: PooledCells, known, *, by, raw, error, own, freedom, n) -> pd.DataFrame:  # noqa: PLR0913 - columns of one table
+    from scipy.stats import t
 
     def spread(values: np.ndarray) -> np.ndarray:
         whole = np.full(len(cells), np.nan)
@@ -192,7 +194,7 @@ def _table(cells, pooled: PooledCells, known, *, by, raw, error, n) -> pd.DataFr
         "raw": raw,
         "raw_error": error,
         "weight": spread(pooled.own_weight),
-        "q_value": adjust_p_values(2 * ndtr(-np.abs(raw / error)), method="BH"),
+        "q_value": adjust_p_values(2 * t.sf(np.abs(raw / own), freedom), method="BH"),
         "positive": spread(pooled.positive),
         "material": spread(pooled.material),
         "best": spread(pooled.best),

@@ -191,13 +191,15 @@ def _uplift(analysis: TacticAnalysis, effects: TierEffects | TacticComparison | 
             cells = cells[cells["tactic"] == analysis.study.tactic]
         if cells.empty:
             raise ParameterError(f"effects: no cell of {analysis.study.tactic}; name the tactic as its study does")
-        return cells[[*_keys(effects), *tidy]]
+        return cells[[*_keys(effects), *tidy]].assign(df=np.inf)  # pooled errors are widened for few managers already
     tiers = analysis.tiers
     if int((tiers["estimate"].notna() & tiers["std_error"].notna()).sum()) >= 3:
-        return estimate_by_tier(tiers, by=("tier",), df="df", level=level, seed=seed).table[["tier", *tidy]]
+        return (
+            estimate_by_tier(tiers, by=("tier",), df="df", scale="scale", level=level, seed=seed).table[["tier", *tidy]].assign(df=np.inf)
+        )
     verdict = analysis.verdict
     one = dict(zip(tidy, (verdict.estimate, verdict.std_error, verdict.conf_low, verdict.conf_high, verdict.n), strict=True))
-    return tiers[["tier"]].assign(**one).replace({"tier": {"all": None}})
+    return tiers[["tier"]].assign(**one, df=verdict.df).replace({"tier": {"all": None}})
 
 
 def _likeness(panel: TacticPanel, study: TacticStudy, who: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -251,14 +253,16 @@ def _one_later(values: np.ndarray) -> np.ndarray:
 
 
 def _priced(table: pd.DataFrame, analysis: TacticAnalysis) -> pd.DataFrame:
-    from scipy.special import ndtr
+    from scipy.stats import t
 
     stakes = analysis.study.stakes
     if stakes.value is None:
         return table.assign(net_value=np.nan, pays=np.nan)
     net = stakes.value * table["estimate"] - stakes.cost
-    spread = abs(stakes.value) * (table["conf_high"] - table["conf_low"]) / (2 * float(critical_value(analysis.level)))
-    return table.assign(net_value=net, pays=ndtr(net / spread))
+    spread = (
+        abs(stakes.value) * (table["conf_high"] - table["conf_low"]) / (2 * critical_value(analysis.level, table["df"].to_numpy(float)))
+    )
+    return table.assign(net_value=net, pays=t.cdf(net / spread, table["df"]))
 
 
 def _ranked(table: pd.DataFrame, top: int | None) -> pd.DataFrame:

@@ -218,18 +218,20 @@ def _by_trends(verdict: Verdict, events: EventPath) -> list[dict[str, object]]:
     weights = np.full(after, 1 / after) if events.weights is None else np.asarray(events.weights, dtype=float)
     asked = {"before": events.before, "weights": weights, "level": verdict.level}
     p = events.pre_trend
+    # tests of bounds have a normal law: with few clusters errors are widened to what Student's t asks for
+    covariance = events.covariance * float(critical_value(verdict.level, verdict.df) / critical_value(verdict.level)) ** 2
     rows = []
     if not math.isnan(p):
         says = f"before the tactic both sides went {'on alike' if p >= DOUBT else 'different ways'} ({say_p(p)})"
         rows.append(_row("pre-trend", "", p, bar=DOUBT, stands=p >= DOUBT, says=says))
-    bend = breakdown_bend(events.estimates, events.covariance, **asked)
+    bend = breakdown_bend(events.estimates, covariance, **asked)
     seen = largest_bend(events.estimates, before=events.before)
     says = f"the finding goes if the trend may bend by {say_number(bend)} a quarter; before, it bent by up to {say_number(seen)}"
     if bend == 0:
         says = "a straight trend carried on would be enough to leave nothing that is clear of zero"
     sloped = _slope_is_clear(verdict, events, weights) or p < DOUBT
     rows.append(_row("bent trend", "", bend, bar=seen, stands=True if bend > 0 else (False if sloped else None), says=says))
-    times = breakdown_times(events.estimates, events.covariance, **asked)
+    times = breakdown_times(events.estimates, covariance, **asked)
     says = f"the finding goes if the gap may move {say_number(times, digits=2)} times as much as it moved before"
     stands = True if times >= 1 else (False if sloped else None)
     rows.append(_row("moves as before", "", times, bar=1.0, stands=stands, says=says))
