@@ -161,12 +161,23 @@ def _rows(trial: Trial, metric: Metric) -> tuple[np.ndarray | None, ...]:
 
 
 def _log_rank(time: np.ndarray, event: np.ndarray, stratum: np.ndarray | None, arm: np.ndarray, *, arms: int):
-    spans = Spans(np.zeros(len(time)), time, np.where(event, 0, CENSORED))
     block = np.zeros(len(time), dtype=np.int64) if stratum is None else np.unique(stratum, return_inverse=True)[1]
     strata = int(block.max()) + 1
+    # only the order within blocks matters, and thousands of pairs have few places each
+    spans = Spans(np.zeros(len(time)), _place_in_block(time, block), np.where(event, 0, CENSORED))
     sets = count_risk_sets(spans, group=block * arms + arm, groups=arms * strata)
     shape = (strata, arms, len(sets.time))
     return log_rank(sets.at_risk.reshape(shape), sets.ended.reshape(shape))
+
+
+def _place_in_block(time: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Which of its block's distinct times each is, from 1."""
+    order = np.lexsort((time, block))
+    first = np.diff(block[order], prepend=-1) > 0
+    count = np.cumsum(first | (np.diff(time[order], prepend=np.nan) != 0))
+    place = np.empty(len(time))
+    place[order] = count - count[first][np.cumsum(first) - 1] + 1
+    return place
 
 
 def _blocks(stratum: np.ndarray) -> Column:
