@@ -21,6 +21,8 @@ from partnerlab.stats.shrinkage.told_effects import QuartersTold, Told, tell_qua
 
 #: The models: nothing strikes, all series are struck alike, some or some against others, each in its own way, each tier for itself.
 NONE, ALIKE, PARTLY, FREELY, TIERS = range(5)
+#: Draws of shocks of tiers at a time: their matrices are as large as tiers times quarters.
+BLOCK = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,10 +109,10 @@ def draw_common_shocks(
     spread, loading = draw_spread(by_way[chosen], rng), ways[chosen]
     roots[at, :, 0] = spread[:, None] * loading
     _fill(effects, at, draw_alike(_tell(told, shared, quarters, free.seasons[at]), spread, loading, rng), shared, quarters)
-    at = np.flatnonzero(model == TIERS)
-    apart[at] = draw_spread(by_tier[np.zeros(len(at), dtype=np.int64)], rng)
-    given = _tell(told, own, quarters, free.seasons[at])
-    _fill(effects, at, draw_alike(given, apart[at], np.ones((len(at), len(told))), rng), own, quarters)
+    for at in np.array_split(np.flatnonzero(model == TIERS), -(-kept // BLOCK)):
+        apart[at] = draw_spread(by_tier[np.zeros(len(at), dtype=np.int64)], rng)
+        given = _tell(told, own, quarters, free.seasons[at])
+        _fill(effects, at, draw_alike(given, apart[at], np.ones((len(at), len(told))), rng), own, quarters)
     return CommonShocks(effects=tuple(effects), roots=roots, apart=apart, weights=weights)
 
 
