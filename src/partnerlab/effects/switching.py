@@ -224,7 +224,7 @@ def _row(switch: Switch, at: int, part: _Switched, clusters: Clusters, study: Ta
 
 def _pre_trend(table: pd.DataFrame, clusters: Clusters, *, given_past: bool) -> tuple[float, tuple[Check, ...]]:
     """Whether switchers and stayers differed in the quarter before the last, and whether starting and stopping tell the same."""
-    from scipy.stats import norm, t
+    from scipy.stats import t
 
     rows = table.set_index(["switch", "at"])
     p = np.nan
@@ -235,7 +235,7 @@ def _pre_trend(table: pd.DataFrame, clusters: Clusters, *, given_past: bool) -> 
     on, off = rows.loc[("on", 0)], rows.loc[("off", 0)]
     gap = float(on["estimate"] - off["estimate"])
     error = float(np.hypot(on["std_error"], off["std_error"]))
-    alike = float(2 * norm.sf(abs(gap) / error)) if error > 0 else np.nan
+    alike = float(2 * t.sf(abs(gap) / error, clusters.df)) if error > 0 else np.nan
     both = "starts or stops are too few to compare" if np.isnan(alike) else (
         f"starting and stopping differ by {say_number(gap, digits=2)} ({say_p(alike)}; {plural(on['n'], 'start')}, "
         f"{plural(off['n'], 'stop')})"
