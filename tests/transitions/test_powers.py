@@ -107,7 +107,7 @@ def test_who_reached_an_absorbing_state_stays_there_to_the_end_of_the_table():
     )
     two = build_transitions(Transitions.from_frame(frame, absorbing=["Off"]), step=2)
 
-    assert two.to_frame()[["partner", "quarter", "to_tier"]].to_numpy().tolist() == [["a", "2", "Off"], ["b", "2", "On"]]
+    assert two.to_frame()[["partner", "quarter", "to_tier"]].to_numpy().tolist() == [["a", 2, "Off"], ["b", 2, "On"]]
 
 
 def test_counts_cannot_be_put_together():

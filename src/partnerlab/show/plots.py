@@ -130,7 +130,7 @@ def plot(result: Any, **options: Any) -> Picture:
     --------
     >>> plot(42)
     Traceback (most recent call last):
-    partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes AdoptionEffects, ...
+    partnerlab.errors.ParameterError: nothing can be drawn of a int; plot takes AdjustedEffects, ...
     """
     load_drawings(type(result))
     _check_options(result, options)
