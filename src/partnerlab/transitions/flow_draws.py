@@ -28,8 +28,8 @@ class DrawnFlows:
         Where those who leave go.
     roots : ndarray, shape (draws, exits + 1, exits + 1)
         Roots of the covariance of one quarter's shocks to the exits' log-odds and to the logarithm of the joiners.
-    apart : ndarray, shape (draws,)
-        Standard deviation of one quarter's shocks to each state for itself, all exits alike, and to joining.
+    apart : ndarray, shape (draws, exits + 1)
+        Standard deviation of one quarter's shocks to each state for itself, all exits alike, and to joining; 0 for exits never seen.
     convex : ndarray, shape (exits,)
         Mean square of the quarters' effects: what of the spread of shocks is in the level already.
     joining : Joining
@@ -50,13 +50,13 @@ class DrawnFlows:
         Shape ``(draws, exits + 1, states + 1)``: by exit and by state left; joining is the last exit out of a state of its own.
         """
         normal, draws = rng.standard_normal((*self.roots.shape[:2], 1)), len(self.roots)
-        own = self.apart[:, None] * rng.standard_normal((draws, self.model.states + 1))
-        return (self.roots @ normal + own[:, None]) * stray(draws, rng)[:, :, None]
+        own = self.apart[:, :, None] * rng.standard_normal((draws, 1, self.model.states + 1))
+        return (self.roots @ normal + own) * stray(draws, rng)[:, :, None]
 
     def leaving(self, place: int, rows: np.ndarray, shocks: np.ndarray) -> np.ndarray:
         """Probability of an exit out of the cells whose design rows and shocks, shape ``(draws, m)``, are given: of that shape."""
         line = self.effects[place] @ rows.T
-        middle, spread = line.mean(axis=0), np.median((self.roots[:, place] ** 2).sum(axis=1) + self.apart**2)
+        middle, spread = line.mean(axis=0), np.median((self.roots[:, place] ** 2).sum(axis=1) + self.apart[:, place] ** 2)
         # the moves seen tell the mean rate, not the mean log-odds: without this, doubt and shocks alone would speed all up
         slower = (0.5 - special.expit(middle)) * (line.var(axis=0) + spread - self.convex[place])
         return special.expit(line + shocks - slower)
@@ -87,14 +87,15 @@ def draw_flows(model: FlowModel, *, came: np.ndarray, draws: int, rng: np.random
     joins = fit_joining(came)
     if joins is not None:
         told.append(_late(tell(joins, (0,)), model.quarters))
-    roots, apart, pace, pick = np.zeros((draws, size + 1, size + 1)), np.zeros(draws), np.zeros(draws), np.arange(draws)
+    roots, apart = np.zeros((draws, size + 1, size + 1)), np.zeros((draws, size + 1))
+    pace, pick = np.zeros(draws), np.arange(draws)
     effects: list[np.ndarray | None] = [None] * size
     if told:
         tiers = [model.exits[place].origins for place in struck] + [np.array([model.states])] * (joins is not None)
         common = draw_common_shocks(told, quarters=model.quarters, kept=min(KEPT, draws), rng=rng, tiers=tiers)
         pick %= len(common.roots)
         there = np.array([*struck, *([size] if joins is not None else [])])
-        roots[np.ix_(np.arange(draws), there, there)], apart = common.roots[pick], common.apart[pick]
+        roots[np.ix_(np.arange(draws), there, there)], apart[:, there] = common.roots[pick], common.apart[pick, None]
         for place, level in zip(struck, common.effects, strict=False):
             effects[place] = _given_levels(model.exits[place].fit, level[pick], rng)
         pace = common.effects[-1][pick, 0] - common.effects[-1][:, 0].mean() if joins is not None else pace
