@@ -268,6 +268,7 @@ def cases() -> list[Case]:
         group = {"clusters": 16, "units": 192, "icc": 0.15}
         found += [
             _case(kind, "40 managers of 12", by_manager(kind, 40, 0.15, np.array([12])), **group | {"clusters": 40, "units": 480}),
+            _case(kind, "16 managers of 12", by_manager(kind, 16, 0.15, np.array([12])), **group),
             _case(kind, "16 unequal managers", by_manager(kind, 16, 0.15, SIZES), size_cv=unequal, **group),
             _case(kind, "200 partners, a pre-period (correlation .5)", with_past(kind, 200, 0.5), units=200, known=0.5),
             _case(kind, "240 partners in twelve strata that tell .5", within_strata(kind, 240, 0.5), units=240, known=0.49),
