@@ -77,12 +77,18 @@ class TableView:
         body = "\n".join(self._row(index, row) for index, row in enumerate(self.rows))
         return (
             f'<div class="table-scroll" role="group" aria-label="{name}" tabindex="0" style="overflow-x: auto">'
-            f'<table class="tidy">\n<caption><span>{name}</span></caption>\n'
+            f'<table class="{"tidy told" if self._told else "tidy"}">\n<caption><span>{name}</span></caption>\n'
             f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
         )
 
+    @property
+    def _told(self) -> bool:
+        """Whether a cell holds a sentence: on a phone such a row stands as a card, each cell under its head."""
+        return any(len(cell) > LONG for row in self.rows for cell in row[self.row_heads :])
+
     def _row(self, index: int, row: Sequence[str]) -> str:
         cells = []
+        told = self._told
         for column, cell in enumerate(row):
             text = html.escape(cell)
             if column < self.row_heads:
@@ -91,7 +97,8 @@ class TableView:
                 width = (
                     "white-space: nowrap; " if self.numeric and self.numeric[column] else "min-width: 12em; " if len(cell) > LONG else ""
                 )
-                cells.append(f"<td{self._align(column, width + self._shade(index, column))}>{text}</td>")
+                head = f' data-head="{html.escape(self.heads[column])}"' if told else ""
+                cells.append(f"<td{head}{self._align(column, width + self._shade(index, column))}>{text}</td>")
         return f"<tr>{''.join(cells)}</tr>"
 
     def _align(self, column: int, extra: str = "") -> str:
