@@ -89,7 +89,9 @@ def say_count(value: float) -> str:
 
 
 def say(value: float, *, kind: str, unit: bool = True) -> str:
-    """Write a value of a kind: ``share``, ``count``, ``p`` (a p-value) or ``number``."""
+    """Write a value of a kind: ``share``, ``points`` (a difference of shares), ``count``, ``p`` (a p-value) or ``number``."""
+    if kind == "points":
+        return say_share(value, unit=False) + (f"{NBSP}points" if unit and not math.isnan(value) else "")
     if kind == "share":
         return say_share(value, unit=unit)
     if kind == "p":

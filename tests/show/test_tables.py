@@ -119,3 +119,20 @@ def test_a_matrix_has_a_head_for_every_tier_and_says_where_data_are_short():
 def test_something_that_has_no_table_is_refused():
     with pytest.raises(ParameterError, match="a list cannot be written as a table"):
         tabulate([1])
+
+
+def test_a_row_with_a_sentence_can_stand_as_a_card_on_a_phone():
+    told = TableView(caption="What to do", heads=("do", "why"), rows=(("test", "so little is known " * 8),)).html()
+    plain = TableView(caption="What to do", heads=("do", "why"), rows=(("test", "unknown"),)).html()
+
+    assert 'class="tidy told"' in told
+    assert '<td data-head="why"' in told
+    assert "told" not in plain
+    assert "data-head" not in plain
+
+
+def test_a_difference_of_shares_is_said_in_points():
+    row = {"tier": "KEY", "estimate": -0.65, "std_error": 0.1, "conf_low": -0.7, "conf_high": -0.5, "n": 40}
+    view = tabulate(Result(estimand="Less than the first tier", table=pd.DataFrame([row])), kind="points")
+
+    assert view.rows == (("KEY", "−65\xa0points", "−70 to −50", "40"),)

@@ -43,7 +43,7 @@ def _result(
 
 
 def _difference(name: str, result: Result) -> str:
-    return "difference of shares" if ESTIMATES.get(name) == "share" else f"difference in {result.unit}s"
+    return "difference of shares, in points" if ESTIMATES.get(name) == "points" else f"difference in {result.unit}s"
 
 
 @plot.register(TierShares)

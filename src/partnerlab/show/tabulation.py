@@ -24,7 +24,7 @@ ESTIMATES = {
     "SurvivalEstimate": "share",
     "HazardEstimate": "share",
     "IncidenceEstimate": "share",
-    "IncidenceComparison": "share",
+    "IncidenceComparison": "points",
     "LifeTableEstimate": "share",
     "ForecastBacktest": "number",
     "ForecastComparison": "count",
