@@ -386,15 +386,16 @@ def _chance_counts(noise: tuple[IndicatorNoise, ...]) -> Check:
     if any(one.wildness is not None for one in drawn):
         return Check(
             CHANCE_COUNTS, True,
-            f"Neighbouring quarters differ, relative to Poisson, by a factor of {said}; they are drawn again as wild as that, beside "
-            "what all partners share in a quarter. Real changes that last a single quarter are taken for noise.",
+            f"Neighbouring quarters differ, against counts that only chance moves, by a factor of {said}; "
+            "they are drawn again as wild as that, beside what all partners share in a quarter. "
+            "Real changes that last a single quarter are taken for noise.",
         )  # fmt: skip
     return Check(
         CHANCE_COUNTS, not wild,
-        f"Neighbouring quarters differ, relative to Poisson, by a factor of {said}"
+        f"Neighbouring quarters differ, against counts that only chance moves, by a factor of {said}"
         + (
-            ". Above 1.5 the baseline understates the noise, or much really changes from one quarter to the next; "
-            "dispersion='fitted' draws counts as wild as they are." if wild else "."
+            ". Above 1.5 either chance moves more partners than is said here, or much really changes from one quarter to the next."
+            if wild else "."
         ),
     )  # fmt: skip
 
