@@ -178,6 +178,20 @@ def test_every_tactic_in_every_tier_has_something_to_do(compared):
     assert actions["do"].tolist() == sorted(actions["do"], key=["keep", "extend", "stop", "test"].index)
 
 
+def test_a_tactic_kept_over_all_tiers_says_why_it_is_tested_in_some(compared, studied):
+    kept = {one.tactic for one in pool_studied(studied) if one.action == "keep"}
+    actions = tabulate_actions(compared, studied=studied)
+    tested = actions[actions["do"] == "test"].set_index("tactic")["why"]
+
+    assert kept & set(tested.index)
+    for tactic, why in tested.items():
+        assert why.startswith("Over all tiers together it is kept (") == (tactic in kept), why
+
+
+def test_no_reason_left_open_is_code_speech(compared):
+    assert not compared.table["statement"].str.contains("untreated_for").any()
+
+
 def test_the_page_is_read_in_a_few_sentences(compared):
     said = read_result(compared)
 

@@ -33,7 +33,7 @@ from partnerlab.report.places import look_upward
 from partnerlab.results import Evidence
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.verdicts import Stakes, Verdict
-from partnerlab.words import plural, say_list, say_share
+from partnerlab.words import plural, say_list, say_pair, say_share
 
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
@@ -285,8 +285,12 @@ def tabulate_studied(studied: StudiedTactics, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame([*rows, *refused])
 
 
-def tabulate_actions(compared: TacticComparison) -> pd.DataFrame:
-    """List what to do with each tactic, in which tiers, and why: ``do, tactic, tiers, why``; what to keep comes first."""
+def tabulate_actions(compared: TacticComparison, *, studied: StudiedTactics | None = None, seed: int = 0) -> pd.DataFrame:
+    """List what to do with each tactic, in which tiers, and why: ``do, tactic, tiers, why``; what to keep comes first.
+
+    With ``studied`` a test of a tactic that is kept over all tiers says so: go on as now, test before giving more.
+    """
+    kept = {} if studied is None else {one.tactic: one for one in pool_studied(studied, seed=seed) if one.action == "keep"}
     rows = []
     for (action, tactic), part in compared.table.groupby(["action", "tactic"], sort=False):
         whole = part.sort_values("n", ascending=False)
@@ -297,10 +301,20 @@ def tabulate_actions(compared: TacticComparison) -> pd.DataFrame:
         money = (
             f" It pays with a probability of {say_share(float(paid.min()))} or more." if action in ("keep", "extend") and len(paid) else ""
         )
-        rows.append({"do": action, "tactic": tactic, "tiers": say_list(list(part["tier"])), "why": f"{said}{money}"})
+        whole_too = _still_kept(kept[tactic]) if action == "test" and tactic in kept else ""
+        rows.append({"do": action, "tactic": tactic, "tiers": say_list(list(part["tier"])), "why": f"{whole_too}{said}{money}"})
     order = {action: place for place, action in enumerate(("keep", "extend", "stop", "test"))}
     return pd.DataFrame(rows, columns=["do", "tactic", "tiers", "why"]).sort_values(
         "do", key=lambda column: column.map(order), kind="stable", ignore_index=True
+    )
+
+
+def _still_kept(verdict: Verdict) -> str:
+    """Say how a tactic can be kept over all tiers and yet be tested in some."""
+    size, interval = say_pair(verdict.estimate, verdict.conf_low, verdict.conf_high, kind="number")
+    return (
+        f"Over all tiers together it is kept ({size}, {interval}): go on as now. "
+        "One tier alone tells too little here: test before giving more. "
     )
 
 
