@@ -210,7 +210,7 @@ def _read(mechanism: Mechanism, *, starting: bool, stays: bool) -> tuple[Design,
         "unknown": "how managers chose cannot be told",
         "both": "managers reacted to the last result and to something that lasts, so no design is right",
         "lasting trait": "managers chose by something that lasts and is not seen, which adjusting for the past leaves in",
-        "last result": "managers reacted to the last result, so adopters were on their way back (untreated_for: 1 asks for starts)",
+        "last result": "managers reacted to the last result, so adopters were on their way back",
     }[mechanism]
     return "none", (), (why,)
 
