@@ -256,7 +256,7 @@ def test_without_a_worth_nothing_is_said_of_money(studied):
 def test_what_may_be_said_names_partners_managers_and_what_would_overturn_it(studied):
     said = " ".join(read_result(studied.analyses[0].verdict))
 
-    assert "Behind it stand 291 partners with 11 managers" in said
+    assert "Behind it stand 289 partners with 11 managers" in said
     assert "It would be overturned by" in said
     assert "It pays with a probability of" in said
 

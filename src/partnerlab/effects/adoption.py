@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.effects.adopters import AdoptionSample, Control, adoption_sample
 from partnerlab.effects.other_tactics import add_error_of_others
-from partnerlab.effects.sample import DOUBT, Cluster, Clusters
+from partnerlab.effects.sample import DOUBT, Cluster, Clusters, study_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
 from partnerlab.errors import ParameterError, SampleError
@@ -19,7 +19,6 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.did import Base, GroupTimeEffects, Score, group_time_effects
 from partnerlab.stats.causes.did_aggregates import Aggregate, aggregate_effects, influence_covariance, simultaneous_critical
 from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_p
 
 #: Names of the overall averages, by the average they come from.
@@ -156,7 +155,7 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     >>> effects.table["aggregate"].unique().tolist()
     ['overall', 'event', 'group', 'calendar']
     """
-    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    study = study_of(panel, study)
     control = control or study.comparison
     if score not in ("reg", "dr", "ipw"):
         raise ParameterError(f"score is {score!r}; it is 'reg', 'dr' or 'ipw'")

@@ -284,6 +284,8 @@ def _verdict(effects, row: pd.Series, study: TacticStudy, doubts, limits, *, cel
     else:
         given = say_list([f"earlier {unit}", *([known] if known else []), "tier"])
         assumption = f"nothing unseen moved both who had it and what came of it, given {given}"
+    if study.delay:
+        assumption += f", and it does nothing {study.idle}"
     edge = min(abs(row["conf_low"]), abs(row["conf_high"]))
     overturned = (
         f"anything unseen that alone makes partners with {study.tactic} differ by {say_number(float(edge), digits=2)} {unit} per {per}"

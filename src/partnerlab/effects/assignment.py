@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.adoption import DOUBT
-from partnerlab.effects.sample import Cluster, clusters_of
+from partnerlab.effects.sample import Cluster, clusters_of, study_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import BLOCK, Trials, stack_trials, standardise
@@ -17,7 +17,6 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.assignment import AddedReason, added_reason, code_runs
 from partnerlab.stats.causes.propensity import sum_weighted
 from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.verdicts import Stakes
 from partnerlab.words import say_p
 
 #: A reason that moves the log-odds of the tactic by less than this per standard deviation is too slight to mislead, however sure it is.
@@ -112,7 +111,7 @@ def check_assignment(
     >>> check_assignment(panel).mechanism
     'last result'
     """
-    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    study = study_of(panel, study)
     starting = study.untreated_for > 0 or panel.stays_on
     asked = study.model_copy(update={"untreated_for": max(study.untreated_for, 1)}) if starting else study
     trials = stack_trials(panel, asked)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.effects.adopters import Control, adoption_sample
 from partnerlab.effects.adoption import estimate_adoption
-from partnerlab.effects.sample import Cluster, clusters_of, eligible_groups
+from partnerlab.effects.sample import Cluster, clusters_of, eligible_groups, study_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
 from partnerlab.errors import SampleError
@@ -20,7 +20,6 @@ from partnerlab.stats.causes.imputation import impute_effects
 from partnerlab.stats.causes.two_way import EventLine, bacon_weights, event_times, fit_two_way, interaction_weighted, two_way_events
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.sandwich import sum_clusters
-from partnerlab.verdicts import Stakes
 from partnerlab.words import say_share
 
 
@@ -84,7 +83,7 @@ def compare_adoption(
     >>> bool(abs(found.bacon["weight"].sum() - 1) < 1e-9)
     True
     """
-    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    study = study_of(panel, study)
     control = control or study.comparison
     believed = estimate_adoption(panel, study=study, control=control, score=score, cluster=cluster, level=level)
     sample = adoption_sample(panel, study, control=control, cluster=cluster)

@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.histories import Histories, follow_partners
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, eligible_groups, enough_check, moved_check, untreated_quarters
+from partnerlab.effects.sample import (
+    Cluster,
+    Clusters,
+    clusters_of,
+    eligible_groups,
+    enough_check,
+    moved_check,
+    study_of,
+    untreated_quarters,
+)
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import design_of
@@ -20,7 +29,6 @@ from partnerlab.stats.causes.weighting import Choice, history_weights
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.regressions.coefficients import ratio_columns
 from partnerlab.stats.regressions.gee import Family, fit_mean_model
-from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_number, say_share
 
 Strategy = Literal["start", "keep"]
@@ -123,11 +131,12 @@ def estimate_nested_trials(  # noqa: PLR0913 - the estimator's own choices
     >>> from partnerlab.effects import Known
     >>> from partnerlab.intake.simulate import simulate_world
     >>> panel = TacticPanel.from_frame(simulate_world("B", seed=1).to_frame(), manager="manager", tier="tier", covariates=["health"])
+    >>> from partnerlab.verdicts import Stakes
     >>> study = TacticStudy(tactic="Dinner", stakes=Stakes(unit="leads"), horizon=1, covariates=(Known(name="health", at="start", lag=0),))
     >>> estimate_nested_trials(panel, study=study).table["at"].tolist()
     ['all', '0', '1']
     """
-    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    study = study_of(panel, study)
     if strategy not in ("start", "keep") or time not in ("levels", "quadratic"):
         raise ParameterError(f"strategy is 'start' or 'keep', time 'levels' or 'quadratic'; not {strategy!r} and {time!r}")
     everybody = study.model_copy(update={"tiers": (), "regions": (), "untreated_for": 0})

@@ -151,7 +151,7 @@ def plan_next_partners(
 
 def _candidates(panel: TacticPanel, study: TacticStudy) -> np.ndarray:
     """Rows of eligible partners seen in the last quarter without the tactic in it; never before it, for one that stays."""
-    seen = np.isfinite(panel.outcome[:, -1]) & (panel.treated[:, -1] == 0) & eligible_groups(panel, study)[:, -1]
+    seen = np.isfinite(panel.last_outcome) & (panel.treated[:, -1] == 0) & eligible_groups(panel, study)[:, -1]
     if panel.stays_on:
         seen &= ~panel.on.any(axis=1)
     who = np.flatnonzero(seen)
@@ -229,7 +229,7 @@ def _features(panel: TacticPanel, study: TacticStudy, trials: Trials, who: np.nd
     """Give what managers will know of candidates when the next quarter begins, by the names that trials use."""
     outcome, treated = panel.outcome[who], panel.treated[who]
     found = {
-        trials.past[1][0]: outcome[:, -1],
+        trials.past[1][0]: panel.last_outcome[who],
         trials.past[1][1]: np.nanmean(outcome, axis=1),
         f"{panel.tactic} 1 quarter before": treated[:, -1],
         f"share of earlier quarters with {panel.tactic}": np.nanmean(treated, axis=1),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.balance import balance_table, likeness_checks, worth
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check, study_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, design_of, stack_trials
@@ -17,7 +17,6 @@ from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.aipw import WeightedEffect, weighted_effect
 from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.verdicts import Stakes
 from partnerlab.words import plural
 
 #: Parts that clusters are dealt to: each row's expectations come from the other parts.
@@ -103,7 +102,7 @@ def estimate_on_off(
     >>> estimate_on_off(panel).table[["group", "at"]].values.tolist()
     [['all', 0], ['Bronze', 0], ['Gold', 0], ['Silver', 0]]
     """
-    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    study = study_of(panel, study)
     trials = stack_trials(panel, study, weighted=True)
     treated = np.bincount(trials.partner[trials.treated], minlength=len(panel.partners)) > 0
     clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)

@@ -12,6 +12,7 @@ from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.results import Check
+from partnerlab.verdicts import Stakes
 from partnerlab.words import plural
 
 Cluster = Literal["manager", "partner"]
@@ -92,14 +93,27 @@ def shift(values: np.ndarray, by: int) -> np.ndarray:
     return moved
 
 
+def study_of(panel: TacticPanel, study: TacticStudy | None) -> TacticStudy:
+    """Give the study asked for, or one of the panel's tactic that asks for nothing more."""
+    return study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name), delay=panel.delay)
+
+
 def eligible_groups(panel: TacticPanel, study: TacticStudy) -> np.ndarray:
     """Partner-quarters of the study's tiers and regions, bool of shape ``(n, t)``.
 
     Raises
     ------
     ParameterError
-        If a tier or region is not in the panel.
+        If a tier or region is not in the panel, or its outcomes are not as much later as the study says.
     """
+    if panel.delay != study.delay:
+        raise ParameterError(
+            f"study of {study.tactic}: it can work after {plural(study.delay, 'quarter')}, but the panel's outcomes are of "
+            f"{plural(panel.delay, 'quarter')} later; panel.later({study.delay - panel.delay}) lays them as the study says"
+            if study.delay > panel.delay
+            else f"study of {study.tactic}: the panel's outcomes are of {plural(panel.delay, 'quarter')} later; "
+            f"say delay={panel.delay} in the study, or give the panel as it was"
+        )
     keep = np.ones(panel.shape, dtype=bool)
     for noun, asked, names, codes in (
         ("tier", study.tiers, panel.tiers, panel.tier),

@@ -72,8 +72,11 @@ class TacticStudy(Spec):
         Who is eligible, by tier and region before time zero; all if empty.
     untreated_for : int
         Quarters without the tactic that a partner must have behind it at time zero.
+    delay : int
+        Quarters in which it cannot yet do anything, by what it is: a lead given away is worked on in the next quarter. Results of
+        these quarters count as known before it worked, and say what managers saw when they chose.
     horizon : int
-        Quarters after time zero at which the outcome is read; 0 is the quarter of the tactic itself.
+        Quarters after the first in which it can work at which the outcome is read; 0 is that quarter itself.
     comparison : {"not_yet", "never"}
         For a tactic that stays on: whom adopters are compared with.
     covariates : tuple of Known
@@ -104,6 +107,7 @@ class TacticStudy(Spec):
     tiers: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     untreated_for: int = pydantic.Field(default=0, ge=0)
+    delay: int = pydantic.Field(default=0, ge=0)
     horizon: int = pydantic.Field(default=0, ge=0)
     comparison: Comparison = "not_yet"
     covariates: tuple[Known, ...] = ()
@@ -124,6 +128,11 @@ class TacticStudy(Spec):
         return self
 
     @property
+    def idle(self) -> str:
+        """When it can do nothing yet, in words; empty without a delay."""
+        return "" if not self.delay else "in its own quarter" if self.delay == 1 else f"in its first {plural(self.delay, 'quarter')}"
+
+    @property
     def target_trial(self) -> str:
         """The randomised trial that the study emulates, a line for each part."""
         who = [f"of {noun} {say_list(names)}" for noun, names in (("tier", self.tiers), ("region", self.regions)) if names]
@@ -137,11 +146,17 @@ class TacticStudy(Spec):
         alike += (
             [f"what else they had in the quarter ({say_list([name.replace('_', ' ') for name in self.others])})"] if self.others else []
         )
-        when = "of the same quarter" if self.horizon == 0 else f"{plural(self.horizon, 'quarter')} later"
-        when = "of each quarter since" if self.stays else when
+        after = self.delay + self.horizon
+        when = "of the same quarter" if after == 0 else f"{plural(after, 'quarter')} later"
+        when = ("of each quarter since" if not self.delay else f"of each quarter from {when} on") if self.stays else when
         parts = {
             "Eligible": f"partners {', '.join(who)}" if who else "all partners",
-            "Time zero": "the start of each quarter in which a partner is eligible",
+            "Time zero": "the start of each quarter in which a partner is eligible"
+            + (
+                f"; {self.idle} it can do nothing, so that results of {'it' if self.delay == 1 else 'these'} count as earlier"
+                if self.delay
+                else ""
+            ),
             "Strategies": begins,
             "Assignment in the trial": f"by chance within partners alike in {say_list(alike)}" if alike else "by chance",
             "Outcome": f"{self.stakes.unit} {when}",
@@ -163,7 +178,7 @@ class Studies(Spec):
     Examples
     --------
     >>> demo = Studies.load("demo")
-    >>> demo["training"].horizon
+    >>> demo["training"].delay
     1
     """
 

@@ -76,7 +76,7 @@ def build_study_panel(panel: Panel, *, study: TacticStudy, history: TierHistory 
         changes |= _alone(found)
     if history is not None:
         changes |= {"tier": tiers_before(history, panel), "tiers": history.tiers}
-    return dataclasses.replace(found, **changes)
+    return dataclasses.replace(found, **changes).later(study.delay)
 
 
 def _alone(found: TacticPanel) -> dict[str, object]:

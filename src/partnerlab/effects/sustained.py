@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.histories import Histories, follow_partners
-from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check
+from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check, study_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import design_of
@@ -21,7 +21,6 @@ from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.sandwich import sum_clusters
 from partnerlab.stats.regressions.coefficients import ratio_columns
 from partnerlab.stats.regressions.gee import Family, MeanModel, fit_mean_model
-from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_number, say_share
 
 Dose = Literal["recent", "total"]
@@ -139,11 +138,12 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     >>> from partnerlab.effects import Known
     >>> from partnerlab.intake.simulate import simulate_world
     >>> panel = TacticPanel.from_frame(simulate_world("B", seed=1).to_frame(), manager="manager", tier="tier", covariates=["health"])
+    >>> from partnerlab.verdicts import Stakes
     >>> study = TacticStudy(tactic="Dinner", stakes=Stakes(unit="leads"), horizon=1, covariates=(Known(name="health", at="start", lag=0),))
     >>> estimate_sustained(panel, study=study).table["quarters"].tolist()
     [1, 2]
     """
-    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    study = study_of(panel, study)
     if truncate is not None and not 0 <= truncate < 0.5:
         raise ParameterError(f"truncate is {truncate:g}; give a quantile from 0 to below 0.5, such as 0.01")
     rows = follow_partners(

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.sample import DOUBT, Cluster, Clusters, clusters_of, enough_check, moved_check, shift
+from partnerlab.effects.sample import DOUBT, Cluster, Clusters, clusters_of, enough_check, moved_check, shift, study_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
 from partnerlab.effects.trials import Trials, design_of, stack_trials
@@ -17,7 +17,6 @@ from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.did import two_period_effect
 from partnerlab.stats.causes.propensity import fit_propensity
 from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_number, say_p
 
 Switch = Literal["on", "off", "both"]
@@ -103,7 +102,7 @@ def estimate_switching(
     >>> found.table.loc[found.table["switch"] == "both", "at"].tolist()
     [-3, -2, 0]
     """
-    study = study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name))
+    study = study_of(panel, study)
     trials = stack_trials(panel, study)
     used = np.bincount(trials.partner[trials.treated], minlength=len(panel.partners)) > 0
     clusters = clusters_of(panel, used, cluster=cluster, tactic=study.tactic)

@@ -48,6 +48,8 @@ class TacticPanel:
         Sampling weight of each partner; None where all count alike.
     tactic, outcome_name : str
         What they are called.
+    delay : int
+        How many quarters after the column's own the outcome is of; see `later`.
 
     Examples
     --------
@@ -74,6 +76,7 @@ class TacticPanel:
     weight: np.ndarray | None = dataclasses.field(repr=False, default=None)
     tactic: str = "tactic"
     outcome_name: str = "outcome"
+    delay: int = 0
 
     def __post_init__(self) -> None:
         shape = self.outcome.shape
@@ -110,6 +113,11 @@ class TacticPanel:
     def adopted(self) -> np.ndarray:
         """Column in which each partner first had the tactic, shape ``(n,)``; `NEVER` where it never did."""
         return np.where(self.on.any(axis=1), self.on.argmax(axis=1), NEVER)
+
+    @property
+    def last_outcome(self) -> np.ndarray:
+        """The last outcome of each partner that the panel reaches to, shape ``(n,)``; NaN where it was not observed."""
+        return self.outcome[:, -1 - self.delay]
 
     @property
     def stays_on(self) -> bool:
@@ -182,6 +190,29 @@ class TacticPanel:
             covariates=tuple(covariates), others=tuple(others), measured=dict(measured or {}), weight=weight,
         )  # fmt: skip
         return cls(**read_tactic_frame(frame, columns, calendar))
+
+    def later(self, quarters: int) -> Self:
+        """Lay beside each quarter the outcome of so many quarters later: for a tactic that can do nothing before.
+
+        What managers saw in the quarter in which they chose then counts as known before the tactic could work, which in a panel
+        as it stands it does not.
+
+        Raises
+        ------
+        ParameterError
+            If that leaves no outcome.
+
+        Examples
+        --------
+        >>> table = pd.DataFrame({"partner": ["a"] * 3, "quarter": [1, 2, 3], "outcome": [3, 5, 4], "treated": [0, 1, 0]})
+        >>> TacticPanel.from_frame(table).later(1).outcome.tolist()
+        [[5.0, 4.0, nan]]
+        """
+        if not 0 <= quarters < self.shape[1]:
+            raise ParameterError(f"tactic panel: {quarters} quarters later leave none of {self.shape[1]} an outcome; give fewer")
+        moved = np.full(self.shape, np.nan)
+        moved[:, : self.shape[1] - quarters] = self.outcome[:, quarters:]
+        return dataclasses.replace(self, outcome=moved, delay=self.delay + quarters)
 
     def select(self, partners: np.ndarray) -> Self:
         """Keep the partners for which a mask is True."""

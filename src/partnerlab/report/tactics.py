@@ -334,9 +334,9 @@ def design_settling(panel: TacticPanel, *, study: TacticStudy, level: float = 0.
     SampleError
         If too little of the outcome is known to size it.
     """
-    outcome = panel.outcome[:, -5:]
+    outcome = panel.outcome[:, : panel.shape[1] - panel.delay][:, -5:]
     known = np.isfinite(outcome).all(axis=1)
-    partners = int(np.isfinite(panel.outcome[:, -1]).sum())
+    partners = int(np.isfinite(panel.last_outcome).sum())
     if outcome.shape[1] < 3 or known.sum() < FEWEST:
         raise SampleError(f"{study.tactic}: too few partners with {outcome.shape[1]} quarters known to size a test")
     last, before = outcome[known, -1], outcome[known, :-1].mean(axis=1)
