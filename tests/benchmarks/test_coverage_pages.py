@@ -37,8 +37,8 @@ def test_a_page_without_effects_names_nothing_and_one_with_them_does(pages):
 def test_rates_are_counted_over_pages(pages):
     rows = {"named": [0.0, 2.0], "named_wrongly": [0.0, 1.0], "true": 4.0, "unadjusted": 1.0, "top": [0.3, 0.4], "top_truth": [0.2, 0.3],
             "top_inside": [1.0, 0.0], "loud": 0.8, "loud_truth": 0.2, "inside": 0.95, "cells": 24.0,
-            "named_inside": [0.0, 1.0],
-            "raw_inside": [0.9, 1.0], "named_raw_inside": [0.0, 2.0], "width": 0.5, "best_said": [0.4, 0.8], "best_true": [1.0, 0.0]}  # fmt: skip
+            "named_inside": [0.0, 1.0], "raw_inside": [0.9, 1.0], "named_raw_inside": [0.0, 2.0], "width": 0.5,
+            "best_said": [0.4, 0.8], "best_true": [1.0, 0.0]}  # fmt: skip
     scored = pages.score(pd.DataFrame(rows), "half")
 
     assert (scored["winner_named_wrongly"], scored["effects_named"], scored["false_among_named"]) == (0.5, 1 / 8, 0.25)
