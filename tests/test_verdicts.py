@@ -204,3 +204,10 @@ def test_a_grade_may_be_written_as_its_letter_and_no_other():
     assert _verdict(grade="A").statement == _verdict(grade=Evidence.A).statement
     with pytest.raises(ParameterError, match="grade is 'E'; it is A, B, C or D"):
         _verdict(grade="E")
+
+
+def test_an_interval_of_an_early_look_is_never_said_to_be_sure():
+    early = _verdict(estimate=1.0, std_error=0.3, level=1.0 - 1e-12)
+
+    assert "> 99.99 % interval" in early.statement
+    assert "100 %" not in early.statement

@@ -242,12 +242,16 @@ class Verdict:
         if self.finding != "cannot tell":
             return f"with and without it differ by {self._words()['size']}, and nothing tells why"
         return (
-            f"the {self.level * 100:.4g} % interval runs from {self._words()['ends']} per {self.stakes.per}; "
+            f"the {self._sure()} interval runs from {self._words()['ends']} per {self.stakes.per}; "
             f"an effect under {say_number(self.smallest_effect, digits=2)} would have been missed"
         )
 
     def _settled(self) -> tuple[str, ...]:
         return (f"{self.settled_by} to settle it",) if self.settled_by else ()
+
+    def _sure(self) -> str:
+        """Coverage in words: at an early look it comes so near to 1 that no digits tell it from it."""
+        return f"{self.level * 100:.4g} %" if self.level < 0.99995 else "> 99.99 %"
 
     def _words(self) -> dict[str, str]:
         decimals = decimals_of(self.conf_low, self.conf_high)
@@ -262,7 +266,7 @@ class Verdict:
             "size": say_number(size, decimals=decimals),
             "per": self.stakes.per,
             "ends": f"{low} to {high}",
-            "interval": f"{self.level * 100:.4g} % interval {low} to {high}",
+            "interval": f"{self._sure()} interval {low} to {high}",
             "material": say_number(self.stakes.material or math.nan),
             "assumption": self.assumption.strip().rstrip("."),
             "why": f": {'; '.join((*self.limits, *self._settled()))}" if self.limits else "",

@@ -320,3 +320,16 @@ def test_the_page_of_a_look_shows_the_checks_of_that_look(run, tmp_path):
     assert "look 2 of 4: boundary" in page
     assert "look 4 of 4" not in page
     assert run("experiment", "analyze", "dealt.csv", "outcomes.csv", "--look", 5)[0] == 2
+
+
+def test_tiers_are_read_at_the_last_look_alone(run, tmp_path):
+    (tmp_path / "dinner.yaml").write_text(YAML + "by: tier\nlooks: {planned: 4, stopping: group sequential}\nquarters: 4\n")
+    _dealt(run)
+    _play(tmp_path)
+    said = {look: run("experiment", "analyze", "dealt.csv", "outcomes.csv", "--look", look, "--page", f"{look}.html")[1] for look in (1, 4)}
+    page = (tmp_path / "1.html").read_text(encoding="utf-8")
+
+    assert "Tiers are read at the last look" in said[1]
+    assert "Tiers are read at the last look" not in said[4]
+    assert ("Silver\t" in said[1], "Silver\t" in said[4]) == (False, True)
+    assert "iers are read at the last look" in page

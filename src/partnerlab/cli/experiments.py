@@ -128,7 +128,9 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
     print_table(reading.table, title=reading.estimand, columns=columns)
     for verdict in reading.verdicts:
         say(f"{verdict.earned.value}: {verdict.statement}")
-    if trial.group is not None and not reading.stopped:
+    if trial.group is not None and not reading.stopped and case.interim:
+        say("Tiers are read at the last look: no boundary allows for looking at each of them before.")
+    elif trial.group is not None and not reading.stopped:
         by = analyze_by_tier(trial, experiment=case.experiment, assignment=dealt)
         print_table(by.table, title=by.estimand, columns=("variant", "tier", "estimate", "conf_low", "conf_high", "n", "raw", "best"))
     if csv is not None:

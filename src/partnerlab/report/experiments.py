@@ -91,9 +91,20 @@ class Case:
         return self.seen >= self.experiment.quarters
 
     @property
+    def now(self) -> int | None:
+        """Which look is read; None where only one was planned."""
+        planned = self.experiment.looks.planned
+        return self.look or (None if planned == 1 else min(self.seen, planned))
+
+    @property
+    def interim(self) -> bool:
+        """Whether looks are still to come."""
+        return self.now is not None and self.now < self.experiment.looks.planned
+
+    @property
     def state(self) -> str:
         """How far it is, in words."""
-        if self.look is not None and self.look < self.experiment.looks.planned:
+        if self.look is not None and self.interim:
             return f"look {self.look} of {self.experiment.looks.planned}, over {self.first}"
         if self.over:
             return f"read over {self.first} to {self.last}" if self.first != self.last else f"read over {self.first}"
@@ -256,13 +267,12 @@ def analyze_case(case: Case, *, seed: int = 0) -> ExperimentReading:
 
 
 def _read_case(case: Case, *, seed: int, draws: int) -> ExperimentReading:
-    look = case.look or (None if case.experiment.looks.planned == 1 else min(case.seen, case.experiment.looks.planned))
     if case.assignment is not None:
-        return analyze_experiment(case.trial, assignment=case.assignment, seed=seed, look=look, draws=draws)
+        return analyze_experiment(case.trial, assignment=case.assignment, seed=seed, look=case.now, draws=draws)
     if case.experiment.dealing == "pairs":
         raise SampleError("it was dealt in groups alike, which only its deal tells; read it with the ledger that it was registered in")
     if case.declared:
-        return analyze_experiment(case.trial, experiment=case.experiment, seed=seed, look=look, draws=draws)
+        return analyze_experiment(case.trial, experiment=case.experiment, seed=seed, look=case.now, draws=draws)
     return analyze_experiment(case.trial, stakes=case.experiment.stakes, seed=seed, draws=draws)
 
 
@@ -277,11 +287,13 @@ def analyze_case_by_tier(case: Case, *, seed: int = 0) -> TierReading:
     Raises
     ------
     SampleError
-        If the experiment did not declare groups to be read in.
+        If the experiment did not declare groups to be read in, or looks are still to come.
     """
     _refuse_peeking(case)
     if case.experiment.by is None:
         raise SampleError("the experiment did not declare by which tier it would be read, and a search afterwards would find one by chance")
+    if case.interim:
+        raise SampleError("tiers are read at the last look: no boundary allows for looking at each of them before")
     return analyze_by_tier(case.trial, experiment=case.experiment, assignment=case.assignment, seed=seed)
 
 
