@@ -6,7 +6,7 @@ import pytest
 
 from partnerlab.cli import main
 from partnerlab.errors import PartnerlabError
-from partnerlab.experiments import Assignment, Trial, analyze_experiment
+from partnerlab.experiments import Assignment, Metric, Trial, analyze_experiment
 
 YAML = """name: dinner
 hypothesis: A dinner brings leads.
@@ -175,3 +175,20 @@ def test_a_folder_in_the_place_of_a_page_is_refused(dealt, capsys, tmp_path):
 
     assert _call("experiment", "analyze", folder / "dealt.csv", tmp_path / "rows.csv", "--page", tmp_path) == 2
     assert capsys.readouterr().err.strip().endswith("Is a directory")
+
+
+@pytest.mark.parametrize(
+    ("metric", "column", "said"),
+    [
+        (Metric(name="leads"), "leads", "it is 1 wherever it was seen, so that nothing can be told from it"),
+        (Metric(name="calls", kind="ratio", per="deals"), "deals", "it is 0 wherever it was seen, so that no ratio of it is known"),
+    ],
+)
+def test_why_nothing_can_be_told_is_said(metric, column, said):
+    rows = pd.DataFrame(
+        {"unit": range(60), "variant": ["control", "treatment"] * 30, "leads": 1.0, "deals": 0.0, "calls": np.arange(60) % 5}
+    )
+    reading = analyze_experiment(Trial.from_frame(rows, outcomes=[metric]), draws=0)
+
+    assert {check.name: check.detail for check in reading.checks}[f"{column} varies"] == said
+    assert "cannot tell" in set(reading.table["claim"])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from partnerlab.errors import LedgerError, ParameterError
 from partnerlab.experiments.assign import Assignment
-from partnerlab.experiments.checks import check_attrition, check_dealt, check_trial, refuse_few
+from partnerlab.experiments.checks import check_attrition, check_dealt, check_trial, note_unvaried, refuse_few
 from partnerlab.experiments.departures import SPILLOVER, changed_plan, check_departures, check_spillover, hold_to_deal, undeclared
 from partnerlab.experiments.effect_rows import adjust_families, effect_rows
 from partnerlab.experiments.experiment import Experiment, Metric
@@ -143,6 +143,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
         hazards = hazard_reading(trial, metric, adjusted=adjustment != "none") if metric.kind == "time" else None
         if metric.kind == "time":
             notes.append(Check(f"hazards of {metric.name}", None, hazards_alike(trial, metric, hazards)))
+        notes += note_unvaried(trial, metric)
         family = len(trial.compared) * (1 if place == 0 else len(trial.metrics) - 1)
         for code, compared in enumerate(trial.compared, start=1):
             asked = {"assignment": assignment, "adjustment": adjustment, "draws": draws, "seed": seed}

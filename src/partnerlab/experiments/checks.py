@@ -120,6 +120,19 @@ def _said(names: tuple[str, ...], counts: np.ndarray) -> str:
     return ", ".join(f"{name}: {int(count):,}" for name, count in zip(names, counts, strict=True))
 
 
+def note_unvaried(trial: Trial, metric: Metric) -> list[Check]:
+    """Say of which column of a metric nothing can be told, because all units have the same."""
+    if trial.moments is not None or metric.kind in ("time", "tier"):
+        return []
+    said = []
+    for column in metric.columns:
+        seen = trial.outcomes[column][trial.observed(metric)]
+        if seen.size > 1 and (seen == seen[0]).all() and (column != metric.per or seen[0] == 0):
+            why = "no ratio of it is known" if column == metric.per else "nothing can be told from it"
+            said.append(Check(f"{column} varies", None, f"it is {say_number(float(seen[0]))} wherever it was seen, so that {why}"))
+    return said
+
+
 def check_attrition(trial: Trial, metric: Metric) -> Check:
     """Whether outcomes are missing alike in all variants."""
     name = f"outcomes of {metric.name}"

@@ -71,7 +71,8 @@ def check_lost(trial: Trial, metric: Metric) -> Check:
     if p < DOUBT:
         return Check(name, False, f"quarters are missing more often with it on or off ({say_p(p)}): {said}")
     alike = bool(known.all()) and lost.mean() < MISSING
-    return Check(name, True if alike else None, f"quarters are missing alike with it on and off ({say_p(p)}): {said}")
+    how = "quarters are missing" if math.isnan(p) else f"quarters are missing alike with it on and off ({say_p(p)})"
+    return Check(name, True if alike else None, f"{how}: {said}")
 
 
 def _blind_quarters(trial: Trial, lost: np.ndarray) -> str:
