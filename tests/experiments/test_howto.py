@@ -31,7 +31,10 @@ def followed(tmp_path_factory):
 
 
 def test_sizes_are_a_table_and_a_picture(followed):
-    assert len(followed[1]["partnerlab experiment design"][0].splitlines()) == 14
+    lines = followed[1]["partnerlab experiment design"][0].splitlines()
+
+    assert sum("\t" in line for line in lines) == 13
+    assert lines[-2].startswith("looks: 1 look, fixed")
     assert (followed[0] / "sizes.svg").read_text().startswith("<svg")
 
 

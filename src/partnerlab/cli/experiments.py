@@ -64,6 +64,8 @@ def design(  # noqa: PLR0913, PLR0917 - one argument for each option
     shown = designed.table.rename(columns={"estimate": "smallest_effect"})
     columns = ("metric", "units", "clusters", "quarters", "smallest_effect", "power_material")
     print_table(shown.dropna(axis=1, how="all"), title=designed.estimand, columns=columns)
+    for check in designed.checks:
+        say(f"{check.name}: {check.detail}")
     if csv is not None:
         write_csv(designed.table, csv)
     if picture is not None:

@@ -20,7 +20,7 @@ from partnerlab.stats.trials.futility import finding_power, give_up_bounds
 from partnerlab.stats.trials.power import cluster_degrees, power_of_t, smallest_effect, stepped_wedge_variance
 from partnerlab.stats.trials.preposterior import value_of_testing
 from partnerlab.stats.trials.sequential import boundaries, crossing
-from partnerlab.words import plural, say_list, say_share
+from partnerlab.words import plural, say_list, say_number, say_share
 
 #: Effect in standard errors beyond which it is found for sure.
 FARTHEST = 9.0
@@ -187,6 +187,12 @@ def _notes(experiment: Experiment, clusters: Sequence[int] | None) -> list[Check
     notes = [Check("looks", None, f"{looks}; the smallest effects allow for them")]
     if clusters is not None and min(clusters) < 10:
         notes.append(Check("clusters", None, f"with {min(clusters)} clusters everything hangs on a few; add clusters rather than units"))
+    notes += [
+        Check(f"time of {metric.name}", None, "planned as if read to the end of the quarters; ended sooner "
+              f"(until {say_number(metric.until)}) it finds less")
+        for metric in experiment.metrics
+        if metric.until
+    ]  # fmt: skip
     return notes
 
 
