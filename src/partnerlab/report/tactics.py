@@ -237,7 +237,9 @@ def compare_tiers(analysis: TacticAnalysis, *, level: float = 0.95, seed: int = 
         If fewer than three tiers are known.
     """
     cells, stakes = analysis.tiers, analysis.study.stakes
-    found = estimate_by_tier(cells, by=("tier",), df="df", material=stakes.material, evidence=analysis.evidence, level=level, seed=seed)
+    found = estimate_by_tier(
+        cells, by=("tier",), df="df", scale="scale", material=stakes.material, evidence=analysis.evidence, level=level, seed=seed
+    )
     return dataclasses.replace(found, unit=stakes.unit)
 
 
