@@ -12,6 +12,8 @@ from partnerlab.stats.shrinkage.told_effects import FREE, Told
 
 #: Degrees of freedom of shocks: now and then a quarter strays far, as those of a clean-up do.
 TAILS = 4
+#: As many times the joiners of a usual quarter come at most: e to a shock has no mean, and one draw would be the whole forecast.
+LEAP = 20.0
 #: Draws of the spread of shocks, at most.
 KEPT = 512
 #: A Poisson count is taken for a binomial one out of so many times the largest.
@@ -37,7 +39,7 @@ class Joining:
     landing: np.ndarray
 
     def draw(self, shocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draw the joiners of one quarter by state: Poisson about a mean that shocks multiply; int, shape ``(draws, s)``.
+        """Draw the joiners of one quarter by state: Poisson about a mean that shocks multiply, 20-fold at most; int, shape ``(draws, s)``.
 
         All draws together have the mean of the recent quarters.
 
@@ -50,7 +52,7 @@ class Joining:
         """
         if not self.came.sum():
             return np.zeros(self.landing.shape, dtype=np.int64)
-        swing = np.exp(self.pace + shocks)
+        swing = np.exp(np.minimum(self.pace + shocks, np.log(LEAP)))
         return rng.multinomial(rng.poisson(self.came.sum() / len(self.came) * swing / swing.mean()), self.landing)
 
 
