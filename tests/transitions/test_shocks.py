@@ -357,7 +357,8 @@ def test_no_single_draw_makes_the_forecast_of_joiners_however_they_swung():
     came = np.array([[26], [17], [19], [8], [72], [39], [16], [29], [28], [19], [39]])
     for seed in range(20):
         drawn = draw_joiners(came, ahead=8, draws=2000, rng=np.random.default_rng(seed))[7][:, 0]
-        assert 20 < np.median(drawn) < 28.4 and 13 < drawn.std() < 45
+        assert 20 < np.median(drawn) < 28.4
+        assert 13 < drawn.std() < 45
 
 
 def test_nobody_joins_a_state_that_nobody_came_to():
