@@ -16,10 +16,12 @@ from partnerlab.experiments.experiment import EACH_QUARTER, Experiment, Looks, M
 from partnerlab.experiments.looks import always_valid_reach
 from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.results import Check, Result
+from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.trials.futility import finding_power, give_up_bounds
 from partnerlab.stats.trials.power import cluster_degrees, power_of_t, smallest_effect, stepped_wedge_variance
 from partnerlab.stats.trials.preposterior import value_of_testing
 from partnerlab.stats.trials.sequential import boundaries, crossing
+from partnerlab.stats.trials.shapes import Arm, skewed_power
 from partnerlab.words import plural, say_list, say_number, say_share
 
 #: Effect in standard errors beyond which it is found for sure.
@@ -207,7 +209,11 @@ def _row(
         return math.sqrt(_variance(experiment, metric, outlook, size, effect))
 
     def chance(effect: float) -> float:
-        return _power(experiment, effect / error(effect), df, own)
+        normal = _power(experiment, effect / error(effect), df, own)
+        if size.on is not None:
+            return normal
+        control, treated = _arms(experiment, metric, outlook, size, effect)
+        return skewed_power(normal, critical=critical_value(own, df), df=df, control=control, treated=treated)
 
     most = outlook.most(metric, quarters=size.quarters)
     found = smallest_effect(chance, target=power, scale=error(0.0), most=most)
@@ -269,14 +275,10 @@ def _power_of_looks(looks: Looks, level: float) -> Callable[[float], float]:
 
 def _variance(experiment: Experiment, metric: Metric, outlook: Outlook, size: _Size, effect: float) -> float:
     """Variance of the effect's estimate."""
+    if size.on is None:
+        return sum(arm.variance / arm.things for arm in _arms(experiment, metric, outlook, size, effect))
     left = 1.0 - outlook.known**2
     mean_size = size.units / size.things
-    if size.plan == "parallel":
-        control, treated = outlook.variance(metric, effect=effect, quarters=size.quarters)
-        wider = 1.0 + ((1.0 + size.size_cv**2) * mean_size - 1.0) * outlook.icc if size.clusters is not None else 1.0
-        total = sum(variant.share for variant in experiment.variants)
-        first, *others = (variant.share / total * size.units for variant in experiment.variants)
-        return left * wider * (control / first + treated / min(others))
     own = sum(outlook.variance(metric, effect=effect, quarters=1)) / 2
     if size.clusters is None:
         # what was known before stays with a unit, as its level does: it tells of that, and of nothing that comes and goes
@@ -291,6 +293,20 @@ def _variance(experiment: Experiment, metric: Metric, outlook: Outlook, size: _S
         sigma, tau = (math.sqrt(own * left * part) for part in (1 - outlook.icc, outlook.icc))
         spread = {"units": units, "sigma": sigma, "tau": tau, "kept": outlook.kept}
     return stepped_wedge_variance(size.on, weight=size.share * size.things, **spread)
+
+
+def _arms(experiment: Experiment, metric: Metric, outlook: Outlook, size: _Size, effect: float) -> tuple[Arm, Arm]:
+    """Describe the control and the smallest other arm of a trial side by side."""
+    mean_size = size.units / size.things
+    wider = 1.0 + ((1.0 + size.size_cv**2) * mean_size - 1.0) * outlook.icc if size.clusters is not None else 1.0
+    total = sum(variant.share for variant in experiment.variants)
+    first, *others = (variant.share / total * size.things for variant in experiment.variants)
+    variances = outlook.variance(metric, effect=effect, quarters=size.quarters)
+    shapes = outlook.shapes(metric, effect=effect, quarters=size.quarters, size=mean_size)
+    return tuple(
+        Arm(things=things, variance=(1.0 - outlook.known**2) * wider * variance / mean_size, shape=shape)
+        for things, variance, shape in zip((first, min(others)), variances, shapes, strict=True)
+    )
 
 
 def _schedule(experiment: Experiment, plan: Plan, quarters: int) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -9,6 +9,7 @@ import pydantic
 
 from partnerlab.experiments.experiment import Metric
 from partnerlab.specs import Spec
+from partnerlab.stats.trials.shapes import Shape, count_shape, share_shape
 
 
 class Outlook(Spec):
@@ -71,8 +72,7 @@ class Outlook(Spec):
 
     def variance(self, metric: Metric, *, effect: float, quarters: int) -> tuple[float, float]:
         """Variance of one unit's outcome, averaged over the quarters, under the control and with an effect."""
-        # equal correlation of all quarters: a little cautious, since far quarters are less alike
-        stays = (1.0 + (quarters - 1) * self.kept) / quarters
+        stays = self._stays(quarters)
         if metric.kind == "share":
             return tuple(share * (1 - share) * stays for share in (self.level, self.level + effect))
         if metric.kind == "count":
@@ -83,6 +83,21 @@ class Outlook(Spec):
         if metric.kind == "time":
             return self._time(quarters)[1], self._time(quarters, longer=effect)[1]
         return self.sd**2 * stays, self.sd**2 * stays
+
+    def shapes(self, metric: Metric, *, effect: float, quarters: int, size: float) -> tuple[Shape, Shape]:
+        """How far means of so many units are from normal, under the control and with an effect: told of shares and counts."""
+        levels = () if self.level is None else (self.level, self.level + effect)
+        if metric.kind == "share":
+            shapes = (share_shape(level, icc=self.icc, size=size) for level in levels)
+        elif metric.kind == "count":
+            shapes = (count_shape(level, dispersion=self.dispersion, icc=self.icc, size=size) for level in levels)
+        else:
+            return Shape(), Shape()
+        return tuple(shape.spread_over(self._stays(quarters)) for shape in shapes)
+
+    def _stays(self, quarters: int) -> float:
+        """Variance of a mean of quarters over that of one: all as alike as neighbours, a little cautiously."""
+        return (1.0 + (quarters - 1) * self.kept) / quarters
 
     def _time(self, quarters: int, *, longer: float = 0.0) -> tuple[float, float]:
         """Mean and variance of the time without the event within the quarters, at the one hazard that makes it so much longer."""
