@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab.effects import Known, TacticPanel, TacticStudy, compare_adoption, estimate_adoption
+from partnerlab.effects import Known, TacticPanel, TacticStudy, analyze_tactic, compare_adoption, estimate_adoption
 from partnerlab.effects.sample import first_starts
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.intake.simulate import simulate_world
+from partnerlab.results import Evidence
 from partnerlab.stats.causes.did import group_time_effects
 from partnerlab.stats.causes.did_aggregates import aggregate_effects, influence_covariance
 from partnerlab.verdicts import Stakes
@@ -270,3 +271,33 @@ def test_the_naive_difference_has_the_clustered_error_of_its_regression(gaps):
     assert found["estimate"] == pytest.approx(line.coefficients[1])
     assert found["std_error"] == pytest.approx(clustered_covariance(line, owner, correction="CR1")[1, 1] ** 0.5)
     assert found["n"] == panel.on[seen].sum()
+
+
+@pytest.mark.parametrize("repeated", ["twice", "constant", "of the quarter"])
+def test_a_covariate_that_tells_nothing_more_is_left_out_and_named(repeated):
+    panel = _panel()
+    health = panel.covariates["health"]
+    more = {"twice": 2 * health + 1, "constant": np.ones(panel.shape), "of the quarter": np.tile(np.arange(12.0), (len(health), 1))}
+    both = dataclasses.replace(panel, covariates={"health": health, "again": more[repeated]})
+    study = _study(covariates=(*HEALTH, Known(name="again", at="start", lag=0)))
+
+    found, wanted = estimate_adoption(both, study=study), estimate_adoption(panel, study=_study())
+
+    pd.testing.assert_frame_equal(found.table, wanted.table)
+    told = {check.name: check.detail for check in found.checks}
+    assert told["covariates tell"].startswith("again at the start of the quarter left out")
+
+
+def test_partners_to_compare_with_are_counted_and_too_few_give_no_verdict():
+    panel = dataclasses.replace(_panel(), manager=np.full((150, 12), -1), managers=())
+    compared = np.arange(150) < 5
+    on = (np.arange(12) >= 6) & ~compared[:, None]
+    few = dataclasses.replace(panel, treated=on.astype(float), covariates={})
+    study = _study(covariates=())
+
+    found, said = estimate_adoption(few, study=study), analyze_tactic(few, study=study)
+
+    assert found.compared == 5
+    assert found.df == 4
+    assert found.evidence is Evidence.D
+    assert said.verdict.earned is Evidence.D

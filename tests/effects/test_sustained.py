@@ -60,7 +60,7 @@ def test_the_order_of_rows_does_not_matter_and_copies_keep_the_estimate(lost, fe
 
 def test_influence_adds_up_to_the_error(feedback_world):
     found = _effects(feedback_world(2, partners=200), weights_known=False)
-    users = found.df + 1
+    users = found.partners
 
     assert np.sqrt((found.influence**2).sum() * users / (users - 1)) == pytest.approx(found.headline()["std_error"])
 

@@ -24,9 +24,12 @@ from partnerlab.effects.trials import design_of
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check
 from partnerlab.stats.causes.propensity import fit_propensity
+from partnerlab.stats.regressions.designs import independent_columns
 from partnerlab.words import plural, say_list
 
 Control = Literal["never", "not_yet"]
+#: Covariates that a message names; more are counted.
+NAMED = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,7 @@ def adoption_sample(
     observed = np.isfinite(panel.outcome)
     first = np.where(observed.any(axis=1), observed.argmax(axis=1), 0)
     eligible = eligible_groups(panel, study)[np.arange(len(first)), first] & observed.any(axis=1)
-    covariates = known_before(panel, study)
+    covariates, repeats = _telling(known_before(panel, study))
     keep = eligible & seen_start
     if not keep.any() or not (adopted[keep] != NEVER).any():
         raise SampleError(f"{study.tactic}: no eligible partner was seen to start; there is no effect to estimate")
@@ -73,7 +76,8 @@ def adoption_sample(
             f"{study.tactic}: every partner had it{' at once' if (adopted[keep] == latest).all() else ''}; nobody is left to compare with"
         )
     kept = panel.select(keep)
-    clusters = clusters_of(kept, adopted[keep] != NEVER, cluster=cluster, tactic=study.tactic)
+    compared = compared_partners(adopted[keep], control)
+    clusters = clusters_of(kept, adopted[keep] != NEVER, cluster=cluster, tactic=study.tactic, compared=compared)
     left = int((eligible & ~seen_start).sum())
     lost = int((~np.isfinite(covariates).all(axis=2) & observed)[keep].sum())
     checks = [
@@ -85,6 +89,7 @@ def adoption_sample(
         Check(
             "covariates known", lost == 0, f"{plural(lost, 'partner-quarter')} with covariates not known: no comparison starts from them"
         ),
+        *([Check("covariates tell", None, _say_repeats(study, repeats))] if repeats.any() else []),
         Check("stays on", panel.stays_on, _stay(panel, study)),
         *moved_check(kept, clusters),
     ]
@@ -101,6 +106,34 @@ def adoption_sample(
     )  # fmt: skip
 
 
+def _telling(covariates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out covariates that are the same for all partners of a quarter, or repeat others: which, as a mask."""
+    width = covariates.shape[2]
+    products, largest = np.zeros((width, width)), np.zeros(width)
+    for quarter in range(covariates.shape[1]):
+        rows = covariates[:, quarter]
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        if len(rows):
+            largest = np.maximum(largest, np.abs(rows).max(axis=0))
+            rows = rows - rows.mean(axis=0)
+            products += rows.T @ rows
+    repeats = ~independent_columns(products, np.diag(products) > 1e-24 * np.maximum(largest, 1e-150) ** 2)
+    if repeats.all():  # nothing was known of anybody, or nothing tells partners apart
+        return covariates[:, :, :0], repeats
+    return (covariates[:, :, ~repeats] if repeats.any() else covariates), repeats
+
+
+def _say_repeats(study: TacticStudy, repeats: np.ndarray) -> str:
+    names = [known.said for known, again in zip(study.covariates, repeats, strict=True) if again]
+    return f"{say_list(names)} left out: the same for all partners of a quarter, or told by the other covariates"
+
+
+def compared_partners(adopted: np.ndarray, control: Control) -> np.ndarray:
+    """Partners that some adopters are compared with: those that never adopt, or also those that do so later than the first."""
+    never = adopted == NEVER
+    return never if control == "never" else never | (adopted > adopted[~never].min())
+
+
 def _require_overlap(covariates: np.ndarray | None, adopted: np.ndarray, study: TacticStudy) -> None:
     """Refuse covariates that tell adopters, just before they start, from those that do not adopt around then, for sure."""
     if covariates is None:
@@ -112,7 +145,8 @@ def _require_overlap(covariates: np.ndarray | None, adopted: np.ndarray, study: 
     used = np.isfinite(rows).all(axis=1)
     on = starters[used]
     if on.any() and not on.all() and fit_propensity(on, design_of(rows[used])[0], np.ones(len(on))) is None:
-        names = say_list([known.said for known in study.covariates])
+        names = [known.said for known in study.covariates]
+        names = say_list(names) if len(names) <= NAMED else f"what {len(names)} covariates say"
         raise SampleError(f"{study.tactic}: no overlap: {names} tells for sure who adopted; nobody without it is like those with it")
 
 

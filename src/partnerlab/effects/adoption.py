@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.adopters import AdoptionSample, Control, adoption_sample
+from partnerlab.effects.adopters import AdoptionSample, Control, adoption_sample, compared_partners
 from partnerlab.effects.other_tactics import add_error_of_others
 from partnerlab.effects.sample import DOUBT, Cluster, Clusters, study_of
 from partnerlab.effects.study import TacticStudy
@@ -49,8 +49,8 @@ class AdoptionEffects(Result):
         The same for the effect in the quarter of adoption.
     df : float
         Degrees of freedom of the intervals.
-    partners, managers : int
-        Treated partners, and clusters if managers are they (else None).
+    partners, compared, managers : int
+        Treated partners, those that they are compared with at some time, and clusters if managers are they (else None).
     pre_trend : float
         p-value of the test that adopters went on like the others before they adopted.
     """
@@ -62,6 +62,7 @@ class AdoptionEffects(Result):
     first_influence: np.ndarray = dataclasses.field(repr=False)
     df: float
     partners: int
+    compared: int
     managers: int | None
     pre_trend: float
 
@@ -112,8 +113,8 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     score : {"reg", "dr", "ipw"}
         How covariates are adjusted for.
     cluster : {"manager", "partner"}, optional
-        Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom;
-        where managers are clusters squared errors have the factor ``G / (G - 1)``, for they are few.
+        Managers if the panel knows them. Intervals are Student's; the side with fewer clusters, less one, gives degrees of
+        freedom. Where managers are clusters squared errors have the factor ``G / (G - 1)`` of treated managers, for they are few.
     anticipation : int
         Quarters before adoption that may already show an effect.
     base : {"varying", "universal"}
@@ -193,10 +194,11 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
             "groups comparable", unknown == 0, f"{plural(unknown, 'group and quarter', 'groups and quarters')} without comparison left out"
         ),
     )
-    adopters = int((sample.adopted != NEVER).sum())
+    adopters, compared = int((sample.adopted != NEVER).sum()), int(compared_partners(sample.adopted, control).sum())
     enough = Check(
-        "enough partners", adopters >= study.minimum, f"{plural(adopters, 'partner')} adopted it; the study asks for {study.minimum}"
-    )
+        "enough partners", min(adopters, compared) >= study.minimum,
+        f"{plural(adopters, 'partner')} adopted it, {compared} to compare with; the study asks for {study.minimum} on either side",
+    )  # fmt: skip
     start = every.influence[:, every.at == 0]
     return AdoptionEffects(
         estimand=f"Mean effect of {study.tactic} on {study.stakes.unit} per {study.stakes.per}, on the partners that adopted it (ATT)",
@@ -209,6 +211,7 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
         first_influence=_spread(start[:, 0] if start.shape[1] else np.full(len(start), np.nan), sample.keep),
         df=sample.clusters.df,
         partners=adopters,
+        compared=compared,
         managers=sample.clusters.managers,
         pre_trend=pre_trend,
     )

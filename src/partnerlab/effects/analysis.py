@@ -224,11 +224,11 @@ def _joint(difference: float, influence: np.ndarray, panel: TacticPanel, study: 
 
 
 def _headline(effects: AdoptionEffects | OnOffEffects, study: TacticStudy) -> pd.Series:
-    """Row that the verdict rests on; NaN where fewer partners had the tactic than the study asks for."""
+    """Row that the verdict rests on; NaN where a side has fewer partners than the study asks for."""
     if isinstance(effects, OnOffEffects):
         return effects.headline()
     row = effects.at("overall").copy()
-    if effects.partners < study.minimum:
+    if min(effects.partners, effects.compared) < study.minimum:
         row[["estimate", "std_error", "conf_low", "conf_high"]] = np.nan
     return row
 

@@ -115,8 +115,8 @@ def check_assignment(
     starting = study.untreated_for > 0 or panel.stays_on
     asked = study.model_copy(update={"untreated_for": max(study.untreated_for, 1)}) if starting else study
     trials = stack_trials(panel, asked)
-    treated = np.bincount(trials.partner[trials.treated], minlength=len(panel.partners)) > 0
-    clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
+    treated, compared = (np.bincount(trials.partner[side], minlength=len(panel.partners)) > 0 for side in (trials.treated, ~trials.treated))
+    clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic, compared=compared)
     owner = clusters.code[trials.partner]
     rows = _mixed(trials, owner)
     rows = rows[np.argsort(owner[rows], kind="stable")]  # rows of a manager side by side: nothing after this copies the design

@@ -112,7 +112,7 @@ def estimate_nested_trials(  # noqa: PLR0913 - the estimator's own choices
     truncate : float, optional
         Cut weights to this quantile and to one minus it.
     cluster : {"manager", "partner"}, optional
-        Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom.
+        Managers if the panel knows them. Intervals are Student's; the side with fewer clusters, less one, gives degrees of freedom.
     level : float
         Coverage.
 
@@ -145,8 +145,9 @@ def estimate_nested_trials(  # noqa: PLR0913 - the estimator's own choices
     )
     rows = dataclasses.replace(rows, baseline=_groups_now(panel, rows))
     copies = _copy_trials(panel, rows, study, strategy=strategy, untreated_before=untreated_before)
-    started = np.bincount(rows.partner[copies.start[copies.assigned]], minlength=len(panel.partners)) > 0
-    clusters = clusters_of(panel, started, cluster=cluster, tactic=study.tactic)
+    sides = (copies.start[copies.assigned], copies.start[~copies.assigned])
+    started, compared = (np.bincount(rows.partner[side], minlength=len(panel.partners)) > 0 for side in sides)
+    clusters = clusters_of(panel, started, cluster=cluster, tactic=study.tactic, compared=compared)
     copies = _weigh(rows, copies, study, strategy=strategy, truncate=truncate)
     seen = np.isfinite(rows.outcome[copies.row])
     used = seen if family == "linear" or time == "quadratic" else _telling(rows, copies, seen, family=family)

@@ -79,7 +79,7 @@ def estimate_on_off(
     study : TacticStudy, optional
         Eligibility, horizon, covariates.
     cluster : {"manager", "partner"}, optional
-        Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom.
+        Managers if the panel knows them. Intervals are Student's; the side with fewer clusters, less one, gives degrees of freedom.
     by_tier : bool
         Also fit each tier before treatment by itself; these are unpooled.
     level : float
@@ -104,8 +104,8 @@ def estimate_on_off(
     """
     study = study_of(panel, study)
     trials = stack_trials(panel, study, weighted=True)
-    treated = np.bincount(trials.partner[trials.treated], minlength=len(panel.partners)) > 0
-    clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
+    treated, compared = (np.bincount(trials.partner[side], minlength=len(panel.partners)) > 0 for side in (trials.treated, ~trials.treated))
+    clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic, compared=compared)
     rows, found = [], None
     for ahead in range(study.horizon + 1):
         found = _compare(trials, ahead, clusters, panel.weight)
@@ -184,10 +184,10 @@ def _row(group, ahead, found: _Comparison, trials: Trials, clusters: Clusters, s
     if found.effect is not None and min(sides) >= study.minimum:
         estimate = found.effect.estimate
         sums = np.bincount(clusters.code[partner], found.effect.influence) / len(partner)
-        count = len(np.unique(clusters.code[partner[on]]))
-        if count > 1:
-            error = float(np.sqrt((sums**2).sum() * count / (count - 1)))
-            width = float(critical_value(level, count - 1.0))
+        users, others = (len(np.unique(clusters.code[partner[side]])) for side in (on, ~on))
+        if min(users, others) > 1:
+            error = float(np.sqrt((sums**2).sum() * users / (users - 1)))
+            width = float(critical_value(level, min(users, others) - 1.0))
     return {"group": group, "at": ahead, "estimate": estimate, "std_error": error, "conf_low": estimate - width * error,
             "conf_high": estimate + width * error, "n": int(on.sum()), "partners": sides[0], "compared": sides[1]}  # fmt: skip
 

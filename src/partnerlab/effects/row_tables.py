@@ -10,6 +10,9 @@ import pandas as pd
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
 from partnerlab.words import say_list
 
+#: Numbers beyond this cannot be squared and added up.
+LARGEST = 1e100
+
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Sequence[str], table: str = "rows") -> None:
     """Refuse a table that lacks a column, or holds words or infinities where numbers belong; empty cells are no matter here.
@@ -33,7 +36,7 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Seq
     --------
     >>> require_columns(pd.DataFrame({"leads": [1.0, np.inf]}), ["leads"], numbers=["leads"])
     Traceback (most recent call last):
-    partnerlab.errors.ParameterError: rows.leads: 1 of 2 rows are infinite; mend or drop them
+    partnerlab.errors.ParameterError: rows.leads: 1 of 2 rows are infinite or beyond 1e+100; mend or drop them
     """
     if not isinstance(frame, pd.DataFrame):
         raise ParameterError(f"{table}: expected a DataFrame, not a {type(frame).__name__}")
@@ -45,9 +48,11 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Seq
             values = frame[name].to_numpy(dtype=float, na_value=np.nan)
         except (TypeError, ValueError):
             raise ParameterError(f"{table}.{name}: expected numbers, found {frame[name].dtype}; convert the column", column=name) from None
-        infinite = int(np.isinf(values).sum())
-        if infinite:
-            raise ParameterError(f"{table}.{name}: {infinite} of {len(frame)} rows are infinite; mend or drop them", column=name)
+        endless = int((np.abs(values) > LARGEST).sum())
+        if endless:
+            raise ParameterError(
+                f"{table}.{name}: {endless} of {len(frame)} rows are infinite or beyond {LARGEST:g}; mend or drop them", column=name
+            )
 
 
 def keep_known(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Sequence[str]) -> tuple[pd.DataFrame, int]:

@@ -36,17 +36,20 @@ class Clusters:
         "manager" or "partner".
     users : int
         Clusters with treated partners.
+    fewest : int
+        Clusters with treated partners, or with partners that they are compared with, whichever are fewer.
     """
 
     code: np.ndarray
     count: int
     noun: Cluster
     users: int
+    fewest: int
 
     @property
     def df(self) -> float:
-        """Degrees of freedom of Student's t: treated clusters less one, for it is they that are few."""
-        return float(self.users - 1)
+        """Degrees of freedom of Student's t: clusters of the side that has fewer, less one, for it is they that are few."""
+        return float(self.fewest - 1)
 
     @property
     def factor(self) -> float:
@@ -66,12 +69,16 @@ def known_before(panel: TacticPanel, study: TacticStudy) -> np.ndarray:
     ------
     ParameterError
         If the panel has no such covariate.
+    SampleError
+        If one is never known.
     """
     columns = []
     for known in study.covariates:
         if known.name not in panel.covariates:
             raise ParameterError(f"study of {study.tactic}: no covariate {known.name!r}{nearest(known.name, panel.covariates)}")
         columns.append(shift(panel.covariates[known.name], known.lag))
+        if not np.isfinite(columns[-1]).any():
+            raise SampleError(f"{study.tactic}: {known.said} is not known of any partner; leave it out")
     return np.stack(columns, axis=2) if columns else np.zeros((*panel.shape, 0))
 
 
@@ -143,12 +150,14 @@ def require_contrast(panel: TacticPanel, *, tactic: str, weighted: bool = False)
     ParameterError
         If partners have sampling weights and the caller is not ``weighted``: it would count them all alike.
     SampleError
-        If nobody had it, everybody always had it, or all had it at once; or if the outcome never varies.
+        If nobody had it, everybody always had it, or all had it at once; or if the outcome was never seen, or never varies.
     """
     if panel.weight is not None and not weighted:
         raise ParameterError(f"{tactic}: sampling weights are read by estimate_adoption and estimate_on_off alone; leave them out here")
     seen = panel.outcome[np.isfinite(panel.outcome)]
-    if seen.size and np.ptp(seen) == 0:
+    if not seen.size:
+        raise SampleError(f"{tactic}: {panel.outcome_name} was never seen: it is empty in every row")
+    if np.ptp(seen) == 0:
         raise SampleError(f"{tactic}: {panel.outcome_name} is {seen[0]:g} wherever it was seen; what never varies tells nothing")
     told = np.isfinite(panel.treated)
     on, off = panel.on.any(axis=0), (told & ~panel.on).any(axis=0)
@@ -162,7 +171,9 @@ def require_contrast(panel: TacticPanel, *, tactic: str, weighted: bool = False)
     raise SampleError(f"{tactic}: every partner had it at once, first in {first}; nobody is left to compare with")
 
 
-def clusters_of(panel: TacticPanel, treated: np.ndarray, *, cluster: Cluster | None, tactic: str) -> Clusters:
+def clusters_of(
+    panel: TacticPanel, treated: np.ndarray, *, cluster: Cluster | None, tactic: str, compared: np.ndarray | None = None
+) -> Clusters:
     """Cluster partners by who chose for them, managers where they are known.
 
     Parameters
@@ -174,30 +185,35 @@ def clusters_of(panel: TacticPanel, treated: np.ndarray, *, cluster: Cluster | N
         None: managers if the panel knows them.
     tactic : str
         For the message.
+    compared : bool array, shape (n,), optional
+        Partners that they are compared with; all if None.
 
     Raises
     ------
     ParameterError
         If ``cluster`` is neither.
     SampleError
-        If some partners have no manager, or three managers or fewer used the tactic.
+        If some partners have no manager; or three managers or fewer used the tactic, or have all partners that are compared with; or
+        there is one partner on either side.
     """
     if cluster not in (None, "manager", "partner"):
         raise ParameterError(f"cluster is {cluster!r}; it is 'manager' or 'partner'")
     noun: Cluster = cluster or ("manager" if panel.managers else "partner")
-    if noun == "partner":
-        return Clusters(code=np.arange(len(panel.partners)), count=len(panel.partners), noun=noun, users=int(treated.sum()))
-    owner = panel.steady_manager
-    alone = int((owner < 0).sum())
-    if alone:
-        raise SampleError(f"{tactic}: {alone} of {len(owner)} partners have no manager; name one, or cluster by partner")
-    code = np.unique(owner, return_inverse=True)[1]
-    users = len(np.unique(code[treated]))
-    if users <= TOO_FEW_MANAGERS:
-        raise SampleError(
-            f"{tactic}: only {plural(users, 'manager')} used it; with {TOO_FEW_MANAGERS} or fewer nothing tells the tactic from the manager"
-        )
-    return Clusters(code=code, count=int(code.max()) + 1, noun=noun, users=users)
+    compared = np.ones(len(treated), dtype=bool) if compared is None else compared
+    if noun == "manager":
+        owner = panel.steady_manager
+        alone = int((owner < 0).sum())
+        if alone:
+            raise SampleError(f"{tactic}: {alone} of {len(owner)} partners have no manager; name one, or cluster by partner")
+        code, too_few = np.unique(owner, return_inverse=True)[1], TOO_FEW_MANAGERS
+        said = f"with {TOO_FEW_MANAGERS} or fewer nothing tells the tactic from the manager"
+    else:
+        code, too_few, said = np.arange(len(panel.partners)), 1, "one tells nothing of what partners have in common"
+    users, others = (len(np.unique(code[side])) for side in (treated, compared))
+    for few, did in ((users, "used it"), (others, "had partners to compare with" if noun == "manager" else "is left to compare with")):
+        if few <= too_few:
+            raise SampleError(f"{tactic}: only {plural(few, noun)} {did}; {said}")
+    return Clusters(code=code, count=int(code.max()) + 1, noun=noun, users=users, fewest=min(users, others))
 
 
 def moved_check(panel: TacticPanel, clusters: Clusters) -> tuple[Check, ...]:

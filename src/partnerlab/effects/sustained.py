@@ -119,7 +119,7 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     weights_known : bool
         Leave out that the chances were fitted, as most software does: wider as a rule, which small samples need. False counts it.
     cluster : {"manager", "partner"}, optional
-        Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom.
+        Managers if the panel knows them. Intervals are Student's; the side with fewer clusters, less one, gives degrees of freedom.
     level : float
         Coverage.
 
@@ -151,7 +151,9 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
         at_end=at_end,
     )  # fmt: skip
     treated = np.bincount(rows.partner[rows.treated], minlength=len(panel.partners)) > 0
-    clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic)
+    beside = ~rows.treated & (np.bincount(rows.quarter, rows.treated) > 0)[rows.quarter]  # somebody had it in the same quarter
+    compared = np.bincount(rows.partner[beside], minlength=len(panel.partners)) > 0
+    clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic, compared=compared)
     weights = _weights(rows, study, truncate)
     model = _fit(rows, weights, panel, study, dose=dose, family=family, untreated_before=untreated_before)
     by_row = model.row_influence(weights, known=weights_known)
@@ -280,7 +282,9 @@ def _table(model: _Outcome, influence, rows: Histories, clusters, study, *, dose
     kept_up = np.column_stack([_back(rows.treated.astype(float), rows.since, back) for back in range(study.horizon + 1)]).cumprod(axis=1)
     # a line through numbers of quarters learns from all of them: whoever had more than the mean stands against the rest
     mean = float(model.doses[model.used].mean()) if dose == "total" else 0.0
-    never = len(np.unique(rows.partner[model.used & (model.doses <= mean).all(axis=1)]))
+    less = (model.doses <= mean).all(axis=1)
+    beside = np.bincount(rows.quarter, model.used & ~less) > 0  # quarters without anybody who had more tell nothing
+    never = len(np.unique(rows.partner[model.used & less & beside[rows.quarter]]))
     for quarters, contrast in enumerate(_contrasts(model, study, dose), start=1):
         kept = model.used & (kept_up[:, quarters - 1] > 0 if dose == "recent" else model.doses[:, 0] > mean)
         partners = len(np.unique(rows.partner[kept]))

@@ -81,7 +81,7 @@ def estimate_switching(
         Also compare only partners alike in their last result, the mean of all before and the share of quarters with the tactic. Then
         nothing before the switch is left to look at.
     cluster : {"manager", "partner"}, optional
-        Managers if the panel knows them. Intervals are Student's, with treated clusters less one degrees of freedom.
+        Managers if the panel knows them. Intervals are Student's; the side with fewer clusters, less one, gives degrees of freedom.
     level : float
         Coverage.
 
@@ -104,8 +104,8 @@ def estimate_switching(
     """
     study = study_of(panel, study)
     trials = stack_trials(panel, study)
-    used = np.bincount(trials.partner[trials.treated], minlength=len(panel.partners)) > 0
-    clusters = clusters_of(panel, used, cluster=cluster, tactic=study.tactic)
+    used, compared = (np.bincount(trials.partner[side], minlength=len(panel.partners)) > 0 for side in (trials.treated, ~trials.treated))
+    clusters = clusters_of(panel, used, cluster=cluster, tactic=study.tactic, compared=compared)
     moments = [*([] if given_past else range(-BEFORE - 1, -1)), *range(study.horizon + 1)]
     columns = _columns(trials, given_past=given_past)
     found = {(switch, at): _compare(panel, trials, columns, at, was_on=switch == "off") for at in moments for switch in ("on", "off")}
@@ -140,13 +140,13 @@ def estimate_switching(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Switched:
-    """One comparison of switchers with stayers: effect, influence by partner, switches, and who they were."""
+    """One comparison of switchers with stayers: effect, influence by partner, switches, who stayed, and who switched."""
 
     effect: float
     influence: np.ndarray
     members: np.ndarray
     rows: int
-    compared: int
+    compared: np.ndarray
     partners: np.ndarray
     separated: bool = False
 
@@ -172,7 +172,8 @@ def _compare(panel: TacticPanel, trials: Trials, columns: np.ndarray, at: int, *
         stayed &= shift(panel.treated, -ahead)[partner, quarter] == was_on
     change = shift(panel.outcome, -at)[partner, quarter] - trials.last
     rows = (switched | stayed) & np.isfinite(change)
-    nothing = _Switched(effect=np.nan, influence=np.full(n, np.nan), members=np.zeros(n), rows=0, compared=0, partners=np.array([], int))
+    nobody = np.array([], int)
+    nothing = _Switched(effect=np.nan, influence=np.full(n, np.nan), members=np.zeros(n), rows=0, compared=nobody, partners=nobody)
     if not (switched & rows).any() or not (stayed & rows).any():
         return nothing
     share = np.bincount(quarter[rows], switched[rows]) / np.maximum(np.bincount(quarter[rows]), 1)
@@ -187,7 +188,7 @@ def _compare(panel: TacticPanel, trials: Trials, columns: np.ndarray, at: int, *
     members = np.bincount(partner[rows & switched], minlength=n).astype(float)
     return _Switched(
         effect=sign * effect, influence=sign * np.bincount(partner[rows], inside, minlength=n) / rows.sum(), members=members,
-        rows=int(members.sum()), compared=int((rows & stayed).sum()), partners=np.flatnonzero(members),
+        rows=int(members.sum()), compared=np.unique(partner[rows & stayed]), partners=np.flatnonzero(members),
     )  # fmt: skip
 
 
@@ -206,19 +207,20 @@ def _average(parts: list[_Switched]) -> _Switched:
     effect = sum(part.rows * part.effect for part in live) / total
     influence = sum(part.rows / total * part.influence + part.members * (part.effect - effect) / total for part in live)
     members = sum(part.members for part in live)
-    return _Switched(effect=effect, influence=influence, members=members, rows=total, compared=sum(part.compared for part in live),
-                     partners=np.flatnonzero(members))  # fmt: skip
+    compared = np.unique(np.concatenate([part.compared for part in live]))
+    return _Switched(effect=effect, influence=influence, members=members, rows=total, compared=compared, partners=np.flatnonzero(members))
 
 
 def _row(switch: Switch, at: int, part: _Switched, clusters: Clusters, study: TacticStudy, *, level: float) -> dict[str, object]:
-    enough = len(part.partners) >= study.minimum and np.isfinite(part.effect)
+    enough = min(len(part.partners), len(part.compared)) >= study.minimum and np.isfinite(part.effect)
     sums = np.bincount(clusters.code, np.nan_to_num(part.influence), minlength=clusters.count)
-    count = len(np.unique(clusters.code[part.partners]))
-    error = float(np.sqrt((sums**2).sum() * count / (count - 1))) if enough and count > 1 else np.nan
-    width = critical_value(level, max(count - 1.0, 0.0))
+    users, others = (len(np.unique(clusters.code[side])) for side in (part.partners, part.compared))
+    error = float(np.sqrt((sums**2).sum() * users / (users - 1))) if enough and min(users, others) > 1 else np.nan
+    width = critical_value(level, max(min(users, others) - 1.0, 0.0))
     estimate = part.effect if enough else np.nan
     return {"switch": switch, "at": at, "estimate": estimate, "std_error": error, "conf_low": estimate - width * error,
-            "conf_high": estimate + width * error, "n": part.rows, "partners": len(part.partners), "compared": part.compared}  # fmt: skip
+            "conf_high": estimate + width * error, "n": part.rows, "partners": len(part.partners),
+            "compared": len(part.compared)}  # fmt: skip
 
 
 def _pre_trend(table: pd.DataFrame, clusters: Clusters, *, given_past: bool) -> tuple[float, tuple[Check, ...]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from partnerlab.effects.row_tables import LARGEST
 from partnerlab.errors import ParameterError, PartnerlabError, nearest
 from partnerlab.periods import Calendar
 from partnerlab.stats.inference.clusters import code_clusters
@@ -177,8 +178,9 @@ def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray:
     if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
         raise ParameterError(f"tactic panel, {name}: expected numbers, found {column.dtype}; convert the column", column=name)
     values = column.to_numpy(dtype=float, na_value=np.nan)
-    if np.isinf(values).any():
-        raise ParameterError(f"tactic panel, {name}: {int(np.isinf(values).sum())} rows are infinite; mend them", column=name)
+    endless = np.abs(values) > LARGEST
+    if endless.any():
+        raise ParameterError(f"tactic panel, {name}: {int(endless.sum())} rows are infinite or beyond {LARGEST:g}; mend them", column=name)
     return values
 
 

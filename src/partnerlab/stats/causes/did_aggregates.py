@@ -211,11 +211,11 @@ def simultaneous_critical(covariance: np.ndarray, *, level: float, draws: int = 
     """Multiplier of the standard errors that makes a band hold for all estimates at once.
 
     The quantile of the largest of correlated normal (or t) values, by simulation
-    (Montiel Olea and Plagborg-Moller 2019, Journal of Applied Econometrics 34).
+    (Montiel Olea and Plagborg-Moller 2019, Journal of Applied Econometrics 34). NaN without degrees of freedom.
     """
     scale = np.sqrt(np.diag(covariance))
     live = scale > 0
-    if not live.any():
+    if not live.any() or df <= 0:
         return np.nan
     correlation = covariance[np.ix_(live, live)] / np.outer(scale[live], scale[live])
     values, vectors = np.linalg.eigh(correlation)
