@@ -255,10 +255,10 @@ def _relative_error(scores: np.ndarray, arms: Arms, effect: ArmDifference, contr
 def _redraw(  # noqa: PLR0913 - what the deal was
     trial: Trial, null: np.ndarray, arms: Arms, used: np.ndarray, code: int, *, assignment, draws: int, seed: int
 ) -> float:
-    """P-value by dealing again among all things of all variants, as they were dealt; of sums on a grid all deals are counted."""
-    draw = draw_of(trial, assignment)
-    if draw.ways > MOST_WAYS and _only_sums_differ(trial, draw, arms, used):
-        exact = exact_p_value(null, arms.treated, draw.block, most=MOST_COUNTED // len(used))
+    """P-value by dealing the two variants again, as they were dealt; of sums on a grid all deals are counted."""
+    draw = draw_of(trial, assignment).between(code, 0)
+    if draw.ways > MOST_WAYS and _only_sums_differ(trial, draw, arms, used, code):
+        exact = exact_p_value(null, arms.treated, draw.block[used], most=MOST_COUNTED // len(used))
         if math.isfinite(exact):
             return exact
     rest = null - _explained(null, arms)
@@ -268,10 +268,10 @@ def _redraw(  # noqa: PLR0913 - what the deal was
     return redraw_p_value(score, size, draw, variants=(code, 0), draws=draws, seed=seed)
 
 
-def _only_sums_differ(trial: Trial, draw: Draw, arms: Arms, used: np.ndarray) -> bool:
-    """Whether deals of single units between two variants, all seen, differ in the sum over the treated alone."""
+def _only_sums_differ(trial: Trial, draw: Draw, arms: Arms, used: np.ndarray, code: int) -> bool:
+    """Whether deals of single units, all seen, differ in the sum over the treated alone."""
     plain = not trial.by_cluster and arms.covariates is None and math.isinf(draw.accept)
-    return plain and len(trial.variants) == 2 and len(used) == len(draw.label)
+    return plain and len(used) == int(trial.counts[[0, code]].sum())
 
 
 def draw_of(trial: Trial, assignment: Assignment | None) -> Draw:

@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from typing import Self
 
 import numpy as np
 
@@ -54,6 +55,18 @@ class Draw:
             counts = np.unique(self.label[self.block == code], return_counts=True)[1]
             log += math.lgamma(counts.sum() + 1) - sum(math.lgamma(count + 1) for count in counts)
         return float(round(math.exp(log))) if log < 700 else math.inf
+
+    def between(self, *variants: int) -> Self:
+        """Deal some of the variants again, who has another one held as dealt: of others it is not known what they did.
+
+        Examples
+        --------
+        >>> Draw(label=np.array([0, 1, 2, 0, 1, 2]), block=np.zeros(6, dtype=int)).between(2, 0).ways
+        6.0
+        """
+        # things of one label are no other deal when they change places
+        held = ~np.isin(self.label, variants)
+        return dataclasses.replace(self, block=np.where(held, -1 - self.label, np.unique(self.block, return_inverse=True)[1]))
 
     def all(self) -> np.ndarray:
         """Every deal that could have been made and would have been accepted, int array of shape ``(d, m)``."""
