@@ -268,3 +268,11 @@ def test_what_is_no_table_and_units_in_two_variants_are_refused_in_a_line():
         Trial.from_frame({"unit": [1]}, outcomes=["y"])
     with pytest.raises(ParameterError, match="1 unit stands in two variants, the first '0'; "):
         Trial.from_frame(pd.concat([_table(), _table().head(1).assign(variant="on")]), outcomes=["y"])
+
+
+def test_a_power_of_the_information_is_declared_with_its_power():
+    known = {"planned": 3, "stopping": "group sequential", "spending": "kim_demets"}
+
+    assert "after Kim and DeMets" in _declared(looks=Looks(**known, gamma=2)).page
+    with pytest.raises(SpecError, match="give a gamma above 0"):
+        Looks(**known)

@@ -11,6 +11,7 @@ from typing import Literal, Self
 import pydantic
 
 from partnerlab.specs import Spec
+from partnerlab.stats.trials.sequential import Spending
 from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_list, say_number, say_share, sentence
 
@@ -38,6 +39,7 @@ SPENT = {
     "obrien_fleming": "late (after O'Brien and Fleming)",
     "pocock": "evenly (after Pocock)",
     "linear": "in proportion",
+    "kim_demets": "by a power of the information (after Kim and DeMets)",
     "hwang_shih_decani": "by gamma (after Hwang, Shih and DeCani)",
 }
 
@@ -142,10 +144,10 @@ class Looks(Spec):
         Looks, the last one included.
     stopping : {"fixed", "group sequential", "always valid"}
         One look at the end; looks at set times with an error that is spent over them; or looks whenever one likes.
-    spending : {"obrien_fleming", "pocock", "linear", "hwang_shih_decani"}
+    spending : {"obrien_fleming", "pocock", "linear", "kim_demets", "hwang_shih_decani"}
         How the error is spent: late, evenly, in proportion to the information, or by ``gamma``.
     gamma : float
-        Of Hwang, Shih and DeCani: -4 is late, 1 is even.
+        Of Hwang, Shih and DeCani: -4 is late, 1 is even. Of Kim and DeMets a power of the information: 1 is in proportion, 3 is late.
     shares : tuple of float
         Share of all information at each look, where looks are not evenly spread; rising to 1.
     give_up : bool
@@ -155,7 +157,7 @@ class Looks(Spec):
 
     planned: int = pydantic.Field(default=1, ge=1, le=20)
     stopping: Stopping = "fixed"
-    spending: Literal["obrien_fleming", "pocock", "linear", "hwang_shih_decani"] = "obrien_fleming"
+    spending: Spending = "obrien_fleming"
     gamma: float = pydantic.Field(default=-4.0, ge=-40, le=10)
     shares: tuple[float, ...] = ()
     give_up: bool = False
@@ -168,8 +170,10 @@ class Looks(Spec):
             len(self.shares) != self.planned or self.shares[-1] != 1 or any(b <= a for a, b in itertools.pairwise((0.0, *self.shares)))
         ):
             raise ValueError(f"shares must be {plural(self.planned, 'number')} that rise from above 0 to 1, one for each look")
-        if self.gamma != -4.0 and self.spending != "hwang_shih_decani":
-            raise ValueError("gamma belongs to spending: hwang_shih_decani")
+        if self.gamma != -4.0 and self.spending not in ("kim_demets", "hwang_shih_decani"):
+            raise ValueError("gamma belongs to spending: hwang_shih_decani or kim_demets")
+        if self.spending == "kim_demets" and self.gamma <= 0:
+            raise ValueError("spending: kim_demets spends a power of the information; give a gamma above 0 (1 in proportion, 3 late)")
         if self.give_up and self.stopping != "group sequential":
             raise ValueError("give_up belongs to stopping: group sequential")
         return self

@@ -1,9 +1,9 @@
 """Looking more than once: boundaries that spend the error rate over planned looks, and intervals that hold at every look.
 
 Group-sequential boundaries by recursive integration (Armitage, McPherson and Rowe 1969; Jennison and Turnbull 2000, chapter 19)
-with spending functions of Lan and DeMets (1983), Biometrika 70, and Hwang, Shih and DeCani (1990). Asymptotic confidence
-sequences: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Annals of Statistics 52. Mixture sequential probability ratio
-test: Johari, Koomen, Pekelis and Walsh (2022), Operations Research 70.
+with spending functions of Lan and DeMets (1983), Biometrika 70, Kim and DeMets (1987), Biometrika 74, and Hwang, Shih and DeCani
+(1990). Asymptotic confidence sequences: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Annals of Statistics 52. Mixture
+sequential probability ratio test: Johari, Koomen, Pekelis and Walsh (2022), Operations Research 70.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy.special import ndtr
 
 from partnerlab.errors import ParameterError
 
-Spending = Literal["obrien_fleming", "pocock", "linear", "hwang_shih_decani"]
+Spending = Literal["obrien_fleming", "pocock", "linear", "kim_demets", "hwang_shih_decani"]
 #: Points of the grid on which densities are carried from look to look.
 GRID = 161
 #: Width of the grid, in standard deviations.
@@ -34,15 +34,21 @@ def spend(share: np.ndarray, *, alpha: float, kind: Spending = "obrien_fleming",
         Information at each look over that of the last, rising to 1.
     alpha : float
         Two-sided error rate.
-    kind : {"obrien_fleming", "pocock", "linear", "hwang_shih_decani"}
+    kind : {"obrien_fleming", "pocock", "linear", "kim_demets", "hwang_shih_decani"}
         Late spending, even spending, in proportion, or by ``gamma``.
     gamma : float
-        Of Hwang, Shih and DeCani: -4 is late, 1 is even.
+        Of Hwang, Shih and DeCani: -4 is late, 1 is even. Of Kim and DeMets, whose spending is a power of the share: 1 is in
+        proportion, 3 is late.
 
     Returns
     -------
     float array, shape (k,)
         Cumulative.
+
+    Raises
+    ------
+    ParameterError
+        Where the power of Kim and DeMets is not above 0.
 
     Examples
     --------
@@ -57,6 +63,10 @@ def spend(share: np.ndarray, *, alpha: float, kind: Spending = "obrien_fleming",
         return 4.0 * norm.sf(norm.isf(alpha / 4.0) / np.sqrt(share))
     if kind == "pocock":
         return alpha * np.log1p((math.e - 1.0) * share)
+    if kind == "kim_demets":
+        if not gamma > 0:
+            raise ParameterError(f"looks: kim_demets spends a power of the information, and gamma is {gamma:g}; give one above 0")
+        return alpha * share**gamma
     if kind == "linear" or gamma == 0:
         return alpha * share
     return alpha * np.expm1(-gamma * share) / np.expm1(-gamma)
