@@ -301,3 +301,20 @@ def test_partners_to_compare_with_are_counted_and_too_few_give_no_verdict():
     assert found.df == 4
     assert found.evidence is Evidence.D
     assert said.verdict.earned is Evidence.D
+
+
+@pytest.mark.parametrize("spread", [lambda at: 2 * at, lambda at: np.array([0, 1, 4, 5, 6, 9, 12, 13, 17, 18, 19, 25])[at]])
+@pytest.mark.parametrize("choice", [{}, {"base": "universal"}, {"control": "never", "score": "dr"}])
+def test_quarters_in_which_nobody_was_seen_are_passed_over(choice, spread):
+    frame = simulate_world("A", seed=1, partners=120).to_frame()
+    at = pd.factorize(frame["quarter"], sort=True)[0]
+    start = pd.Series(np.where(frame["treated"] == 1, at, np.inf)).groupby(frame["partner"].to_numpy()).transform("min")
+
+    def cells(moved):
+        begin = np.where(np.isfinite(start), moved(np.where(np.isfinite(start), start, 0).astype(int)), -1)
+        rows = frame.assign(quarter=moved(at), start=np.where(begin < 0, np.inf, begin))
+        rows = rows[rows.groupby("partner")["start"].transform("min") > 0]
+        panel = TacticPanel.from_frame(rows, starts="start", manager="manager", covariates=["health"])
+        return estimate_adoption(panel, study=_study(), **choice).cells.drop(columns=["group", "quarter"])
+
+    pd.testing.assert_frame_equal(cells(spread), cells(lambda at: at), check_exact=False, rtol=1e-9)

@@ -104,7 +104,8 @@ def group_time_effects(  # noqa: PLR0913 - the estimator's own choices
     Parameters
     ----------
     outcome : float array, shape (n, t)
-        NaN where a unit was not observed; a cell uses the units observed in both of its periods, with known covariates.
+        NaN where a unit was not observed; a cell uses the units observed in both of its periods, with known covariates. A period
+        in which no unit was observed is passed over: the one before it is compared with.
     adopted : int array, shape (n,)
         Column in which the unit first had the treatment; `NEVER` if it never did. Groups treated in the first
         column have no period before and are left out by the caller.
@@ -129,18 +130,20 @@ def group_time_effects(  # noqa: PLR0913 - the estimator's own choices
     outcome = np.asarray(outcome, dtype=float)
     units, periods = outcome.shape
     weight = np.ones(units) if weights is None else weights / weights.mean()
+    seen = np.isfinite(outcome)
+    live = np.flatnonzero(seen.any(axis=0))
     cells = np.array(
         [
             (group, time, before)
             for group in np.unique(adopted[adopted != NEVER])
-            for time in range(periods)
-            if (before := _base_period(group, time, base=base, anticipation=anticipation)) is not None
+            for time in live
+            if (before := _base_period(group, time, live, base=base, anticipation=anticipation)) is not None
         ],
         dtype=np.int64,
     ).reshape(-1, 3)
     latest = np.minimum(cells[:, 1:].max(axis=1) + anticipation + 1, periods) if control != "never" else np.full(len(cells), periods)
     given = np.zeros((units, 0)) if covariates is None else covariates
-    whole = score == "reg" and len(cells) and np.isfinite(outcome).all() and np.isfinite(given).all()
+    whole = score == "reg" and len(cells) and seen.all() and np.isfinite(given).all()
     att, by_unit, counts = (_by_group if whole else functools.partial(_by_cell, score=score))(
         outcome, adopted, given, weight, cells, latest
     )
@@ -249,10 +252,11 @@ class _Rows:
         return (self.columns if self.columns.ndim == 2 else self.columns[period])[:, places]
 
 
-def _base_period(group: int, time: int, *, base: Base, anticipation: int) -> int | None:
-    last_before = group - 1 - anticipation
-    chosen = last_before if time >= group - anticipation or base == "universal" else time - 1
-    return chosen if chosen >= 0 else None
+def _base_period(group: int, time: int, live: np.ndarray, *, base: Base, anticipation: int) -> int | None:
+    """Find the period to compare with: the last one, of those seen, before adoption or before ``time``."""
+    end = group - anticipation
+    before = live[live < (end if time >= end or base == "universal" else time)]
+    return int(before[-1]) if len(before) else None
 
 
 def _cell_effect(change, design, weight, *, score: Score) -> tuple[float, np.ndarray]:
