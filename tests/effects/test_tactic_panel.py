@@ -42,6 +42,16 @@ def test_rows_become_partners_by_quarters_and_gaps_are_not_observed(table):
     assert panel.adopted.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%d", None])
+@pytest.mark.parametrize(("months", "labels"), [(3, ["2026Q1", "2026Q2", "2026Q3"]), (1, ["2026-01", "2026-02", "2026-03"])])
+def test_days_stand_for_the_quarter_or_month_that_they_lie_in(table, form, months, labels):
+    days = pd.Series([pd.Timestamp(2026, 1 + months * at, 28) for at in (0, 2, 0, 1, 2)])
+    panel = TacticPanel.from_frame(table.assign(quarter=days if form is None else days.dt.strftime(form)), **NAMES)
+
+    assert panel.labels == labels
+    np.testing.assert_array_equal(panel.treated, TacticPanel.from_frame(table, **NAMES).treated)
+
+
 def test_a_tactic_seen_off_after_it_was_on_does_not_stay_on(table):
     assert not TacticPanel.from_frame(table, **NAMES).stays_on
     assert TacticPanel.from_frame(table[table["who"] == "b"], **NAMES).stays_on
@@ -89,6 +99,12 @@ def test_the_order_of_rows_does_not_matter(table):
         ({"quarter": ["2026Q1", "2026Q1", "2026Q1", "2026Q2", "2026Q3"]}, {}, "several rows, such as b in 2026Q1"),
         ({"quarter": ["2026Q1", None, "2026Q1", "2026Q2", "2026Q3"]}, {}, "1 of 5 rows are empty"),
         ({"quarter": ["soon"] * 5}, {}, "soon"),
+        (
+            {"quarter": ["2026-Q1", "2026-Q3", "2026-Q1", "2026-Q2", "2026-Q3"]},
+            {},
+            "not a quarter of this calendar; write it like '2026Q3'",
+        ),
+        ({"leads": [1e200, 1, 1, 1, 1]}, {}, "1 rows are infinite or beyond 1e+100"),
         ({"quarter": [2002, 2004, 2002, 2006, 2004]}, {}, "rows stand 2 periods apart throughout"),
         ({"seen_in": 2027}, {"covariates": ["visits"], "measured": {"visits": "seen_in"}}, "give both in one form"),
         ({}, {"covariates": ["leads"]}, "cannot be its own covariate"),

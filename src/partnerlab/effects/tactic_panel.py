@@ -157,7 +157,7 @@ class TacticPanel:
         frame : DataFrame
             Quarters without a row were not observed.
         partner, quarter : str
-            Keys; quarters are labels of the calendar, or whole numbers.
+            Keys; quarters are labels of the calendar, days that lie in them, or whole numbers.
         outcome, treated : str
             Numbers (empty where not observed), and the tactic: True and False, or 1 and 0.
         starts : str, optional

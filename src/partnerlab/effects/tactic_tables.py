@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -113,13 +114,32 @@ def _periods(column: pd.Series, name: str, calendar: Calendar | None) -> tuple[n
             raise ParameterError(f"tactic panel, {name}: {int((values != np.round(values)).sum())} rows are no whole period", column=name)
         return values.astype(np.int64), calendar
     codes, labels = pd.factorize(column.astype("str"))
-    monthly = all(len(label) == 7 and label[4] == "-" for label in labels)
-    calendar = calendar or (Calendar(cadence="month") if monthly else Calendar())
+    days = _days(labels)
+    calendar = calendar or Calendar(cadence="month" if _monthly(labels, days) else "quarter")
     try:
-        periods = np.array([calendar.parse(label) for label in labels], dtype=np.int64)
+        periods = np.array(
+            [calendar.parse(label) if days is None else calendar.period_of_date(days[at]) for at, label in enumerate(labels)]
+        )
     except PartnerlabError as error:
         raise ParameterError(f"tactic panel, {name}: {error}; or give whole numbers", column=name) from error
     return periods[codes], calendar
+
+
+def _days(labels: Sequence[str]) -> list[date] | None:
+    """Read labels as days, such as a column of timestamps has; None if any is none."""
+    try:
+        return (
+            [date.fromisoformat(label.removesuffix(" 00:00:00")) for label in labels] if all(len(label) >= 10 for label in labels) else None
+        )
+    except ValueError:
+        return None
+
+
+def _monthly(labels: Sequence[str], days: list[date] | None) -> bool:
+    """Whether labels are months, or days of which several lie in one quarter."""
+    if days is None:
+        return all(len(label) == 7 and label[4] == "-" and label[5:].isdigit() for label in labels)
+    return len({Calendar().period_of_date(day) for day in days}) < len({(day.year, day.month) for day in days})
 
 
 def _refuse_gaps_throughout(ahead: np.ndarray, width: int, name: str) -> None:
