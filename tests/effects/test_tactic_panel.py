@@ -104,7 +104,7 @@ def test_the_order_of_rows_does_not_matter(table):
             {},
             "not a quarter of this calendar; write it like '2026Q3'",
         ),
-        ({"leads": [1e200, 1, 1, 1, 1]}, {}, "1 rows are infinite or beyond 1e+100"),
+        ({"leads": [1e200, 1, 1, 1, 1]}, {}, r"1 rows are infinite or beyond 1e\+100"),
         ({"quarter": [2002, 2004, 2002, 2006, 2004]}, {}, "rows stand 2 periods apart throughout"),
         ({"seen_in": 2027}, {"covariates": ["visits"], "measured": {"visits": "seen_in"}}, "give both in one form"),
         ({}, {"covariates": ["leads"]}, "cannot be its own covariate"),
