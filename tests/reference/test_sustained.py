@@ -78,3 +78,23 @@ def test_an_outcome_read_once_at_the_end_equals_that_of_r(case, earlier, rows):
     np.testing.assert_allclose(found.table["estimate"], wanted[["first", "two"]], rtol=1e-7)
     np.testing.assert_allclose(plain, wanted[["first_se", "two_se"]], rtol=1e-7)
     assert found.weights["mean"].tolist() == pytest.approx([wanted["mean_weight"]], rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("case", "horizon", "options"), [("now", 0, {}), ("two", 1, {}), ("back", 1, {"history": 2}), ("cut", 1, {"truncate": 0.05})]
+)
+def test_what_ends_for_good_with_loss_equals_pooled_logistic_regression_in_r(case, horizon, options):
+    here = pd.read_csv(HERE / "ending_values.csv", skipinitialspace=True).set_index("case").loc[case]
+    panel = TacticPanel.from_frame(
+        pd.read_csv(HERE.parent / "nested" / "ending.csv"), outcome="left", treated="dinner", covariates=["health", "base"]
+    )
+    study = TacticStudy(
+        tactic="dinner", stakes=Stakes(unit="exits"), horizon=horizon,
+        covariates=tuple(Known(name=name, at="start", lag=0) for name in ("health", "base")),
+    )  # fmt: skip
+    found = estimate_sustained(panel, study=study, ends=True, family="logit", untreated_before=True, baseline=["base"], **options)
+    row, users = found.headline(), found.partners
+
+    assert row["estimate"] == pytest.approx(here["estimate"], rel=1e-7)
+    assert row["std_error"] * np.sqrt((users - 1) / users) == pytest.approx(here["std_error"], rel=1e-7)
+    assert found.weights["largest"].max() == pytest.approx(here["largest"], rel=1e-7)

@@ -160,7 +160,7 @@ def follow_partners(  # noqa: PLR0913 - what following means
     treated_before = [_with_zeros(shift(panel.treated, back), back, untreated_before) for back in range(1, history + 1)]
     past = {f"{panel.tactic} {plural(back, 'quarter')} before": values for back, values in enumerate(treated_before, start=1)}
     outcomes = {f"outcome {plural(back, 'quarter')} before": shift(panel.outcome, back) for back in range(1, history + 1)}
-    past_outcomes = past_outcomes and not at_end
+    past_outcomes = past_outcomes and not (at_end or ends)  # of those still followed nothing has happened yet
     changing = dict(outcomes) if past_outcomes else {}
     covariates = known_before(panel, study)
     changing |= {known.said: covariates[:, :, place] for place, known in enumerate(study.covariates)}

@@ -106,7 +106,7 @@ def estimate_nested_trials(  # noqa: PLR0913 - the estimator's own choices
     history : int
         Earlier quarters of treatment and outcome that managers may have looked at.
     past_outcomes : bool
-        Whether they looked at earlier outcomes.
+        Whether they looked at earlier outcomes. With ``ends`` there are none.
     untreated_before : bool
         Whether it is known that nobody had the tactic before the panel begins.
     truncate : float, optional

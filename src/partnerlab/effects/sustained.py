@@ -100,7 +100,7 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     history : int
         Earlier quarters of treatment and outcome that managers may have looked at.
     past_outcomes : bool
-        Whether they looked at earlier outcomes; covariates are theirs in any case.
+        Whether they looked at earlier outcomes; covariates are theirs in any case. With ``ends`` there are none.
     untreated_before : bool
         Whether it is known that nobody had the tactic before the panel begins.
     baseline : sequence of str
