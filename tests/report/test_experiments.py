@@ -191,6 +191,23 @@ def test_the_next_experiment_is_drafted_from_these_partners(road, by):
     assert report.say_draft(plan)[2] == f"Dealt: by {by}{', within tier' if by == 'partner' else ''}."
 
 
+def test_managers_may_begin_one_after_the_other(road):
+    ask, panel, history = road
+    plan = report.plan_experiment(ask, panel=panel, history=history, by="manager", steps=True)
+    design = report.design_plan(plan)
+    beside = report.design_plan(report.plan_experiment(ask, panel=panel, history=history, by="manager"))
+    drawn = report.plot_plan(plan, design=design, view="schedule", seed=1)
+    now = plan.units["manager"].nunique()
+
+    assert plan.coming == ("2026Q4", "2027Q1", "2027Q2", "2027Q3")
+    assert [variant.on for variant in plan.experiment.variants] == [(0, 1, 1, 1), (0, 0, 1, 1), (0, 0, 0, 1)]
+    assert drawn.headline == f"The tactic, step by step: from none in 2026Q4 to all {now} managers in 2027Q3, in 3 steps"
+    assert set(design.table["quarters"]) == {4}
+    said = report.say_steps(plan, design=design, beside=beside)[0]
+    assert said.startswith(f"Begun one after the other over 4 quarters, today's {now} managers show an effect of ")
+    assert "side by side over as many quarters they would show one of" in said
+
+
 def test_without_a_stated_worth_a_tenth_of_the_level_is_worth_acting_on(road):
     ask, panel, history = road
     plan = report.plan_experiment(ask, panel=panel, history=history)
@@ -284,14 +301,24 @@ def test_a_schedule_in_the_ledger_is_read_quarter_by_quarter_from_the_panel(simu
     assert reading.table["n"].iloc[0] == 4 * len(dealt.table)
     page = report.render_experiment(case, path=tmp_path / "calls.html", reading=reading).read_text()
     assert html.escape(reading.verdicts[0].statement) in page
+    assert "dark with the tactic and pale without, above the effect found" in page
+    drawn = report.plot_case(case, view="schedule").headline
+    assert drawn == f"Dinner, step by step: from none in 2025Q2 to all {len(dealt.table)} partners in 2026Q1, in 3 steps"
 
 
 def test_a_schedule_that_runs_still_says_when_it_is_read(simulation, tmp_path):
     ledger = Ledger.open(tmp_path / "steps.duckdb")
     _registered(ledger, walk(simulation.source())[1], name="calls", **STEPS)
     ask, panel, history = walk(simulation.source(), ledger=str(ledger.path), quarter="2025Q4")
-    with pytest.raises(SampleError, match="calls is switched quarter by quarter, and read once, after 2026Q1"):
-        report.load_case(ask, panel=panel, history=history, name="calls")
+    case = report.load_case(ask, panel=panel, history=history, name="calls")
+
+    assert case.state == "running: 3 of 4 quarters seen, from 2025Q2"
+    assert case.trial.quarters[-1] == "2026Q1"
+    assert np.isnan(case.trial.outcomes["leads"][:, 3]).all()
+    assert "from 1 " in report.plot_case(case, view="schedule").alt
+    for look in (report.analyze_case, report.check_case):
+        with pytest.raises(SampleError, match="once, after 2026Q1"):
+            look(case)
 
 
 def test_dealt_late_in_a_quarter_it_is_read_from_the_next_one_on(simulation, tmp_path):

@@ -33,6 +33,7 @@ _FILES = {
     "plot_plan": "experiment_plans",
     "deal_plan": "experiment_plans",
     "say_draft": "experiment_plans",
+    "say_steps": "experiment_plans",
     "list_open_questions": "experiment_plans",
     "choose_tactic": "experiment_plans",
     "say_declared": "experiment_words",

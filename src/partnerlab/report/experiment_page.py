@@ -89,6 +89,10 @@ def _sections(case: Case, reading: Any, seed: int) -> Mapping[str, Callable[[], 
     def picture(view: str, **more: Any) -> None:
         render_figure(attempt(plot_case, case, view=view, reading=reading, **more), name=f"{view}-figure", quiet=True)
 
+    def declared() -> None:
+        render_note(*say_declared(case), name="declared")
+        render_figure(attempt(plot_case, case, view="schedule"), name="schedule", quiet=True)
+
     def ran() -> None:
         # the reading's own checks are those of its look
         checks = reading if reading else attempt(check_case, case)
@@ -121,7 +125,7 @@ def _sections(case: Case, reading: Any, seed: int) -> Mapping[str, Callable[[], 
         picture("looks", looks=looks)
 
     return {
-        "What was declared?": lambda: render_note(*say_declared(case), name="declared"),
+        "What was declared?": declared,
         "Did it run as planned?": ran,
         "What did it do?": did,
         "For whom did it work?": whom,

@@ -16,6 +16,7 @@ from partnerlab.experiments import (
     Metric,
     Outlook,
     Prior,
+    Variant,
     assign_variants,
     design_experiment,
 )
@@ -60,6 +61,8 @@ class Plan:
         How unequal managers' numbers of partners are.
     assumed : str
         What the worth acting on was taken from.
+    coming : tuple of str
+        The next quarters.
     """
 
     experiment: Experiment
@@ -67,6 +70,7 @@ class Plan:
     units: pd.DataFrame = dataclasses.field(repr=False)
     size_cv: float
     assumed: str
+    coming: tuple[str, ...] = ()
 
 
 def plan_experiment(
@@ -77,6 +81,7 @@ def plan_experiment(
     tactic: str = "",
     studies: Studies | None = None,
     by: Literal["partner", "manager"] = "partner",
+    steps: bool = False,
 ) -> Plan:
     """Draft an experiment for the next quarter, on the partners that the page is about.
 
@@ -92,6 +97,8 @@ def plan_experiment(
         Of the program, which say what outcomes are worth and what the tactic costs.
     by : {"partner", "manager"}
         Who is dealt a variant.
+    steps : bool
+        Begin one after the other over a year, and all have it in the end (a stepped wedge), instead of side by side.
 
     Raises
     ------
@@ -109,17 +116,27 @@ def plan_experiment(
     outlook = estimate_outlooks(until, metrics=[metric], cluster=cluster)[name]
     stakes, assumed = _stakes(studies, name, outlook, tactic)
     title = tactic or UNNAMED.lower()
-    following = panel.calendar.label(panel.calendar.parse(ask.quarter) + 1)
+    coming = tuple(panel.calendar.label(panel.calendar.parse(ask.quarter) + 1 + place) for place in range(YEAR))
+    length = {"quarters": YEAR, "variants": _steps(coming)} if steps else {"quarters": 2}
     experiment = Experiment(
-        name=f"{'-'.join(title.lower().split())}-{following}", hypothesis=f"{title[:1].upper()}{title[1:]} raises {stakes.unit}.",
+        name=f"{'-'.join(title.lower().split())}-{coming[0]}", hypothesis=f"{title[:1].upper()}{title[1:]} raises {stakes.unit}.",
         tactic=title[:1].upper() + title[1:], stakes=stakes, metrics=(metric,), cluster="manager" if by == "manager" else None,
-        strata=() if by == "manager" else ("tier",), pre=(f"{name}{BEFORE}",), quarters=2,
+        strata=() if by == "manager" else ("tier",), pre=(f"{name}{BEFORE}",), **length,
     )  # fmt: skip
     sizes = units["manager"].value_counts() if "manager" in units else pd.Series([1.0])
     return Plan(
         experiment=experiment, outlook=outlook, units=units, assumed=assumed,
-        size_cv=float(sizes.std(ddof=0) / sizes.mean()) if by == "manager" else 0.0,
+        size_cv=float(sizes.std(ddof=0) / sizes.mean()) if by == "manager" else 0.0, coming=coming,
     )  # fmt: skip
+
+
+def _steps(coming: tuple[str, ...]) -> tuple[Variant, ...]:
+    """Give a schedule for each quarter to begin in but the first, in which nobody has it."""
+    return tuple(
+        Variant(name=f"from {label}", on=tuple(int(place >= first) for place in range(len(coming))))
+        for first, label in enumerate(coming)
+        if first
+    )
 
 
 def _units(panel: Panel, history: TierHistory, name: str, quarter: str, *, by: str) -> tuple[pd.DataFrame, np.ndarray | None]:
@@ -160,9 +177,13 @@ def _stakes(studies: Studies | None, name: str, outlook: Outlook, tactic: str) -
 
 
 def design_plan(plan: Plan, *, quarters: tuple[int, ...] = (1, 2, 4)) -> ExperimentDesign:
-    """Find what the plan's partners could show: quarter, half, all and twice of them (or of their managers), over one to four quarters."""
+    """Find what the plan's partners could show: quarter, half, all and twice of them (or of their managers), over one to four quarters.
+
+    A plan in steps is as long as its steps.
+    """
     whole, experiment = len(plan.units), plan.experiment
     metric = experiment.metrics[0].name
+    length = (experiment.quarters,) if experiment.scheduled else quarters
     prior = None
     if experiment.stakes.value is not None:
         # doubtful beforehand: no effect expected, one chance in six of one that is worth acting on
@@ -173,29 +194,50 @@ def design_plan(plan: Plan, *, quarters: tuple[int, ...] = (1, 2, 4)) -> Experim
         rows = [
             design_experiment(
                 experiment, outlooks={metric: plan.outlook}, units=[max(round(whole * count / managers), count)], clusters=[count],
-                quarters=quarters, size_cv=plan.size_cv, prior=prior,
+                quarters=length, size_cv=plan.size_cv, prior=prior,
             )
             for count in counts
         ]  # fmt: skip
         return dataclasses.replace(rows[0], table=pd.concat([one.table for one in rows], ignore_index=True))
     units = sorted({max(whole * part // 4, 4) for part in (1, 2, 4, 8)})
-    return design_experiment(experiment, outlooks={metric: plan.outlook}, units=units, quarters=quarters, prior=prior)
+    return design_experiment(experiment, outlooks={metric: plan.outlook}, units=units, quarters=length, prior=prior)
 
 
-def plot_plan(plan: Plan, *, design: ExperimentDesign, view: str = "power") -> Picture:
-    """Draw what a plan's sizes could see (``power``) or are worth (``worth``).
+def plot_plan(plan: Plan, *, design: ExperimentDesign, view: str = "power", seed: int = 0) -> Picture:
+    """Draw what a plan's sizes could see (``power``) or are worth (``worth``), or a deal of its steps (``schedule``).
 
     Raises
     ------
     SampleError
-        Where the program says nothing of worth.
+        Where the program says nothing of worth, or variants run side by side.
     """
     from partnerlab.show import plot
 
     if view == "worth" and plan.experiment.stakes.value is None:
         raise SampleError("the program does not say what its outcomes are worth; give its studies or experiments a value")
+    if view == "schedule":
+        return plot(deal_plan(plan, seed=seed), view=view, quarters=plan.coming, period="a deal as it could be; it is written nowhere")
     cluster = plan.experiment.cluster
     return plot(design, experiment=plan.experiment, view=view, now=float(plan.units[cluster].nunique() if cluster else len(plan.units)))
+
+
+def say_steps(
+    plan: Plan | Unavailable, *, design: ExperimentDesign | Unavailable, beside: ExperimentDesign | Unavailable
+) -> tuple[str, ...]:
+    """Say what beginning one after the other could show, against the same managers dealt side by side for as long."""
+    for part in (plan, design, beside):
+        if isinstance(part, Unavailable):
+            return (sentence(f"not available: {part.reason}"),)
+    cluster, length = plan.experiment.cluster, plan.experiment.quarters
+    now, unit = plan.units[cluster].nunique(), plan.experiment.stakes.unit
+    here, other = (
+        table[(table["clusters"] == now) & (table["quarters"] == length)]["estimate"].iloc[0] for table in (design.table, beside.table)
+    )
+    begun = f"Begun one after the other over {plural(length, 'quarter')}, today's {say_count(now)} {cluster}s show"
+    if not np.isfinite(here):
+        return (f"{begun} no possible effect.",)
+    against = f"; side by side over as many quarters they would show one of {say_number(other)}" if np.isfinite(other) else ""
+    return (f"{begun} an effect of {say_number(here)} {unit} in {say_share(design.power)} of trials{against}.",)
 
 
 def deal_plan(plan: Plan, *, seed: int = 0) -> Assignment:
@@ -226,7 +268,7 @@ def say_draft(plan: Plan | Unavailable) -> tuple[str, ...]:
     """Give the pre-registration page of the draft, a sentence for each part; why there is none where there is none."""
     if isinstance(plan, Unavailable):
         return (sentence(f"nothing to declare: {plan.reason}"),)
-    return tuple(plan.experiment.page.splitlines())
+    return tuple(plan.experiment.page.replace("_", " ").splitlines())
 
 
 def list_open_questions(studied: StudiedTactics) -> pd.DataFrame:

@@ -160,7 +160,7 @@ def say_experiments(case: Case | Unavailable, *, reading: ExperimentReading | Un
     begun = sentence(f"{case.experiment.name}: {case.state}; {plural(len(case.trial), case.experiment.unit)}")
     if isinstance(reading, Unavailable):
         return begun, sentence(reading.reason)
-    from partnerlab.show.experiments_run import say_verdict as say_reading
+    from partnerlab.show.experiments_effects import say_verdict as say_reading
 
     return begun, sentence(say_reading(reading))
 

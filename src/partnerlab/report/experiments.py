@@ -206,8 +206,6 @@ def _case(deal: Deal, *, panel: Panel, history: TierHistory | None, quarter: str
     start, stop = panel.column(deal.first), panel.column(quarter)
     seen = min(stop - start + 1, experiment.quarters)
     last = panel.calendar.label(panel.calendar.parse(deal.first) + experiment.quarters - 1)
-    if experiment.scheduled and seen < experiment.quarters:
-        raise SampleError(f"{experiment.name} is switched quarter by quarter, and read once, after {last}")
     tables = [
         build_outcomes(deal.rows, experiment=experiment, panel=panel, history=history, start=start, end=start + length)
         for length in range(1, seen + 1)
@@ -219,7 +217,10 @@ def _case(deal: Deal, *, panel: Panel, history: TierHistory | None, quarter: str
         ]
         # what was known before is known before the first of them
         before = {name: tables[0][name] for name in experiment.pre}
-        labels = panel.labels[start : start + seen]
+        # quarters to come have their place in the schedule, and no outcome
+        columns = [column for metric in experiment.metrics for column in metric.columns]
+        parts += [parts[-1].assign(**dict.fromkeys(columns, float("nan")))] * (experiment.quarters - seen)
+        labels = [panel.calendar.label(panel.calendar.parse(deal.first) + place) for place in range(experiment.quarters)]
         tables = [pd.concat([part.assign(quarter=label, **before) for part, label in zip(parts, labels, strict=True)], ignore_index=True)]
     received = "received" if not experiment.scheduled and deal.rows.get("exposed", pd.Series(dtype=bool)).any() else None
     trials = tuple(Trial.from_frame(table, experiment=experiment, received=received) for table in tables)
@@ -251,6 +252,7 @@ def _rebuild(deal: Deal, experiment: Experiment, table: pd.DataFrame) -> Assignm
 
 def check_case(case: Case) -> ExperimentReading:
     """Look at whether an experiment runs as planned, at any time: the checks of a reading; its effects are not to be looked at."""
+    _refuse_unfinished(case)
     return _read_case(case, seed=0, draws=0)
 
 
@@ -274,6 +276,11 @@ def _read_case(case: Case, *, seed: int, draws: int) -> ExperimentReading:
     if case.declared:
         return analyze_experiment(case.trial, experiment=case.experiment, seed=seed, look=case.now, draws=draws)
     return analyze_experiment(case.trial, stakes=case.experiment.stakes, seed=seed, draws=draws)
+
+
+def _refuse_unfinished(case: Case) -> None:
+    if case.experiment.scheduled and not case.over:
+        raise SampleError(f"it is switched quarter by quarter, and looked at once, after {case.last}")
 
 
 def _refuse_peeking(case: Case) -> None:
@@ -318,7 +325,9 @@ def estimate_case_looks(case: Case) -> LookPath:
 
 
 def plot_case(case: Case, *, view: str, reading: ExperimentReading | TierReading | None = None, looks: LookPath | None = None) -> Picture:
-    """Draw of a case what needs more than its reading: ``effects``, ``groups`` (by tier), ``looks``, ``arms``, ``tiers`` or ``balance``.
+    """Draw a case: ``schedule``, ``arms``, ``balance``, ``effects``, ``tiers`` (by variant), ``groups`` (effects by tier) or ``looks``.
+
+    The effects of a schedule stand under what was seen in each of its quarters.
 
     Raises
     ------
@@ -327,17 +336,23 @@ def plot_case(case: Case, *, view: str, reading: ExperimentReading | TierReading
     """
     from partnerlab.show import plot
 
+    if view == "schedule" and case.dealt is not None:
+        return plot(case.dealt, view=view, quarters=case.trial.quarters, period=f"as dealt before {case.first}")
     if view == "balance":
         if case.dealt is None:
             raise SampleError("the experiment was never declared, so it is not known what it was dealt to balance")
         return plot(case.dealt, period=f"before {case.first}" if len(case.trials) == case.seen else "before the start")
-    if view == "effects":
+    if view == "effects" and not case.trial.switched:
         return plot(reading, period=case.period)
+    if view in ("effects", "schedule"):
+        return plot(case.trial, view="schedule", reading=reading, period=case.period)
     unit = f"{case.experiment.stakes.unit} per {case.experiment.stakes.per}"
     if view == "groups":
         return plot(reading, unit=unit, period=case.period)
     if view == "looks":
         return plot(looks, unit=unit)
+    if view == "arms":
+        _refuse_unfinished(case)
     declared = case.experiment if case.declared else None
     more = {"experiment": declared} if view == "arms" else {}
     return plot(case.trial, view=view, reading=reading, period=case.period if view == "arms" else case.quarters[-1], **more)

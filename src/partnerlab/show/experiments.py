@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -17,6 +19,7 @@ from partnerlab.show.tables import TableView, table_view
 from partnerlab.show.tabulation import left_out, tabulate
 
 VIEWS = ("power", "worth")
+DEAL_VIEWS = ("balance", "schedule")
 TALL = 190
 
 
@@ -263,6 +266,17 @@ def _design_table(result: ExperimentDesign, *, caption: str = "", rows: int | No
 
 
 @plot.register(Assignment)
+def _deal(dealt: Assignment, *, view: str = "balance", quarters: Sequence[str] = (), period: str = "") -> Picture:
+    """How far variants are apart in what was known before; or, of a schedule, who has the tactic in which of the ``quarters``."""
+    if view not in DEAL_VIEWS:
+        raise ParameterError(f"an assignment has no view {view!r}{nearest(view, DEAL_VIEWS)}", view=view)
+    if view == "schedule":
+        from partnerlab.show.schedules import draw_deal
+
+        return draw_deal(dealt, quarters=quarters, period=period)
+    return _balance(dealt, period=period)
+
+
 def _balance(dealt: Assignment, *, period: str = "") -> Picture:
     """How far variants are apart in what was known before, beside how far dealing by chance puts them."""
     table = balance_of(dealt)

@@ -1,8 +1,7 @@
-"""Pictures of an experiment that ran: effects by metric and variant, who came back, and where partners stand by variant."""
+"""Pictures of an experiment that ran: who was dealt what and came back, where partners stand by variant, what was on in which quarter."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,144 +10,15 @@ import pandas as pd
 from partnerlab import words
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.experiments import Experiment, ExperimentReading, Metric, Trial
-from partnerlab.experiments.effect_rows import AS_DEALT, ON_TAKERS
+from partnerlab.experiments.effect_rows import AS_DEALT
 from partnerlab.show import style
 from partnerlab.show.canvas import Canvas, shorten
-from partnerlab.show.marks import interval_mark, reach_axis
+from partnerlab.show.experiments_effects import ROW, name_variant
+from partnerlab.show.marks import reach_axis
 from partnerlab.show.picture import Picture, picture
 from partnerlab.show.plots import plot
-from partnerlab.show.tables import TableView, table_view
-from partnerlab.show.tabulation import left_out, tabulate
 
-VIEWS = ("arms", "tiers")
-ROW = 32.0
-
-
-@plot.register(ExperimentReading)
-def _effects(result: ExperimentReading, *, period: str = "") -> Picture:
-    """Effects by metric and variant, each metric on an axis of its own, beside the range of what would not matter."""
-    table = result.table.dropna(subset=["estimate", "conf_low", "conf_high"]).reset_index(drop=True)
-    if table.empty:
-        raise SampleError("the experiment has too few units for any effect with an interval; nothing to draw")
-    table = table.assign(measured=measured_in(result, table), who=_who(table))
-    groups = [(name, rows.reset_index(drop=True)) for name, rows in table.groupby("measured", sort=False)]
-    heights = [20 + ROW * len(rows) + 30 for _, rows in groups]
-
-    def paint(canvas: Canvas) -> None:
-        top = 4.0
-        for (name, rows), height in zip(groups, heights, strict=True):
-            _metric_panel(canvas, rows, name=name, top=top, nothing=_indifferent(rows))
-            top += height
-
-    said = "; ".join(f"{row['measured']}, {row['who']} {_say(row)}" for _, row in table.iterrows())
-    return picture(
-        paint,
-        height=4 + sum(heights) + 4,
-        headline=say_verdict(result),
-        alt=f"Lying intervals. {result.estimand}. {said}.",
-        units=f"{words.say_list([name.rpartition(': ')[2] for name, _ in groups])}; n counts {result.counted}",
-        n=int(table["n"].max()),
-        period=period or "the whole experiment",
-        note=_effects_note(result, table),
-        table=result.table,
-    )
-
-
-def say_verdict(result: ExperimentReading) -> str:
-    """Grade and finding of the deciding metric; with several variants those of each, or that none can be told."""
-    deciding = result.table["deciding"] & (result.table["effect"] == AS_DEALT)
-    first = list(result.verdicts[: max(int(deciding.sum()), 1)])
-    if result.stopped:
-        failed = [check.name for check in result.checks if check.passed is False]
-        return f"Stopped: {words.say_list(failed)} failed, so nothing is concluded"
-    clear = [verdict for verdict in first if verdict.finding != "cannot tell"]
-    shown = clear or first[:1]
-    said = "; ".join(verdict.statement.rstrip(".") for verdict in shown)
-    grades = "/".join(dict.fromkeys(verdict.earned.value for verdict in shown))
-    rest = len(first) - len(shown)
-    return f"Grade {grades}: {said}" + (f"; of {words.plural(rest, 'further variant')} nothing can be told" if rest else "")
-
-
-def _metric_panel(canvas: Canvas, rows: pd.DataFrame, *, name: str, top: float, nothing: float | None) -> None:
-    low, high = min(0.0, float(rows["conf_low"].min())), max(0.0, float(rows["conf_high"].max()))
-    if nothing:
-        low, high = min(low, -nothing), max(high, nothing)
-    room = 0.06 * (high - low or 1.0)
-    tall = ROW * len(rows)
-    canvas.words(12, top + 12, shorten(name, width=canvas.width - 24, size=style.SMALL), size=style.SMALL, weight="bold")
-    axes = canvas.axes(12, top + 20, canvas.width - 36, tall)
-    axes.set_ylim(tall, 0)
-    axes.set_yticks([])
-    reach_axis(axes, low=low - room, high=high + room, kind="number")
-    for place, row in rows.iterrows():
-        dealt = row["effect"] == AS_DEALT
-        beside = [ROW * place + 15, ROW * place + 31]
-        if nothing:
-            axes.fill_between([-nothing, nothing], *beside, color=style.PALE, alpha=0.55, linewidth=0)
-        axes.plot([0, 0], beside, color=style.INK, linewidth=1.0)
-        interval_mark(
-            axes, ROW * place + 23, row["conf_low"], row["conf_high"], row["estimate"], colour=style.ACCENT if dealt else style.MUTED
-        )
-        told = _say(row)
-        who = shorten(row["who"], width=canvas.width - 30 - 6.0 * len(told), size=style.SMALL)
-        canvas.words(14, top + 20 + ROW * place + 12, who, size=style.SMALL)
-        canvas.words(canvas.width - 8, top + 20 + ROW * place + 12, told, size=style.SMALL, ha="right")
-
-
-def _who(table: pd.DataFrame) -> pd.Series:
-    """Name each row by its variant, and by the effect where one metric has several."""
-    several = table.groupby(["metric", "variant"])["effect"].transform("size") > 1
-    named = table["variant"].map(name_variant)
-    return named.where(~several, named + ", " + table["effect"])
-
-
-def name_variant(name: str) -> str:
-    """Call a variant that is called by a number a variant."""
-    return f"variant {name}" if str(name)[:1].isdigit() else str(name)
-
-
-def _say(row: pd.Series) -> str:
-    return words.say_estimate(row["estimate"], row["conf_low"], row["conf_high"], row["n"], kind="number")
-
-
-def _indifferent(rows: pd.DataFrame) -> float | None:
-    """Half width of the range that would not matter: the metric's margin, else its material effect."""
-    for name in ("margin", "material"):
-        if pd.notna(rows[name].iloc[0]):
-            return float(rows[name].iloc[0])
-    return None
-
-
-def measured_in(result: ExperimentReading, table: pd.DataFrame) -> list[str]:
-    """Say of each row which metric it is, and in what it is measured: its stakes', or shares of those who rose or fell."""
-    names = list(dict.fromkeys(result.table["metric"]))
-    each = len(result.verdicts) // max(len(names), 1)
-    said = {}
-    for name in names:
-        stakes = result.verdicts[names.index(name) * each].stakes if each else None
-        unit = name if stakes is None else f"{stakes.unit} per {stakes.per}"
-        metric, unit = name.replace("_", " "), unit.replace("_", " ")
-        said[name] = unit if unit.startswith(metric) else f"{metric}: {unit}"
-    moved = ~table["effect"].isin([AS_DEALT, ON_TAKERS])
-    return [
-        f"{name.replace('_', ' ')} against before: share of a variant's units" if rest else said[name]
-        for name, rest in zip(table["metric"], moved, strict=True)
-    ]
-
-
-def _effects_note(result: ExperimentReading, table: pd.DataFrame) -> str:
-    levels = list(dict.fromkeys(say_level(level) for level in sorted(set(table["level"]), reverse=True)))
-    said = f"Bars are {words.say_list(levels)} intervals"
-    if levels != [say_level(result.level)]:
-        said += ": comparisons and looks share the error"
-    if any(_indifferent(rows) for _, rows in table.groupby("measured")):
-        said += "; pale: effects too small to matter"
-    return said
-
-
-def say_level(level: float) -> str:
-    """Write the level of an interval as a verdict does."""
-    return f"{100 * level:.4g}{words.NBSP}%"
+VIEWS = ("arms", "tiers", "schedule")
 
 
 @plot.register(Trial)
@@ -161,9 +31,13 @@ def _trial(
     metric: str = "",
     period: str = "",
 ) -> Picture:
-    """Units dealt and lost by variant; or the shares of an ordered outcome by variant."""
+    """Units dealt and lost by variant; the shares of an ordered outcome by variant; or a schedule with what was seen in each quarter."""
     if view not in VIEWS:
         raise ParameterError(f"a trial has no view {view!r}{nearest(view, VIEWS)}", view=view)
+    if view == "schedule":
+        from partnerlab.show.schedules import draw_run
+
+        return draw_run(trial, reading=reading, metric=metric, period=period)
     if view == "tiers":
         return _tiers(trial, reading=reading, metric=metric, period=period)
     return _arms(trial, experiment=experiment, reading=reading, period=period)
@@ -339,33 +213,3 @@ def _tiers_headline(trial: Trial, metric: Metric, reading: ExperimentReading | N
         return f"No clear difference in {metric.name}: {row['variant']} stands higher in {words.say_share(wins)} of pairs ({interval})"
     side = "more" if wins > 0.5 else "less"
     return f"{row['variant']} stands higher {side} often than {trial.variants[0]}: in {words.say_share(wins)} of pairs ({interval})"
-
-
-@tabulate.register(ExperimentReading)
-def _reading_table(result: ExperimentReading, *, caption: str = "", rows: int | None = None) -> TableView:
-    """Means and differences; p-values adjusted, of the effects as dealt, since the others are no tests of their own."""
-    table = result.table
-    said = [words.say_pair(row.estimate, row.conf_low, row.conf_high, kind="number") for row in table.itertuples()]
-    dealt = table["effect"] == AS_DEALT
-    shown = table.assign(
-        metric=measured_in(result, table),
-        effect=_who(table),
-        found=[found for found, _ in said],
-        interval=[interval for _, interval in said],
-        level=table["level"].map(say_level),
-        **{name: table[name].map(words.say_p_value).where(dealt & table[name].notna(), "-") for name in ("p_adjusted", "p_redrawn")},
-        claim=table["claim"].fillna("-"),
-    )
-    kinds = {"metric": "text", "effect": "text", "treated": "number", "control": "number", "found": "text", "interval": "text"}
-    kinds |= {"level": "text"} if table["level"].nunique() > 1 else {}
-    kinds |= {"n": "count", "p_adjusted": "text"} | ({"p_redrawn": "text"} if table["p_redrawn"].notna().any() else {}) | {"claim": "text"}
-    interval = "interval" if "level" in kinds else f"{say_level(table['level'].iloc[0])} interval"
-    heads = {
-        "effect": "variant" if len(table) == dealt.sum() else "variant, effect", "treated": "with it", "control": "without",
-        "found": "difference", "interval": interval, "p_redrawn": "p by dealing again",
-        "p_adjusted": "p, adjusted" if len(result.verdicts) > 1 else "p",
-    }  # fmt: skip
-    shown = shown.head(rows) if rows else shown
-    view = table_view(shown, caption=(caption or result.estimand) + left_out(table, rows), kinds=kinds, heads=heads, row_heads=2)
-    numeric = tuple(name not in ("metric", "effect", "claim") for name in kinds)
-    return dataclasses.replace(view, numeric=numeric, frame=result.tidy())

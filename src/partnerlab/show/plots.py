@@ -83,7 +83,7 @@ DRAWN_IN = {
     "Trial": "experiments_run",
     "TierReading": "experiments_looks",
     "RepeatedEffect": "experiments_looks",
-    "ExperimentReading": "experiments_run",
+    "ExperimentReading": "experiments_effects",
     "LookPath": "experiments_looks",
     "Result": "intervals",
     "DataQuality": "quality",
