@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from typing import ClassVar, get_args
 
 import pandas as pd
 
 from partnerlab.errors import LedgerError, ParameterError
 from partnerlab.experiments.assign import Assignment
-from partnerlab.experiments.checks import check_attrition, check_dealt, check_trial, note_unvaried, refuse_few
+from partnerlab.experiments.checks import check_attrition, check_dealt, check_trial, note_unvaried, refuse_few, refuse_other_nouns
 from partnerlab.experiments.departures import SPILLOVER, changed_plan, check_departures, check_spillover, hold_to_deal, undeclared
 from partnerlab.experiments.effect_rows import adjust_families, effect_rows
 from partnerlab.experiments.experiment import Experiment, Metric
@@ -20,6 +21,7 @@ from partnerlab.experiments.readings import Reading, read_metric
 from partnerlab.experiments.schedule import check_lost, check_schedule, read_switched, refuse_unswitched, switched_off
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check, Evidence, Result
+from partnerlab.stats.inference.intervals import check_level
 from partnerlab.stats.trials.arm_differences import Adjustment
 from partnerlab.verdicts import Stakes, Verdict
 from partnerlab.words import plural, say_list, say_number, say_share
@@ -95,6 +97,8 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
 
     Raises
     ------
+    ParameterError
+        On what is no trial, and numbers that cannot be meant.
     SampleError
         If a variant has one unit or one cluster; of a schedule, if fewer than three were switched or all in the same quarters.
     LedgerError
@@ -107,6 +111,9 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
     >>> reading.table[["metric", "variant", "estimate", "p_redrawn"]].round(4).values.tolist()
     [['leads', 'on', 3.0, 0.0022]]
     """
+    refuse_other_nouns("analyze_experiment", trial, experiment, assignment)
+    check_level(level)
+    _refuse_numbers(quarters, draws=draws, seed=seed, look=look)
     experiment = experiment or (assignment.experiment if assignment else trial.experiment)
     if adjustment not in (None, *get_args(Adjustment)):
         known = say_list(get_args(Adjustment))
@@ -194,6 +201,15 @@ class _Frame:
         per = declared.per if declared else "unit"
         # tiers, shares and times are read once, at the end
         return Stakes(unit=unit, per=per.removesuffix("-quarter") if metric.kind in ("tier", "share", "time") else per)
+
+
+def _refuse_numbers(quarters: float | None, **whole: int | None) -> None:
+    """Refuse numbers that cannot be meant."""
+    for name, number in whole.items():
+        if number is not None and (isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < 0):
+            raise ParameterError(f"analyze_experiment: {name} is {number!r}; give a whole number of 0 or more")
+    if quarters is not None and not 0 < quarters < math.inf:
+        raise ParameterError(f"analyze_experiment: quarters is {quarters!r}; give how long it ran, above 0")
 
 
 def _check_one(trial: Trial, experiment: Experiment | None, assignment: Assignment | None) -> None:

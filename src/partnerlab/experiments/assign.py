@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import numbers
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import LedgerError, ParameterError, SampleError, SpecError, nearest
-from partnerlab.experiments.columns import read_numbers, unit_names
+from partnerlab.experiments.columns import count_empty, read_numbers, unit_names
 from partnerlab.experiments.dealing import deal
 from partnerlab.experiments.experiment import Experiment
 from partnerlab.stats.trials.randomization import Draw
@@ -206,8 +207,12 @@ def assign_variants(experiment: Experiment, *, units: pd.DataFrame, seed: int) -
     >>> dealt.table.groupby(["stratum", "variant"]).size().tolist()
     [2, 2, 2, 2]
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if not isinstance(experiment, Experiment) or not isinstance(units, pd.DataFrame):
+        given = units if isinstance(experiment, Experiment) else experiment
+        raise ParameterError(f"assign_variants takes an Experiment and a DataFrame of units, not a {type(given).__name__}")
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
         raise ParameterError(f"assign_variants: seed is {seed!r}; give a whole number of 0 or more, and keep it")
+    seed = int(seed)
     rows = _read_units(experiment, units)
     rows, buffered = _keep_apart(experiment, rows, seed=seed)
     thing = rows["cluster"] if experiment.cluster else rows["unit"]
@@ -235,7 +240,9 @@ def _read_units(experiment: Experiment, units: pd.DataFrame) -> pd.DataFrame:
     for name in wanted:
         if name not in units.columns:
             raise ParameterError(f"assign_variants: the units have no column {name!r}{nearest(name, units.columns)}", column=name)
-        empty = int(units[name].isna().sum())
+        if isinstance(units[name], pd.DataFrame):
+            raise ParameterError(f"assign_variants: several columns are called {name!r}; give each its own name", column=name)
+        empty = count_empty(units[name])
         if empty:
             raise ParameterError(f"assign_variants: {name} is empty for {plural(empty, 'unit')}; fill it or leave them out", column=name)
     rows = pd.DataFrame({"unit": unit_names(units[experiment.unit])})

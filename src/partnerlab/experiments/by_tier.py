@@ -11,14 +11,14 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.experiments.assign import Assignment
-from partnerlab.experiments.checks import check_dealt
+from partnerlab.experiments.checks import check_attrition, check_dealt, check_trial, refuse_other_nouns
 from partnerlab.experiments.departures import hold_to_deal
 from partnerlab.experiments.effect_rows import p_value_of
 from partnerlab.experiments.experiment import Experiment, Metric
 from partnerlab.experiments.readings import read_metric
 from partnerlab.experiments.trial import Trial
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.inference.intervals import critical_value, widen_error
+from partnerlab.stats.inference.intervals import check_level, critical_value, widen_error
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.hierarchy import PooledCells, pool_cells
 from partnerlab.stats.trials.srm import ratio_z
@@ -92,6 +92,8 @@ def analyze_by_tier(
     >>> found.table[["tier", "raw", "estimate"]].round(2).values.tolist()
     [['Gold', 3.0, 2.86], ['Silver', 1.0, 1.11]]
     """
+    refuse_other_nouns("analyze_by_tier", trial, experiment, assignment)
+    check_level(level)
     experiment = experiment or (assignment.experiment if assignment else trial.experiment)
     check_dealt(trial, assignment)
     trial = hold_to_deal(trial, assignment)[0]
@@ -112,6 +114,8 @@ def analyze_by_tier(
         said.append(f"{name}: {say_p(differ[name])} for the same effect in all tiers, spread of effects {say_number(pooled.spreads[0])}")
     table = pd.concat(tables, ignore_index=True)
     table["p_raw"] = adjust_p_values(table["p_raw"].to_numpy())
+    # what stops the whole stops its parts
+    failed = [check for check in check_trial(trial, experiment, assignment, lost=(check_attrition(trial, asked),)) if check.passed is False]
     unlike = int((table["ratio_z"].abs() > critical_value(1 - 0.01 / len(table))).sum())
     return TierReading(
         estimand=f"Effect on {asked.effect} by tier before the start, pooled over {plural(len(trial.groups), 'tier')}",
@@ -121,8 +125,9 @@ def analyze_by_tier(
             Check(
                 "sample ratio by tier", unlike == 0, f"{plural(unlike, 'tier')} of {len(table)} with other shares of variants than planned"
             ),
+            *failed,
         ),
-        evidence=Evidence.D if unlike else Evidence.B,
+        evidence=Evidence.D if unlike or failed else Evidence.B,
         level=level,
         metric=asked.name,
         heterogeneity=differ,

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from partnerlab.errors import LedgerError, SampleError
+from partnerlab.errors import LedgerError, ParameterError, SampleError
 from partnerlab.experiments.assign import Assignment
 from partnerlab.experiments.experiment import Experiment, Metric
 from partnerlab.experiments.trial import Trial
@@ -34,6 +34,20 @@ def things_of(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
     variant = np.zeros(code.max() + 1, dtype=np.int64)
     variant[code] = trial.variant
     return code, variant
+
+
+def refuse_other_nouns(verb: str, trial: Trial, experiment: Experiment | None, assignment: Assignment | None) -> None:
+    """Refuse what is not what a verb takes.
+
+    Raises
+    ------
+    ParameterError
+        Naming what was given.
+    """
+    makes = {Trial: "Trial.from_frame", Experiment: "Experiment.load", Assignment: "Assignment.load"}
+    for (noun, make), given in zip(makes.items(), (trial, experiment, assignment), strict=True):
+        if not isinstance(given, noun) and (noun is Trial or given is not None):
+            raise ParameterError(f"{verb} takes a {noun.__name__}, not a {type(given).__name__}; make one with {make}")
 
 
 def refuse_few(trial: Trial) -> None:

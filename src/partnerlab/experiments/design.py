@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+import numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from partnerlab.experiments.experiment import EACH_QUARTER, Experiment, Looks, M
 from partnerlab.experiments.looks import always_valid_reach
 from partnerlab.experiments.outlook import Outlook, Prior
 from partnerlab.results import Check, Result
-from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.trials.futility import finding_power, give_up_bounds
 from partnerlab.stats.trials.power import cluster_degrees, power_of_t, smallest_effect, stepped_wedge_variance
 from partnerlab.stats.trials.preposterior import value_of_testing
@@ -116,7 +117,10 @@ def design_experiment(  # noqa: PLR0913 - what may vary between designs
     >>> sizes.table["estimate"].round(3).tolist()
     [0.909, 0.281]
     """
+    _refuse_kinds(experiment, outlooks, prior, units=units, quarters=quarters, clusters=clusters)
+    check_level(level)
     quarters = (experiment.quarters,) if quarters is None else quarters
+    plans = (plans,) if isinstance(plans, str) else plans
     plans = plans if plans is not None else ("as declared",) if experiment.scheduled else ("parallel",)
     _check(experiment, outlooks, units, quarters, clusters, plans)
     if not 1 - level < power < 1:
@@ -129,7 +133,7 @@ def design_experiment(  # noqa: PLR0913 - what may vary between designs
     for place, metric in enumerate(experiment.metrics):
         for plan in plans:
             for count in units:
-                for groups in clusters or (None,):
+                for groups in (None,) if clusters is None else clusters:
                     for length in quarters:
                         on, share = _schedule(experiment, plan, length)
                         size = _Size(plan=plan, units=count, clusters=groups, quarters=length, size_cv=size_cv, on=on, share=share)
@@ -141,6 +145,18 @@ def design_experiment(  # noqa: PLR0913 - what may vary between designs
         level=level,
         power=power,
     )
+
+
+def _refuse_kinds(experiment, outlooks, prior, **counts) -> None:
+    """Refuse what is not what the verb takes."""
+    given = [(Experiment, experiment), *((Outlook, one) for one in outlooks.values()), *([] if prior is None else [(Prior, prior)])]
+    for noun, one in given:
+        if not isinstance(one, noun):
+            raise ParameterError(f"design_experiment takes {noun.__name__}, not {type(one).__name__}; make one: {noun.__name__}(...)")
+    for name, listed in ((name, listed) for name, listed in counts.items() if listed is not None):
+        whole = isinstance(listed, Iterable) and all(isinstance(one, numbers.Integral) and not isinstance(one, bool) for one in listed)
+        if not whole:
+            raise ParameterError(f"design_experiment: {name} is {listed}; give a list of whole numbers, such as [200, 400]")
 
 
 def _check(experiment, outlooks, units, quarters, clusters, plans) -> None:

@@ -286,7 +286,7 @@ class Experiment(Spec):
         if len(self.variants) < 2:
             raise ValueError("variants must be two or more, the control first")
         for noun, names in (
-            ("variants", [variant.name for variant in self.variants]),
+            ("variants", [variant.name.casefold() for variant in self.variants]),
             ("metrics", [metric.name for metric in self.metrics]),
             ("strata", list(self.strata)),
             ("pre", list(self.pre)),

@@ -28,7 +28,7 @@ class LookPath(Result):
     ``conf_low`` and ``conf_high`` are of one look alone, ``always_low`` and ``always_high`` hold at all looks at once.
     ``boundary`` is the effect that the declared rule asks for to stop at that look (infinite before the end of a fixed
     one), ``set_boundary`` the effect that a group-sequential rule would ask for. ``crossed`` is by the declared rule,
-    ``peeked`` by reading every look as if it were the only one.
+    ``peeked`` by reading every look as if it were the only one; neither where a check stopped the look, and ``checks`` say which.
 
     Parameters
     ----------
@@ -107,15 +107,24 @@ def estimate_looks(
         raise ParameterError(f"estimate_looks: {len(labels)} labels for {len(trials)} looks; give one for each")
     # variants share the error, as they do when one look is read
     own = 1 - (1 - level) / (len(experiment.variants) - 1)
-    rows = [_look(trial, experiment, assignment, level=own) for trial in trials]
+    readings = [analyze_experiment(trial, experiment=experiment, assignment=assignment, draws=0, level=own) for trial in trials]
+    rows = [_look(reading.table.iloc[0], level=own) for reading in readings]
     table = pd.DataFrame(rows)
     table.insert(0, "look", np.arange(1, len(rows) + 1))
     table.insert(1, "when", list(labels) or [f"look {place}" for place in range(1, len(rows) + 1)])
     share = np.array(experiment.looks.information) if experiment.looks.planned == planned else np.arange(1, planned + 1) / planned
     table = _with_bounds(table, share, experiment, level=own)
+    sound = np.array([not reading.stopped for reading in readings])
+    table = table.assign(crossed=table["crossed"] & sound, peeked=table["peeked"] & sound)
     return LookPath(
         estimand=f"Effect on {experiment.metrics[0].name} at every look so far",
         table=table.drop(columns=["reach", "df"]),
+        checks=tuple(
+            dataclasses.replace(check, name=f"look {place}: {check.name}")
+            for place, reading in enumerate(readings, start=1)
+            for check in reading.checks
+            if check.passed is False
+        ),
         level=level,
         stopping=experiment.looks.stopping,
         planned=planned,
@@ -123,9 +132,8 @@ def estimate_looks(
     )
 
 
-def _look(trial: Trial, experiment: Experiment, assignment: Assignment | None, *, level: float) -> dict[str, float]:
-    """Read one look as if it were the only one."""
-    row = analyze_experiment(trial, experiment=experiment, assignment=assignment, draws=0, level=level).table.iloc[0]
+def _look(row: pd.Series, *, level: float) -> dict[str, float]:
+    """Give the interval of one look as if it were the only one."""
     reach = float(critical_value(level, row["df"] if math.isfinite(row["df"]) else None))
     middle, error = float(row["estimate"]), float(row["std_error"])
     ends = {"conf_low": middle - reach * error, "conf_high": middle + reach * error}

@@ -305,5 +305,5 @@ def _explained(null: np.ndarray, arms: Arms) -> np.ndarray:
 
 def _extra(metric: Metric, values: dict[str, np.ndarray], arms: Arms, effect: ArmDifference) -> dict[str, float]:
     if metric.kind == "tier":
-        return tier_reading(values[metric.name], arms, effect)
+        return tier_reading(values[metric.name], arms, effect) if math.isfinite(effect.estimate) else {}
     return time_reading(metric, values, arms) if metric.kind == "time" else {}

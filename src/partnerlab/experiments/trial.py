@@ -23,6 +23,7 @@ from partnerlab.experiments.trial_columns import (
     read_switch,
     read_units,
     read_variants,
+    refuse_known_outcomes,
     refuse_twice,
     refuse_unscheduled,
 )
@@ -236,6 +237,7 @@ class Trial:
             raise ParameterError("trial: name at least one outcome")
         refuse_twice([metric.name for metric in metrics], "outcomes")
         refuse_twice(list(pre), "pre")
+        refuse_known_outcomes(metrics, {*pre, *strata, *([by] if by else []), *([cluster] if cluster else [])})
         columns = [column for metric in metrics for column in (*metric.columns, metric.before) if column]
         between = experiment.spillover.between if experiment is not None and experiment.spillover else None
         shared = between if between in frame.columns else None

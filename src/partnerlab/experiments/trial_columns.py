@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
-from partnerlab.experiments.columns import read_numbers, unit_names
+from partnerlab.experiments.columns import count_empty, read_numbers, unit_names
 from partnerlab.experiments.experiment import EACH_QUARTER, Experiment, Metric
 from partnerlab.words import plural, say_list
 
@@ -49,19 +49,32 @@ def refuse_twice(names: Sequence[str], said: str) -> None:
         raise ParameterError(f"trial: {said} name {twice!r} twice; name each once", column=twice)
 
 
+def refuse_known_outcomes(metrics: Sequence[Metric], known: set[str]) -> None:
+    """Refuse an outcome that is said to have been known before the start."""
+    both = sorted({column for metric in metrics for column in metric.columns} & known)
+    if both:
+        raise ParameterError(
+            f"trial: {both[0]!r} is an outcome, so it cannot be known before the start; name another column", column=both[0]
+        )
+
+
 def read_units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
     """Name the units, each once; where there is no column of them every row is one."""
     if unit is None:
         return np.arange(len(frame)).astype(str)
-    if frame[unit].isna().any():
-        raise ParameterError(f"trial: {unit} is empty in {plural(int(frame[unit].isna().sum()), 'row')}; name every unit", column=unit)
-    if pd.api.types.is_integer_dtype(frame[unit].dtype):
+    empty = frame[unit].isna().to_numpy()
+    if pd.api.types.is_integer_dtype(frame[unit].dtype) and not empty.any():
         numbers = frame[unit].to_numpy(dtype=np.int64)
         if (numbers[1:] > numbers[:-1]).all():  # in order, so none stands twice
             return _digits(numbers)
-    repeated = frame[frame[unit].duplicated(keep=False)]
-    if len(repeated):
-        mixed = repeated.groupby(unit)[variant].nunique()
+    names = unit_names(frame[unit])
+    empty = empty | (names == "").to_numpy()
+    if empty.any():
+        raise ParameterError(f"trial: {unit} is empty in {plural(int(empty.sum()), 'row')}; name every unit", column=unit)
+    twice = names.duplicated(keep=False).to_numpy()
+    if twice.any():
+        repeated = names[twice].to_numpy()
+        mixed = frame[variant][twice].groupby(repeated).nunique()
         if (mixed > 1).any():
             several = mixed[mixed > 1].index
             raise ParameterError(
@@ -69,10 +82,10 @@ def read_units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarra
                 "a unit has the variant that it was dealt"
             )
         raise ParameterError(
-            f"trial: {plural(repeated[unit].nunique(), 'unit has', 'units have')} several rows, the first {str(repeated[unit].iloc[0])!r}; "
+            f"trial: {plural(len(set(repeated)), 'unit has', 'units have')} several rows, the first {str(repeated[0])!r}; "
             "add them up to one each"
         )
-    return unit_names(frame[unit]).to_numpy(dtype=str)
+    return names.to_numpy(dtype=str)
 
 
 def _digits(numbers: np.ndarray) -> np.ndarray:
@@ -103,27 +116,15 @@ def read_variants(
     frame: pd.DataFrame, variant: str, control: str | None, experiment: Experiment | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Code the variants, the control first: as named, as declared, the first of a categorical, what is called control, or by name."""
-    empty = int(frame[variant].isna().sum())
-    if empty:
-        raise ParameterError(f"trial: {variant} is empty for {plural(empty, 'unit')}; give the variant that each was dealt", column=variant)
-    dealt = frame[variant]
-    if pd.api.types.is_float_dtype(dealt) and (dealt % 1 == 0).all():
-        dealt = dealt.astype(int)  # 1.0 is what a table with gaps makes of 1
-    place, distinct = pd.factorize(dealt)
-    said = [str(value) for value in distinct]
-    names = sorted(set(said), key=lambda name: (name.casefold() != "control", name))
-    if isinstance(dealt.dtype, pd.CategoricalDtype):
-        names = [str(value) for value in dealt.cat.categories if str(value) in said]
-    if experiment is not None:
+    place, said, names = _named_variants(frame[variant], variant)
+    if experiment is None:
+        names = _control_first(names, control)
+    else:
         known = [declared.name for declared in experiment.variants]
         strange = [name for name in names if name not in known]
         if strange:
             raise ParameterError(f"trial: {strange[0]!r} is no variant of {experiment.name}{nearest(strange[0], known)}")
         names = known
-    elif control is not None and str(control) in names:
-        names = [str(control), *(name for name in names if name != str(control))]
-    elif control is not None:
-        raise ParameterError(f"trial: no unit has the control {control!r}{nearest(str(control), names)}")
     codes = np.array([names.index(name) for name in said], dtype=np.int64)[place]
     absent = [name for name in names if name not in said]
     if experiment is not None and experiment.scheduled:
@@ -135,11 +136,40 @@ def read_variants(
     return codes, tuple(names)
 
 
+def _named_variants(dealt: pd.Series, variant: str) -> tuple[np.ndarray, list[str], list[str]]:
+    """Code of each unit's variant, names of the codes, and the names in order."""
+    if pd.api.types.is_float_dtype(dealt) and (dealt % 1 == 0).all():
+        dealt = dealt.astype(int)  # 1.0 is what a table with gaps makes of 1
+    place, distinct = pd.factorize(dealt)
+    said = [str(value).strip() for value in distinct]
+    empty = int((place < 0).sum()) + sum(int((place == code).sum()) for code, name in enumerate(said) if not name)
+    if empty:
+        raise ParameterError(f"trial: {variant} is empty for {plural(empty, 'unit')}; give the variant that each was dealt", column=variant)
+    names = sorted(set(said), key=lambda name: (name.casefold() != "control", name))
+    if isinstance(dealt.dtype, pd.CategoricalDtype):
+        names = [name for name in dict.fromkeys(str(value).strip() for value in dealt.cat.categories) if name in said]
+    return place, said, names
+
+
+def _control_first(names: list[str], control: str | None) -> list[str]:
+    """Put the control that was named first; names that differ in capitals alone may be one variant, and are refused."""
+    last = {name.casefold(): name for name in names}
+    alike = next((name for name in names if last[name.casefold()] != name), None)
+    if alike is not None:
+        raise ParameterError(f"trial: variants {alike!r} and {last[alike.casefold()]!r} differ in capitals alone; write them alike")
+    if control is None:
+        return names
+    if str(control) not in names:
+        raise ParameterError(f"trial: no unit has the control {control!r}{nearest(str(control), names)}")
+    return [str(control), *(name for name in names if name != str(control))]
+
+
 def read_codes(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     """Code the combinations of some columns."""
     for name in columns:
-        if frame[name].isna().any():
-            raise ParameterError(f"trial: {name} is empty for {plural(int(frame[name].isna().sum()), 'unit')}; fill it", column=name)
+        empty = count_empty(frame[name])
+        if empty:
+            raise ParameterError(f"trial: {name} is empty for {plural(empty, 'unit')}; fill it", column=name)
     return frame.groupby(list(columns), sort=True).ngroup().to_numpy(dtype=np.int64)
 
 
@@ -160,6 +190,8 @@ def read_exposure(frame: pd.DataFrame, name: str) -> np.ndarray:
         raise ParameterError(
             f"trial: {name} is below 0 for {plural(int((values < 0).sum()), 'unit')}; nobody is watched for less than no time"
         )
+    if not values.any():
+        raise ParameterError(f"trial: {name} is 0 for all units, so that nobody was watched; say how long each was")
     return values
 
 

@@ -216,7 +216,7 @@ def take_arms(arms: Arms, keep: np.ndarray) -> Arms:
 
 
 def _moving(covariates: np.ndarray | None) -> np.ndarray | None:
-    if covariates is None or covariates.shape[1] == 0:
+    if covariates is None or covariates.size == 0:
         return None
     kept = covariates[:, np.ptp(covariates, axis=0) > 0]
     return kept if kept.shape[1] else None
