@@ -73,15 +73,16 @@ def read_numbers(frame: pd.DataFrame, name: str, *, asked: str) -> np.ndarray:
         raise ParameterError(f"{asked}: {name} holds dates or lengths of time; give numbers, such as days since the start", column=name)
     plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb"
     numbers = (column if plain else pd.to_numeric(column, errors="coerce")).to_numpy(dtype=float, na_value=np.nan)
-    strange = np.isinf(numbers) if plain else np.isinf(numbers) | (np.isnan(numbers) & column.notna().to_numpy())
+    far = max(np.fmax.reduce(numbers, initial=0.0), -np.fmin.reduce(numbers, initial=0.0)) > LARGEST
+    if plain and not far:
+        return numbers
+    strange = np.isinf(numbers) | (np.isnan(numbers) & column.notna().to_numpy())
     if strange.any():
         shown = str(column[strange].iloc[0])
         raise ParameterError(
             f"{asked}: {name} is not a number for {plural(int(strange.sum()), 'unit')}, the first {shown!r}; mend or empty it", column=name
         )
-    large = np.abs(numbers) > LARGEST
-    if large.any():
-        raise ParameterError(
-            f"{asked}: {name} is above {LARGEST:g} in size for {plural(int(large.sum()), 'unit')}; give it in a larger unit", column=name
-        )
+    if far:
+        large = int((np.abs(numbers) > LARGEST).sum())
+        raise ParameterError(f"{asked}: {name} is above {LARGEST:g} in size for {plural(large, 'unit')}; give it in a larger unit", column=name)
     return numbers
