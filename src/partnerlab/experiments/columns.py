@@ -84,5 +84,7 @@ def read_numbers(frame: pd.DataFrame, name: str, *, asked: str) -> np.ndarray:
         )
     if far:
         large = int((np.abs(numbers) > LARGEST).sum())
-        raise ParameterError(f"{asked}: {name} is above {LARGEST:g} in size for {plural(large, 'unit')}; give it in a larger unit", column=name)
+        raise ParameterError(
+            f"{asked}: {name} is above {LARGEST:g} in size for {plural(large, 'unit')}; give it in a larger unit", column=name
+        )
     return numbers
