@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from partnerlab.stats.causes.propensity import fit_propensity, weighted_products
+from partnerlab.stats.causes.propensity import fit_propensity, predict_by_part, row_blocks
 
 Target = Literal["att", "ate", "ato"]
 OutcomeFamily = Literal["linear", "logit"]
@@ -44,11 +44,20 @@ class WeightedEffect:
 
 def balancing_weights(treated: np.ndarray, propensity: np.ndarray, *, target: Target, weight: np.ndarray | None = None) -> np.ndarray:
     """Weights that make treated and untreated rows look like the target's; each side sums to one (Hajek)."""
-    e, on = propensity, treated.astype(bool)
-    tilt = {"att": e, "ate": np.ones(len(e)), "ato": e * (1.0 - e)}[target]
-    raw = tilt * np.where(on, 1.0 / np.maximum(e, 1e-300), 1.0 / np.maximum(1.0 - e, 1e-300))
-    raw = raw if weight is None else raw * weight
-    return raw / np.where(on, raw[on].sum(), raw[~on].sum())
+    on, balance, sums = treated.astype(bool), np.empty(len(propensity)), np.zeros(2)
+    for rows in row_blocks(len(balance)):
+        e, own = propensity[rows], on[rows]
+        raw = _tilt(e, target) / np.maximum(np.where(own, e, 1.0 - e), 1e-300)
+        balance[rows] = raw if weight is None else raw * weight[rows]
+        sums += np.bincount(own, balance[rows], minlength=2)
+    for rows in row_blocks(len(balance)):
+        balance[rows] /= sums[on[rows].astype(np.intp)]
+    return balance
+
+
+def _tilt(chance: np.ndarray, target: Target) -> np.ndarray | float:
+    """Weight of rows in the target, by their chance of treatment."""
+    return chance if target == "att" else 1.0 if target == "ate" else chance * (1.0 - chance)
 
 
 def weighted_effect(  # noqa: PLR0913 - the estimator's own choices
@@ -97,12 +106,12 @@ def weighted_effect(  # noqa: PLR0913 - the estimator's own choices
     """
     n, on = len(outcome), treated.astype(bool)
     weight = np.ones(n) if weight is None else weight / weight.mean()
-    missing = WeightedEffect(estimate=np.nan, influence=np.full(n, np.nan), propensity=np.full(n, np.nan), balance=np.full(n, np.nan))
-    if not on.any() or on.all():
-        return missing
-    fitted = _fit_nuisances(outcome, on, design, outcome_design, folds, weight, family=family, target=target)
+    part = None if folds is None else np.searchsorted(np.unique(folds), folds)
+    mixed = on.any() and not on.all()
+    fitted = _fit_nuisances(outcome, on, design, outcome_design, part, weight, family=family, target=target) if mixed else None
     if fitted is None:
-        return missing
+        unknown = np.full(n, np.nan)
+        return WeightedEffect(estimate=np.nan, influence=unknown, propensity=unknown, balance=unknown)
     chance, logit_influence, without, with_ = fitted
     balance = balancing_weights(on, chance, target=target, weight=weight)
     if outcome_design is None:
@@ -143,35 +152,37 @@ def _crossed_odds(outcome, learn, design, folds, weight):
 
 def _crossed_chance(on, design, folds, weight, start):
     """Chance of each row by a logit of the other folds: its own has no weight; Newton begins from the logit of all."""
-    chance = np.empty(len(on))
-    for fold in np.unique(folds):
-        inside = folds == fold
-        logit = fit_propensity(on, design, weight * ~inside, start=start)
+    others, betas = np.empty(len(on)), np.empty((int(folds.max()) + 1, design.shape[1]))
+    for fold in range(len(betas)):
+        np.multiply(weight, folds != fold, out=others)
+        logit = fit_propensity(on, design, others, start=start)
         if logit is None:
             return None
-        chance[inside] = logit.predict(design[inside])
-    return chance
+        betas[fold] = logit.coefficients
+    return predict_by_part(design, betas, folds, logit=True)
 
 
 def _crossed_line(outcome, learn, design, folds, weight):
     """Least squares of the rows to learn from, for each row those of other folds: products of all less those of its own."""
-    folds = np.zeros(len(outcome), dtype=np.int64) if folds is None else folds
-    codes, fitted = np.unique(folds), np.empty(len(outcome))
-    used = weight * learn
-    parts = {}
-    for code in codes:
-        mine = np.flatnonzero((folds == code) & learn)
-        parts[code] = weighted_products(design[mine], used[mine]), design[mine].T @ (used[mine] * outcome[mine])
-    products, pulls = (sum(part[place] for part in parts.values()) for place in (0, 1))
-    for code in codes:
-        inside, others = folds == code, learn & (folds != code) if len(codes) > 1 else learn
-        own = parts[code] if len(codes) > 1 else (0.0, 0.0)
-        beta = _solved(products - own[0], pulls - own[1])
+    parts = 1 if folds is None else int(folds.max()) + 1
+    products, pulls = np.zeros((parts, design.shape[1], design.shape[1])), np.zeros((parts, design.shape[1]))
+    for rows in row_blocks(len(outcome)):
+        for fold in range(parts):
+            mine = rows.start + np.flatnonzero(learn[rows] if parts == 1 else learn[rows] & (folds[rows] == fold))
+            own, root = design[mine], np.sqrt(weight[mine])[:, None]
+            own *= root
+            products[fold] += own.T @ own
+            pulls[fold] += (outcome[mine] * root[:, 0]) @ own
+    betas = np.empty((parts, design.shape[1]))
+    for fold in range(parts):
+        alone = parts == 1
+        beta = _solved(products.sum(axis=0) - (0.0 if alone else products[fold]), pulls.sum(axis=0) - (0.0 if alone else pulls[fold]))
         if beta is None:
+            others = learn if alone else learn & (folds != fold)
             root = np.sqrt(weight[others])
             beta = np.linalg.lstsq(design[others] * root[:, None], outcome[others] * root, rcond=None)[0]
-        fitted[inside] = design[inside] @ beta
-    return fitted
+        betas[fold] = beta
+    return predict_by_part(design, betas, folds)
 
 
 def _solved(products: np.ndarray, pulls: np.ndarray) -> np.ndarray | None:
@@ -202,16 +213,28 @@ def _weighting_score(outcome, on, design, chance, balance, logit_influence, targ
 def _augmented_score(outcome, on, chance, without, with_, weight, target, *, normalize):  # noqa: PLR0913 - parts of one formula
     """Mean of the outcome model's difference plus the weighted rests of both sides; each row's share."""
     n = len(outcome)
-    if target == "ato":
-        normalize = True  # the tilt has no other natural scale
-    tilt = weight * {"att": chance, "ate": np.ones(n), "ato": chance * (1.0 - chance)}[target]
-    whole = weight * on if target == "att" else tilt
-    total = whole.sum()
-    own = whole * on if target == "att" else np.where(on, tilt / np.maximum(chance, 1e-12), 0.0)
-    other = np.where(on, 0.0, tilt / np.maximum(1.0 - chance, 1e-12))
-    if normalize:
-        own, other = own * (total / own.sum()), other * (total / other.sum())
-    above = with_ if target == "ate" else without
-    part = (weight * (with_ - without) if target == "ate" else 0.0) + own * (outcome - above) - other * (outcome - without)
+    normalize = normalize or target == "ato"  # the overlap's tilt has no other natural scale
+    sums, part = np.zeros(3), np.empty(n)
+    for rows in row_blocks(n):
+        sums += [side.sum() for side in _sides(on[rows], chance[rows], weight[rows], target)]
+    total = sums[0]
+    scale = total / sums[1:] if normalize else np.ones(2)
+    for rows in row_blocks(n):
+        _, own, other = _sides(on[rows], chance[rows], weight[rows], target)
+        y, below = outcome[rows], without[rows]
+        above = with_[rows] if target == "ate" else below
+        part[rows] = scale[0] * own * (y - above) - scale[1] * other * (y - below) + weight[rows] * (above - below)
     estimate = part.sum() / total
-    return float(estimate), n * (part - whole * estimate) / total
+    for rows in row_blocks(n):
+        whole, _, _ = _sides(on[rows], chance[rows], weight[rows], target)
+        part[rows] = n * (part[rows] - whole * estimate) / total
+    return float(estimate), part
+
+
+def _sides(on, chance, weight, target):
+    """Weight of rows in the target, and in its treated and untreated side."""
+    tilt = weight * _tilt(chance, target)
+    other = np.where(on, 0.0, tilt / np.maximum(1.0 - chance, 1e-12))
+    if target == "att":
+        return weight * on, weight * on, other
+    return tilt, np.where(on, tilt / np.maximum(chance, 1e-12), 0.0), other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 from scipy.special import expit
@@ -33,7 +34,7 @@ class Propensity:
 
     def predict(self, design: np.ndarray) -> np.ndarray:
         """Chance of treatment of each row of a design."""
-        return expit(design @ self.coefficients)
+        return predict_by_part(design, self.coefficients[None, :], logit=True)
 
     def influence(self, treated: np.ndarray, design: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Influence of each row fitted on the coefficients, shape ``(m, k)``, with mean 0."""
@@ -88,6 +89,35 @@ def _slopes(treated: np.ndarray, design: np.ndarray, weight: np.ndarray, beta: n
         scaled = part * np.sqrt(own * chance * (1.0 - chance))[:, None]
         information += scaled.T @ scaled
     return gradient / n, information / n
+
+
+def row_blocks(rows: int) -> Iterator[slice]:
+    """Cut rows in blocks that stay in the processor's cache: what is computed of a block is not paged in as a whole column is."""
+    return (slice(first, min(first + BLOCK, rows)) for first in range(0, rows, BLOCK))
+
+
+def predict_by_part(design: np.ndarray, coefficients: np.ndarray, part: np.ndarray | None = None, *, logit: bool = False) -> np.ndarray:
+    """Predict rows by the coefficients of the part that each belongs to.
+
+    Parameters
+    ----------
+    design : float array, shape (m, k)
+    coefficients : float array, shape (parts, k)
+    part : int array, shape (m,), optional
+        Row of ``coefficients``; the first if None.
+    logit : bool
+        Give chances: the logistic function of the linear index.
+
+    Examples
+    --------
+    >>> predict_by_part(np.array([[1.0, 2.0], [1.0, 3.0]]), np.array([[0.0, 1.0], [5.0, -1.0]]), np.array([0, 1])).tolist()
+    [2.0, 2.0]
+    """
+    fitted = np.empty(len(design))
+    for rows in row_blocks(len(design)):
+        lines = design[rows] @ coefficients.T
+        fitted[rows] = lines[:, 0] if part is None else lines[np.arange(len(lines)), part[rows]]
+    return expit(fitted, out=fitted) if logit else fitted
 
 
 def weighted_products(design: np.ndarray, weight: np.ndarray) -> np.ndarray:
