@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from partnerlab.effects import (
@@ -12,13 +13,17 @@ from partnerlab.effects import (
     analyze_tactic,
     check_assignment,
     compare_adoption,
+    estimate_adjusted,
     estimate_adoption,
+    estimate_association,
+    estimate_at_line,
+    estimate_dose,
     estimate_nested_trials,
     estimate_on_off,
     estimate_sustained,
     estimate_switching,
 )
-from partnerlab.errors import ParameterError, SampleError, SpecError
+from partnerlab.errors import MissingTableError, ParameterError, SampleError, SpecError
 from partnerlab.intake.simulate import simulate_world
 from partnerlab.verdicts import Stakes
 
@@ -193,3 +198,53 @@ def test_a_horizon_beyond_the_panel_is_named():
 def test_only_what_happens_or_not_can_end_it_all(reading):
     with pytest.raises(ParameterError, match="neither 0 nor 1"):
         reading(_panel(), study=STUDY, ends=True)
+
+
+ROWS = {
+    "adjusted": lambda rows, **more: estimate_adjusted(rows, tactic="had", outcome="leads", **more),
+    "association": lambda rows, **more: estimate_association(rows, tactic="had", outcome="leads", **more),
+    "dose": lambda rows, **more: estimate_dose(rows, dose="days", outcome="leads", material=0.5, **more),
+    "line": lambda rows, **more: estimate_at_line(rows, score="score", line=50, outcome="leads", **more),
+}
+
+
+def _rows():
+    random = np.random.default_rng(1)
+    rows = pd.DataFrame({"partner": np.repeat(range(100), 4), "size": random.normal(size=400), "score": random.uniform(0, 100, 400)})
+    rows["had"], rows["days"] = random.integers(0, 2, 400), random.integers(0, 4, 400)
+    return rows.assign(leads=rows["size"] + rows["had"] + random.normal(size=400), rep=[f"R{at % 20}" for at in range(400)])
+
+
+BAD_ROWS = {
+    "no outcome": ({"leads": np.nan}, {}, SampleError, "none of 400 has"),
+    "outcome never varies": ({"leads": 3.0}, {}, SampleError, "leads is 3 wherever it was seen; what never varies tells nothing"),
+    "words": ({"leads": "many"}, {}, ParameterError, r"rows\.leads: expected numbers"),
+    "days for numbers": ({"leads": pd.Timestamp("2026-01-01")}, {}, ParameterError, r"rows\.leads: expected numbers"),
+    "infinite": ({"leads": np.inf}, {}, ParameterError, r"rows\.leads: 400 of 400 rows are infinite"),
+    "infinite covariate": ({"size": np.inf}, {"covariates": ["size"]}, ParameterError, r"rows\.size: 400 of 400 rows are infinite"),
+    "own covariate": ({}, {"covariates": ["leads"]}, ParameterError, r"rows\.leads: it cannot be its own covariate"),
+    "no such column": ({}, {"covariates": ["sise"]}, MissingTableError, "no column 'sise'; did you mean 'size'?"),
+    "one cluster": ({"rep": "Ann"}, {"cluster": "rep"}, SampleError, "only 1"),
+    "three clusters": ({"rep": np.arange(400) % 3}, {"cluster": "rep"}, SampleError, "only 3"),
+}
+
+
+@pytest.mark.parametrize("reading", ROWS)
+@pytest.mark.parametrize("bad", BAD_ROWS)
+def test_bad_rows_have_one_line_in_every_reading_of_rows(bad, reading):
+    change, more, kind, said = BAD_ROWS[bad]
+
+    with pytest.raises(kind, match=said) as caught:
+        ROWS[reading](_rows().assign(**change), **more)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reading", ROWS)
+@pytest.mark.parametrize("again", [lambda size: 2 * size + 1, lambda size: 0 * size + 7], ids=["repeated", "constant"])
+def test_a_covariate_that_says_nothing_more_changes_nothing(again, reading):
+    rows = _rows()
+    found = ROWS[reading](rows.assign(again=again(rows["size"])), covariates=["size", "again"]).table.iloc[0]
+    wanted = ROWS[reading](rows, covariates=["size"]).table.iloc[0]
+
+    assert found["estimate"] == pytest.approx(wanted["estimate"])
+    assert found["std_error"] == pytest.approx(wanted["std_error"])

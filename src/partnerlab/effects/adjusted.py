@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.balance import balance_table, likeness_checks
-from partnerlab.effects.row_tables import keep_known, read_covariates
+from partnerlab.effects.row_tables import keep_known, read_covariates, refuse_flat, refuse_own
 from partnerlab.effects.sample import TOO_FEW_MANAGERS
 from partnerlab.effects.trials import design_of
 from partnerlab.errors import ParameterError, SampleError
@@ -143,9 +143,7 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
     {'augmented': 2.9, 'weighting': 3.1, 'regression': 2.9, 'unadjusted': 4.5}
     """
     check_level(level)
-    own = next((name for name in (*covariates, *(outcome_covariates or ())) if name in (tactic, outcome)), None)
-    if own is not None:
-        raise ParameterError(f"rows.{own}: it cannot be its own covariate; give what was known before", column=own)
+    refuse_own((*covariates, *(outcome_covariates or ())), (tactic, outcome))
     sample, lost = keep_known(
         rows,
         [tactic, outcome, *covariates, *(outcome_covariates or ()), *([folds] if isinstance(folds, str) else []),
@@ -211,8 +209,7 @@ def _refuse(on, y, mass, *, tactic, outcome, weight, family, target) -> None:  #
     low = 0 if mass is None else int((mass <= 0).sum())
     if low:
         raise ParameterError(f"rows.{weight}: {low} of {len(on)} weights are not above 0; drop those rows", column=weight)
-    if np.ptp(y) == 0:
-        raise SampleError(f"{tactic}: {outcome} is {y[0]:g} wherever it was seen; what never varies tells nothing")
+    refuse_flat(y, outcome=outcome, asked=tactic)
     sides = int((on == 1).sum()), int((on == 0).sum())
     if min(sides) < FEWEST_ROWS:
         raise SampleError(f"{tactic}: {plural(sides[0], 'row')} with it and {sides[1]} without; {FEWEST_ROWS} are needed on either side")

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.row_tables import keep_known
+from partnerlab.effects.row_tables import keep_known, refuse_flat, refuse_own
 from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import check_level, critical_value
@@ -20,6 +20,8 @@ from partnerlab.words import plural, say_list, say_number, say_p
 
 #: Fewest units, each seen more than once, that errors can be read from.
 FEWEST_UNITS = 4
+#: So many covariates and more are counted in a message, not named.
+MANY = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ def estimate_association(  # noqa: PLR0913 - columns have names
     period : str, optional
         Column of the quarter, where all partners rise and fall together: both readings are then taken beside a level of each period.
     covariates : sequence of str
-        Columns with numbers that differ within partners too.
+        Columns with numbers. What does not vary within partners is held fixed between all rows alone.
     cluster : str, optional
         Column of who chose, if wider than a partner; partners if None.
     stakes : Stakes, optional
@@ -100,18 +102,23 @@ def estimate_association(  # noqa: PLR0913 - columns have names
     ({'pooled': 1.2, 'within': 0.2, 'pooled less within': 1.0}, 'C')
     """
     check_level(level)
+    refuse_own(covariates, (tactic, outcome))
     columns = [partner, outcome, tactic, *covariates, *(column for column in (period, cluster) if column)]
     sample, lost = keep_known(rows, columns, numbers=[outcome, tactic, *covariates])
     unit, owner = pd.factorize(sample[partner])[0], pd.factorize(sample[cluster or partner])[0]
     y, x = sample[outcome].to_numpy(float), sample[[tactic, *covariates]].to_numpy(float)
+    refuse_flat(y, outcome=outcome, asked=tactic)
     if owner.max(initial=-1) + 1 < FEWEST_UNITS:
         raise SampleError(f"{tactic}: only {plural(int(owner.max(initial=-1)) + 1, 'cluster')}; {FEWEST_UNITS} are needed for errors")
     levels = pd.get_dummies(sample[period], drop_first=True).to_numpy(float) if period else np.zeros((len(y), 0))
-    pooled = fit_line(y, np.column_stack([x, levels, np.ones(len(y))]))
-    within = fit_line(_inside(y[:, None], unit)[:, 0], _unrepeated(_inside(np.column_stack([x, levels]), unit), x.shape[1]))
+    known = np.column_stack([x, levels])
+    pooled = fit_line(y, np.column_stack([_unrepeated(known - known.mean(axis=0), known), np.ones(len(y))]))
+    within = fit_line(_inside(y[:, None], unit)[:, 0], _unrepeated(_inside(known, unit), known))
     if pooled is None or within is None:
-        repeated = say_list([*covariates, *([period] if period else [])]) or "nothing"
-        raise SampleError(f"{tactic}: it does not vary within partners, or {repeated} repeats it")
+        others = [*covariates, *([period] if period else [])]
+        named = say_list(others) if len(others) < MANY else f"{len(others)} covariates"
+        repeated = f", or {named} repeat{'s' if len(others) == 1 else ''} it" if others else ""
+        raise SampleError(f"{tactic}: it does not vary within partners{repeated}")
     told = [_row("pooled", pooled, owner, level), _row("within", within, owner, level), _gap(pooled, within, owner, level)]
     table = pd.DataFrame(told)
     count = int(unit.max()) + 1
@@ -133,10 +140,11 @@ def _inside(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
     return values - means[unit]
 
 
-def _unrepeated(columns: np.ndarray, count: int) -> np.ndarray:
-    """Keep the first columns, and those of the others that no others repeat: where partners are seen in few periods each, some may."""
-    gram = columns[:, count:].T @ columns[:, count:]
-    return np.column_stack([columns[:, :count], columns[:, count:][:, independent_columns(gram, np.diag(gram) > 1e-9)]])
+def _unrepeated(columns: np.ndarray, raw: np.ndarray) -> np.ndarray:
+    """Keep the first column, the tactic, and those of the others, as differences from a mean, that vary and that no others repeat."""
+    gram = columns[:, 1:].T @ columns[:, 1:]
+    varies = np.diag(gram) > 1e-20 * (raw[:, 1:] ** 2).sum(axis=0)
+    return np.column_stack([columns[:, :1], columns[:, 1:][:, independent_columns(gram, varies)]])
 
 
 def _row(reading: str, line: Line, owner: np.ndarray, level: float) -> dict[str, object]:

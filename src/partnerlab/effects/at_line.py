@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.row_tables import require_columns
+from partnerlab.effects.row_tables import refuse_flat, refuse_own, require_columns
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.discontinuity import (
@@ -136,11 +136,13 @@ def estimate_at_line(  # noqa: PLR0913 - columns have names
     ('B', True)
     """
     check_level(level)
+    refuse_own(covariates, (score, outcome))
     sample, lost = _sample(rows, score, outcome, treated, covariates, cluster)
     _refuse_fuzzy(sample, score, line, treated)
     x, y = sample[score].to_numpy(float), sample[outcome].to_numpy(float)
     if sample.empty:
         raise SampleError(f"rows: none of {len(rows)} has {score} and {outcome}; nothing can be read at the line")
+    refuse_flat(y, outcome=outcome, asked=score)
     codes = None if cluster is None else pd.factorize(sample[cluster])[0]
     width = best_bandwidth(x, y, line=line) if bandwidth is None else float(bandwidth)
     if bandwidth is not None and not width > 0:
@@ -197,7 +199,7 @@ def _drawn(x: np.ndarray, y: np.ndarray, line: float, width: float) -> dict[str,
 
 def _sample(rows, score, outcome, treated, covariates, cluster) -> tuple[pd.DataFrame, int]:
     columns = [score, outcome, *([treated] if treated else []), *covariates, *([cluster] if cluster else [])]
-    require_columns(rows, columns, numbers=[score, outcome, *covariates])
+    require_columns(rows, columns, numbers=[score, outcome, *([treated] if treated else []), *covariates])
     needed = [score, outcome, *([treated] if treated else []), *([cluster] if cluster else [])]
     known = rows[needed].notna().all(axis=1)
     return rows.loc[known, columns], int((~known).sum())

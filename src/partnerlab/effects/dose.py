@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.row_tables import keep_known, read_covariates
+from partnerlab.effects.row_tables import keep_known, read_covariates, refuse_flat, refuse_own
+from partnerlab.effects.trials import design_of
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import check_level, critical_value
@@ -124,6 +125,7 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     [['90', 'less'], ['365', 'no effect larger than 0.5']]
     """
     check_level(level)
+    refuse_own(covariates, (dose, outcome))
     if not material > 0:
         raise ParameterError(f"material is {material}; say the smallest difference that matters, above 0")
     columns = [dose, outcome, *covariates, *([cluster] if cluster else [])]
@@ -133,6 +135,7 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     base = float(doses[0]) if reference is None else float(reference)
     few = len(doses) <= MOST_DOSES
     _refuse(dose, doses, base, reference)
+    refuse_flat(y, outcome=outcome, asked=dose)
     codes = np.arange(len(sample)) if cluster is None else pd.factorize(sample[cluster])[0]
     clusters = int(codes.max()) + 1
     if clusters < FEWEST_CLUSTERS:
@@ -140,8 +143,7 @@ def estimate_dose(  # noqa: PLR0913 - columns have names
     # who had only one dose says nothing of its neighbours: each dose that is compared needs clusters of its own
     behind = {value: len(np.unique(codes[x == value])) if few else clusters for value in doses.tolist()}
     seen = sum(count >= FEWEST_CLUSTERS for count in behind.values()) > 1
-    given, _ = read_covariates(sample, covariates)
-    known = np.column_stack([np.ones(len(sample)), given - given.mean(axis=0)])
+    known = design_of(read_covariates(sample, covariates)[0])[0]
     others = doses[doses != base] if few else doses[:0]
     slope = _fit(y, np.column_stack([x - x.mean(), known]), dose)
     table = []

@@ -43,7 +43,10 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Seq
     missing = next((column for column in columns if column not in frame.columns), None)
     if missing is not None:
         raise MissingTableError(f"{table}: no column {missing!r}{nearest(missing, frame.columns)}")
-    for name in numbers:
+    also = [name for name in columns if name not in numbers and pd.api.types.is_numeric_dtype(frame[name])]
+    for name in (*numbers, *also):
+        if pd.api.types.is_datetime64_any_dtype(frame[name]):
+            raise ParameterError(f"{table}.{name}: expected numbers, found {frame[name].dtype}; convert the column", column=name)
         try:
             values = frame[name].to_numpy(dtype=float, na_value=np.nan)
         except (TypeError, ValueError):
@@ -53,6 +56,33 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Seq
             raise ParameterError(
                 f"{table}.{name}: {endless} of {len(frame)} rows are infinite or beyond {LARGEST:g}; mend or drop them", column=name
             )
+
+
+def refuse_own(covariates: Sequence[str], own: Sequence[str]) -> None:
+    """Refuse what was asked about, or what it is held against, among its own covariates.
+
+    Examples
+    --------
+    >>> refuse_own(["size", "leads"], ["dinner", "leads"])
+    Traceback (most recent call last):
+    partnerlab.errors.ParameterError: rows.leads: it cannot be its own covariate; give what was known before
+    """
+    name = next((name for name in covariates if name in own), None)
+    if name is not None:
+        raise ParameterError(f"rows.{name}: it cannot be its own covariate; give what was known before", column=name)
+
+
+def refuse_flat(values: np.ndarray, *, outcome: str, asked: str) -> None:
+    """Refuse an outcome that is the same everywhere.
+
+    Examples
+    --------
+    >>> refuse_flat(np.array([3.0, 3.0]), outcome="leads", asked="Dinner")
+    Traceback (most recent call last):
+    partnerlab.errors.SampleError: Dinner: leads is 3 wherever it was seen; what never varies tells nothing
+    """
+    if len(values) and np.ptp(values) == 0:
+        raise SampleError(f"{asked}: {outcome} is {values[0]:g} wherever it was seen; what never varies tells nothing")
 
 
 def keep_known(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Sequence[str]) -> tuple[pd.DataFrame, int]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from partnerlab.effects.row_tables import refuse_flat
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import NEVER, TacticPanel
 from partnerlab.errors import ParameterError, SampleError, nearest
@@ -157,8 +158,7 @@ def require_contrast(panel: TacticPanel, *, tactic: str, weighted: bool = False)
     seen = panel.outcome[np.isfinite(panel.outcome)]
     if not seen.size:
         raise SampleError(f"{tactic}: {panel.outcome_name} was never seen: it is empty in every row")
-    if np.ptp(seen) == 0:
-        raise SampleError(f"{tactic}: {panel.outcome_name} is {seen[0]:g} wherever it was seen; what never varies tells nothing")
+    refuse_flat(seen, outcome=panel.outcome_name, asked=tactic)
     told = np.isfinite(panel.treated)
     on, off = panel.on.any(axis=0), (told & ~panel.on).any(axis=0)
     if (on & off).any():

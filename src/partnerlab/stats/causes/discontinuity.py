@@ -213,7 +213,9 @@ def best_bandwidth(score: np.ndarray, outcome: np.ndarray, *, line: float = 0.0)
     True
     """
     x, y = np.asarray(score, dtype=float) - line, np.asarray(outcome, dtype=float)
-    n, above, spread = len(x), x >= 0, float(np.std(x, ddof=1)) if len(x) > 1 else 0.0
+    if len(x) < FEWEST_ROWS:
+        return math.nan
+    n, above, spread = len(x), x >= 0, float(np.std(x, ddof=1))
     pilot = 1.84 * spread * n**-0.2
     sides = [(above & (x <= pilot)), (~above & (x >= -pilot))]
     if min(int(side.sum()) for side in sides) < FEWEST_ROWS:
