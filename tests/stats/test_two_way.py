@@ -218,3 +218,43 @@ def test_a_cause_that_moves_with_the_treatment_is_taken_out_and_intervals_hold()
 
     assert (np.mean(inside, axis=0) > 0.88).all()
     assert np.mean(naive) == pytest.approx(1.3, abs=0.05)
+
+
+def _spread(spread):
+    """Give a panel, and the same with periods in which nobody was seen in between."""
+    random = np.random.default_rng(3)
+    adopted = np.repeat([2, 4, NEVER], 8)
+    outcome = random.normal(size=(24, 6)) + (np.arange(6) >= adopted[:, None]) * (adopted != NEVER)[:, None]
+    wide = np.full((24, 12), np.nan)
+    wide[:, spread] = outcome
+    return (wide, np.where(adopted == NEVER, NEVER, np.array(spread)[adopted])), (outcome, adopted)
+
+
+@pytest.mark.parametrize("spread", [[0, 2, 4, 6, 8, 10], [0, 1, 4, 5, 9, 11]])
+def test_periods_in_which_nobody_was_seen_change_no_group_s_effect(spread):
+    found, wanted = (interaction_weighted(*panel, clusters=np.arange(24)) for panel in _spread(spread))
+
+    assert found.overall == pytest.approx(wanted.overall)
+    assert found.overall_error == pytest.approx(wanted.overall_error)
+    assert found.group_att == pytest.approx(wanted.group_att)
+
+
+def test_two_way_events_are_held_against_the_last_time_seen_before():
+    found, wanted = (two_way_events(*panel, clusters=np.arange(24)) for panel in _spread([0, 2, 4, 6, 8, 10]))
+
+    assert found.at.tolist() == [2 * at for at in wanted.at.tolist()]
+    assert found.att == pytest.approx(wanted.att)
+
+
+def test_a_group_never_seen_before_it_adopted_is_left_out():
+    random = np.random.default_rng(3)
+    adopted = np.repeat([2, 4, NEVER], 8)
+    outcome = random.normal(size=(24, 6))
+    outcome[:8, :2] = np.nan
+
+    found, without = (
+        interaction_weighted(outcome[rows], adopted[rows], clusters=np.arange(24)[rows]) for rows in (slice(0, 24), slice(8, 24))
+    )
+
+    assert found.at.tolist() == without.at.tolist()
+    assert found.overall == pytest.approx(without.overall)

@@ -170,15 +170,16 @@ def event_times(adopted: np.ndarray, periods: int) -> np.ndarray:
 
 
 def two_way_events(outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.ndarray, covariates: np.ndarray | None = None) -> EventLine:
-    """Event study by two-way fixed effects: one effect for each event time, whatever the group.
+    """Event study by two-way fixed effects: one effect for each event time, against the last before adoption, whatever the group.
 
     Biased where effects differ between groups (Sun and Abraham 2021): for comparison. The arguments are those of
     `interaction_weighted`.
     """
     groups, group = np.unique(adopted, return_inverse=True)
     since = event_times(groups, outcome.shape[1])
-    at = np.unique(since[groups != NEVER])
-    at = at[at != -1]
+    observed = (count_observed(outcome, group, groups=len(groups)) > 0) & (groups != NEVER)[:, None]
+    at = np.unique(since[observed])
+    at = at[at != max((event for event in at.tolist() if event < 0), default=-1)]
     line = _fit_groups(outcome, group, (since[:, :, None] == at).astype(float), covariates, clusters)
     return EventLine(at=at, att=line.coefficients, covariance=line.covariance)
 
@@ -192,6 +193,11 @@ def _fit_groups(outcome, group, regressors, covariates, clusters) -> TwoWayLine:
     return TwoWayLine(coefficients=line.coefficients[:own], covariance=line.covariance[:own, :own])
 
 
+def _last(seen: np.ndarray) -> int:
+    """Place of the last True."""
+    return int(np.flatnonzero(seen)[-1])
+
+
 def count_observed(outcome: np.ndarray, group: np.ndarray, *, groups: int) -> np.ndarray:
     """Units of each group that were observed in each period, shape ``(groups, t)``."""
     return sum_clusters(np.isfinite(outcome).astype(float), group, clusters=groups)
@@ -201,6 +207,9 @@ def interaction_weighted(
     outcome: np.ndarray, adopted: np.ndarray, *, clusters: np.ndarray, covariates: np.ndarray | None = None
 ) -> EventLine:
     """Event study by interaction weights: an effect of each group at each event time, averaged by their observed shares.
+
+    Effects of a group are relative to the last period before adoption in which any of its units was observed; a group without one is
+    left out.
 
     Parameters
     ----------
@@ -218,11 +227,15 @@ def interaction_weighted(
         covariates = None if covariates is None else covariates[:, :last]
         outcome, adopted = outcome[:, :last], np.where(adopted == last, NEVER, adopted)
     every, group = np.unique(adopted, return_inverse=True)
-    since, groups = event_times(every, outcome.shape[1]), every[every != NEVER]
-    cells = np.array([(one, event) for one, row in zip(every, since, strict=True) if one != NEVER for event in row if event != -1])
+    counts = count_observed(outcome, group, groups=len(every))
+    base = {one: _last(row[:one]) - one for one, row in zip(every.tolist(), counts > 0, strict=True) if one != NEVER and row[:one].any()}
+    if alone := set(every[every != NEVER].tolist()) - set(base):  # never seen before: nothing tells units from effects
+        outcome = np.where(np.isin(adopted, list(alone))[:, None], np.nan, outcome)
+    since, groups = event_times(every, outcome.shape[1]), np.array(list(base), dtype=np.int64)
+    cells = np.array([(one, event) for one in base for event in since[np.searchsorted(every, one)] if event != base[one]]).reshape(-1, 2)
     inside = (every[:, None, None] == cells[:, 0]) & (since[:, :, None] == cells[:, 1])
     line = _fit_groups(outcome, group, inside.astype(float), covariates, clusters)
-    size = count_observed(outcome, group, groups=len(every))[np.searchsorted(every, cells[:, 0]), cells.sum(axis=1)]
+    size = counts[np.searchsorted(every, cells[:, 0]), cells.sum(axis=1)]
     size = size * np.isfinite(line.coefficients)
     beta, covariance = np.nan_to_num(line.coefficients), np.nan_to_num(line.covariance)
     at = np.unique(cells[size > 0, 1])
