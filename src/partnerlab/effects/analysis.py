@@ -182,10 +182,12 @@ def _read_on_off(
 ) -> tuple[OnOffEffects, _Beside]:
     """Read target trials, and starts and stops: both must tell the same of partners that start.
 
-    The second reading takes for granted that those who stay would have changed alike; where triage rules that out, it compares only
-    partners alike in past results.
+    Where no reason was seen, target trials are read either way; so they are with a delay, for then the last result is of the quarter
+    in which managers chose: they saw not it but what stood behind it. The second reading takes for granted that those who stay would
+    have changed alike; where triage rules that out, it compares only partners alike in past results.
     """
-    effects = estimate_on_off(panel, study=study, cluster=cluster, level=level)
+    either_way = study.delay > 0 or len(assignment.rivals) > 1
+    effects = estimate_on_off(panel, study=study, cluster=cluster, either_way=either_way, level=level)
     starts = study.model_copy(update={"untreated_for": max(study.untreated_for, 1), "horizon": 0})
     given_past = "adoption" not in assignment.rivals
     try:
@@ -284,6 +286,8 @@ def _verdict(effects, row: pd.Series, study: TacticStudy, doubts, limits, *, cel
     else:
         given = say_list([f"earlier {unit}", *([known] if known else []), "tier"])
         assumption = f"nothing unseen moved both who had it and what came of it, given {given}"
+        if effects.either_way:
+            assumption += f", but what moved {unit} before already and does not grow"
     if study.delay:
         assumption += f", and it does nothing {study.idle}"
     edge = min(abs(row["conf_low"]), abs(row["conf_high"]))

@@ -96,7 +96,7 @@ def check_robustness(
             if staying
             else on_off_challenges.find_challenges(analysis, panel, cluster=cluster, seed=seed)
         )
-    refit = _refit_adoption(cluster) if staying else _refit_on_off(cluster)
+    refit = _refit_adoption(cluster) if staying else _refit_on_off(cluster, either_way=analysis.effects.either_way)
     asked = list(_asked_placebos(panel, study, refit, outcomes=placebo_outcomes, tactics=placebo_tactics))
     placebos = [*pieces.pop("placebos", []), *asked]
     left_out = _left_out(analysis, panel, refit, cluster)
@@ -117,9 +117,9 @@ def _refit_adoption(cluster: Cluster | None) -> Refit:
     return refit
 
 
-def _refit_on_off(cluster: Cluster | None) -> Refit:
+def _refit_on_off(cluster: Cluster | None, *, either_way: bool) -> Refit:
     def refit(panel: TacticPanel, study: TacticStudy) -> tuple[float, float]:
-        row = estimate_on_off(panel, study=study, cluster=cluster, by_tier=False).headline()
+        row = estimate_on_off(panel, study=study, cluster=cluster, either_way=either_way, by_tier=False).headline()
         return float(row["estimate"]), float(row["std_error"])
 
     return refit

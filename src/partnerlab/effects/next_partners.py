@@ -228,9 +228,8 @@ def _likeness(panel: TacticPanel, study: TacticStudy, who: np.ndarray) -> tuple[
 def _features(panel: TacticPanel, study: TacticStudy, trials: Trials, who: np.ndarray) -> dict[str, np.ndarray]:
     """Give what managers will know of candidates when the next quarter begins, by the names that trials use."""
     outcome, treated = panel.outcome[who], panel.treated[who]
-    found = {
-        trials.past[1][0]: panel.last_outcome[who],
-        trials.past[1][1]: np.nanmean(outcome, axis=1),
+    past = trials.lay_past(np.column_stack([panel.last_outcome[who], np.nanmean(outcome, axis=1)]))
+    found = dict(zip(trials.past[1], past.T, strict=True)) | {
         f"{panel.tactic} 1 quarter before": treated[:, -1],
         f"share of earlier quarters with {panel.tactic}": np.nanmean(treated, axis=1),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from partnerlab.errors import SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.aipw import WeightedEffect, weighted_effect
 from partnerlab.stats.inference.intervals import critical_value
-from partnerlab.words import plural
+from partnerlab.words import plural, say_number
 
 #: Parts that clusters are dealt to: each row's expectations come from the other parts.
 FOLDS = 5
@@ -40,6 +41,8 @@ class OnOffEffects(Result):
         Treated partners, and clusters if managers are they (else None).
     untreated : float
         Untreated rows that the comparison is worth (Kish).
+    either_way : bool
+        Whether estimates are the middle of two readings, and intervals hold both; see `estimate_on_off`.
     """
 
     title: ClassVar[str] = "Effect of a tactic that goes on and off"
@@ -50,6 +53,7 @@ class OnOffEffects(Result):
     partners: int
     managers: int | None
     untreated: float
+    either_way: bool = False
 
     def headline(self) -> pd.Series:
         """Give the row of all partners at the study's horizon."""
@@ -63,6 +67,7 @@ def estimate_on_off(
     study: TacticStudy | None = None,
     cluster: Cluster | None = None,
     by_tier: bool = True,
+    either_way: bool = False,
     level: float = 0.95,
 ) -> OnOffEffects:
     """Estimate what having a tactic in a quarter did, by stacked target trials.
@@ -82,6 +87,11 @@ def estimate_on_off(
         Managers if the panel knows them. Intervals are Student's; the side with fewer clusters, less one, gives degrees of freedom.
     by_tier : bool
         Also fit each tier before treatment by itself; these are unpooled.
+    either_way : bool
+        Also read the change since the last result, which then is not held fixed, among partners alike in all else. Where managers see
+        more of how partners stand than results tell, the first reading leaves it in, and the change takes what fades of it for an
+        effect of the other sign: the truth lies between (Ding and Li 2019, Political Analysis 27). The interval holds those of both,
+        the estimate is its middle and the standard error what makes it so wide.
     level : float
         Coverage.
 
@@ -106,15 +116,14 @@ def estimate_on_off(
     trials = stack_trials(panel, study, weighted=True)
     treated, compared = (np.bincount(trials.partner[side], minlength=len(panel.partners)) > 0 for side in (trials.treated, ~trials.treated))
     clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic, compared=compared)
-    rows, found = [], None
-    for ahead in range(study.horizon + 1):
-        found = _compare(trials, ahead, clusters, panel.weight)
-        rows.append(_row("all", ahead, found, trials, clusters, study, level=level))
+    read = functools.partial(_read, panel=panel, clusters=clusters, study=study, either_way=either_way, level=level)
+    readings = [read("all", ahead, trials) for ahead in range(study.horizon + 1)]
+    rows, found = [one.row for one in readings], readings[-1].fit
     sides = trials.treated[np.isfinite(trials.outcome[:, study.horizon])]
     if not sides.any() or sides.all():
         raise SampleError(f"{study.tactic}: nobody with it, or nobody without it, was seen {plural(study.horizon, 'quarter')} later; "
                           "ask for a shorter horizon")  # fmt: skip
-    if found is None or found.effect is None:
+    if found.effect is None:
         raise SampleError(
             f"{study.tactic}: something known before separates partners with it from those without; "
             "nobody without it is like those with it, so no adjustment can compare them"
@@ -122,25 +131,23 @@ def estimate_on_off(
     if by_tier and panel.tiers and not study.tiers:
         for code, name in enumerate(panel.tiers):
             own = trials.select(trials.tier == code)
-            ahead_of = range(study.horizon + 1)
-            rows += [
-                _row(name, ahead, _compare(own, ahead, clusters, panel.weight), own, clusters, study, level=level) for ahead in ahead_of
-            ]
+            rows += [read(name, ahead, own).row for ahead in range(study.horizon + 1)]
     enough = enough_check(rows[study.horizon], study)
     treated_rows, weight = trials.treated[found.rows], found.effect.balance
     balance = balance_table(found.columns, names=found.names, treated=treated_rows, weight=weight)
     return OnOffEffects(
         estimand=f"Mean effect of {study.tactic} on {study.stakes.unit} per {study.stakes.per}, on the partners that had it (ATT)",
         table=pd.DataFrame(rows),
-        checks=(*trials.checks, enough, *_checks(found, balance, treated_rows), *moved_check(panel, clusters)),
+        checks=(*trials.checks, enough, *readings[-1].checks, *_checks(found, balance, treated_rows), *moved_check(panel, clusters)),
         evidence=Evidence.B if enough.passed else Evidence.D,
         level=level,
         balance=balance,
-        influence=np.bincount(trials.partner[found.rows], found.effect.influence, minlength=len(panel.partners)) / found.rows.sum(),
+        influence=readings[-1].influence,
         df=clusters.df,
         partners=int(treated.sum()),
         managers=clusters.managers,
         untreated=worth(weight[~treated_rows]),
+        either_way=either_way,
     )
 
 
@@ -153,6 +160,40 @@ class _Comparison:
     columns: np.ndarray
     names: tuple[str, ...]
     crossed: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """A row of the table, the fit given the last result behind it, and the influence of each partner of the panel."""
+
+    row: dict[str, object]
+    fit: _Comparison
+    influence: np.ndarray | None
+    checks: tuple[Check, ...] = ()
+
+
+def _read(group, ahead, trials: Trials, *, panel: TacticPanel, clusters, study, either_way: bool, level: float) -> _Reading:  # noqa: PLR0913
+    """Read one group at one quarter; either way, by the change since the last result too."""
+    ways = (trials, trials.since_last()) if either_way else (trials,)
+    fits = [_compare(way, ahead, clusters, panel.weight) for way in ways]
+    rows = [_row(group, ahead, fit, way, clusters, study, level=level) for fit, way in zip(fits, ways, strict=True)]
+    whole = [
+        np.bincount(trials.partner[fit.rows], fit.effect.influence, minlength=len(panel.partners)) / fit.rows.sum()
+        for fit in fits if fit.effect is not None
+    ]  # fmt: skip
+    influence = np.mean(whole, axis=0) if len(whole) == len(ways) else None
+    if not either_way:
+        return _Reading(row=rows[0], fit=fits[0], influence=influence)
+    past, change = (say_number(float(row["estimate"]), digits=2) for row in rows)
+    said = f"given the last result the effect is {past}, as a change since it {change}; the interval holds both readings"
+    return _Reading(row=_span(*rows), fit=fits[0], influence=influence, checks=(Check("either way", None, said),))
+
+
+def _span(row: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+    """Give the interval that holds those of two readings of the same rows, its middle, and the error that makes it so wide."""
+    low, high = np.minimum(row["conf_low"], other["conf_low"]), np.maximum(row["conf_high"], other["conf_high"])
+    wider = (high - low) / (row["conf_high"] - row["conf_low"])
+    return row | {"estimate": (low + high) / 2, "std_error": row["std_error"] * wider, "conf_low": low, "conf_high": high}
 
 
 def _compare(trials: Trials, ahead: int, clusters: Clusters, mass: np.ndarray | None) -> _Comparison:

@@ -83,7 +83,8 @@ def _on_off_row(panel: TacticPanel, study: TacticStudy, effects: OnOffEffects, c
     name = study.tiers[0]
     rows = effects.table[effects.table["group"] == name]
     # a study that chose its tiers was not read tier by tier
-    row = estimate_on_off(panel, study=study, cluster=cluster, by_tier=False).headline() if rows.empty else rows.iloc[-1]
+    again = {"cluster": cluster, "either_way": effects.either_way, "by_tier": False}
+    row = estimate_on_off(panel, study=study, **again).headline() if rows.empty else rows.iloc[-1]
     treated = (eligible_groups(panel, study) & panel.on).any(axis=1)
     users = _users(clusters_of(panel, treated, cluster=cluster, tactic=study.tactic), treated)
     return {

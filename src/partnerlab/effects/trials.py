@@ -38,6 +38,8 @@ class Trials:
         What else was known, a column each, named by ``names``; tiers, regions and quarters come as columns of 0 and 1.
     names : tuple of str
     checks : tuple of Check
+    changes : bool
+        Whether ``outcome`` is the change since ``last``; see `since_last`.
     """
 
     partner: np.ndarray
@@ -51,11 +53,32 @@ class Trials:
     known: np.ndarray
     names: tuple[str, ...]
     checks: tuple[Check, ...]
+    changes: bool = False
 
     @property
     def past(self) -> tuple[np.ndarray, tuple[str, ...]]:
         """Columns of earlier outcomes that managers may have looked at, and their names."""
-        return np.column_stack([self.last, self.usual]), ("outcome 1 quarter before", "mean outcome before")
+        names = ("mean outcome before the last",) if self.changes else ("outcome 1 quarter before", "mean outcome before")
+        laid = self.lay_past(self._results)
+        return laid, (*names, *(f"log of {name}" for name in names))[: laid.shape[1]]
+
+    @property
+    def _results(self) -> np.ndarray:
+        return self.earlier[:, None] if self.changes else np.column_stack([self.last, self.usual])
+
+    def lay_past(self, results: np.ndarray) -> np.ndarray:
+        """Lay results out as `past` does: where none of the trials' is negative, as with counts and money, their logarithms follow.
+
+        Counts lie askew: on their own scale a few large ones rule who is thought alike.
+        """
+        own = self._results
+        if not len(own) or own.min() < 0:
+            return results
+        return np.column_stack([results, np.log1p(np.maximum(results, 0.0) / np.maximum(own.mean(axis=0), 1e-300))])
+
+    def since_last(self) -> Trials:
+        """Give the same trials with the change since the last result for an outcome: the last result itself is then not held fixed."""
+        return dataclasses.replace(self, outcome=self.outcome - self.last[:, None], changes=True)
 
     def select(self, rows: np.ndarray) -> Trials:
         """Keep the rows of a mask."""
