@@ -235,7 +235,8 @@ def test_open_questions_say_the_first_doubt_and_how_many_more():
         lab.Verdict(tactic="Call", grade="B", estimate=0.4, assumption="nothing else", doubts=("they were unlike", "few"), **told),
         lab.Verdict(tactic="Visit", grade="B", estimate=0.05, assumption="nothing else", **told),
     ]
-    table = report.list_open_questions(SimpleNamespace(analyses=[SimpleNamespace(verdict=verdict) for verdict in verdicts]))
+    analyses = [SimpleNamespace(verdict=verdict) for verdict in verdicts]
+    table = report.list_open_questions(SimpleNamespace(analyses=analyses, refused=[]))
 
     assert list(table) == ["tactic", "grade", "why", "smallest_effect", "partners"]
     assert table["why"].tolist() == ["They were unlike; and 1 further doubt.", verdicts[1].statement]

@@ -20,6 +20,7 @@ from partnerlab.report.tactics import (
     name_partners,
     pool_studied,
     tabulate_actions,
+    tabulate_next,
     tabulate_studied,
     weigh_analysis,
 )
@@ -178,14 +179,26 @@ def test_every_tactic_in_every_tier_has_something_to_do(compared):
     assert actions["do"].tolist() == sorted(actions["do"], key=["keep", "extend", "stop", "test"].index)
 
 
-def test_a_tactic_kept_over_all_tiers_says_why_it_is_tested_in_some(compared, studied):
-    kept = {one.tactic for one in pool_studied(studied) if one.action == "keep"}
-    actions = tabulate_actions(compared, studied=studied)
-    tested = actions[actions["do"] == "test"].set_index("tactic")["why"]
+def test_a_tactic_settled_over_all_tiers_says_why_it_is_tested_in_some(compared, studied):
+    def settle(analysis, *, cost):
+        sure = {"estimate": 3.0, "std_error": 0.1, "grade": "B", "doubts": (), "stakes": Stakes(unit="leads", value=100.0, cost=cost)}
+        return dataclasses.replace(analysis, verdict=dataclasses.replace(analysis.verdict, **sure))
 
-    assert kept & set(tested.index)
-    for tactic, why in tested.items():
-        assert why.startswith("Over all tiers together it is kept (") == (tactic in kept), why
+    first, second, *others = studied.analyses
+    settled = dataclasses.replace(studied, analyses=(settle(first, cost=1.0), settle(second, cost=1e6), *others))
+    asked = {one.tactic: one.action for one in pool_studied(settled)}
+    tests = compared.table.assign(action="test")
+    why = tabulate_actions(dataclasses.replace(compared, table=tests), studied=settled).set_index("tactic")["why"]
+
+    assert why[first.verdict.tactic].startswith("Over all tiers together it is kept (")
+    assert "give no more of it. One tier alone tells too little here" in why[second.verdict.tactic]
+    assert {tactic for tactic, said in why.items() if said.startswith("Over all")} == {one for one in asked if asked[one] != "test"}
+
+
+def test_what_was_overturned_has_no_grade_left_on_its_pictures(studied):
+    for analysis in studied.analyses:
+        assert analysis.evidence == max(analysis.evidence, analysis.verdict.earned)
+        assert not (analysis.verdict.doubts and plot(analysis).headline.startswith("Grade B"))
 
 
 def test_no_reason_left_open_is_code_speech(compared):
@@ -266,7 +279,7 @@ def test_whom_to_give_it_next_is_a_list_of_partners_by_name(counted, history, st
     panel = build_study_panel(counted, study=study, history=history)
     following = plan_next_partners(panel, analysis=studied.analyses[0], seed=7)
     names = name_partners(history)
-    view = tabulate(following, rows=5, names=names)
+    view = tabulate_next(following, history=history, limit=5)
 
     assert view.heads[:4] == ("partner", "tier", "expected leads more per partner-quarter", "rows like it with the tactic")
     assert {row[0] for row in view.rows} <= set(names.values())
@@ -279,6 +292,8 @@ def test_of_a_tactic_that_cannot_be_told_nobody_is_named(counted, history, studi
     following = plan_next_partners(build_study_panel(counted, study=study, history=history), analysis=dinner)
 
     assert read_result(following)[0].startswith("Nobody can be named: ")
+    with pytest.raises(SampleError, match="nothing can be expected of giving it to anybody"):
+        tabulate_next(following)
 
 
 def test_what_is_said_of_several_tiers_names_the_tier_whose_numbers_it_gives(compared):

@@ -91,6 +91,7 @@ _FILES = {
     "design_settling": "tactics",
     "load_studies": "tactics",
     "name_partners": "tactics",
+    "tabulate_next": "tactics",
     "tabulate_actions": "tactics",
     "tabulate_studied": "tactics",
     "weigh_analysis": "tactics",

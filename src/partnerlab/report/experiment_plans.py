@@ -24,6 +24,7 @@ from partnerlab.experiments.expectations import estimate_outlooks
 from partnerlab.report.attempts import Unavailable
 from partnerlab.report.experiment_outcomes import BEFORE, YEAR
 from partnerlab.report.readings import read_result
+from partnerlab.report.tactics import pool_studied
 from partnerlab.verdicts import Stakes, Verdict
 from partnerlab.words import plural, say_count, say_list, say_number, say_share, sentence
 
@@ -271,8 +272,11 @@ def say_draft(plan: Plan | Unavailable) -> tuple[str, ...]:
     return tuple(plan.experiment.page.replace("_", " ").splitlines())
 
 
-def list_open_questions(studied: StudiedTactics) -> pd.DataFrame:
+def list_open_questions(studied: StudiedTactics, *, seed: int = 0) -> pd.DataFrame:
     """List tactics that watching did not settle: ``tactic, grade, why, smallest_effect, partners``, and ``expected_loss`` where known.
+
+    Verdicts are those over all tiers, pooled over the tactics looked at, as on the page of all tactics: what is kept or stopped there is
+    no open question here.
 
     The one whose better choice is still expected to lose most comes first, then those without a price, the most used first. Of several
     doubts the first is said; all stand on the tactic's own page.
@@ -282,7 +286,7 @@ def list_open_questions(studied: StudiedTactics) -> pd.DataFrame:
     SampleError
         If every tactic studied is settled.
     """
-    open_ = [analysis.verdict for analysis in studied.analyses if analysis.verdict.action == "test"]
+    open_ = [verdict for verdict in pool_studied(studied, seed=seed) if verdict.action == "test"]
     if not open_:
         raise SampleError(f"watching settled all {len(studied.analyses)} tactics studied, as far as their assumptions go")
     table = pd.DataFrame([verdict.to_row() for verdict in open_]).assign(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects import (
+    NextPartners,
     RobustnessCard,
     Studies,
     TacticAnalysis,
@@ -38,6 +39,7 @@ from partnerlab.words import plural, say_list, say_pair, say_share
 if TYPE_CHECKING:
     from partnerlab.panel import Panel
     from partnerlab.report.asked import Request
+    from partnerlab.show import TableView
     from partnerlab.tiers import TierHistory
 
 #: Tactics that are studied where no study is declared, those that take the most of a manager's time first.
@@ -176,7 +178,8 @@ def weigh_analysis(analysis: TacticAnalysis, *, card: RobustnessCard | None = No
     doubts = tuple(f"{row['check']}: {row['says']}" for _, row in fallen.iterrows() if row["check"] not in known)
     weighed = dataclasses.replace(analysis.verdict, doubts=(*analysis.verdict.doubts, *doubts))
     overturned = card.overturned_by or weighed.overturned_by if weighed.finding in ("raised", "lowered") else ""
-    return dataclasses.replace(analysis, verdict=dataclasses.replace(weighed, overturned_by=overturned))
+    weighed = dataclasses.replace(weighed, overturned_by=overturned)
+    return dataclasses.replace(analysis, verdict=weighed, evidence=max(analysis.evidence, weighed.earned, key=lambda grade: grade.value))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -290,9 +293,9 @@ def tabulate_studied(studied: StudiedTactics, *, seed: int = 0) -> pd.DataFrame:
 def tabulate_actions(compared: TacticComparison, *, studied: StudiedTactics | None = None, seed: int = 0) -> pd.DataFrame:
     """List what to do with each tactic, in which tiers, and why: ``do, tactic, tiers, why``; what to keep comes first.
 
-    With ``studied`` a test of a tactic that is kept over all tiers says so: go on as now, test before giving more.
+    With ``studied`` a test of a tactic that is kept (or stopped) over all tiers says so: go on as now (or stop), test before giving more.
     """
-    kept = {} if studied is None else {one.tactic: one for one in pool_studied(studied, seed=seed) if one.action == "keep"}
+    settled = {} if studied is None else {one.tactic: one for one in pool_studied(studied, seed=seed) if one.action in _OVER_ALL}
     rows = []
     for (action, tactic), part in compared.table.groupby(["action", "tactic"], sort=False):
         whole = part.sort_values("n", ascending=False)
@@ -303,7 +306,7 @@ def tabulate_actions(compared: TacticComparison, *, studied: StudiedTactics | No
         money = (
             f" It pays with a probability of {say_share(float(paid.min()))} or more." if action in ("keep", "extend") and len(paid) else ""
         )
-        whole_too = _still_kept(kept[tactic]) if action == "test" and tactic in kept else ""
+        whole_too = _over_all(settled[tactic]) if action == "test" and tactic in settled else ""
         rows.append({"do": action, "tactic": tactic, "tiers": say_list(list(part["tier"])), "why": f"{whole_too}{said}{money}"})
     order = {action: place for place, action in enumerate(("keep", "extend", "stop", "test"))}
     return pd.DataFrame(rows, columns=["do", "tactic", "tiers", "why"]).sort_values(
@@ -311,13 +314,16 @@ def tabulate_actions(compared: TacticComparison, *, studied: StudiedTactics | No
     )
 
 
-def _still_kept(verdict: Verdict) -> str:
-    """Say how a tactic can be kept over all tiers and yet be tested in some."""
+#: What a verdict over all tiers asks for -> what to do where one tier alone asks for a test.
+_OVER_ALL = {"keep": ("kept", "go on as now", "test before giving more"),
+             "stop": ("stopped", "give no more of it", "only a test could bring it back")}  # fmt: skip
+
+
+def _over_all(verdict: Verdict) -> str:
+    """Say how a tactic can be kept (or stopped) over all tiers and yet be tested in some."""
     size, interval = say_pair(verdict.estimate, verdict.conf_low, verdict.conf_high, kind="number")
-    return (
-        f"Over all tiers together it is kept ({size}, {interval}): go on as now. "
-        "One tier alone tells too little here: test before giving more. "
-    )
+    done, now, then = _OVER_ALL[verdict.action]
+    return f"Over all tiers together it is {done} ({size}, {interval}): {now}. One tier alone tells too little here: {then}. "
 
 
 def name_partners(history: TierHistory) -> dict[str, str]:
@@ -326,6 +332,22 @@ def name_partners(history: TierHistory) -> dict[str, str]:
         return {}
     called = zip(history.partners, history.attributes["name"], strict=True)
     return {str(partner): str(name) for partner, name in called if pd.notna(name)}
+
+
+def tabulate_next(following: NextPartners, *, history: TierHistory | None = None, limit: int = 15) -> TableView:
+    """List whom to give a tactic next, by name where the history knows names.
+
+    Raises
+    ------
+    SampleError
+        If nothing can be expected for anybody: a list in which every row says so names nobody.
+    """
+    from partnerlab.show import tabulate
+
+    if following.table["estimate"].isna().all():
+        raise SampleError("nothing can be expected of giving it to anybody")
+    names = {} if history is None else name_partners(history)
+    return tabulate(following, caption="Partners without the tactic now, by expected uplift", rows=limit, names=names)
 
 
 def design_settling(panel: TacticPanel, *, study: TacticStudy, level: float = 0.95) -> ExperimentDesign:

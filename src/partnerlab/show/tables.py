@@ -14,8 +14,12 @@ import pandas as pd
 from partnerlab import words
 from partnerlab.errors import ParameterError
 
-#: Letters from which a cell holds a sentence, which is not squeezed into a column of a word.
+#: Letters from which a cell holds a sentence.
 LONG = 100
+#: Letters of a cell -> least width of its column, so that words are not squeezed under one another.
+LEAST_WIDTH = ((LONG, "18em"), (24, "8em"), (12, "6em"))
+#: Columns from which a table is set smaller on paper.
+WIDE = 9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,9 +81,13 @@ class TableView:
         body = "\n".join(self._row(index, row) for index, row in enumerate(self.rows))
         return (
             f'<div class="table-scroll" role="group" aria-label="{name}" tabindex="0" style="overflow-x: auto">'
-            f'<table class="{"tidy told" if self._told else "tidy"}">\n<caption><span>{name}</span></caption>\n'
+            f'<table class="{" ".join(self._kinds)}">\n<caption><span>{name}</span></caption>\n'
             f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
         )
+
+    @property
+    def _kinds(self) -> list[str]:
+        return ["tidy", *(["told"] if self._told else []), *(["wide"] if len(self.heads) >= WIDE else [])]
 
     @property
     def _told(self) -> bool:
@@ -91,12 +99,11 @@ class TableView:
         told = self._told
         for column, cell in enumerate(row):
             text = html.escape(cell)
+            least = next((f"min-width: {width}; " for letters, width in LEAST_WIDTH if len(cell) > letters), "")
             if column < self.row_heads:
-                cells.append(f'<th scope="row">{text}</th>')
+                cells.append(f'<th scope="row"{self._align(column, least)}>{text}</th>')
             else:
-                width = (
-                    "white-space: nowrap; " if self.numeric and self.numeric[column] else "min-width: 12em; " if len(cell) > LONG else ""
-                )
+                width = "white-space: nowrap; " if self.numeric and self.numeric[column] else least
                 head = f' data-head="{html.escape(self.heads[column])}"' if told else ""
                 cells.append(f"<td{head}{self._align(column, width + self._shade(index, column))}>{text}</td>")
         return f"<tr>{''.join(cells)}</tr>"

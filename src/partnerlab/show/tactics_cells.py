@@ -158,16 +158,28 @@ def _page_table(result: TacticComparison, *, caption: str = "", rows: int | None
     said = [words.say_pair(row["estimate"], row["conf_low"], row["conf_high"], kind="number") for _, row in table.iterrows()]
     shown = pd.DataFrame(
         {
-            "tactic": table["tactic"], "tier": table["tier"], "pooled": [pair[0] for pair in said], "interval": [pair[1] for pair in said],
-            "raw": table["raw"], "n": table["n"], "partners": table["partners"], "managers": table["managers"],
+            "tactic": table["tactic"], "tier": table["tier"],
+            "pooled": [pair[0] for pair in said], "interval": [pair[1] for pair in said],
+            "raw": [_beside(*pair) for pair in zip(table["raw"], said, strict=True)],
+            "n": table["n"], "partners": table["partners"], "managers": table["managers"],
             "p_adjusted": table["p_adjusted"], "grade": table["grade"], "do": table["action"], "pays": table["pays"],
         }
     )  # fmt: skip
-    kinds = {"tactic": "text", "tier": "text", "pooled": "text", "interval": "text", "raw": "number", "n": "count", "partners": "count",
+    kinds = {"tactic": "text", "tier": "text", "pooled": "text", "interval": "text", "raw": "text", "n": "count", "partners": "count",
              "managers": "count", "p_adjusted": "p", "grade": "text", "do": "text", "pays": "share"}  # fmt: skip
     heads = {"interval": f"{100 * result.level:g}{words.NBSP}% interval", "p_adjusted": "adjusted p"}
+    if table["pays"].isna().all():
+        kinds.pop("pays")
     view = table_view(shown, caption=caption or result.estimand, kinds=kinds, heads=heads, row_heads=2)
-    return dataclasses.replace(view, frame=result.table.reset_index(drop=True))
+    numeric = tuple(name not in ("tactic", "tier", "grade", "do") for name in kinds)
+    return dataclasses.replace(view, numeric=numeric, frame=result.table.reset_index(drop=True))
+
+
+def _beside(raw: float, said: tuple[str, str]) -> str:
+    """Write a raw number with the decimals of the pooled one that it stands beside."""
+    if not math.isfinite(raw):
+        return "unknown"
+    return words.say_number(raw, decimals=len(said[0].partition(".")[2])) if "." in said[0] else words.say_number(raw)
 
 
 def _say_cell(row: pd.Series) -> str:
