@@ -330,6 +330,17 @@ def test_early_looks_have_wider_intervals():
     assert 0.95 < levels[-1] < 0.96
 
 
+@pytest.mark.parametrize("stopping", ["group sequential", "always valid"])
+def test_a_look_at_several_variants_says_of_which_it_speaks_and_what_p_values_are(stopping):
+    variants = tuple(Variant(name=name) for name in ("control", "call", "dinner"))
+    experiment = _experiment(looks=Looks(planned=4, stopping=stopping), variants=variants, metrics=(LEADS, MONTHS))
+    checks = _read(experiment, look=2, draws=0).checks
+
+    said = [check.detail.split(" of 4")[0] for check in checks if check.name == "looks"]
+    assert said == ["call: look 2", "dinner: look 2"]
+    assert "p-values are those of one look alone" in next(check.detail for check in checks if check.name == "comparisons")
+
+
 def test_an_outcome_that_is_the_same_within_blocks_tells_nothing():
     reading = _read(_experiment(strata=("tier",)), change=lambda frame: frame.assign(leads=np.where(frame["tier"] == "Gold", 0.1, 0.3)))
 

@@ -11,6 +11,7 @@ from partnerlab.errors import LedgerError, MissingTableError, SampleError
 from partnerlab.experiments import (
     Experiment,
     Spillover,
+    Variant,
     estimate_repeated_effect,
     load_assignment,
     load_registry,
@@ -75,6 +76,20 @@ def test_an_experiment_is_told_from_deal_to_sequel(ledger):
     assert told["story"] == "Decided in 2026Q3: Dinners for all Gold partners, due 2026Q4; whether it happened is not recorded."
     assert (later["state"], later["happened"], later["followed_in"]) == ("followed", "no", "2027Q1")
     assert later["story"].endswith("; it did not happen (seen in 2027Q1). No budget was given.")
+
+
+def test_of_several_variants_each_is_told_with_the_best_grade(ledger):
+    dealt = _dealt(variants=tuple(Variant(name=name) for name in ("control", "call", "treatment")))
+    record_experiment(ledger, dealt, program="demo")
+    reading = _read(dealt)
+    record_experiment(ledger, dealt, program="demo", reading=reading)
+
+    row = load_registry(ledger, program="demo").iloc[0]
+
+    assert (row["grade"], row["action"]) == ("A", "keep")
+    assert row["statement"] == " ".join(verdict.statement for verdict in reading.verdicts)
+    assert "what call did" in row["statement"]
+    assert row["estimate"] == pytest.approx(reading.verdicts[0].estimate)
 
 
 def test_what_was_written_down_later_was_not_on_record_then(ledger):

@@ -157,13 +157,13 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
             found = read_switched(trial, metric, **asked) if trial.switched else read_metric(trial, metric, code, **asked)
             found = dataclasses.replace(found, extra=found.extra | hazard_of(hazards, code))
             own, note = look_level(experiment, found, look=look, level=1 - (1 - level) / family, deciding=place == 0)
-            notes += note
+            notes += _of_variant(note, compared, trial, experiment)
             if metric.kind == "time" and math.isnan(found.effect.estimate):
                 notes.append(Check(f"follow-up of {metric.name}", None, f"{compared}: {found.effect.method}"))
             told = frame.stakes_of(metric, first=place == 0)
             rows += effect_rows(trial, metric, code, found, level=own, first=place == 0, material=told.material)
             verdicts.append(_verdict(trial, frame, metric, code, found, told, level=own))
-    checks = (*checks, *dict.fromkeys(notes), _sharing(trial, level))
+    checks = (*checks, *dict.fromkeys(notes), _sharing(trial, experiment, level))
     table = adjust_families(pd.DataFrame(rows))
     return ExperimentReading(
         estimand=_estimand(trial, experiment),
@@ -250,13 +250,21 @@ def _estimand(trial: Trial, experiment: Experiment | None) -> str:
     return f"Effect of a quarter with it on, over what each quarter and each {what} are like, as scheduled (intention to treat)"
 
 
-def _sharing(trial: Trial, level: float) -> Check:
+def _of_variant(notes: list[Check], variant: str, trial: Trial, experiment: Experiment | None) -> list[Check]:
+    """Say of which variant a look speaks, where there are several; that of a fixed end is the same for all."""
+    if len(trial.compared) < 2 or experiment is None or experiment.looks.stopping == "fixed":
+        return notes
+    return [dataclasses.replace(note, detail=f"{variant}: {note.detail}") for note in notes]
+
+
+def _sharing(trial: Trial, experiment: Experiment | None, level: float) -> Check:
     first = len(trial.compared)
     others = (len(trial.metrics) - 1) * first
     said = f"{plural(first, 'comparison')} of the deciding metric" + (f", {others} of the others" if others else "")
-    return Check(
-        "comparisons", None, f"{said}; each family shares an error of {say_share(1 - level)} (intervals by Bonferroni, p_adjusted by Holm)"
-    )
+    said += f"; each family shares an error of {say_share(1 - level)} (intervals by Bonferroni, p_adjusted by Holm)"
+    if experiment is not None and experiment.looks.stopping != "fixed":
+        said += "; intervals and claims hold over all looks, p-values are those of one look alone"
+    return Check("comparisons", None, said)
 
 
 def _verdict(trial: Trial, frame: _Frame, metric: Metric, code: int, found: Reading, stakes: Stakes, *, level: float) -> Verdict:

@@ -48,14 +48,14 @@ def look_level(
     if experiment is None:
         return level, []
     if experiment.looks.stopping == "fixed":
-        return level, [_peeking(experiment.quarters, level)] if experiment.quarters > 1 else []
+        return level, [_peeking(experiment.quarters, level)] if deciding and experiment.quarters > 1 else []
     now, share = look or planned, np.array(experiment.looks.information)
     z = found.effect.estimate / found.effect.std_error
     if experiment.looks.stopping == "always valid":
         reach = always_valid_reach(float(share[now - 1]), level=level)
         wide = widened(reach, found.effect.df)
         said = f"look {now} of {planned}, always valid: an interval of {say_number(wide)} standard errors holds at every look"
-        return _as_level(reach), [Check("looks", None, said)]
+        return _as_level(reach), [Check("looks", None, said)] if deciding else []
     bounds = boundaries(share, alpha=1 - level, kind=experiment.looks.spending, gamma=experiment.looks.gamma)
     own = float(bounds[now - 1])
     if not deciding:

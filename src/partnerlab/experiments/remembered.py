@@ -38,8 +38,8 @@ def load_experiments(ledger: Ledger, *, program: str) -> pd.DataFrame:
     -------
     DataFrame
         A row for each experiment: ``experiment, tactic, metric, registered, units, grade, statement, decision, assignment``;
-        grade and statement are those of the deciding metric's first variant and empty until it was read; the decision is the
-        latest recorded ``about`` the experiment's name.
+        grade and statement are those of the deciding metric (of several variants the best grade, and a sentence of each) and empty until
+        it was read; the decision is the latest recorded ``about`` the experiment's name.
 
     Examples
     --------
@@ -70,9 +70,10 @@ def load_registry(ledger: Ledger, *, program: str, as_of: datetime | None = None
     -------
     DataFrame
         A row for each that `record_experiment` or `record_study` registered, in the order of registration; what was registered by hand
-        as a text has none. ``state`` is running, read, decided or followed; numbers and words from
-        ``estimate`` to ``action`` are those of the deciding verdict; ``cost`` is what was stated, or what the stakes say for all that
-        were dealt a treated variant, in ``currency``; ``happened`` is yes, no or empty; ``story`` says decision and sequel in a sentence.
+        as a text has none. ``state`` is running, read, decided or followed; numbers and words from ``estimate`` to ``action`` are those
+        of the deciding verdict (of several variants numbers are the first one's, the statement has a sentence of each, and grade,
+        finding and action are of the one with the best grade); ``cost`` is what was stated, or what the stakes say for all that were
+        dealt a treated variant, in ``currency``; ``happened`` is yes, no or empty; ``story`` says decision and sequel in a sentence.
 
     Examples
     --------
@@ -160,7 +161,8 @@ def load_assignment(ledger: Ledger, *, program: str, name: str) -> Assignment:
 def _row(row, document: dict[str, object], read, decision: pd.Series | None, followed) -> dict[str, object]:
     declared = document["declaration"]
     found = {} if read is None else read_document(read.document)
-    verdict = found["verdicts"][0] if found.get("verdicts") else {}
+    verdicts = found.get("verdicts", [])[: _compared(declared)]
+    verdict = verdicts[0] if verdicts else {}
     sequel = {} if followed is None else read_document(followed.document)
     stakes = declared.get("stakes", {})
     happened = {True: "yes", False: "no"}.get(sequel.get("happened"), "")
@@ -178,6 +180,7 @@ def _row(row, document: dict[str, object], read, decision: pd.Series | None, fol
         "units": document.get("units", verdict.get("n", 0)),
         **{name: math.nan if verdict.get(name) is None else float(verdict[name]) for name in _NUMBERS},
         **{name: verdict.get(name) or stakes.get(name) or "" for name in _TEXTS},
+        **(_of_all(verdicts) if len(verdicts) > 1 else {}),
         "stopped": bool(found.get("stopped", False)),
         "departures": "; ".join(found.get("departures", ())),
         "cost": _cost(document, found),
@@ -190,6 +193,18 @@ def _row(row, document: dict[str, object], read, decision: pd.Series | None, fol
         "story": _story(said, happened, sequel),
         "assignment": document.get("assignment", ""),
     }
+
+
+def _compared(declared: dict[str, object]) -> int:
+    """Verdicts on the deciding metric: one for each treated variant; of a schedule, and of a study, one."""
+    variants = declared.get("variants", [])
+    return 1 if any(variant.get("on") for variant in variants) else max(len(variants) - 1, 1)
+
+
+def _of_all(verdicts: list[dict[str, object]]) -> dict[str, object]:
+    """Say a sentence of each variant, and what the one with the best grade earned."""
+    best = min(verdicts, key=lambda verdict: verdict["grade"])
+    return {name: best[name] for name in ("grade", "finding", "action")} | {"statement": " ".join(one["statement"] for one in verdicts)}
 
 
 def _cost(document: dict[str, object], found: dict[str, object]) -> float:

@@ -105,8 +105,7 @@ def say_declared(case: Case | Unavailable) -> tuple[str, ...]:
 def tabulate_checks(reading: ExperimentReading) -> pd.DataFrame:
     """Lay out what was checked before anything was read: ``check, outcome, detail``; failures first."""
     order = {False: 0, None: 1, True: 2}
-    once = {check.name: check for check in reversed(reading.checks)}
-    checks = sorted((once[name] for name in reversed(once)), key=lambda check: order[check.passed])
+    checks = sorted(dict.fromkeys(reading.checks), key=lambda check: order[check.passed])
     rows = [(check.name.replace("_", " "), MARKS[check.passed], check.detail.replace("_", " ")) for check in checks]
     return pd.DataFrame(rows, columns=["check", "outcome", "detail"])
 
