@@ -85,3 +85,19 @@ def test_logs_that_cannot_be_read_are_refused_in_one_line():
         build_asks(LOG[LOG["direction_of_value"] == "give"], results=LEADS)
     with pytest.raises(ParameterError, match="days is 0"):
         build_asks(LOG, results=LEADS, days=0)
+
+
+def test_instants_in_text_or_with_a_zone_count_as_the_same():
+    wanted = build_asks(LOG, results=LEADS, days=10, until=END)
+    bare = LEADS.assign(occurred_at=LEADS["occurred_at"].dt.tz_localize(None))
+    found = build_asks(LOG.assign(occurred_at=LOG["occurred_at"].astype(str)), results=bare, days=10, until=END.tz_localize(None))
+
+    pd.testing.assert_frame_equal(found.drop(columns="at"), wanted.drop(columns="at"))
+
+
+@pytest.mark.parametrize(
+    ("column", "given", "said"), [("occurred_at", "soon", "hold no date"), ("partner_id", None, "gives and asks have none")]
+)
+def test_a_give_of_nobody_or_at_no_time_is_refused(column, given, said):
+    with pytest.raises(ParameterError, match=said):
+        build_asks(LOG.assign(**{column: given}), results=LEADS)

@@ -12,11 +12,14 @@ from partnerlab.effects import (
     TacticStudy,
     analyze_tactic,
     check_assignment,
+    check_verdict,
     compare_adoption,
+    compare_tactics,
     estimate_adjusted,
     estimate_adoption,
     estimate_association,
     estimate_at_line,
+    estimate_by_tier,
     estimate_dose,
     estimate_nested_trials,
     estimate_on_off,
@@ -25,7 +28,8 @@ from partnerlab.effects import (
 )
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, SpecError
 from partnerlab.intake.simulate import simulate_world
-from partnerlab.verdicts import Stakes
+from partnerlab.results import Evidence
+from partnerlab.verdicts import Stakes, Verdict
 
 STUDY = TacticStudy(tactic="Dinner", stakes=Stakes(unit="leads"), horizon=1, covariates=(Known(name="health", at="start", lag=0),))
 READINGS = {
@@ -248,3 +252,38 @@ def test_a_covariate_that_says_nothing_more_changes_nothing(again, reading):
 
     assert found["estimate"] == pytest.approx(wanted["estimate"])
     assert found["std_error"] == pytest.approx(wanted["std_error"])
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_table_in_place_of_a_panel_is_told_how_to_become_one(reading):
+    with pytest.raises(ParameterError, match=r"a TacticPanel is read, not a DataFrame; TacticPanel\.from_frame"):
+        READINGS[reading](simulate_world("B", seed=1, partners=30).to_frame(), study=STUDY)
+
+
+@pytest.mark.parametrize("reading", [estimate_sustained, estimate_nested_trials])
+def test_a_scale_that_nobody_knows_is_named(reading):
+    with pytest.raises(ParameterError, match="family is 'probit'; it is 'linear', 'logit' or 'log'"):
+        reading(_panel(), study=STUDY, family="probit")
+
+
+CELLS = pd.DataFrame({"tactic": list("aab"), "tier": ["Gold", "Base", "Gold"], "estimate": [0.1, 0.2, 0.3], "std_error": 0.1, "n": 20})
+VERDICT = Verdict(
+    tactic="Dinner", grade=Evidence.B, estimate=0.3, std_error=0.1, n=240, partners=80, stakes=Stakes(unit="leads"), assumption="nothing"
+)  # fmt: skip
+REFUSED = {
+    "level": (lambda: estimate_by_tier(CELLS, level=1.5), "level is 1.5"),
+    "variances": (lambda: estimate_by_tier(CELLS, covariance=-np.eye(3)), "variances that are not above 0"),
+    "no analysis": (lambda: compare_tactics([CELLS]), "analyses of analyze_tactic are compared, not a DataFrame"),
+    "spread": (lambda: check_verdict(VERDICT, outcome_spread=0.0), "outcome_spread is 0.0"),
+    "words": (lambda: check_verdict(VERDICT, left_out=CELLS.assign(left_out="Ann", estimate="x")), "expected numbers"),
+    "events": (lambda: estimate_adoption(_panel("A"), study=STUDY, events=(3, 1)), "give the first and the last, in order"),
+}
+
+
+@pytest.mark.parametrize("bad", REFUSED)
+def test_what_cannot_be_meant_is_refused_in_one_line(bad):
+    ask, said = REFUSED[bad]
+
+    with pytest.raises(ParameterError, match=said) as caught:
+        ask()
+    assert "\n" not in str(caught.value)

@@ -143,7 +143,7 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
     Raises
     ------
     ParameterError
-        If ``control``, ``score``, ``cluster``, ``base`` or ``anticipation`` is none of these, or bins are not in order.
+        If ``control``, ``score``, ``cluster``, ``base`` or ``anticipation`` is none of these, or events or bins are not in order.
     SampleError
         If nobody adopted, nobody is left to compare with, or three managers or fewer used the tactic.
 
@@ -164,6 +164,8 @@ def estimate_adoption(  # noqa: PLR0913 - the estimator's own choices
         raise ParameterError(f"base is {base!r}; it is 'varying' or 'universal'")
     if min(anticipation, balance or 0) < 0:
         raise ParameterError(f"anticipation is {anticipation} and balance {balance}; give 0 or more quarters")
+    if events is not None and events[0] > events[1]:
+        raise ParameterError(f"events are {tuple(events)}; give the first and the last, in order")
     if list(bins) != sorted(set(bins)):
         raise ParameterError(f"bins are {tuple(bins)}; give the first quarter of each, in order")
     sample = adoption_sample(panel, study, control=control, cluster=cluster, weighted=True)

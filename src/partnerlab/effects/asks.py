@@ -7,6 +7,7 @@ import pandas as pd
 
 from partnerlab.effects.row_tables import require_columns
 from partnerlab.errors import ParameterError
+from partnerlab.periods import naive_utc, read_dates
 
 #: Gives beyond this many count as this many.
 MOST_GIVES = 5
@@ -31,7 +32,7 @@ def build_asks(  # noqa: PLR0913 - columns have names
     activities : DataFrame
         One row for each thing done, with its partner, its instant, and whether it was a "give" or an "ask"; others leave.
     results : DataFrame
-        One row for each result (lead, deal), with its partner and instant.
+        One row for each result (lead, deal), with its partner and instant; results of nobody, or without an instant, count nowhere.
     partner, at, direction : str
         Columns of ``activities``; ``partner`` also of ``results``.
     result_at : str, optional
@@ -55,7 +56,8 @@ def build_asks(  # noqa: PLR0913 - columns have names
     MissingTableError
         If a column is not there.
     ParameterError
-        If there is no ask, ``days`` is under 1, or a direction is neither.
+        If there is no ask, ``days`` is under 1, a direction is neither, a give or an ask has no partner or instant, or instants are
+        none.
 
     Examples
     --------
@@ -73,19 +75,25 @@ def build_asks(  # noqa: PLR0913 - columns have names
     strange = set(activities[direction].dropna().unique()) - {"give", "ask"}
     if strange:
         raise ParameterError(f"activities.{direction}: {sorted(map(str, strange))[0]!r} is neither 'give' nor 'ask'")
-    log = activities[activities[direction].notna() & activities[at].notna() & activities[partner].notna()]
+    log = activities[activities[direction].notna()]
+    for column in (partner, at):
+        empty = int(log[column].isna().sum())
+        if empty:
+            raise ParameterError(f"activities.{column}: {empty} of {len(log)} gives and asks have none; fill or drop them", column=column)
     # where the same instant has both, the give was on the table when the ask was made
-    log = log.assign(_ask=log[direction] == "ask").sort_values([partner, at, "_ask"], kind="stable")
+    when = read_dates(log[at], name=f"activities.{at}")
+    log = log.assign(_ask=log[direction] == "ask", _at=when).sort_values([partner, "_at", "_ask"], kind="stable")
     if not log["_ask"].any():
         raise ParameterError(f"activities.{direction}: no row is an ask")
     known = results[results[partner].notna() & results[result_at].notna()]
-    last = max(log[at].max(), known[result_at].max()) if until is None else until
+    came = read_dates(known[result_at], name=f"results.{result_at}")
+    last = max(log["_at"].max(), came.max()) if until is None else naive_utc(until)
     asks = log[log["_ask"]]
     rows = {"partner": asks[partner].to_numpy(), "at": asks[at].to_numpy()}
     if manager:
         rows["manager"] = asks[manager].to_numpy()
-    before, after = _results_around(asks[partner], asks[at], known[partner], known[result_at], pd.Timedelta(days=days))
-    followed = (asks[at] + pd.Timedelta(days=days) <= last).to_numpy()
+    before, after = _results_around(asks[partner], asks["_at"], known[partner], came, pd.Timedelta(days=days))
+    followed = (asks["_at"] + pd.Timedelta(days=days) <= last).to_numpy()
     return pd.DataFrame(rows | _counts(log, partner) | {"results_before": before, "result": np.where(followed, (after > 0) * 1.0, np.nan)})
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from partnerlab.effects.row_tables import require_columns
 from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
-from partnerlab.stats.inference.intervals import critical_value
+from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
 from partnerlab.stats.shrinkage.hierarchy import PooledCells, pool_cells
 from partnerlab.stats.shrinkage.random_effects import RandomEffects, fit_random_effects
@@ -124,9 +124,12 @@ def estimate_by_tier(  # noqa: PLR0913 - columns have names
     >>> found.table.round(2).loc[0, ["raw", "estimate"]].tolist(), found.top["tactic"]
     ([0.6, 0.42], 'Dinner')
     """
+    check_level(level)
     _require(cells, (*by, estimate, std_error, n, *(name for name in (df, scale) if name)), by=by)
     if covariance is not None and np.shape(covariance) != (len(cells), len(cells)):
         raise ParameterError(f"cells: covariance has shape {np.shape(covariance)}; {len(cells)} cells need as many rows and columns")
+    if covariance is not None and not (np.diag(covariance)[cells[estimate].notna()] > 0).all():
+        raise ParameterError("cells: covariance has variances that are not above 0; such estimates cannot be pooled")
     raw, error = cells[estimate].to_numpy(float), cells[std_error].to_numpy(float)
     known = np.isfinite(raw) & np.isfinite(error)
     if (error[known] <= 0).any():

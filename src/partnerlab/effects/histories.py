@@ -189,6 +189,12 @@ def follow_partners(  # noqa: PLR0913 - what following means
     return _histories(panel, rows, zero, past, changing, fixed, start=start, ends=ends, at_end=at_end)
 
 
+def require_family(family: str) -> None:
+    """Refuse a scale of effects that nobody knows, ParameterError."""
+    if family not in ("linear", "logit", "log"):
+        raise ParameterError(f"family is {family!r}; it is 'linear', 'logit' or 'log'")
+
+
 def _with_zeros(values: np.ndarray, back: int, untreated_before: bool) -> np.ndarray:
     if not untreated_before:
         return values

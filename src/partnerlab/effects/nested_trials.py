@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.histories import Histories, follow_partners
+from partnerlab.effects.histories import Histories, follow_partners, require_family
 from partnerlab.effects.sample import (
     Cluster,
     Clusters,
@@ -137,6 +137,7 @@ def estimate_nested_trials(  # noqa: PLR0913 - the estimator's own choices
     ['all', '0', '1']
     """
     study = study_of(panel, study)
+    require_family(family)
     if strategy not in ("start", "keep") or time not in ("levels", "quadratic"):
         raise ParameterError(f"strategy is 'start' or 'keep', time 'levels' or 'quadratic'; not {strategy!r} and {time!r}")
     everybody = study.model_copy(update={"tiers": (), "regions": (), "untreated_for": 0})

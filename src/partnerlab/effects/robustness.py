@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.balance import ALIKE, ALONE
+from partnerlab.effects.row_tables import require_columns
 from partnerlab.effects.sample import DOUBT
 from partnerlab.effects.yardsticks import EventPath, Likeness, Strength
-from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.hidden_bias import largest_gamma, signed_rank_bounds
 from partnerlab.stats.causes.honest import breakdown_bend, largest_bend, smoothness_interval
@@ -107,7 +108,7 @@ def check_verdict(  # noqa: PLR0913 - one argument for each check
     SampleError
         If nothing was given to hold it against, or the verdict has no estimate.
     ParameterError
-        If strengths come without ``residual_df``.
+        If ``outcome_spread`` is not above 0, a table has words for numbers, or strengths come without ``residual_df``.
     MissingTableError
         If a table lacks a column.
 
@@ -163,9 +164,7 @@ def _card(verdict: Verdict, rows: list[dict[str, object]]) -> RobustnessCard:
 
 
 def _require(table: pd.DataFrame, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    missing = next((column for column in columns if column not in table.columns), None)
-    if missing is not None:
-        raise MissingTableError(f"{name}: no column {missing!r}{nearest(missing, table.columns)}")
+    require_columns(table, columns, numbers=[column for column in columns if column not in ("placebo", "left_out", "treated")], table=name)
     if table.empty:
         raise SampleError(f"{name}: no row; leave it out if there is nothing to hold the finding against")
     return table
@@ -177,6 +176,8 @@ def _row(check: str, about: str, estimate: float, *, stands: bool | None, says: 
 
 
 def _by_e_value(verdict: Verdict, spread: float) -> dict[str, object]:
+    if not 0 < spread < math.inf:
+        raise ParameterError(f"outcome_spread is {spread}; give the outcome's standard deviation, above 0")
     ratio, low, high = (float(end) for end in difference_as_risk(verdict.estimate / spread, verdict.std_error / spread))
     need, limit = float(e_value(ratio)), float(e_value_limit(low, high))
     says = f"an unseen cause tied to tactic and outcome by a risk ratio of {say_number(need)} each would explain it away"

@@ -102,7 +102,17 @@ def shift(values: np.ndarray, by: int) -> np.ndarray:
 
 
 def study_of(panel: TacticPanel, study: TacticStudy | None) -> TacticStudy:
-    """Give the study asked for, or one of the panel's tactic that asks for nothing more."""
+    """Give the study asked for, or one of the panel's tactic that asks for nothing more.
+
+    Raises
+    ------
+    ParameterError
+        If what was given is no panel of a tactic.
+    """
+    if not isinstance(panel, TacticPanel):
+        raise ParameterError(
+            f"a TacticPanel is read, not a {type(panel).__name__}; TacticPanel.from_frame(frame, ...) makes one of a table"
+        )
     return study or TacticStudy(tactic=panel.tactic, stakes=Stakes(unit=panel.outcome_name), delay=panel.delay)
 
 

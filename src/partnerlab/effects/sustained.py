@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from partnerlab.effects.histories import Histories, follow_partners
+from partnerlab.effects.histories import Histories, follow_partners, require_family
 from partnerlab.effects.sample import Cluster, Clusters, clusters_of, enough_check, moved_check, study_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
@@ -144,6 +144,7 @@ def estimate_sustained(  # noqa: PLR0913 - the estimator's own choices
     [1, 2]
     """
     study = study_of(panel, study)
+    require_family(family)
     if truncate is not None and not 0 <= truncate < 0.5:
         raise ParameterError(f"truncate is {truncate:g}; give a quantile from 0 to below 0.5, such as 0.01")
     rows = follow_partners(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from partnerlab.effects.analysis import TacticAnalysis
 from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
-from partnerlab.errors import SampleError
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
@@ -78,6 +78,8 @@ def compare_tactics(analyses: Sequence[TacticAnalysis], *, level: float = 0.95, 
 
     Raises
     ------
+    ParameterError
+        If something is no analysis.
     SampleError
         Without analyses, with one tactic twice, units or levels that differ, or no cell known.
 
@@ -96,6 +98,9 @@ def compare_tactics(analyses: Sequence[TacticAnalysis], *, level: float = 0.95, 
     >>> page.cells, sorted(set(page.flagged["tactic"]))
     (6, ['Dinner'])
     """
+    strange = next((each for each in analyses if not isinstance(each, TacticAnalysis)), None)
+    if strange is not None:
+        raise ParameterError(f"compare_tactics: analyses of analyze_tactic are compared, not a {type(strange).__name__}")
     cells = _cells(analyses, level)
     known = cells["estimate"].notna() & cells["std_error"].notna()
     material = analyses[0].study.stakes.material
