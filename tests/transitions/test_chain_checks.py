@@ -219,3 +219,9 @@ def test_random_signs_of_alike_partners_say_what_the_permutation_says_in_small_s
         apart.append(whole["p_clustered"] - whole["p_value"])
 
     assert abs(np.mean(apart)) < 0.025
+
+
+def test_a_tiny_p_value_is_said_as_on_every_page():
+    said = check_homogeneity(_two([[300, 100], [0, 0]], [[200, 200], [0, 0]]), by="sample").verdict
+
+    assert "on 1 df, p < 0.001 as if moves were independent" in said

@@ -16,6 +16,7 @@ from partnerlab.transitions.chain_groups import Runs
 from partnerlab.transitions.pair_building import build_transitions
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import LAPSED
+from partnerlab.words import say_p
 
 ALL = "all tiers"
 #: Expected moves below which the chi-square law is doubtful; a check says how many cells have fewer.
@@ -161,9 +162,9 @@ def _verdict(table: pd.DataFrame, question: Question, level: float) -> str:
         return "Not enough data: no tier was left in two groups for two tiers"
     clustered, inside = not np.isnan(row["p_clustered"]), not np.isnan(row["p_within"])
     pooled = row["p_clustered"] if clustered else row["p_value"]
-    said = f"X2 = {row['statistic']:.1f} on {int(row['df'])} df, p = {_p(pooled)}"
-    said += f" with partners whole, {_p(row['p_value'])} as if moves were independent" if clustered else " as if moves were independent"
-    said += f", {_p(row['p_within'])} within partners" if inside else ""
+    said = f"X2 = {row['statistic']:.1f} on {int(row['df'])} df, {say_p(pooled)}"
+    said += f" with partners whole, {say_p(row['p_value'])} as if moves were independent" if clustered else " as if moves were independent"
+    said += f", {say_p(row['p_within'])} within partners" if inside else ""
     if inside and row["p_within"] <= alpha:
         return f"{question.yes}, within partners too ({said})"
     # one tier of several on its own: Bonferroni's share of the level
@@ -178,7 +179,3 @@ def _verdict(table: pd.DataFrame, question: Question, level: float) -> str:
         if inside
         else (f"{question.yes} ({said})")
     )
-
-
-def _p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")

@@ -18,7 +18,7 @@ from partnerlab.transitions.courses import UNKNOWN, Course, read_course
 from partnerlab.transitions.futures import Future, direct_future, semi_markov_future
 from partnerlab.transitions.pairs import Transitions
 from partnerlab.transitions.states import LAPSED
-from partnerlab.words import plural
+from partnerlab.words import plural, say_p
 
 #: Quarters of joiners that coming joiners are drawn from.
 RECENT = 8
@@ -266,7 +266,7 @@ def _judge_powers(given: TierHistory | Transitions, course: Course, *, stage: st
             found[name] = verb(known, stage=stage, level=level, draws=399, seed=seed).p("p_clustered")
         except (SampleError, ParameterError):  # too little data, or pairs without quarters
             found[name] = np.nan
-    said = ", ".join(f"{name} p = {value:.3f}" for name, value in found.items() if np.isfinite(value)) or "no test had enough data"
+    said = ", ".join(f"{name} {say_p(value)}" for name, value in found.items() if np.isfinite(value)) or "no test had enough data"
     rejected = [name for name, value in found.items() if value < (1.0 - level) / len(found)]
     if rejected and not despite:
         raise SampleError(

@@ -16,7 +16,7 @@ from partnerlab.stats.regressions.newton import Optimum
 from partnerlab.stats.regressions.ordinal import Cumulative
 from partnerlab.stats.regressions.regression import Family, Model, make_model
 from partnerlab.transitions.covariates import MoveRows
-from partnerlab.words import plural
+from partnerlab.words import plural, say_p
 
 _NOBODY = (
     "nobody with one of its values ended between the thresholds, so that a coefficient for each has no highest likelihood. What hangs on "
@@ -250,7 +250,7 @@ def _say_odds(tests: list[OddsTest], loose: set[str]) -> list[Check]:
         return []
     bad = reject(tests)
     how = "Wald tests clustered by partner" if tests[0].clustered else "likelihood ratios"
-    told = [f"p = {test.p_value:.3g} on {test.df} df" if np.isfinite(test.p_value) else "not enough data to test" for test in tests]
+    told = [f"{say_p(test.p_value)} on {test.df} df" if np.isfinite(test.p_value) else "not enough data to test" for test in tests]
     said = "; ".join(f"{test.name}: {what}" for test, what in zip(tests, told, strict=True))
     remedy = f" {', '.join(sorted(loose))} get a coefficient for each threshold." if loose else ""
     return [Check("Proportional odds", not bad, f"{said} ({how}, Holm's correction).{remedy}")]
