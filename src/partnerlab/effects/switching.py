@@ -11,8 +11,8 @@ import pandas as pd
 from partnerlab.effects.sample import DOUBT, Cluster, Clusters, clusters_of, enough_check, moved_check, shift, study_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
-from partnerlab.effects.trials import Trials, design_of, stack_trials
-from partnerlab.errors import SampleError
+from partnerlab.effects.trials import HISTORY, Trials, design_of, stack_trials
+from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.did import two_period_effect
 from partnerlab.stats.causes.propensity import fit_propensity
@@ -61,6 +61,7 @@ def estimate_switching(
     *,
     study: TacticStudy | None = None,
     given_past: bool = False,
+    history: Literal[1, 2] = HISTORY,
     cluster: Cluster | None = None,
     level: float = 0.95,
 ) -> SwitchingEffects:
@@ -80,6 +81,9 @@ def estimate_switching(
     given_past : bool
         Also compare only partners alike in their last result, the mean of all before and the share of quarters with the tactic. Then
         nothing before the switch is left to look at.
+    history : {1, 2}
+        Quarters that must be known before a switch: two, so that the partner-quarters are those of `estimate_on_off`; or one, which is
+        all that the papers ask for, and takes in the switches of a panel's second quarter.
     cluster : {"manager", "partner"}, optional
         Managers if the panel knows them. Intervals are Student's; the side with fewer clusters, less one, gives degrees of freedom.
     level : float
@@ -91,6 +95,8 @@ def estimate_switching(
 
     Raises
     ------
+    ParameterError
+        If ``history`` is neither, or one where the past is held fixed.
     SampleError
         If nobody switches while others stay, or three managers or fewer used the tactic.
 
@@ -103,7 +109,9 @@ def estimate_switching(
     [-3, -2, 0]
     """
     study = study_of(panel, study)
-    trials = stack_trials(panel, study)
+    if history not in (1, HISTORY) or (given_past and history < HISTORY):
+        raise ParameterError(f"history is {history}; give 1 or 2, and 2 where the past is held fixed")
+    trials = stack_trials(panel, study, history=history)
     used, compared = (np.bincount(trials.partner[side], minlength=len(panel.partners)) > 0 for side in (trials.treated, ~trials.treated))
     clusters = clusters_of(panel, used, cluster=cluster, tactic=study.tactic, compared=compared)
     moments = [*([] if given_past else range(-BEFORE - 1, -1)), *range(study.horizon + 1)]

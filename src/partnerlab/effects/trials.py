@@ -86,8 +86,8 @@ class Trials:
         return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in fields})
 
 
-def stack_trials(panel: TacticPanel, study: TacticStudy, *, weighted: bool = False) -> Trials:
-    """Stack the study's trials: every eligible partner in every quarter with enough behind it.
+def stack_trials(panel: TacticPanel, study: TacticStudy, *, weighted: bool = False, history: int = HISTORY) -> Trials:
+    """Stack the study's trials: every eligible partner in every quarter with enough quarters, ``history``, behind it.
 
     Raises
     ------
@@ -108,15 +108,19 @@ def stack_trials(panel: TacticPanel, study: TacticStudy, *, weighted: bool = Fal
     columns |= {known.said: covariates[:, :, place] for place, known in enumerate(study.covariates)}
     for name, other in panel.others.items():
         columns |= {name: other, f"{name} 1 quarter before": shift(other, 1)}
-    eligible = eligible_groups(panel, study) & told & seen & untreated_quarters(panel, study.untreated_for) & (np.arange(t) >= HISTORY)
-    complete = np.isfinite(last) & np.isfinite(earlier) & np.all([np.isfinite(values) for values in columns.values()], axis=0)
+    eligible = eligible_groups(panel, study) & told & seen & untreated_quarters(panel, study.untreated_for) & (np.arange(t) >= history)
+    complete = (
+        np.isfinite(last)
+        & (np.isfinite(earlier) | (history < HISTORY))
+        & np.all([np.isfinite(values) for values in columns.values()], axis=0)
+    )
     rows = eligible & complete
     lost, whole = int((eligible & ~complete).sum()), int(rows.sum())
     rows = _comparable(panel, rows)
     alone = whole - int(rows.sum())
     if not rows.any():
         raise SampleError(
-            f"{study.tactic}: in no quarter are there eligible partners with it and without it whose last {HISTORY} quarters are known"
+            f"{study.tactic}: in no quarter are there eligible partners with it and without it whose last {plural(history, 'quarter')} are known"
         )
     partner, quarter = np.nonzero(rows)
     known, names = _known(panel, rows, quarter, columns)
