@@ -11,6 +11,7 @@ from partnerlab.effects.by_tier import TierEffects, estimate_by_tier
 from partnerlab.effects.challenges import check_robustness
 from partnerlab.effects.comparison import AdoptionComparison, compare_adoption
 from partnerlab.effects.dose import DoseEffects, estimate_dose
+from partnerlab.effects.matched import MatchedEffects, estimate_matched
 from partnerlab.effects.nested_trials import NestedTrialEffects, estimate_nested_trials
 from partnerlab.effects.next_partners import NextPartners, plan_next_partners
 from partnerlab.effects.on_off import OnOffEffects, estimate_on_off
@@ -35,6 +36,7 @@ __all__ = [
     "Known",
     "Likeness",
     "LineEffects",
+    "MatchedEffects",
     "NestedTrialEffects",
     "NextPartners",
     "OnOffEffects",
@@ -63,6 +65,7 @@ __all__ = [
     "estimate_at_line",
     "estimate_by_tier",
     "estimate_dose",
+    "estimate_matched",
     "estimate_nested_trials",
     "estimate_on_off",
     "estimate_sustained",

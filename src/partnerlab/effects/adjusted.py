@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.effects.balance import balance_table, likeness_checks
-from partnerlab.effects.row_tables import keep_known, read_covariates, refuse_flat, refuse_own
+from partnerlab.effects.row_tables import keep_known, read_covariates, read_sides, refuse_own, sides_apart
 from partnerlab.effects.sample import TOO_FEW_MANAGERS
 from partnerlab.effects.trials import design_of
 from partnerlab.errors import ParameterError, SampleError
@@ -21,8 +21,6 @@ from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.verdicts import Stakes, Verdict
 from partnerlab.words import plural
 
-#: Fewest rows on either side.
-FEWEST_ROWS = 5
 WHOM = {"att": "those that had it (ATT)", "ate": "all (ATE)", "ato": "those who might as well have had it as not (overlap weights)"}
 
 
@@ -150,10 +148,9 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
          *([weight] if weight else []), *([cluster] if cluster else [])],
         numbers=[tactic, outcome, *([weight] if weight else [])],
     )  # fmt: skip
-    on, y = sample[tactic].to_numpy(float), sample[outcome].to_numpy(float)
+    on, y = read_sides(sample, tactic=tactic, outcome=outcome)
     mass = None if weight is None else sample[weight].to_numpy(float)
-    _refuse(on, y, mass, tactic=tactic, outcome=outcome, weight=weight, family=family, target=target)
-    on = on == 1
+    _refuse(y, mass, outcome=outcome, weight=weight, family=family, target=target)
     code = pd.factorize(sample[cluster])[0] if cluster else np.arange(len(sample))
     users = _users(code, on, tactic=tactic, cluster=cluster)
     known, names = read_covariates(sample, covariates)
@@ -162,8 +159,7 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
     told = {"target": target, "weight": mass}
     main, crossed = _augmented(y, on, design, lines, _deal(sample, code, folds, seed), told | {"family": family, "normalize": normalize})
     if main is None:
-        raise SampleError(f"{tactic}: something known before separates those with it from those without; nobody without it is like "
-                          "those with it, so no adjustment can compare them")  # fmt: skip
+        raise sides_apart(tactic)
     readings = {"augmented": main, "weighting": weighted_effect(y, on, design, **told)}
     if target != "ato":
         readings["regression"] = standardized_effect(y, on, lines, family=family, **told)
@@ -193,10 +189,7 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
     )  # fmt: skip
 
 
-def _refuse(on, y, mass, *, tactic, outcome, weight, family, target) -> None:  # noqa: PLR0913 - what can be wrong
-    strange = int((~np.isin(on, (0, 1))).sum())
-    if strange:
-        raise ParameterError(f"rows.{tactic}: {strange} of {len(on)} rows are neither 1 (had it) nor 0", column=tactic)
+def _refuse(y, mass, *, outcome, weight, family, target) -> None:
     if target not in WHOM:
         raise ParameterError(f"target is {target!r}; it is 'att', 'ate' or 'ato'")
     if family not in ("linear", "logit"):
@@ -208,11 +201,7 @@ def _refuse(on, y, mass, *, tactic, outcome, weight, family, target) -> None:  #
         )
     low = 0 if mass is None else int((mass <= 0).sum())
     if low:
-        raise ParameterError(f"rows.{weight}: {low} of {len(on)} weights are not above 0; drop those rows", column=weight)
-    refuse_flat(y, outcome=outcome, asked=tactic)
-    sides = int((on == 1).sum()), int((on == 0).sum())
-    if min(sides) < FEWEST_ROWS:
-        raise SampleError(f"{tactic}: {plural(sides[0], 'row')} with it and {sides[1]} without; {FEWEST_ROWS} are needed on either side")
+        raise ParameterError(f"rows.{weight}: {low} of {len(y)} weights are not above 0; drop those rows", column=weight)
 
 
 def _users(code: np.ndarray, on: np.ndarray, *, tactic: str, cluster: str | None) -> int:

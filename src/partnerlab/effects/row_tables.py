@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import MissingTableError, ParameterError, SampleError, nearest
-from partnerlab.words import say_list
+from partnerlab.words import plural, say_list
 
 #: Numbers beyond this cannot be squared and added up.
 LARGEST = 1e100
+#: Fewest rows on either side.
+FEWEST_ROWS = 5
 
 
 def require_columns(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Sequence[str], table: str = "rows") -> None:
@@ -83,6 +85,39 @@ def refuse_flat(values: np.ndarray, *, outcome: str, asked: str) -> None:
     """
     if len(values) and np.ptp(values) == 0:
         raise SampleError(f"{asked}: {outcome} is {values[0]:g} wherever it was seen; what never varies tells nothing")
+
+
+def read_sides(sample: pd.DataFrame, *, tactic: str, outcome: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read who had a tactic, as a mask, and the outcome.
+
+    Raises
+    ------
+    ParameterError
+        If the tactic is neither 1 nor 0.
+    SampleError
+        If the outcome never varies, or a side has fewer than five rows.
+
+    Examples
+    --------
+    >>> read_sides(pd.DataFrame({"dinner": [1, 0], "leads": [3, 2]}), tactic="dinner", outcome="leads")
+    Traceback (most recent call last):
+    partnerlab.errors.SampleError: dinner: 1 row with it and 1 without; 5 are needed on either side
+    """
+    on, values = sample[tactic].to_numpy(float), sample[outcome].to_numpy(float)
+    strange = int((~np.isin(on, (0, 1))).sum())
+    if strange:
+        raise ParameterError(f"rows.{tactic}: {strange} of {len(on)} rows are neither 1 (had it) nor 0", column=tactic)
+    refuse_flat(values, outcome=outcome, asked=tactic)
+    sides = int((on == 1).sum()), int((on == 0).sum())
+    if min(sides) < FEWEST_ROWS:
+        raise SampleError(f"{tactic}: {plural(sides[0], 'row')} with it and {sides[1]} without; {FEWEST_ROWS} are needed on either side")
+    return on == 1, values
+
+
+def sides_apart(tactic: str) -> SampleError:
+    """Say that no adjustment can compare the sides: something that was known tells them apart."""
+    return SampleError(f"{tactic}: something known before separates those with it from those without; nobody without it is like "
+                       "those with it, so no adjustment can compare them")  # fmt: skip
 
 
 def keep_known(frame: pd.DataFrame, columns: Sequence[str], *, numbers: Sequence[str]) -> tuple[pd.DataFrame, int]:

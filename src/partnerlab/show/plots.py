@@ -71,6 +71,7 @@ DRAWN_IN = {
     "RobustnessCard": "tactics_checks",
     "TierEffects": "tactics_cells",
     "AdjustedEffects": "tactics_cells",
+    "MatchedEffects": "tactics_cells",
     "Association": "tactics_cells",
     "TacticComparison": "tactics_cells",
     "NextPartners": "tactics_cells",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab import words
-from partnerlab.effects import AdjustedEffects, Association, NextPartners, TacticComparison, TierEffects
+from partnerlab.effects import AdjustedEffects, Association, MatchedEffects, NextPartners, TacticComparison, TierEffects
 from partnerlab.errors import SampleError
 from partnerlab.results import Evidence
 from partnerlab.show import style
@@ -106,7 +106,17 @@ def _adjusted(result: AdjustedEffects, *, unit: str = "", period: str = "") -> P
     return _readings(result, names, dark="augmented", note=note, unit=unit, period=period)
 
 
-def _readings(result: Association | AdjustedEffects, names: dict[str, str], *, dark: str, note: str, unit: str, period: str) -> Picture:
+@plot.register(MatchedEffects)
+def _matched(result: MatchedEffects, *, unit: str = "", period: str = "") -> Picture:
+    """Pairs, with what was known held fixed too, beside what they and all rows say by themselves."""
+    names = {"matched": "Pairs, the rest adjusted", "pairs": "Pairs alone", "unadjusted": "All rows, nothing adjusted"}
+    note = "dark: what still differs within pairs is taken out; grey: it is left in"
+    return _readings(result, names, dark="matched", note=note, unit=unit, period=period)
+
+
+def _readings(
+    result: Association | AdjustedEffects | MatchedEffects, names: dict[str, str], *, dark: str, note: str, unit: str, period: str
+) -> Picture:
     """Several readings of the same rows, the believed one dark, under what may be said."""
     table = result.table.set_index("reading")
     rows = [
