@@ -119,9 +119,8 @@ def stack_trials(panel: TacticPanel, study: TacticStudy, *, weighted: bool = Fal
     rows = _comparable(panel, rows)
     alone = whole - int(rows.sum())
     if not rows.any():
-        raise SampleError(
-            f"{study.tactic}: in no quarter are there eligible partners with it and without it whose last {plural(history, 'quarter')} are known"
-        )
+        behind = f"last {plural(history, 'quarter')} {'is' if history == 1 else 'are'} known"
+        raise SampleError(f"{study.tactic}: in no quarter are there eligible partners with it and without it whose {behind}")
     partner, quarter = np.nonzero(rows)
     known, names = _known(panel, rows, quarter, columns)
     outcome = np.stack([shift(panel.outcome, -ahead)[rows] for ahead in range(study.horizon + 1)], axis=1)
