@@ -58,6 +58,38 @@ def test_a_design_is_a_table(run):
     assert out.splitlines()[-1] == "looks: 1 look, fixed; the smallest effects allow for them"
 
 
+def test_what_running_a_test_is_worth_is_a_part_of_its_design(run, tmp_path):
+    (tmp_path / "dinner.yaml").write_text(YAML.replace("material: 0.5", "material: 0.5, value: 100, cost: 10"))
+    (tmp_path / "prior.yaml").write_text("{mean: 0.1, sd: 0.3, rows: 4000, fixed_cost: 500}\n")
+    ask = ("experiment", "design", "dinner.yaml", "outlooks.yaml", "--units", 60, "--units", 200, "--prior", "prior.yaml")
+    code, out, _ = run(*ask, "--worth", "drawn/worth.svg")
+
+    head, first, *_ = (line.split("\t") for line in out.splitlines())
+    told = dict(zip(head, first, strict=True))
+    assert (code, told["cost"]) == (0, "800")
+    assert float(told["net_gain"]) == pytest.approx(float(told["gain"]) - 800, abs=1)
+    assert "Best worth running" in (tmp_path / "drawn" / "worth.svg").read_text(encoding="utf-8")
+    assert "did you mean 'rows'" in (_bad_prior(run, tmp_path, ask))
+    assert run(*ask[:-2], "--csv", "table.csv", "--worth", "other.svg")[0] == 2
+    assert not (tmp_path / "table.csv").exists()
+
+
+def _bad_prior(run, folder, ask):
+    (folder / "prior.yaml").write_text("{sd: 0.3, row: 4000}\n")
+    code, _, error = run(*ask)
+    assert (code, len(error.strip().splitlines())) == (2, 1)
+    return error
+
+
+def test_other_plans_are_designed_beside(run):
+    (code, out, _) = run(
+        "experiment", "design", "dinner.yaml", "outlooks.yaml", "--units", 60, "--quarters", 4, "--plan", "parallel", "--plan", "crossover"
+    )
+
+    assert code == 0
+    assert [line.split("\t")[1] for line in out.splitlines()[1:3]] == ["parallel", "crossover"]
+
+
 def test_an_experiment_is_dealt_read_and_listed(run, tmp_path):
     kept = ("--ledger", "book.duckdb", "--program", "demo")
     assert _dealt(run, *kept)[0] == 0

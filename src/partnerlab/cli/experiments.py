@@ -14,7 +14,7 @@ from partnerlab.words import plural
 if TYPE_CHECKING:
     import pandas as pd
 
-    from partnerlab.experiments import Assignment, Experiment
+    from partnerlab.experiments import Assignment, Experiment, ExperimentDesign
     from partnerlab.report import Case
 
 app = typer.Typer(help="Design, deal, read and list experiments.", no_args_is_help=True)
@@ -28,6 +28,8 @@ Dealt = Annotated[
 ]
 #: Endings of files that declare an experiment.
 DECLARED = (".yaml", ".yml")
+#: What running each size brings and costs, in money.
+WORTH = ("gain", "cost", "net_gain")
 Ledger = Annotated[str, typer.Option(help="Ledger to register in or read. 'none' keeps no record.")]
 Program = Annotated[str, typer.Option(help="Program whose experiment it is.", show_default=False)]
 
@@ -42,11 +44,23 @@ def design(  # noqa: PLR0913, PLR0917 - one argument for each option
     ] = None,
     clusters: Annotated[list[int] | None, typer.Option(help="Clusters, where they are dealt.", show_default=False)] = None,
     size_cv: Annotated[float, typer.Option(min=0, help="Coefficient of variation of the clusters' sizes.")] = 0.0,
+    plan: Annotated[
+        list[str] | None,
+        typer.Option(help="parallel, stepped wedge or crossover; may be given several times. Default: as declared.", show_default=False),
+    ] = None,
+    prior: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML: mean and sd believed of the effect, rows decided about, perhaps fixed_cost; adds what each size is worth.",
+            show_default=False,
+        ),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table as CSV.", show_default=False)] = None,
     picture: Annotated[Path | None, typer.Option(help="Draw sizes against smallest effects into an SVG file.", show_default=False)] = None,
+    worth: Annotated[Path | None, typer.Option(help="Draw sizes against gain and cost into an SVG file.", show_default=False)] = None,
 ) -> None:
-    """Say the smallest effect that each size of the experiment would find."""
-    from partnerlab.experiments import Experiment, Outlook, design_experiment
+    """Say the smallest effect that each size of the experiment would find, and what running it is worth."""
+    from partnerlab.experiments import Experiment, Outlook, Prior, design_experiment
     from partnerlab.specs import read_spec_file
 
     document = read_spec_file(outlooks)
@@ -60,19 +74,30 @@ def design(  # noqa: PLR0913, PLR0917 - one argument for each option
         quarters=quarters or None,
         clusters=clusters or None,
         size_cv=size_cv,
+        plans=plan or None,
+        prior=None if prior is None else Prior.load(prior),
     )
-    shown = designed.table.rename(columns={"estimate": "smallest_effect"})
-    columns = ("metric", "units", "clusters", "quarters", "smallest_effect", "power_material")
+    asked = {path: view for view, path in (("power", picture), ("worth", worth)) if path is not None}
+    drawn = {path: _draw(designed, experiment, view) for path, view in asked.items()}
+    # whole money
+    worths = {name: designed.table[name].round().astype("Int64").astype(object).where(designed.table[name].notna(), None) for name in WORTH}
+    shown = designed.table.rename(columns={"estimate": "smallest_effect"}).assign(**worths)
+    columns = ("metric", *(["plan"] if plan else []), "units", "clusters", "quarters", "smallest_effect", "power_material", *WORTH)
     print_table(shown.dropna(axis=1, how="all"), title=designed.estimand, columns=columns)
     for check in designed.checks:
         say(f"{check.name}: {check.detail}")
     if csv is not None:
         write_csv(designed.table, csv)
-    if picture is not None:
-        from partnerlab.show import plot
+    for path, svg in drawn.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(svg, encoding="utf-8")
+        say(str(path))
 
-        picture.write_text(plot(designed, experiment=experiment).svg(framed=True), encoding="utf-8")
-        say(str(picture))
+
+def _draw(designed: ExperimentDesign, experiment: Experiment, view: str) -> str:
+    from partnerlab.show import plot
+
+    return plot(designed, experiment=experiment, view=view).svg(framed=True)
 
 
 @app.command("assign")

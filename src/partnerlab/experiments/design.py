@@ -206,8 +206,8 @@ def _notes(experiment: Experiment, clusters: Sequence[int] | None) -> list[Check
     if clusters is not None and min(clusters) < 10:
         notes.append(Check("clusters", None, f"with {min(clusters)} clusters everything hangs on a few; add clusters rather than units"))
     notes += [
-        Check(f"time of {metric.name}", None, "planned as if read to the end of the quarters; ended sooner "
-              f"(until {say_number(metric.until)}) it finds less")
+        Check(f"time of {metric.name}", None, "in quarters, planned as if read to their end; ended sooner "
+              f"(until {say_number(metric.until)}, in its own unit) it finds less")
         for metric in experiment.metrics
         if metric.until
     ]  # fmt: skip
