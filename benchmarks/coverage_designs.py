@@ -135,20 +135,20 @@ def ratios(units: int, sd: float):
 
 
 def tiers(units: int, share: tuple[float, ...]):
-    """Ordered tiers; both arms are moved apart by one odds ratio until the net chance of a higher tier is as promised."""
+    """Ordered tiers; the treated are raised by one odds ratio until the net chance of a higher tier is as promised."""
     cuts = special.logit(np.cumsum(share)[:-1])
 
     def arm(shift):
         return np.diff(np.concatenate([[0.0], special.expit(cuts - shift), [1.0]]))
 
     def net(shift):
-        high, low = arm(shift / 2), arm(-shift / 2)
+        high, low = arm(shift), arm(0.0)
         return float(high @ (np.cumsum(low) - low) - low @ (np.cumsum(high) - high))
 
     def play(random, effect):
         shift = optimize.brentq(lambda at: net(at) - effect, 0.0, 20.0) if effect else 0.0
         treated = _arms(units, random)
-        values = np.where(treated, random.choice(len(share), units, p=arm(shift / 2)), random.choice(len(share), units, p=arm(-shift / 2)))
+        values = np.where(treated, random.choice(len(share), units, p=arm(shift)), random.choice(len(share), units, p=arm(0.0)))
         return arm_difference(win_scores(values.astype(float), treated), Arms(treated=treated))
 
     return play

@@ -43,8 +43,8 @@ class Kind:
     score: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda values, _: values
 
     def arms(self, effect: float) -> tuple[float, float]:
-        """Give what `at` is told of the control and of the treated: tiers of both arms are moved by half of the odds ratio."""
-        return (-_shift(effect) / 2, _shift(effect) / 2) if self.metric.kind == "tier" else (0.0, effect)
+        """Give what `at` is told of the control and of the treated."""
+        return 0.0, _shift(effect) if self.metric.kind == "tier" else effect
 
     def correlations(self, wanted: float) -> Callable[[float], np.ndarray]:
         """Correlations of normal numbers, of the control and of the treated, at which outcomes of each correlate as wanted."""
@@ -96,15 +96,15 @@ def _shift(effect: float) -> float:
     """Log-odds ratio at which the net chance of a higher tier is the effect."""
 
     def net(shift: float) -> float:
-        high, low = _tier_shares(shift / 2), _tier_shares(-shift / 2)
+        high, low = _tier_shares(shift), _tier_shares(0.0)
         return float(high @ (np.cumsum(low) - low) - low @ (np.cumsum(high) - high))
 
     return optimize.brentq(lambda at: net(at) - effect, 0.0, 20.0) if effect else 0.0
 
 
-def _tier_at(normal: np.ndarray, half: float) -> np.ndarray:
-    """Tiers of an arm that is moved by half of the odds ratio, up or down."""
-    return np.searchsorted(np.cumsum(_tier_shares(half))[:-1], special.ndtr(normal)).astype(float)
+def _tier_at(normal: np.ndarray, shift: float) -> np.ndarray:
+    """Tiers of an arm whose odds of being above any tier are raised."""
+    return np.searchsorted(np.cumsum(_tier_shares(shift))[:-1], special.ndtr(normal)).astype(float)
 
 
 @functools.cache

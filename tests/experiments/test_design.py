@@ -66,6 +66,13 @@ def test_an_effect_beyond_what_can_be_is_never_found():
     assert math.isinf(_mde(_experiment(metrics=(Metric(name="leads", kind="share"),)), Outlook(level=0.9), units=[8]).iloc[0])
 
 
+def test_of_tiers_no_effect_goes_beyond_all_having_the_highest():
+    metric, outlook = Metric(name="leads", kind="tier", tiers=("a", "b", "c")), Outlook(shares=(0.1, 0.1, 0.8))
+
+    assert math.isinf(_mde(_experiment(metrics=(metric,)), outlook, units=[20]).iloc[0])
+    assert _mde(_experiment(metrics=(metric,)), outlook, units=[400]).iloc[0] < 0.2
+
+
 def test_designed_power_is_reached_in_unequal_clusters():
     experiment, outlook = _experiment(cluster="manager"), Outlook(sd=1.0, icc=0.15)
     random, found = np.random.default_rng(1), 0

@@ -1,5 +1,6 @@
 """Shapes of cluster means, and the power of t tests whose means are not normal."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from partnerlab.stats.trials.power import power_of_t
-from partnerlab.stats.trials.shapes import Arm, Shape, count_shape, share_shape, skewed_power
+from partnerlab.stats.trials.power import power_of_t, raised_shares
+from partnerlab.stats.trials.shapes import Arm, Shape, count_shape, share_shape, skewed_power, win_laws
 
 
 @pytest.mark.parametrize(("level", "icc", "size"), [(0.3, 0.15, 12), (0.05, 0.02, 40), (0.9, 0.6, 3)])
@@ -88,3 +89,35 @@ def test_few_managers_find_as_often_as_said(shape, level, effect, spread):
 
     assert skewed_power(normal, critical=critical, df=df, control=arms[0], treated=arms[1]) == pytest.approx(found, abs=0.01)
     assert abs(normal - found) > 0.02
+
+
+@pytest.mark.parametrize("icc", [0.0001, 0.15, 0.7])
+def test_means_of_alike_scores_have_the_shape_of_a_dirichlet_multinomial(icc):
+    share, scores, size = np.array([0.5, 0.3, 0.2]), np.array([0.0, 1.0, 3.0]), 5
+    dealt = np.array(list(itertools.product(range(size + 1), repeat=3)))
+    dealt = dealt[dealt.sum(axis=1) == size]
+    chance = stats.dirichlet_multinomial.pmf(dealt, share * (1 - icc) / icc, size)
+    away = dealt @ scores / size - share @ scores
+    unit = scores - share @ scores
+    second, third, fourth = (share @ unit**power for power in (2, 3, 4))
+    found = Shape(skewness=third / second**1.5, excess=fourth / second**2 - 3).mean_of(size, icc=icc)
+
+    variance = chance @ away**2
+    np.testing.assert_allclose([found.skewness, found.excess], [chance @ away**3 / variance**1.5, chance @ away**4 / variance**2 - 3])
+
+
+@given(st.floats(0.0, 0.7), st.permutations([0.5, 0.3, 0.2]))
+def test_raised_shares_win_as_often_as_asked(wins, shares):
+    wins = min(wins, 0.99 - shares[-1])
+    raised = raised_shares(tuple(shares), wins)
+    pairs = np.outer(raised, shares)
+
+    assert np.tril(pairs, -1).sum() - np.triu(pairs, 1).sum() == pytest.approx(wins, abs=1e-9)
+
+
+def test_without_an_effect_chances_to_win_vary_as_whitehead_says():
+    shares = (0.5, 0.3, 0.2)
+    (one, first), (other, second) = win_laws(shares, shares)
+
+    assert one == other == pytest.approx((1 - sum(share**3 for share in shares)) / 3)
+    assert first == second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Self
 
@@ -9,7 +10,8 @@ import pydantic
 
 from partnerlab.experiments.experiment import Metric
 from partnerlab.specs import Spec
-from partnerlab.stats.trials.shapes import Shape, count_shape, share_shape
+from partnerlab.stats.trials.power import raised_shares
+from partnerlab.stats.trials.shapes import Shape, count_shape, share_shape, win_laws
 
 
 class Outlook(Spec):
@@ -24,7 +26,7 @@ class Outlook(Spec):
     dispersion : float
         Of counts: ``variance = mean + dispersion * mean ** 2``.
     shares : tuple of float
-        Expected share of units in each tier.
+        Expected share of units in each tier, lowest first; an effect is planned as odds of being above any tier that rise alike.
     icc : float
         Correlation of two units of one cluster.
     kept : float
@@ -68,7 +70,8 @@ class Outlook(Spec):
             return 1.0 - self.level - 1e-9
         if metric.kind == "time":
             return quarters - self._time(quarters)[0] - 1e-9
-        return 1.0 if metric.kind == "tier" else math.inf
+        # who has the highest tier ties with those of the control who have it
+        return 1.0 - next(share for share in self.shares[::-1] if share > 0) - 1e-9 if metric.kind == "tier" else math.inf
 
     def variance(self, metric: Metric, *, effect: float, quarters: int) -> tuple[float, float]:
         """Variance of one unit's outcome, averaged over the quarters, under the control and with an effect."""
@@ -78,14 +81,15 @@ class Outlook(Spec):
         if metric.kind == "count":
             return tuple(rate / quarters + self.dispersion * rate**2 * stays for rate in (self.level, self.level + effect))
         if metric.kind == "tier":
-            wins = (1.0 - sum(share**3 for share in self.shares)) / 3.0
-            return wins, wins
+            return tuple(variance for variance, _ in _wins(self.shares, effect))
         if metric.kind == "time":
             return self._time(quarters)[1], self._time(quarters, longer=effect)[1]
         return self.sd**2 * stays, self.sd**2 * stays
 
     def shapes(self, metric: Metric, *, effect: float, quarters: int, size: float) -> tuple[Shape, Shape]:
-        """How far means of so many units are from normal, under the control and with an effect: told of shares and counts."""
+        """How far means of so many units are from normal, under the control and with an effect: told of shares, counts and tiers."""
+        if metric.kind == "tier":
+            return tuple(shape.mean_of(size, icc=self.icc) for _, shape in _wins(self.shares, effect))
         levels = () if self.level is None else (self.level, self.level + effect)
         if metric.kind == "share":
             shapes = (share_shape(level, icc=self.icc, size=size) for level in levels)
@@ -111,6 +115,11 @@ class Outlook(Spec):
         if hazard * quarters < 1e-4:
             return mean, hazard * quarters**3 / 3
         return mean, 2 * (1 - left * (1 + hazard * quarters)) / hazard**2 - mean**2
+
+
+@functools.lru_cache(maxsize=256)
+def _wins(shares: tuple[float, ...], wins: float) -> tuple[tuple[float, Shape], tuple[float, Shape]]:
+    return win_laws(shares, raised_shares(shares, wins))
 
 
 def _mean_time(hazard: float, quarters: int) -> float:

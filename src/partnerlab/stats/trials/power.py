@@ -97,6 +97,36 @@ def ordinal_information(shares: np.ndarray) -> float:
     return float((1.0 - (np.asarray(shares) ** 3).sum()) / 12.0)
 
 
+def raised_shares(shares: tuple[float, ...], wins: float) -> tuple[float, ...]:
+    """Raise the odds of being above any given tier alike, until the chance to win less that to lose is as asked.
+
+    Parameters
+    ----------
+    shares : tuple of float
+        Of the tiers under the control, lowest first.
+    wins : float
+        From 0 to less than one less the share of the highest tier that there is.
+
+    Examples
+    --------
+    >>> [round(share, 3) for share in raised_shares((0.5, 0.3, 0.2), 0.2)]
+    [0.333, 0.333, 0.333]
+    """
+    from scipy.optimize import brentq
+    from scipy.special import expit, logit
+
+    low = np.array(shares)
+    cuts = logit(np.clip(np.cumsum(low)[:-1], 0.0, 1.0))
+    low_middle = np.cumsum(low) - low / 2
+
+    def moved(shift: float) -> np.ndarray:
+        return np.diff(np.concatenate([[0.0], expit(cuts - shift), [1.0]]))
+
+    if wins <= 0:
+        return shares
+    return tuple(moved(brentq(lambda shift: 2 * float(moved(shift) @ low_middle) - 1 - wins, 0.0, 60.0)).tolist())
+
+
 def events_needed(hazard_ratio: float, *, power: float = 0.8, level: float = 0.95, share_treated: float = 0.5) -> float:
     """Events, both variants together, with which a log-rank test finds a hazard ratio.
 

@@ -1,7 +1,7 @@
 """How skewed the means of clusters are, and what that does to the power of a t test.
 
 The mean and the variance of a sample go together by its third cumulant. Where the treated are less skewed than the control, as shares
-that rise towards a half are, a large difference meets a small error and the test's statistic spreads: it finds less than a t test of
+that rise towards a half and tiers that rise are, a large difference meets a small error and the test's statistic spreads: it finds less than a t test of
 normal means. Counts, whose skewness grows with their level, find more. Cumulants of sample moments: Kendall and Stuart, The Advanced
 Theory of Statistics 1, chapter 12; of mixtures: Brillinger (1969), Annals of the Institute of Statistical Mathematics 21.
 """
@@ -34,6 +34,20 @@ class Shape:
         """Shape of a mean over quarters whose variance is this part of one quarter's."""
         return Shape(skewness=self.skewness * math.sqrt(part), excess=self.excess * part)
 
+    def mean_of(self, size: float, *, icc: float) -> Shape:
+        """Shape of a cluster's mean of so many units of this shape; units of a cluster are alike as draws of a Dirichlet process are.
+
+        Two units then are the same one by the chance ``icc``, three and four by those of Ewens (1972), Theoretical Population
+        Biology 3; shares become beta-binomial.
+        """
+        fourth, spread = self.excess + 3, 1 + (size - 1) * icc
+        two = size - 1
+        three, four = two * (size - 2), two * (size - 2) * (size - 3)
+        skewed = 1 + 3 * two * icc + three * 2 * icc**2 / (1 + icc)
+        same = 1 + 7 * two * icc + 12 * three * icc**2 / (1 + icc) + 6 * four * icc**3 / ((1 + icc) * (1 + 2 * icc))
+        pairs = 3 * (1 - icc) * (two + 2 * three * icc / (1 + icc) + four * icc**2 / ((1 + icc) * (1 + 2 * icc)))
+        return Shape(skewness=self.skewness * skewed / math.sqrt(size * spread**3), excess=(same * fourth + pairs) / (size * spread**2) - 3)
+
 
 def share_shape(level: float, *, icc: float = 0.0, size: float = 1.0) -> Shape:
     """Shape of a cluster's share, beta-binomial.
@@ -52,10 +66,36 @@ def share_shape(level: float, *, icc: float = 0.0, size: float = 1.0) -> Shape:
     >>> share_shape(0.5).skewness, round(share_shape(0.3).skewness, 4), round(share_shape(0.3, icc=0.15, size=12).skewness, 4)
     (0.0, 0.8729, 0.599)
     """
-    # beta moments with a + b = 1 / icc - 1
-    moments = np.cumprod([1.0, *((level * (1 - icc) + place * icc) / (1 - icc + place * icc) for place in range(4))])
-    variance = LEVEL * (1 - LEVEL)
-    return _mixed(level, (variance, variance * (1 - 2 * LEVEL), variance * (1 - 6 * variance)), moments, size)
+    variance = level * (1 - level)
+    if not variance > 0:
+        return Shape()
+    return Shape(skewness=(1 - 2 * level) / math.sqrt(variance), excess=1 / variance - 6).mean_of(size, icc=icc)
+
+
+def win_laws(control: tuple[float, ...], treated: tuple[float, ...]) -> tuple[tuple[float, Shape], tuple[float, Shape]]:
+    """Variance and shape, in either arm, of the chance of one unit to win less that to lose against the other arm (Hoeffding 1948).
+
+    Parameters
+    ----------
+    control, treated : tuple of float
+        Shares of the tiers, lowest first.
+
+    Examples
+    --------
+    >>> [(round(variance, 6), round(shape.skewness, 3)) for variance, shape in win_laws((0.5, 0.5), (0.2, 0.8))]
+    [(0.25, 0.0), (0.16, -1.5)]
+    """
+
+    def law(own: np.ndarray, other: np.ndarray) -> tuple[float, Shape]:
+        away = 2 * np.cumsum(other) - other
+        away = away - own @ away
+        variance = float(own @ away**2)
+        if variance < 1e-12:
+            return variance, Shape()
+        return variance, Shape(skewness=float(own @ away**3) / variance**1.5, excess=float(own @ away**4) / variance**2 - 3)
+
+    arms = np.array(control), np.array(treated)
+    return law(*arms), law(*arms[::-1])
 
 
 def count_shape(level: float, *, dispersion: float = 0.0, icc: float = 0.0, size: float = 1.0) -> Shape:
