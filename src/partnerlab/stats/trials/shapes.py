@@ -1,9 +1,10 @@
 """How skewed the means of clusters are, and what that does to the power of a t test.
 
 The mean and the variance of a sample go together by its third cumulant. Where the treated are less skewed than the control, as shares
-that rise towards a half and tiers that rise are, a large difference meets a small error and the test's statistic spreads: it finds less than a t test of
-normal means. Counts, whose skewness grows with their level, find more. Cumulants of sample moments: Kendall and Stuart, The Advanced
-Theory of Statistics 1, chapter 12; of mixtures: Brillinger (1969), Annals of the Institute of Statistical Mathematics 21.
+that rise towards a half and tiers that rise are, a large difference meets a small error and the test's statistic spreads: it finds
+less than a t test of normal means. Counts, whose skewness grows with their level, find more. Cumulants of sample moments: Kendall and
+Stuart, The Advanced Theory of Statistics 1, chapter 12; of mixtures: Brillinger (1969), Annals of the Institute of Statistical
+Mathematics 21.
 """
 
 from __future__ import annotations
