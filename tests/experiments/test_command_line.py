@@ -114,6 +114,16 @@ def test_a_trial_that_was_dealt_elsewhere_is_read_by_its_declaration(run, tmp_pa
     assert "Declared in dinner.yaml." in (tmp_path / "rows.html").read_text(encoding="utf-8")
 
 
+def test_variants_and_units_that_were_written_with_a_point_are_the_declared_ones(run, tmp_path):
+    (tmp_path / "call.yaml").write_text(YAML.replace("strata: [tier]", 'variants: [{name: "0"}, {name: "1"}]'))
+    rows = pd.DataFrame({"partner": np.arange(40.0), "treat": [0.0, 1.0] * 20, "leads": np.arange(40.0) % 7})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+
+    code, out, _ = run("experiment", "analyze", "call.yaml", "rows.csv", "--variant", "treat")
+
+    assert (code, "0: 20, 1: 20 units" in out) == (0, True)
+
+
 def test_the_ledger_keeps_no_reading_of_a_trial_that_it_did_not_see_dealt(run, tmp_path):
     _dealt(run)
     _play(tmp_path)

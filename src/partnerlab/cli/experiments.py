@@ -229,7 +229,7 @@ def _open(ledger: str, program: str):
 
 
 def _read_csv(path: Path, *, text: list[str]) -> pd.DataFrame:
-    """Read a table; names are text, so that 007 stays 007, and NA is a region and not an empty cell."""
+    """Read a table; names are text, so that 007 stays 007, and NA is a region and not an empty cell; 1.0 of a column of numbers is 1."""
     import pandas as pd
 
     if not path.is_file():
@@ -244,4 +244,5 @@ def _read_csv(path: Path, *, text: list[str]) -> pd.DataFrame:
     twice = header[header.duplicated() & header.notna()]
     if len(twice):
         raise ParameterError(f"{path}: several columns are called {twice.iloc[0]!r}; give each its own name")
-    return found.assign(**as_text)
+    numbers = {name: as_text[name].str.removesuffix(".0") for name in names if found[name].dtype.kind == "f"}
+    return found.assign(**as_text.assign(**numbers))
