@@ -5,10 +5,38 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from partnerlab.errors import ParameterError, nearest
 from partnerlab.intake.simulate.exact import Block, RatioSums, draw_blocks
 from partnerlab.intake.simulate.latents import Latents
 from partnerlab.intake.simulate.rates import portal_effect
+from partnerlab.intake.simulate.realized import Realized
 from partnerlab.intake.simulate.truth import Truth
+
+
+def added_leads(realized: Realized, tactic: str) -> np.ndarray:
+    """Count the leads that each partner is expected to have by a tactic, shape ``(n, p)``: by its use in a quarter, those of the next.
+
+    Parameters
+    ----------
+    realized : Realized
+    tactic : str
+        Of the truth, whose use in one quarter is judged by the next, all else as it was (NaN in the last quarter); or ``portal``,
+        which is judged in the quarter itself.
+
+    Raises
+    ------
+    ParameterError
+        If the truth has no such tactic.
+    """
+    latents = realized.latents
+    truth, mean = latents.truth, latents.rate * realized.exposure
+    if tactic == "portal":
+        return mean * -np.expm1(-portal_effect(truth, adopted=latents.adopted, tier=latents.tier))
+    if tactic not in truth.tactics:
+        raise ParameterError(f"the truth has no tactic {tactic!r}{nearest(tactic, [*truth.tactics, 'portal'])}")
+    effect = np.array([*(truth.tactics[tactic].effect or np.zeros(len(truth.tiers))), 0.0])
+    share = -np.expm1(-effect[latents.tier] * (latents.treated[tactic] > 0))
+    return np.column_stack([mean[:, 1:], np.full(len(mean), np.nan)]) * share
 
 
 def _pairs(block: Block, used: np.ndarray, tier: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

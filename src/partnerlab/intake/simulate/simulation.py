@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from partnerlab.errors import ParameterError, SourceError
-from partnerlab.intake.simulate.causes import true_effects
+from partnerlab.intake.simulate.causes import added_leads, true_effects
 from partnerlab.intake.simulate.dirt import soil
 from partnerlab.intake.simulate.engagement import (
     build_activities,
@@ -158,6 +158,10 @@ class Simulation:
     def truth_effects(self) -> pd.DataFrame:
         """Effect of each tactic on each tier beside the naive comparison: see `true_effects`."""
         return true_effects(self.truth)
+
+    def truth_added(self, tactic: str) -> np.ndarray:
+        """Look up the leads that a tactic's use in a quarter is expected to bring in the next, shape ``(n, t)``: see `added_leads`."""
+        return added_leads(self.realized, tactic)[:, self.truth.lead_in :]
 
     def source(self) -> Source:
         """Open the tables as a source in memory."""
