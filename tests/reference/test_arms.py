@@ -75,7 +75,10 @@ def test_pairs_of_unequal_managers_are_read_as_in_r(case, asked, tmp_path):
     frame = frame if asked else frame.drop_duplicates("manager")
     frame.to_csv(tmp_path / "pairs.csv", index=False)
 
-    _same(_read(tmp_path / "pairs.csv", "y", stratum="pair", **asked).iloc[0], VALUES.loc[case], "estimate", "std_error", "df")
+    found = _read(tmp_path / "pairs.csv", "y", stratum="pair", draws=9, **asked).iloc[0]
+
+    _same(found, VALUES.loc[case], "estimate", "std_error", "df")
+    assert found["p_redrawn"] == pytest.approx(VALUES.loc[f"deals of {case}", "estimate"], abs=1e-12)
 
 
 @pytest.mark.parametrize(("case", "asked"), [("other chances", {}), ("other chances, slopes by arm", BY_ARM)])

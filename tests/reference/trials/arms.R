@@ -51,6 +51,12 @@ p <- who[rep(seq_len(2 * k), sample(2:9, 2 * k, TRUE)), ]
 p$y <- round(2 + .5 * p$arm + rnorm(k, 0, .7)[p$pair] + rnorm(2 * k, 0, .4)[match(p$manager, who$manager)] + rnorm(nrow(p)), 2)
 e <- difference_in_means(y ~ arm, p, blocks = pair, clusters = manager); add("pairs of managers", e$coefficients, e$std.error, e$df)
 e <- difference_in_means(y ~ arm, p[!duplicated(p$manager), ], blocks = pair); add("pairs of units", e$coefficients, e$std.error, e$df)
+# all 512 ways to change places within pairs
+flips <- as.matrix(expand.grid(rep(list(0:1), k))); who <- who[order(who$pair), ]
+deal <- function(case, rows, rest) { stat <- function(on) { i <- rows$manager %in% on; abs(mean(rest[i]) - mean(rest[!i])) }
+  far <- apply(flips, 1, function(v) stat(who$manager[seq(1, 2 * k - 1, 2) + v])); add(case, mean(far >= stat(who$manager[who$arm == 1]) * (1 - 1e-9))) }
+deal("deals of pairs of managers", p, resid(lm(y ~ factor(pair), p)))
+one <- p[!duplicated(p$manager), ]; deal("deals of pairs of units", one, resid(lm(y ~ factor(pair), one)))
 # 15 of 20, 4 of 12 and 6 of 30 treated, and two blocks of one unit, which tell nothing
 b <- data.frame(block = rep(1:5, c(20, 12, 30, 1, 1)), arm = c(sample(rep(1:0, c(15, 5))), sample(rep(1:0, c(4, 8))), sample(rep(1:0, c(6, 24))), 1, 0))
 b$before <- round(rnorm(64), 2); b$y <- round(b$block + .5 * b$arm + b$before + rnorm(64), 2); q <- b[b$block < 4, ]
