@@ -87,8 +87,8 @@ def _open(chromium, lab, small, name):
     return page
 
 
-def _run_all(page, lab, path):
-    """Choose Run All Cells, and save now and then until every cell has run or one has failed; gives the code cells.
+def _run_all(page, lab, path, *, since=0):
+    """Choose Run All Cells, and save now and then until every cell has run (``since`` a count) or one has failed; gives the code cells.
 
     On a busy machine JupyterLab may connect to the kernel a second time and forget what it had
     queued: where the kernel rests and cells are left, all are run again from the top.
@@ -107,7 +107,7 @@ def _run_all(page, lab, path):
         time.sleep(2)
         code = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
         failed = any(output["output_type"] == "error" for cell in code for output in cell["outputs"])
-        if failed or all(cell["execution_count"] for cell in code):
+        if failed or all((cell["execution_count"] or 0) > since for cell in code):
             break
     return code
 
@@ -129,6 +129,35 @@ def _is_idle(lab):
 def _stop_kernels(lab):
     for session in _ask(lab, "sessions"):
         _ask(lab, f"sessions/{session['id']}", "DELETE")
+
+
+def test_another_tactic_in_the_parameters_cell_gives_another_answer(lab, small, chromium):
+    name = "70_tactics.ipynb"
+    page = _open(chromium, lab, small, name)
+    before = _run_all(page, lab, small / "notebooks" / name)
+
+    page.keyboard.press("Control+Home")
+    line = page.locator(".jp-Notebook .cm-line", has_text="tactic: str").first
+    line.click(timeout=PATIENCE * 1000)
+    page.keyboard.press("Home")
+    page.keyboard.press("Shift+End")
+    page.keyboard.insert_text('tactic: str = "dinner"')
+    after = _run_all(page, lab, small / "notebooks" / name, since=max(cell["execution_count"] for cell in before))
+    shown = page.locator(".jp-Notebook .jp-OutputArea", has_text="What did dinner do to leads?")
+    seen = shown.count()
+    page.context.close()
+    _stop_kernels(lab)
+
+    assert "What did training do to leads?" in _said(before)
+    assert "What did dinner do to leads?" in _said(after)
+    assert "training did to leads" not in _said(after)
+    assert seen
+
+
+def _said(code):
+    """All that stands under the cells."""
+    outputs = [output for cell in code for output in cell["outputs"]]
+    return " ".join("".join(output.get("data", {}).get("text/html", [])) for output in outputs)
 
 
 def test_the_line_of_a_design_can_be_dragged_and_the_movers_follow(lab, small, chromium):
