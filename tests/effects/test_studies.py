@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from partnerlab import Panel, Stakes, Studies, TacticStudy, assign_tiers, build_panel, build_study_panel
+from partnerlab import Panel, Stakes, Studies, TacticStudy, TierHistory, analyze_tactic, assign_tiers, build_panel, build_study_panel
 from partnerlab.errors import ParameterError, SampleError, SpecError
 from partnerlab.intake.simulate import Truth, simulate_program
 from partnerlab.tiers import TierScheme
@@ -116,3 +116,66 @@ def test_the_trial_names_what_ran_beside():
 
 def test_the_trial_of_what_stays_is_to_take_it_up():
     assert "take up portal in that quarter and keep it, or not yet" in Studies.load("demo")["other"].target_trial
+
+
+SEEN = pd.DataFrame(
+    {
+        "partner": ["a"] * 4 + ["b"] * 4 + ["c"] * 2,
+        "quarter": ["2026Q1", "2026Q2", "2026Q3", "2026Q4"] * 2 + ["2026Q1", "2026Q2"],
+        "tier": ["Base", "Gold", "Gold", "Silver", "Silver", "Silver", "Base", "Gold", "Gold", "Gold"],
+    }
+)
+NO = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "delay", "made"),
+    [
+        ("moved up", 0, [[NO, 1, 0, 0], [NO, 0, 0, 1], [NO, 0, 0, NO]]),
+        ("moved down", 0, [[NO, 0, 0, 1], [NO, 0, 1, 0], [NO, 0, 0, NO]]),
+        ("reached Silver", 0, [[NO, 1, 1, 1], [NO, 1, 0, 1], [NO, 1, 0, NO]]),
+        ("moved up", 1, [[1, 0, 0, NO], [0, 0, 1, NO], [0, 0, NO, NO]]),
+        ("lapsed", 1, [[0, 0, 0, NO], [0, 0, 0, NO], [0, 1, NO, NO]]),
+    ],
+)
+def test_an_outcome_may_be_a_move_of_tiers(outcome, delay, made):
+    history = TierHistory.from_frame(SEEN, order=["Gold", "Silver", "Base"])
+    panel = Panel.from_frame(SEEN[["partner", "quarter"]].assign(call=[0, 1, 0, 1, 0, 0, 1, 0, 1, 0]))
+    study = TacticStudy(tactic="call", indicator="call", outcome=outcome, delay=delay, stakes=Stakes(unit="moves"))
+
+    found = build_study_panel(panel, study=study, history=history)
+
+    np.testing.assert_array_equal(found.outcome, made)
+    assert found.outcome_name == outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "given", "said"),
+    [
+        ("moved up", False, "asks who moved up; give the history of tiers"),
+        ("reached Platinum", True, "no tier with a rank is called 'Platinum'"),
+        ("lapsed", True, "ask with delay: 1 who lapsed in the quarter after"),
+    ],
+)
+def test_a_move_that_cannot_be_read_is_refused(outcome, given, said):
+    history = TierHistory.from_frame(SEEN, order=["Gold", "Silver", "Base"]) if given else None
+    panel = Panel.from_frame(SEEN[["partner", "quarter"]].assign(call=[0, 1] * 5))
+
+    with pytest.raises(ParameterError, match=said):
+        build_study_panel(
+            panel, study=TacticStudy(tactic="call", indicator="call", outcome=outcome, stakes=Stakes(unit="moves")), history=history
+        )
+
+
+def test_whether_training_moves_partners_up_is_asked_of_a_program_from_study_to_verdict():
+    source = simulate_program(Truth(n_partners=250, n_quarters=10), seed=3).source()
+    indicators = Studies.load("demo").indicators
+    panel = build_panel(source, first="2023Q1", last="2025Q2", indicators=indicators)
+    history = assign_tiers(build_panel(source, first="2023Q1", last="2025Q2"), TierScheme.load("quadrant"))
+    study = TacticStudy(tactic="training", indicator="training", outcome="moved up", delay=1, stakes=Stakes(unit="moves up"))
+
+    found = analyze_tactic(build_study_panel(panel, study=study, history=history), study=study)
+
+    assert "moves up" in found.verdict.statement
+    assert 0 < found.table.set_index("reading").loc["on and off", "std_error"] < 0.1
+    assert found.effects.table.set_index("group").loc["KEY PARTNERS", ["estimate", "std_error"]].isna().all()  # nothing is above it

@@ -217,12 +217,12 @@ def _compare(trials: Trials, ahead: int, clusters: Clusters, mass: np.ndarray | 
 
 
 def _row(group, ahead, found: _Comparison, trials: Trials, clusters: Clusters, study: TacticStudy, *, level: float) -> dict[str, object]:
-    """One row of the table; NaN with fewer partners on a side than the study asks for, or where the sides cannot be compared."""
+    """One row of the table; NaN with fewer partners on a side than the study asks for, and where nothing varies or can be compared."""
     on = trials.treated[found.rows]
     partner = trials.partner[found.rows]
     sides = [len(np.unique(partner[side])) for side in (on, ~on)]
     estimate = error = width = np.nan
-    if found.effect is not None and min(sides) >= study.minimum:
+    if found.effect is not None and min(sides) >= study.minimum and np.ptp(trials.outcome[found.rows, ahead]) > 0:
         estimate = found.effect.estimate
         sums = np.bincount(clusters.code[partner], found.effect.influence) / len(partner)
         users, others = (len(np.unique(clusters.code[partner[side]])) for side in (on, ~on))

@@ -12,6 +12,9 @@ from partnerlab.verdicts import Stakes
 from partnerlab.words import plural, say_list, sentence
 
 Comparison = Literal["not_yet", "never"]
+#: Outcomes that are moves between tiers, read from their history; "reached Gold" is to hold Gold or better at the quarter's end.
+MOVES = ("moved up", "moved down", "lapsed")
+REACHED = "reached "
 
 
 class Known(Spec):
@@ -84,7 +87,10 @@ class TacticStudy(Spec):
     minimum : int
         Treated partners, and partners to compare with, that a verdict needs.
     indicator, outcome : str
-        Indicators of a panel that count the tactic and what came of it; see `build_study_panel`.
+        Indicators of a panel that count the tactic and what came of it; see `build_study_panel`. The outcome may be a move of tiers
+        instead: "moved up", "moved down", "lapsed", or "reached" and a tier, of partners that hold one when the quarter begins; name
+        the tiers that can make the move as eligible. Who lapsed is asked with a ``delay``: nothing is counted of a quarter in which
+        a partner leaves.
     others : tuple of str
         Indicators of tactics that ran beside, for which the comparison is adjusted.
     stays : bool
@@ -126,6 +132,11 @@ class TacticStudy(Spec):
         if self.indicator and self.indicator in self.others:
             raise ValueError(f"others name {self.indicator!r}, which is the tactic itself; drop it")
         return self
+
+    @property
+    def asks_move(self) -> bool:
+        """Whether the outcome is a move between tiers."""
+        return self.outcome in MOVES or self.outcome.startswith(REACHED)
 
     @property
     def idle(self) -> str:

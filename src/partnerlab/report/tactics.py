@@ -67,7 +67,10 @@ def count_tactics(request: Request) -> Panel:
     if declared is None:
         names: Sequence[str] = (*TACTICS, _outcome(request))
     else:
-        asked = [(study.indicator, study.outcome, *study.others, *(known.name for known in study.covariates)) for study in declared.studies]
+        asked = [
+            (study.indicator, *(() if study.asks_move else (study.outcome,)), *study.others, *(known.name for known in study.covariates))
+            for study in declared.studies
+        ]
         names = tuple(dict.fromkeys(name for study in asked for name in study))
     panel = build_panel(request.source, first=request.first, last=request.quarter, indicators=indicators, as_of=request.as_of, only=names)
     return request.select(panel)
@@ -249,19 +252,22 @@ def compare_tiers(analysis: TacticAnalysis, *, level: float = 0.95, seed: int = 
 def pool_studied(studied: StudiedTactics, *, level: float = 0.95, seed: int = 0) -> tuple[Verdict, ...]:
     """Give the verdict on each tactic over all tiers, pooled over the tactics looked at; with fewer than three known, as it is.
 
+    They are pooled in units of the spread of outcomes of those who had each, for tactics that are kept for large partners bring more.
     Tactics in doubt, and mere associations, are pooled by themselves, as on the page of tactics by tiers.
     """
     verdicts = [analysis.verdict for analysis in studied.analyses]
     looked = len(verdicts) + len(studied.refused)
     if sum(verdict.known for verdict in verdicts) < 3:
         return tuple(dataclasses.replace(verdict, cells=looked) for verdict in verdicts)
-    cells = pd.DataFrame([{**verdict.to_row(), "df": verdict.df} for verdict in verdicts])
+    cells = pd.DataFrame(
+        [{**verdict.to_row(), "df": verdict.df, "scale": one.scale} for one, verdict in zip(studied.analyses, verdicts, strict=True)]
+    )
     sound = np.array([verdict.grade in (Evidence.A, Evidence.B) and not verdict.doubts for verdict in verdicts])
     known = np.array([verdict.known for verdict in verdicts])
     halves = [sound, ~sound] if known[sound].any() and known[~sound].any() else [np.full(len(verdicts), True)]
     parts = []
     for half in halves:
-        pooled = estimate_by_tier(cells[half], by=("tactic",), df="df", level=level, seed=seed, fewest=1).table
+        pooled = estimate_by_tier(cells[half], by=("tactic",), df="df", scale="scale", level=level, seed=seed, fewest=1).table
         parts.append(pooled.set_axis(cells.index[half]))
     found = []
     for verdict, row in zip(verdicts, pd.concat(parts).sort_index().to_dict("records"), strict=True):
@@ -376,7 +382,7 @@ def design_settling(panel: TacticPanel, *, study: TacticStudy, level: float = 0.
         hypothesis=f"{study.tactic} raises {study.stakes.unit}.",
         tactic=study.tactic,
         stakes=study.stakes,
-        metrics=(Metric(name=study.outcome or panel.outcome_name),),
+        metrics=(Metric(name=(study.outcome or panel.outcome_name).replace(" ", "_")),),
     )
     sizes = sorted({size for size in (partners // 4, partners // 2, partners) if size >= 8})
     return design_experiment(experiment, outlooks={experiment.metrics[0].name: outlook}, units=sizes, quarters=(1, 2, 4), level=level)
