@@ -133,6 +133,20 @@ def test_the_ledger_keeps_no_reading_of_a_trial_that_it_did_not_see_dealt(run, t
     assert "read another trial without --ledger" in err
 
 
+def test_a_reading_begins_no_ledger_and_is_of_a_quarter_that_can_be(run, tmp_path):
+    _dealt(run, "--ledger", "ledger.duckdb", "--program", "demo")
+    _play(tmp_path)
+    ask = ("experiment", "analyze", "dealt.csv", "outcomes.csv", "--program", "demo")
+
+    code, _, error = run(*ask, "--ledger", "other.duckdb")
+    assert (code, "other.duckdb: no such file" in error) == (2, True)
+    assert not (tmp_path / "other.duckdb").exists()
+    code, _, error = run(*ask, "--ledger", "ledger.duckdb", "--quarter", "2026X4")
+    assert (code, "'2026X4' is not a quarter" in error) == (2, True)
+    assert run(*ask, "--ledger", "ledger.duckdb", "--quarter", "FY2026Q4")[0] == 0
+    assert run("experiment", "list", "ledger.duckdb", "dmeo")[1] == "ledger.duckdb: no experiment or study of dmeo is registered\n"
+
+
 def test_the_page_of_the_deal_is_printed(run):
     out = _dealt(run)[1]
 

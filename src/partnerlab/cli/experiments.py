@@ -9,6 +9,7 @@ import typer
 
 from partnerlab.cli.printing import print_table, say, write_csv
 from partnerlab.errors import ParameterError, nearest
+from partnerlab.periods import Calendar
 from partnerlab.words import plural
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ def analyze(  # noqa: PLR0913, PLR0917 - one argument for each option
 
     if assignment.suffix in DECLARED and ledger != "none":
         raise ParameterError(f"{assignment}: the ledger keeps what `experiment assign` dealt; read another trial without --ledger")
+    book = _book_of(ledger, program, quarter)
     dealt, case = _read_case(assignment, outcomes, variant=variant, received=received, quarter=quarter, look=look)
-    book = None if ledger == "none" else _open(ledger, program)
     trial = case.trial
     reading = analyze_experiment(trial, experiment=case.experiment, assignment=dealt, look=look)
     if book is not None:
@@ -178,9 +179,10 @@ def list_experiments(
     """List the registered experiments with what was found and decided."""
     from partnerlab.experiments import load_registry
 
-    if not Path(ledger).is_file():
-        raise ParameterError(f"{ledger}: no such file; give the ledger that experiments were registered in")
-    found = load_registry(_open(ledger, program), program=program)
+    found = load_registry(_open(ledger, program, begun=True), program=program)
+    if found.empty:
+        say(f"{ledger}: no experiment or study of {program} is registered")
+        return
     columns = ("name", "kind", "state", "tactic", "outcome", "units", "grade", "statement", "decision", "happened")
     print_table(found, title=f"Experiments and studies of {program}", columns=columns)
 
@@ -213,6 +215,13 @@ def _read_case(
     return dealt, case
 
 
+def _book_of(ledger: str, program: str, quarter: str):
+    """Open the ledger that a reading goes to, if any; its quarter is one of either calendar."""
+    if quarter:
+        Calendar(start_month=4 if quarter.startswith("FY") else 1).parse(quarter)
+    return None if ledger == "none" else _open(ledger, program, begun=True)
+
+
 def _names_in(experiment: Experiment) -> list[str]:
     """Columns that hold names: units, clusters, strata, groups, tiers."""
     between = experiment.spillover.between if experiment.spillover else None
@@ -220,11 +229,13 @@ def _names_in(experiment: Experiment) -> list[str]:
     return [name for name in (experiment.unit, experiment.cluster, *experiment.strata, experiment.by, between, *tiers) if name]
 
 
-def _open(ledger: str, program: str):
+def _open(ledger: str, program: str, *, begun: bool = False):
     from partnerlab.ledger import Ledger as Book
 
     if not program:
         raise ParameterError("experiment: a record needs the program's name; give --program")
+    if begun and not Path(ledger).is_file():
+        raise ParameterError(f"{ledger}: no such file; give the ledger that experiments were registered in")
     return Book.open(ledger)
 
 
