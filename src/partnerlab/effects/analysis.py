@@ -43,6 +43,8 @@ class TacticAnalysis(Result):
     tiers : DataFrame
         The same effect in each tier before treatment, unpooled: ``tier, estimate, std_error, df, n, partners, managers, covered``.
         A list to pool (`compare_tactics`), not one to pick from.
+    scale : float
+        Standard deviation of the outcomes of partner-quarters that had it: what those are used to who were given it.
     seen : tuple
         What the panel is known by, so that no other is taken for it.
     """
@@ -54,6 +56,7 @@ class TacticAnalysis(Result):
     effects: AdoptionEffects | OnOffEffects
     verdict: Verdict
     tiers: pd.DataFrame = dataclasses.field(repr=False)
+    scale: float = np.nan
     seen: tuple[object, ...] = dataclasses.field(default=(), repr=False)
 
 
@@ -119,6 +122,7 @@ def analyze_tactic(
         effects=effects,
         verdict=_verdict(effects, row, study, beside.doubts, limits, cells=cells, level=level),
         tiers=tier_cells(panel, study, effects, cluster=cluster),
+        scale=float(np.nanstd(panel.outcome[panel.on]) or np.nanstd(panel.outcome)),
         seen=_seen(panel),
     )
 
