@@ -287,3 +287,10 @@ def test_what_cannot_be_meant_is_refused_in_one_line(bad):
     with pytest.raises(ParameterError, match=said) as caught:
         ask()
     assert "\n" not in str(caught.value)
+
+
+def test_those_without_it_must_not_all_be_of_few_clusters_either():
+    rows = _rows().assign(rep=lambda rows: np.where(rows["had"] == 0, rows.index % 2, 2 + rows.index % 20))
+
+    with pytest.raises(SampleError, match="had: only 2 clusters of rep had rows without it"):
+        estimate_adjusted(rows, tactic="had", outcome="leads", covariates=["size"], cluster="rep")

@@ -40,7 +40,7 @@ class AdjustedEffects(Result):
         By the index of the rows given, those used: ``chance`` of the tactic, ``weight`` (each side sums to one), and ``influence``
         on the augmented estimate: the root of its sum of squares is the error where rows are by themselves.
     df : float
-        Degrees of freedom of the intervals: treated rows, or clusters, less one.
+        Degrees of freedom of the intervals: rows, or clusters, of the side that has fewer, less one.
     verdict : Verdict
         Grade C unless ``evidence`` says more.
     """
@@ -122,8 +122,7 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
     ParameterError
         If the tactic is not 0 or 1, weights are not above 0, the family does not fit the outcome, or a covariate is the outcome.
     SampleError
-        If the outcome never varies, a side has fewer than five rows, three clusters or fewer had the tactic, or a covariate
-        separates the sides.
+        If the outcome never varies, a side has fewer than five rows or, of clusters, three or fewer, or a covariate separates the sides.
 
     Notes
     -----
@@ -152,7 +151,8 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
     mass = None if weight is None else sample[weight].to_numpy(float)
     _refuse(y, mass, outcome=outcome, weight=weight, family=family, target=target)
     code = pd.factorize(sample[cluster])[0] if cluster else np.arange(len(sample))
-    users = _users(code, on, tactic=tactic, cluster=cluster)
+    users, others = _users(code, on, tactic=tactic, cluster=cluster)
+    df = min(users, others) - 1.0
     known, names = read_covariates(sample, covariates)
     given = known if outcome_covariates is None else read_covariates(sample, outcome_covariates)[0]
     design, lines = design_of(known.copy())[0], design_of(given.copy())[0]
@@ -165,7 +165,7 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
         readings["regression"] = standardized_effect(y, on, lines, family=family, **told)
     readings["unadjusted"] = weighted_effect(y, on, design[:, :1], **told)
     scale = np.sqrt(users / (users - 1)) if cluster else 1.0
-    width = float(critical_value(level, users - 1.0))
+    width = float(critical_value(level, df))
     table = pd.DataFrame([_row(name, found, code, scale, width, on) for name, found in readings.items()])
     balance = balance_table(known, names=names, treated=on, weight=main.balance)
     stakes = stakes or Stakes(unit=outcome, per="row")
@@ -179,9 +179,9 @@ def estimate_adjusted(  # noqa: PLR0913 - columns have names
         level=level,
         balance=balance,
         rows=pd.DataFrame({"chance": main.propensity, "weight": main.balance, "influence": main.influence / len(on)}, index=sample.index),
-        df=users - 1.0,
+        df=df,
         verdict=Verdict(
-            tactic=tactic, grade=evidence, estimate=head["estimate"], std_error=head["std_error"], df=users - 1.0, n=int(on.sum()),
+            tactic=tactic, grade=evidence, estimate=head["estimate"], std_error=head["std_error"], df=df, n=int(on.sum()),
             partners=int(on.sum()), managers=int(code.max()) + 1 if cluster else None, stakes=stakes, level=level,
             assumption="nothing that was not known moved both who had it and what came of it",
             overturned_by="a cause of both that is not among the covariates",
@@ -204,13 +204,14 @@ def _refuse(y, mass, *, outcome, weight, family, target) -> None:
         raise ParameterError(f"rows.{weight}: {low} of {len(y)} weights are not above 0; drop those rows", column=weight)
 
 
-def _users(code: np.ndarray, on: np.ndarray, *, tactic: str, cluster: str | None) -> int:
-    """Clusters, or rows, that had the tactic."""
-    users = len(np.unique(code[on]))
-    if cluster and users <= TOO_FEW_MANAGERS:
-        raise SampleError(f"{tactic}: only {plural(users, 'cluster')} of {cluster} had it; with {TOO_FEW_MANAGERS} or fewer nothing tells "
-                          "the tactic from who chose")  # fmt: skip
-    return users
+def _users(code: np.ndarray, on: np.ndarray, *, tactic: str, cluster: str | None) -> tuple[int, int]:
+    """Clusters, or rows, that had the tactic, and those without it."""
+    users, others = (len(np.unique(code[side])) for side in (on, ~on))
+    for few, did in ((users, "had it"), (others, "had rows without it")):
+        if cluster and few <= TOO_FEW_MANAGERS:
+            raise SampleError(f"{tactic}: only {plural(few, 'cluster')} of {cluster} {did}; with {TOO_FEW_MANAGERS} or fewer nothing tells "
+                              "the tactic from who chose")  # fmt: skip
+    return users, others
 
 
 def _deal(sample: pd.DataFrame, code: np.ndarray, folds: int | str, seed: int) -> np.ndarray | None:
