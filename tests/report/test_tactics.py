@@ -286,6 +286,21 @@ def test_whom_to_give_it_next_is_a_list_of_partners_by_name(counted, history, st
     assert read_result(following)[0].startswith("Of 343 partners without training now, ")
 
 
+def test_where_no_partner_is_expected_to_pay_the_list_says_where_that_begins(counted, history, studied):
+    study = Studies.load("demo")["training"]
+    panel = build_study_panel(counted, study=study, history=history)
+    following = plan_next_partners(panel, analysis=studied.analyses[0], seed=7)
+    none = dataclasses.replace(following, table=following.table.assign(chosen=False, estimate=0.1), break_even=2.5)
+
+    assert read_result(none)[1] == "For none of them is it expected to pay: that begins at 2.5 leads."
+
+
+def test_a_tactic_without_a_cost_pays_by_whatever_it_brings():
+    said = read_result(TacticStudy(tactic="portal", outcome="leads", stakes=Stakes(unit="leads", value=100.0, currency="EUR")))[-1]
+
+    assert said == "One of leads more is taken to be worth EUR 100, the tactic to cost nothing: whatever it brings pays."
+
+
 def test_of_a_tactic_that_cannot_be_told_nobody_is_named(counted, history, studied):
     study = Studies.load("demo")["event"]
     dinner = next(one for one in studied.analyses if one.study.tactic == "dinner")

@@ -98,6 +98,13 @@ def test_effects_of_an_on_and_off_tactic_stand_by_quarter_and_tier(analyses):
     assert "not pooled" in shown.note
 
 
+def test_a_tactic_with_a_delay_is_not_said_to_work_in_its_own_quarter(analyses):
+    shown = plot(analyses["B"].effects, unit="leads", delay=1)
+
+    assert "1 quarter later: 0.2" in shown.headline
+    assert "ame quarter" not in shown.alt
+
+
 def test_the_assignment_says_reasons_and_the_design_they_leave(analyses):
     assert plot(analyses["B"], view="assignment").headline.startswith("Managers reacted to the last result")
     assert plot(analyses["C"], view="assignment").headline.endswith("No design is identified: a randomised test would settle it")

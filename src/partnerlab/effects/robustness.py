@@ -234,6 +234,8 @@ def _by_trends(verdict: Verdict, events: EventPath) -> list[dict[str, object]]:
     rows.append(_row("bent trend", "", bend, bar=seen, stands=True if bend > 0 else (False if sloped else None), says=says))
     times = breakdown_times(events.estimates, covariance, **asked)
     says = f"the finding goes if the gap may move {say_number(times, digits=2)} times as much as it moved before"
+    if times == 0:
+        says = "nothing is clear of zero even if the gap moves no more"
     stands = True if times >= 1 else (False if sloped else None)
     rows.append(_row("moves as before", "", times, bar=1.0, stands=stands, says=says))
     return rows

@@ -24,11 +24,12 @@ def _worth(study: TacticStudy) -> list[str]:
     if stakes.material is not None:
         said.append(f"An effect under {say_number(stakes.material)} {stakes.unit} per {stakes.per} would change nothing that anybody does.")
     if stakes.value:
-        said.append(
-            f"One of {stakes.unit} more is taken to be worth {_money(stakes.value, stakes.currency)}, the tactic to cost "
-            f"{_money(stakes.cost, stakes.currency)} per {stakes.per}: it pays from "
-            f"{say_number(stakes.break_even)} {stakes.unit} per {stakes.per} on."
-        )
+        worth = f"One of {stakes.unit} more is taken to be worth {_money(stakes.value, stakes.currency)}, the tactic to cost "
+        if stakes.cost > 0:
+            cost = f"{_money(stakes.cost, stakes.currency)} per {stakes.per}"
+            said.append(f"{worth}{cost}: it pays from {say_number(stakes.break_even)} {stakes.unit} per {stakes.per} on.")
+        else:
+            said.append(f"{worth}nothing: whatever it brings pays.")
     return said
 
 
@@ -101,8 +102,12 @@ def _next(result: NextPartners) -> tuple[str, ...]:
         return (f"Nobody can be named: {why.rstrip('.')}.",)
     said = [f"Of {plural(len(table), 'partner')} without {result.tactic} now, {len(known)} look like partners that had it."]
     if math.isfinite(result.break_even):
+        least = f"{say_number(result.break_even)} {result.unit}"
+        chosen = len(result.chosen)
         said.append(
-            f"For {plural(len(result.chosen), 'partner')} it is expected to pay, from {say_number(result.break_even)} {result.unit} on."
+            f"For {plural(chosen, 'partner')} it is expected to pay, from {least} on."
+            if chosen
+            else f"For none of them is it expected to pay: that begins at {least}."
         )
     return tuple(said)
 
@@ -125,7 +130,7 @@ def _settling(result: ExperimentDesign) -> tuple[str, ...]:
     most = table[table["n"] == table["n"].max()]
     sizes = [f"{say_number(row['estimate'], digits=2)} in {plural(row['quarters'], 'quarter')}" for _, row in most.iterrows()]
     dealt = f"Dealt by lot among {plural(most['n'].iloc[0], 'partner')}"
-    said = [f"{dealt}, it would show an effect per partner-quarter of {say_list(sizes)} or more."]
+    said = [f"{dealt}, it would show an effect of at least {say_list(sizes)}, per partner-quarter."]
     if most["power_material"].notna().any():
         best = most.loc[most["power_material"].idxmax()]
         said.append(

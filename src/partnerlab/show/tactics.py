@@ -31,7 +31,7 @@ READINGS = {
     "adoption": "Differences in differences",
     "on and off": "Target trials, given the past",
     "matched": "The same, past results alike",
-    "switching": "Starts and stops, same quarter",
+    "switching": "Starts and stops",
     "naive": "Treated less untreated",
     "two-way": "Two-way fixed effects",
 }
@@ -108,18 +108,18 @@ def _event_headline(overall: pd.Series, unit: str, *, pre_trend: float) -> str:
 
 
 @plot.register(OnOffEffects)
-def _on_off(result: OnOffEffects, *, unit: str = "", period: str = "") -> Picture:
-    """Effects of having the tactic in a quarter, by quarters after it, then by tier before it."""
+def _on_off(result: OnOffEffects, *, unit: str = "", period: str = "", delay: int = 0) -> Picture:
+    """Effects of having the tactic in a quarter, by quarters after it (``delay`` more than counted), then by tier before it."""
     table = result.table.reset_index(drop=True)
     if table["estimate"].isna().all():
         raise SampleError("too few partners with and without the tactic for any effect; nothing to draw")
     whole, tiers = table[table["group"] == "all"], table[(table["group"] != "all") & (table["at"] == table["at"].max())]
-    rows = [_group_row(_after(row["at"]), row, dark=True) for _, row in whole.iterrows()]
-    rows += [_group_row(f"{row['group']}, {_after(row['at']).lower()}", row, dark=False) for _, row in tiers.iterrows()]
+    rows = [_group_row(_after(row["at"] + delay), row, dark=True) for _, row in whole.iterrows()]
+    rows += [_group_row(f"{row['group']}, {_after(row['at'] + delay).lower()}", row, dark=False) for _, row in tiers.iterrows()]
     headline = result.headline()
     thing = f" in {unit}" if unit else ""
     clear = headline["conf_low"] > 0 or headline["conf_high"] < 0
-    said = f"{_after(headline['at'])}: {_say(headline)}"
+    said = f"{_after(headline['at'] + delay)}: {_say(headline)}"
     return picture(
         functools.partial(paint_rows, rows=rows, units=f"{unit or 'effect'} per partner-quarter"),
         height=rows_height(rows),
@@ -147,7 +147,8 @@ def _group_row(name: str, row: pd.Series, *, dark: bool) -> Row:
 def _analysis(result: TacticAnalysis, *, view: View = "readings", beside: Mapping[str, float] | None = None, period: str = "") -> Picture:
     """One analysis, seen from one side: its readings and what is known ``beside`` them, its effects, or how the tactic was given."""
     if view == "effects":
-        return plot(result.effects, unit=result.study.stakes.unit, period=period)
+        more = {"delay": result.study.delay} if isinstance(result.effects, OnOffEffects) else {}
+        return plot(result.effects, unit=result.study.stakes.unit, period=period, **more)
     if view == "assignment":
         return plot(result.assignment, period=period)
     if view != "readings":
@@ -173,7 +174,8 @@ def _readings(result: TacticAnalysis, *, beside: Mapping[str, float], period: st
         Row(said=f"{name}: {words.say_number(value, digits=4)}", estimate=value, low=value, high=value) for name, value in beside.items()
     ]
     ahead = 0 if result.study.stays else result.study.horizon
-    later = f"; the first is read {_after(ahead)}, the others in the same quarter" if ahead else ""
+    delay = result.study.delay
+    later = f"; the first is read {_after(ahead + delay).lower()}, the others {_after(delay).lower()}" if ahead else ""
     chosen = table[table["chosen"]].iloc[0] if table["chosen"].any() else table.iloc[0]
     return picture(
         functools.partial(paint_rows, rows=rows, units=f"{stakes.unit} per {stakes.per}"),

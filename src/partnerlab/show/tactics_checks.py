@@ -83,11 +83,11 @@ def _state(stands: object) -> str:
 
 
 def _name(row: pd.Series) -> str:
-    return f"{row['check'][:1].upper()}{row['check'][1:]}" + (f": {row['about']}" if str(row["about"]) else "")
+    return f"{row['check'][:1].upper()}{row['check'][1:]}" + (f": {row['about']}" if str(row["about"]) else "").replace("_", " ")
 
 
 def _wrapped(said: str) -> list[str]:
-    return wrap(words.sentence(said), width=style.WIDTH - 60, size=style.SMALL, most=4)
+    return wrap(words.sentence(said.replace("_", " ")), width=style.WIDTH - 60, size=style.SMALL, most=4)
 
 
 def _paint_card(canvas: Canvas, *, lines: list[tuple[str, str, list[str]]], tops: list[float]) -> None:
