@@ -12,7 +12,7 @@ from partnerlab.effects.adoption import DOUBT
 from partnerlab.effects.sample import Cluster, clusters_of, study_of
 from partnerlab.effects.study import TacticStudy
 from partnerlab.effects.tactic_panel import TacticPanel
-from partnerlab.effects.trials import BLOCK, Trials, stack_trials, standardise
+from partnerlab.effects.trials import BLOCK, leave_unmixed, stack_trials, standardise
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.assignment import AddedReason, added_reason, code_runs
 from partnerlab.stats.causes.propensity import sum_weighted
@@ -118,14 +118,16 @@ def check_assignment(
     treated, compared = (np.bincount(trials.partner[side], minlength=len(panel.partners)) > 0 for side in (trials.treated, ~trials.treated))
     clusters = clusters_of(panel, treated, cluster=cluster, tactic=study.tactic, compared=compared)
     owner = clusters.code[trials.partner]
-    rows = _mixed(trials, owner)
+    rows = np.flatnonzero(leave_unmixed(np.ones(len(owner), dtype=bool), trials.treated, (owner, trials.quarter)))
     rows = rows[np.argsort(owner[rows], kind="stable")]  # rows of a manager side by side: nothing after this copies the design
+    treated, owner = trials.treated[rows], code_runs(owner[rows])
+    design = np.empty((len(rows), trials.known.shape[1] + 2))  # one for both tests: it is the largest thing here
     tested = {
         "lasting trait": (trials.earlier, trials.last),
         "last result": (trials.last - trials.usual, trials.usual),
     }
     found = {
-        name: _test(trials, rows, added[rows], given[rows], owner[rows], within=clusters.noun == "manager")
+        name: _test(_fill(design, given[rows], trials.known, rows), treated, added[rows], owner, within=clusters.noun == "manager")
         for name, (added, given) in tested.items()
     }
     mechanism = _mechanism(found)
@@ -143,43 +145,32 @@ def check_assignment(
     )
 
 
-def _mixed(trials: Trials, owner: np.ndarray) -> np.ndarray:
-    """Rows that can tell why: leave out clusters and quarters where all had it or none, until none is left."""
-    rows = np.arange(len(owner))
-    while len(rows):
-        keep = np.ones(len(rows), dtype=bool)
-        for codes in (owner[rows], trials.quarter[rows]):
-            count, hits = np.bincount(codes), np.bincount(codes, trials.treated[rows])
-            keep &= ((hits > 0) & (hits < count))[codes]
-        if keep.all():
-            break
-        rows = rows[keep]
-    return rows
-
-
-def _test(trials: Trials, rows: np.ndarray, added: np.ndarray, given: np.ndarray, owner: np.ndarray, *, within: bool) -> AddedReason:
-    """Score test of one reason given another, on rows sorted by owner."""
-    if not len(rows):
-        return AddedReason(estimate=np.nan, std_error=np.nan, p_value=np.nan, df=0.0, rows=0)
-    design = np.empty((len(rows), trials.known.shape[1] + 2))
+def _fill(design: np.ndarray, given: np.ndarray, known: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Lay what is held fixed out in a table made before: a column to come, one reason, and what else was known of some rows."""
     for first in range(0, len(rows), BLOCK):
         some = slice(first, first + BLOCK)
-        design[some, 1], design[some, 2:] = given[some], trials.known[rows[some]]
+        design[some, 1], design[some, 2:] = given[some], known[rows[some]]
+    return design
+
+
+def _test(design: np.ndarray, treated: np.ndarray, added: np.ndarray, owner: np.ndarray, *, within: bool) -> AddedReason:
+    """Score test of one reason given what a design holds, on rows sorted by owner; the design is used up."""
+    if not len(added):
+        return AddedReason(estimate=np.nan, std_error=np.nan, p_value=np.nan, df=0.0, rows=0)
     if within:
         _part_from_owners(design[:, 1:], owner)
     design, _ = standardise(design)
-    return added_reason(trials.treated[rows], design[:, 1:] if within else design, added, clusters=owner, within=within)
+    return added_reason(treated, design[:, 1:] if within else design, added, clusters=owner, within=within)
 
 
 def _part_from_owners(columns: np.ndarray, owner: np.ndarray) -> None:
     """Take managers' means out, in place: beside an effect of each manager columns say the same, and what a manager fixes is 0."""
-    code = code_runs(owner)
-    means = sum_weighted(columns, np.ones(len(code)), code) / np.bincount(code)[:, None]
+    means = sum_weighted(columns, np.broadcast_to(1.0, len(owner)), owner) / np.bincount(owner)[:, None]
     left, largest = np.zeros(columns.shape[1]), np.zeros(columns.shape[1])
     for first in range(0, len(columns), BLOCK):
         part = columns[first : first + BLOCK]
         np.maximum(largest, np.abs(part).max(axis=0), out=largest)
-        part -= means[code[first : first + BLOCK]]
+        part -= means[owner[first : first + BLOCK]]
         np.maximum(left, np.abs(part).max(axis=0), out=left)
     columns[:, left <= ROUNDING * largest] = 0.0
 

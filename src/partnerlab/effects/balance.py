@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.results import Check
+from partnerlab.stats.causes.propensity import row_blocks
 from partnerlab.words import plural, say_number, say_share
 
 #: Largest standardised difference of means after weighting that a regression can mend (Rubin 2001, Health Services 2).
@@ -29,10 +30,18 @@ def balance_table(columns: np.ndarray, *, names: Sequence[str], treated: np.ndar
     weight : float array, shape (m,)
         Each side sums to one.
     """
-    x, on = columns, treated
-    spread = np.where(x[on].std(axis=0) > 0, x[on].std(axis=0), np.nan)
-    plain = x[on].mean(axis=0) - x[~on].mean(axis=0)
-    weighted = weight[on] @ x[on] - weight[~on] @ x[~on]
+    sides = int(treated.sum()), int((~treated).sum())
+    share = np.where(treated, 1.0 / max(sides[0], 1), -1.0 / max(sides[1], 1))
+    usual, plain, weighted = np.zeros((3, columns.shape[1]))
+    for rows in row_blocks(len(columns)):
+        part, on = columns[rows], treated[rows]
+        usual += np.maximum(share[rows], 0.0) @ part
+        plain += share[rows] @ part
+        weighted += np.where(on, weight[rows], -weight[rows]) @ part
+    variance = np.zeros(columns.shape[1])
+    for rows in row_blocks(len(columns)):
+        variance += np.maximum(share[rows], 0.0) @ (columns[rows] - usual) ** 2
+    spread = np.sqrt(np.where(variance > 1e-24 * usual**2, variance, np.nan))  # less is rounding
     return pd.DataFrame({"known": list(names), "before": plain / spread, "after": weighted / spread})
 
 

@@ -230,8 +230,7 @@ def moved_check(panel: TacticPanel, clusters: Clusters) -> tuple[Check, ...]:
     """Say how many partners changed hands, where managers are clusters."""
     if clusters.noun != "manager":
         return ()
-    known = np.where(panel.manager >= 0, panel.manager, panel.steady_manager[:, None])
-    moved = int((known != panel.steady_manager[:, None]).any(axis=1).sum())
+    moved = int(((panel.manager != panel.steady_manager[:, None]) & (panel.manager >= 0)).any(axis=1).sum())
     detail = f"{plural(moved, 'partner')} changed managers and count with the first one"
     return (Check("managers stay", moved == 0, detail if moved else "every partner kept its manager"),)
 

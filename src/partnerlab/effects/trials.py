@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from partnerlab.words import plural
 HISTORY = 2
 #: Rows read at a time: they stay in the processor's cache.
 BLOCK = 4096
+#: Codes counted at a time: more, since a count of each code is added up for every block.
+COUNTED = 131_072
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,13 +144,37 @@ def stack_trials(panel: TacticPanel, study: TacticStudy, *, weighted: bool = Fal
 
 def _comparable(panel: TacticPanel, rows: np.ndarray) -> np.ndarray:
     """Leave out quarters, tiers and regions in which all rows had the tactic, or none, until none is left."""
-    quarter = np.broadcast_to(np.arange(panel.shape[1]), panel.shape)
+    quarter = np.tile(np.arange(panel.shape[1], dtype=np.int16), len(rows))
+    groups = (quarter, panel.tier.reshape(-1), panel.region.reshape(-1))
+    return leave_unmixed(rows.reshape(-1), panel.on.reshape(-1), groups).reshape(rows.shape)
+
+
+def leave_unmixed(rows: np.ndarray, treated: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
+    """Leave out of a mask of rows those of groups in which all were treated, or none, until none is left.
+
+    Parameters
+    ----------
+    rows, treated : bool array, shape (m,)
+    groups : sequence of int arrays, shape (m,)
+        Codes from -1 on, of each way to group rows.
+
+    Examples
+    --------
+    >>> leave_unmixed(np.ones(4, dtype=bool), np.array([True, False, True, False]), [np.array([0, 0, 1, 2])]).tolist()
+    [True, True, False, False]
+    """
+    sizes = [int(codes.max(initial=-1)) + 2 for codes in groups]
+    blocks = [slice(first, first + COUNTED) for first in range(0, len(rows), COUNTED)]
     while True:
         keep = rows.copy()
-        for codes in (quarter, panel.tier, panel.region):
-            size = int(codes.max()) + 2
-            count, hits = (np.bincount(codes[part] + 1, minlength=size) for part in (rows, rows & panel.on))
-            keep &= ((hits > 0) & (hits < count))[codes + 1]
+        for codes, size in zip(groups, sizes, strict=True):
+            count, hits = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+            for some in blocks:
+                count += np.bincount(codes[some][rows[some]] + 1, minlength=size)
+                hits += np.bincount(codes[some][rows[some] & treated[some]] + 1, minlength=size)
+            mixed = (hits > 0) & (hits < count)
+            for some in blocks:
+                keep[some] &= mixed[codes[some] + 1]
         if keep.sum() == rows.sum():
             return keep
         rows = keep
@@ -167,7 +194,7 @@ def _mean_before(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _known(panel: TacticPanel, rows: np.ndarray, quarter: np.ndarray, values: dict[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Lay out what was known of each row, tiers, regions and quarters as columns of 0 and 1, the first of each left out; and its names."""
-    groups = [(codes, known, np.unique(codes)[1:]) for codes, known in
+    groups = [(codes, known, np.flatnonzero(np.bincount(codes + 1))[1:] - 1) for codes, known in
               ((panel.tier[rows], panel.tiers), (panel.region[rows], panel.regions), (quarter, panel.labels))]  # fmt: skip
     names = (*values, *(known[code] if code >= 0 else "unknown" for _, known, present in groups for code in present))
     laid, at = np.empty((len(quarter), len(names))), np.flatnonzero(rows)

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from partnerlab.stats.causes.propensity import fit_propensity, fit_within_groups, sum_weighted, weighted_products
+from partnerlab.stats.causes.propensity import fit_propensity, fit_within_groups, row_blocks, sum_weighted, weighted_products
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,11 +85,10 @@ def code_runs(clusters: np.ndarray) -> np.ndarray:
     >>> code_runs(np.array([3, 3, 7])).tolist(), code_runs(np.array([7, 3])).tolist()
     ([0, 0, 1], [1, 0])
     """
-    step = np.diff(clusters)
-    if (step < 0).any():
+    if (clusters[1:] < clusters[:-1]).any():
         return np.unique(clusters, return_inverse=True)[1]
     code = np.zeros(len(clusters), dtype=np.int64)
-    np.cumsum(step > 0, out=code[1:])
+    np.cumsum(clusters[1:] > clusters[:-1], out=code[1:])
     return code
 
 
@@ -105,9 +104,14 @@ def _rest(added: np.ndarray, design: np.ndarray, weight: np.ndarray, group: np.n
     pulled = weight * added
     products, pull = weighted_products(design, weight), pulled @ design
     if group is None:
-        return added - design @ np.linalg.solve(products, pull)
-    total = np.bincount(group, weight)
-    mean, sums = np.bincount(group, pulled) / total, sum_weighted(design, weight, group)
-    means = sums / total[:, None]
-    slopes = np.linalg.solve(products - sums.T @ means, pull - sums.T @ mean)
-    return added - design @ slopes - (mean - means @ slopes)[group]
+        slopes, level = np.linalg.solve(products, pull), np.zeros(1)
+    else:
+        total = np.bincount(group, weight)
+        mean, sums = np.bincount(group, pulled) / total, sum_weighted(design, weight, group)
+        means = sums / total[:, None]
+        slopes = np.linalg.solve(products - sums.T @ means, pull - sums.T @ mean)
+        level = mean - means @ slopes
+    rest = np.empty(len(added))
+    for rows in row_blocks(len(added)):
+        rest[rows] = added[rows] - design[rows] @ slopes - level[0 if group is None else group[rows]]
+    return rest

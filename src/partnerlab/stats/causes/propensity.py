@@ -188,9 +188,9 @@ def fit_within_groups(treated: np.ndarray, design: np.ndarray, group: np.ndarray
     [0.5, 0.5, 0.25, 0.25, 0.25, 0.25]
     """
     n, k = design.shape
-    order = slice(None) if (np.diff(group) >= 0).all() else np.argsort(group, kind="stable")  # sorted rows are not copied
-    x, on, code = design[order], treated[order].astype(float), group[order]
-    starts = np.flatnonzero(np.diff(code, prepend=-1))
+    order = slice(None) if (group[1:] >= group[:-1]).all() else np.argsort(group, kind="stable")  # sorted rows are not copied
+    x, on, code = design[order], treated[order], group[order]
+    starts = np.append(0, np.flatnonzero(code[1:] != code[:-1]) + 1)
     beta, intercept = np.zeros(k), np.zeros(len(starts))
     for _ in range(60):
         gradient, products, cross, own, pull = _slopes_within(on, x, code, starts, beta, intercept)
@@ -203,8 +203,10 @@ def fit_within_groups(treated: np.ndarray, design: np.ndarray, group: np.ndarray
         moved = (pull - cross @ step) / own
         beta, intercept = beta + step, intercept + moved
         if max(np.abs(step).max(initial=0.0), np.abs(moved).max()) < TOLERANCE:
-            chance = np.empty(n)
-            chance[order] = expit(x @ beta + intercept[code])
+            chance, sorted_chance = np.empty(n), np.empty(n)
+            for rows in row_blocks(n):
+                sorted_chance[rows] = expit(x[rows] @ beta + intercept[code[rows]])
+            chance[order] = sorted_chance
             return chance
     return None
 
