@@ -242,7 +242,7 @@ def switched_with_past(clusters: int, units: int, icc: float, kept: float, known
         rest = level + math.sqrt(1 - icc) * random.normal(size=level.shape)
         outcome = known * before[:, None] + math.sqrt(1 - known**2) * rest + effect * on[code]
         trial = Trial(
-            units=np.arange(len(cluster)).astype(str), variant=code, variants=tuple(one.name for one in variants), cluster=cluster,
+            ids=np.arange(len(cluster)), variant=code, variants=tuple(one.name for one in variants), cluster=cluster,
             metrics=experiment.metrics, outcomes={"y": outcome}, pre={"before": before}, experiment=experiment, on=on[code].astype(float),
             quarters=tuple(map(str, range(on.shape[1]))),
         )  # fmt: skip

@@ -270,6 +270,16 @@ def test_what_is_no_table_and_units_in_two_variants_are_refused_in_a_line():
         Trial.from_frame(pd.concat([_table(), _table().head(1).assign(variant="on")]), outcomes=["y"])
 
 
+def test_a_trial_stays_as_it_was_read_whatever_becomes_of_its_table():
+    rows = pd.DataFrame({"unit": np.arange(8), "variant": ["off", "on"] * 4, "leads": np.arange(8.0)})
+    trial = Trial.from_frame(rows, outcomes=["leads"])
+    rows.loc[0, "leads"], rows.loc[0, "unit"], rows.loc[0, "variant"] = 99.0, 50, "on"
+
+    assert trial.outcomes["leads"][0] == 0
+    assert trial.units[0] == "0"
+    assert trial.counts.tolist() == [4, 4]
+
+
 def test_a_power_of_the_information_is_declared_with_its_power():
     known = {"planned": 3, "stopping": "group sequential", "spending": "kim_demets"}
 

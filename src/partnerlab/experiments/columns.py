@@ -72,7 +72,7 @@ def read_numbers(frame: pd.DataFrame, name: str, *, asked: str) -> np.ndarray:
     if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype | pd.DatetimeTZDtype):
         raise ParameterError(f"{asked}: {name} holds dates or lengths of time; give numbers, such as days since the start", column=name)
     plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb"
-    numbers = (column if plain else pd.to_numeric(column, errors="coerce")).to_numpy(dtype=float, na_value=np.nan)
+    numbers = (column if plain else pd.to_numeric(column, errors="coerce")).to_numpy(dtype=float, na_value=np.nan, copy=True)
     far = max(np.fmax.reduce(numbers, initial=0.0), -np.fmin.reduce(numbers, initial=0.0)) > LARGEST
     if plain and not far:
         return numbers

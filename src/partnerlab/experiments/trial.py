@@ -17,6 +17,7 @@ from partnerlab.experiments.quarterly_rows import lay_out
 from partnerlab.experiments.trial_columns import (
     as_metric,
     check_columns,
+    name_ids,
     read_codes,
     read_exposure,
     read_outcomes,
@@ -30,7 +31,7 @@ from partnerlab.experiments.trial_columns import (
 from partnerlab.results import read_only
 from partnerlab.stats.trials.arm_moments import ArmMoments, count_moments
 
-_ARRAYS = ("units", "variant", "cluster", "stratum", "received", "exposure", "shared", "group", "on")
+_ARRAYS = ("ids", "variant", "cluster", "stratum", "received", "exposure", "shared", "group", "on")
 
 #: Units from which moments by variant take the place of rows: errors then differ by less than a part in the number of units.
 MANY_UNITS = 100_000
@@ -42,8 +43,8 @@ class Trial:
 
     Parameters
     ----------
-    units : ndarray of str, shape (n,)
-        Unique.
+    ids : ndarray of int or str, shape (n,)
+        Units, each once; as text they are ``units``.
     variant : int array, shape (n,)
         Codes into ``variants``.
     variants : tuple of str
@@ -83,7 +84,7 @@ class Trial:
     (('off', 'on'), [2, 2])
     """
 
-    units: np.ndarray = dataclasses.field(repr=False)
+    ids: np.ndarray = dataclasses.field(repr=False)
     variant: np.ndarray = dataclasses.field(repr=False)
     variants: tuple[str, ...]
     metrics: tuple[Metric, ...]
@@ -109,7 +110,12 @@ class Trial:
             object.__setattr__(self, name, {key: read_only(array) for key, array in getattr(self, name).items()})
 
     def __len__(self) -> int:
-        return len(self.units)
+        return len(self.ids)
+
+    @functools.cached_property
+    def units(self) -> np.ndarray:
+        """Names of the units, ndarray of str."""
+        return read_only(name_ids(self.ids))
 
     @property
     def counts(self) -> np.ndarray:
@@ -251,10 +257,10 @@ class Trial:
             )  # fmt: skip
             frame, variant, control = laid.units, laid.variant, None if experiment is None else control
         check_columns(frame, [name for name in (unit, variant, cluster, received, exposure, by, *strata, *pre) if name] + columns)
-        names = read_units(frame, unit, variant)
+        ids = read_units(frame, unit, variant)
         codes, variants = read_variants(frame, variant, control, experiment)
         return cls(
-            units=names,
+            ids=ids,
             variant=codes,
             variants=variants,
             metrics=metrics,

@@ -59,14 +59,14 @@ def refuse_known_outcomes(metrics: Sequence[Metric], known: set[str]) -> None:
 
 
 def read_units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarray:
-    """Name the units, each once; where there is no column of them every row is one."""
+    """Read the units, each once: whole numbers as they are, else names; where there is no column of them every row is one."""
     if unit is None:
-        return np.arange(len(frame)).astype(str)
+        return np.arange(len(frame))
     empty = frame[unit].isna().to_numpy()
     if pd.api.types.is_integer_dtype(frame[unit].dtype) and not empty.any():
-        numbers = frame[unit].to_numpy(dtype=np.int64)
+        numbers = frame[unit].to_numpy(dtype=np.int64, copy=True)
         if (numbers[1:] > numbers[:-1]).all():  # in order, so none stands twice
-            return _digits(numbers)
+            return numbers
     names = unit_names(frame[unit])
     empty = empty | (names == "").to_numpy()
     if empty.any():
@@ -88,15 +88,15 @@ def read_units(frame: pd.DataFrame, unit: str | None, variant: str) -> np.ndarra
     return names.to_numpy(dtype=str)
 
 
-def _digits(numbers: np.ndarray) -> np.ndarray:
-    """Write whole numbers in ascending order as text, digit by digit: several times quicker than one by one.
+def name_ids(numbers: np.ndarray) -> np.ndarray:
+    """Write ids as text; whole numbers in ascending order digit by digit, several times quicker than one by one.
 
     Examples
     --------
-    >>> _digits(np.array([0, 7, 10, 312])).tolist()
-    ['0', '7', '10', '312']
+    >>> name_ids(np.array([0, 7, 10, 312])).tolist(), name_ids(np.array(["a"])).tolist()
+    (['0', '7', '10', '312'], ['a'])
     """
-    if not len(numbers) or numbers[0] < 0:
+    if numbers.dtype.kind not in "iu" or not len(numbers) or numbers[0] < 0 or (numbers[1:] < numbers[:-1]).any():
         return numbers.astype(str)
     longest = len(str(numbers[-1]))
     text = np.zeros((len(numbers), longest), dtype=np.uint32)
