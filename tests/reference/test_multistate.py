@@ -171,6 +171,7 @@ MODELS = {
     "equal": {"equal": [[("1", "4"), ("2", "4")]]},
     "covariate": {"covariates": ["big"]},
     "shared": {"covariates": ["big"], "shared": ["big"]},
+    "changing": {"breaks": [3]},
 }
 
 
@@ -188,7 +189,11 @@ def test_panel_likelihood_is_at_least_that_of_msm(values, fits, case):
     assert -2 * fits[case].log_likelihood <= theirs + 1e-9 * theirs
 
 
-@pytest.mark.parametrize("case", list(MODELS))
+#: msm shows a generator that changes at no time at all, the mean of its pieces; each piece is compared below
+STEADY = [case for case in MODELS if case != "changing"]
+
+
+@pytest.mark.parametrize("case", STEADY)
 def test_generator_is_that_of_msm(values, fits, case):
     for column, name in (("estimate", "estimates"), ("std_error", "SE"), ("conf_low", "L"), ("conf_high", "U")):
         theirs = _of(values, case, f"q_{name}")
@@ -198,7 +203,7 @@ def test_generator_is_that_of_msm(values, fits, case):
         assert np.allclose(found, theirs, rtol=SEARCHED, atol=1e-7), name
 
 
-@pytest.mark.parametrize("case", list(MODELS))
+@pytest.mark.parametrize("case", STEADY)
 def test_probabilities_and_stays_are_those_of_msm(values, fits, case):
     two = fits[case].probabilities(2).set_index(["from_state", "to_state"])["estimate"]
     theirs = _of(values, case, "p_estimates")
@@ -208,6 +213,22 @@ def test_probabilities_and_stays_are_those_of_msm(values, fits, case):
     for column, name in (("estimate", "estimates"), ("std_error", "SE"), ("conf_low", "L"), ("conf_high", "U")):
         theirs = _of(values, case, f"sojourn_{name}")
         assert np.allclose(stays.loc[theirs.index, column], theirs, rtol=SEARCHED), name
+
+
+@pytest.mark.parametrize(("piece", "theirs"), [("before 3", "[-Inf,3)"), ("from 3", "[3,Inf)")])
+def test_generators_that_change_are_those_of_msm_in_each_piece(values, fits, piece, theirs):
+    for column, name in (("estimate", "estimates"), ("std_error", "SE"), ("conf_low", "L"), ("conf_high", "U")):
+        wanted = _of(values, "changing", f"{theirs}_{name}")
+        mine = fits["changing"].matrix(column, covariates={"time": piece})
+
+        assert np.allclose([mine.loc[tuple(key.split())] for key in wanted.index], wanted, rtol=SEARCHED, atol=1e-7), name
+
+
+def test_a_walk_through_changing_generators_is_that_of_msm(values, fits):
+    walk = fits["changing"].probabilities(4, start=1).set_index(["from_state", "to_state"])["estimate"]
+    theirs = _of(values, "changing", "walk_estimates")
+
+    assert np.allclose([walk.loc[tuple(key.split())] for key in theirs.index], theirs, rtol=SEARCHED, atol=1e-7)
 
 
 @pytest.mark.parametrize("case", ["covariate", "shared"])

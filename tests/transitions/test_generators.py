@@ -72,8 +72,10 @@ def test_the_gradient_of_the_likelihood_is_its_slope_and_the_sum_of_scores(seed)
     design = RateDesign(origin=origin, target=target, offset=np.zeros((2, 5)), slopes=rng.normal(size=(2, 5, 3)), states=4)
     endings = np.vstack([np.eye(4), [1, 1, 0, 0]])
     counts = rng.integers(0, 4, size=(4, 4, 5)) * np.array([1, 1, 1, 0])[None, :, None]
+    # the intensities change within the third interval
     panel = PanelCounts(
-        time=np.array([0.5, 1.0, 2.0, 1.0]), which=np.array([0, 0, 1, 1]), counts=counts.astype(float), endings=endings,
+        time=np.array([[0.0, 0.5], [0.0, 1.0], [1.5, 0.5], [0.0, 1.0]]), which=np.array([[0, 0], [0, 0], [0, 1], [1, 1]]),
+        counts=counts.astype(float), endings=endings,
         exact=np.array([-1, -1, -1, 3, -1]),
     )  # fmt: skip
     at = rng.normal(size=3) * 0.3
@@ -104,6 +106,97 @@ def test_two_states_at_equal_times_have_a_closed_form():
 
     assert model.matrix().loc["A", "B"] == pytest.approx(total * shares.loc["A", "B"] / moved, rel=1e-5)
     assert np.allclose(model.probabilities(1)["estimate"], shares.to_numpy().ravel(), atol=1e-6)
+
+
+SLOW = [
+    (p, t, s) for p, path in enumerate(["AAABB", "AABBB", "AAAAA", "ABBBA", "BBBAA", "BBBBB", "BAAAA", "BBABB"]) for t, s in enumerate(path)
+]
+
+
+def test_pieces_that_no_interval_crosses_are_each_the_generator_of_their_looks():
+    allowed = {"A": ["B"], "B": ["A"]}
+    both = lab.estimate_generator(looks_at(SLOW), breaks=[2])
+    early, late = ([row for row in SLOW if low <= row[1] <= high] for low, high in ((0, 2), (2, 4)))
+
+    for piece, rows in (("before 2", early), ("from 2", late)):
+        alone = lab.estimate_generator(looks_at(rows), allowed=allowed)
+        for column in ("estimate", "std_error"):
+            assert np.allclose(both.matrix(column, covariates={"time": piece}), alone.matrix(column), rtol=1e-4), (piece, column)
+
+
+def test_an_interval_across_a_change_is_walked_in_legs():
+    # no look at 2: by hand, the likelihood of P(1, 3) = exp(Q1) exp(Q2)
+    rows = [row for row in SLOW if row[1] != 2]
+    found = lab.estimate_generator(looks_at(rows), breaks=[2])
+    first, second = (found.matrix(covariates={"time": piece}).to_numpy() for piece in ("before 2", "from 2"))
+    steps = {(0, 1): expm(first), (1, 3): expm(first) @ expm(second), (3, 4): expm(second)}
+    total = sum(np.log(steps[a[1], b[1]]["AB".index(a[2]), "AB".index(b[2])]) for a, b in itertools.pairwise(rows) if a[0] == b[0])
+
+    assert found.log_likelihood == pytest.approx(total, rel=1e-9)
+    assert np.allclose(found.probabilities(2, start=1)["estimate"], steps[1, 3].ravel())
+
+
+@FEW
+@given(st.sampled_from([0.4, 1.0, 2.5]), st.sampled_from([0.0, 1.0, 1.7]))
+def test_a_walk_is_the_product_of_its_parts(length, start):
+    found = lab.estimate_generator(looks_at(SLOW), breaks=[1, 2])
+    whole, first, second = (
+        found.probabilities(time, start=at)["estimate"].to_numpy().reshape(2, 2)
+        for time, at in ((length + 1, start), (length, start), (1, start + length))
+    )
+
+    assert np.allclose(whole, first @ second)
+    assert np.allclose(whole.sum(axis=1), 1)
+
+
+def test_quarters_of_pairs_and_of_a_history_are_where_intensities_change():
+    quarters = [f"2024Q{q}" for q in range(1, 5)] + ["2025Q1"]
+    rows = pd.DataFrame([(p, quarters[t], s) for p, t, s in SLOW], columns=["partner", "quarter", "tier"])
+    history = lab.TierHistory.from_frame(rows, order=["A", "B"])
+    # looks stand at ends of quarters: the first is the beginning of 2024Q2, so 2 steps later 2024Q4 begins
+    wanted = lab.estimate_generator(looks_at(SLOW), breaks=[2]).matrix(covariates={"time": "from 2"})
+
+    for source in (history, lab.build_transitions(history)):
+        found = lab.estimate_generator(source, breaks=["2024Q4"])
+        assert found.estimand == "Intensity of each move per quarter, before 2024Q4"
+        later = found.matrix(covariates={"time": "from 2024Q4"})
+        assert np.allclose(later.loc[["A", "B"], ["A", "B"]], wanted, rtol=1e-4)
+        walk = found.probabilities(1, start="2025Q1").set_index(["from_state", "to_state"])["estimate"]
+        assert walk["A", "B"] == pytest.approx(expm(wanted.to_numpy())[0, 1], rel=1e-4)
+
+
+def test_whether_intensities_change_is_a_likelihood_ratio_and_one_factor_is_one_parameter():
+    looks = looks_at(SLOW)
+    plain, factor, free = (
+        lab.estimate_generator(looks, **options) for options in ({}, {"breaks": [2], "shared": ["time"]}, {"breaks": [2]})
+    )
+
+    assert lab.compare_generators(plain, against=free).table["df"].item() == 2
+    assert lab.compare_generators(plain, against=factor).table["df"].item() == 1
+    assert factor.ratios["ratio"].nunique() == 1
+    assert plain.log_likelihood <= factor.log_likelihood <= free.log_likelihood
+
+
+@pytest.mark.parametrize(
+    ("breaks", "message"),
+    [
+        ([2, 2], "breaks: 2, 2 do not rise; give each time once, in order"),
+        ([9], "breaks: nothing was seen from 9; leave that time out"),
+        (["2024Q1"], "breaks: '2024Q1' is no time; give a number on the clock of the observations"),
+        ("2024Q1", "breaks is '2024Q1'; give a list of times"),
+    ],
+)
+def test_breaks_that_cannot_be_are_refused(breaks, message):
+    with pytest.raises(ParameterError, match=message):
+        lab.estimate_generator(looks_at(SLOW), breaks=breaks)
+
+
+def test_breaks_need_times_and_a_walk_needs_a_start():
+    counts = lab.Transitions.from_matrix(pd.DataFrame([[5, 2], [1, 4]], index=["A", "B"], columns=["A", "B"]))
+    with pytest.raises(ParameterError, match="it is not known when these pairs were seen"):
+        lab.estimate_generator(counts, breaks=[2])
+    with pytest.raises(ParameterError, match="give a start, or a piece as covariates"):
+        lab.estimate_generator(looks_at(SLOW), breaks=[2]).probabilities(1)
 
 
 def test_doubling_partners_keeps_the_generator_and_halves_its_variance():

@@ -12,6 +12,7 @@ from partnerlab.results import Check
 from partnerlab.spells import Spells
 from partnerlab.stats.curves.clustered_curves import sum_by_cluster
 from partnerlab.stats.states.multistate import STAYS
+from partnerlab.transitions.clock_pieces import Pieces
 from partnerlab.transitions.generator import GeneratorEstimate
 from partnerlab.transitions.panel_rows import PanelRows
 from partnerlab.transitions.rate_models import Allowed, Terms, build_model, read_allowed
@@ -37,7 +38,7 @@ def fit_durations(spells: Spells, *, allowed: Allowed, variance: str, level: flo
     if not moves.any():
         raise SampleError(f"not enough data (n = {drawn.partners}): nobody was seen to move")
     seen = can & (moves > 0)
-    model = build_model(rows, seen, equal=(), fixed={}, terms=Terms((), np.zeros(0), {}, {}, ()))
+    model = build_model(rows, seen, equal=(), fixed={}, terms=Terms((), np.zeros(0), {}, {}, ()), pieces=Pieces())
     rate = moves[model.origin, model.target] / exposure[model.origin]
     covariance = np.diag(1.0 / moves[model.origin, model.target])
     if variance == "cluster":
@@ -81,7 +82,7 @@ def _as_rows(drawn: StatePaths) -> PanelRows:
     ending = np.where(paths.target == STAYS, paths.origin, paths.target)
     return PanelRows(
         states=drawn.states, origin=paths.origin, ending=ending,
-        time=paths.exit - paths.entry, weight=np.ones(len(paths.origin)), partner=paths.unit,
+        time=paths.exit - paths.entry, start=paths.entry, weight=np.ones(len(paths.origin)), partner=paths.unit,
         covariates=pd.DataFrame(index=range(len(paths.origin))), endings=np.eye(s), exact=np.full(s, -1), names=drawn.states,
         unit=drawn.unit,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
@@ -24,7 +25,8 @@ class GeneratorEstimate(Result):
 
     The table has keys ``[from_state, to_state]``, the tidy columns (``n``: intervals, or stays, that began in
     ``from_state``) and ``count`` (of these, seen to end in ``to_state``). The diagonal holds minus the rate of
-    leaving. With covariates the table stands at their means; the methods take other values.
+    leaving. With covariates the table stands at their means, with breaks at the
+    first piece of the clock (``time``); the methods take other values.
 
     Parameters
     ----------
@@ -84,22 +86,31 @@ class GeneratorEstimate(Result):
         never = ~given & ~diagonal | (diagonal & (found == 0.0))
         return self._lay(found, np.where(never, 0.0, error), np.where(never, 0.0, low), np.where(never, 0.0, high))
 
-    def probabilities(self, time: float, *, covariates: Mapping[str, object] | None = None) -> pd.DataFrame:
-        """Give P(time) = exp(Q time) with delta-method intervals on the logit scale.
+    def probabilities(
+        self, time: float, *, start: float | str | None = None, covariates: Mapping[str, object] | None = None
+    ) -> pd.DataFrame:
+        """Give P(time) = exp(Q time), or the product over the legs walked, with delta-method intervals on the logit scale.
 
         Parameters
         ----------
         time : float
             Zero or more, in units of the generator.
+        start : float or str, optional
+            When it begins, needed where intensities change; a quarter stands for its beginning.
         covariates : mapping, optional
             Values; those not named stay at their mean.
         """
         if not (np.isfinite(time) and time >= 0):
             raise ParameterError(f"time is {time}; give a time of 0 or more")
-        model, values = self._at(covariates)
-        found = np.clip(exponentials(model.generator(self.parameters, values)[None] * time)[0], 0.0, 1.0)
-        spread = self._spread(values)
-        error = delta_errors(lambda theta: exponentials(model.generator(theta, values)[None] * time)[0], self.parameters, spread)
+        model, _ = self._at(covariates)
+        length, legs = model.read_legs(time, start, covariates)
+
+        def walk(theta: np.ndarray) -> np.ndarray:
+            steps = exponentials(np.stack([model.generator(theta, values) for values in legs]) * length[:, None, None])
+            return functools.reduce(np.matmul, steps)
+
+        found = np.clip(walk(self.parameters), 0.0, 1.0)
+        error = delta_errors(walk, self.parameters, self._spread(*legs))
         low, high = share_bounds(found, error, level=self.level, interval="logit", trials=np.nan)
         sure = error == 0.0
         return self._lay(found, error, np.where(sure, found, low), np.where(sure, found, high)).assign(time=time)
@@ -134,10 +145,10 @@ class GeneratorEstimate(Result):
             raise ParameterError("this generator was made without a model; estimate it with estimate_generator")
         return self.model, self.model.read_values(covariates)
 
-    def _spread(self, values: np.ndarray) -> np.ndarray:
+    def _spread(self, *patterns: np.ndarray) -> np.ndarray:
         """Give the covariance that functions of the generator read: what is as good as 0 is taken for 0."""
         found = np.array(self.covariance if self.spread is None else self.spread)
-        rates = self.model.rates(self.parameters, values)
+        rates = self.model.design(np.stack(patterns)).rates(self.parameters).max(axis=0)
         tiny = rates < _AS_GOOD_AS_NOTHING * rates.max(initial=0.0)
         concerns = (self.model.base != 0) | (self.model.effects != 0).any(axis=0)
         nothing = ~np.isfinite(np.diag(found)) & ~concerns[~tiny].any(axis=0)

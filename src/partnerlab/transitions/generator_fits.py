@@ -15,9 +15,10 @@ from partnerlab.stats.curves.clustered_curves import sum_by_cluster
 from partnerlab.stats.inference.intervals import check_level, critical_value
 from partnerlab.stats.regressions.coefficients import ratio_columns
 from partnerlab.stats.states.panel_likelihood import PanelCounts, RateDesign, RateFit, cell_scores, fit_rates
+from partnerlab.transitions.clock_pieces import CLOCK, Pieces, read_breaks
 from partnerlab.transitions.durations import fit_durations
 from partnerlab.transitions.generator import GeneratorEstimate
-from partnerlab.transitions.panel_rows import Looks, PanelRows, compress, read_looks
+from partnerlab.transitions.panel_rows import Looks, PanelRows, compress, read_looks, unique_patterns
 from partnerlab.transitions.rate_models import (
     Allowed,
     Covariates,
@@ -42,6 +43,7 @@ def estimate_generator(  # noqa: PLR0913 - each a question of its own
     shared: Shared = (),
     equal: Sequence[Sequence[Move]] = (),
     fixed: Mapping[Move, float] | None = None,
+    breaks: Sequence[float | str] = (),
     variance: Literal["model", "cluster"] = "model",
     level: float = 0.95,
 ) -> GeneratorEstimate:
@@ -65,6 +67,10 @@ def estimate_generator(  # noqa: PLR0913 - each a question of its own
         Moves with one intensity.
     fixed : mapping of pair of states to float, optional
         Intensities that are given.
+    breaks : sequence of float or str, optional
+        Times at which intensities change, on the clock of the observations; of a history or pairs the quarters from which on they
+        are others. Between two of them they are constant, and an interval across one is walked in legs. The pieces stand among
+        the covariates as ``time``: ``shared=["time"]`` changes all moves by one factor, a mapping of ``covariates`` only some.
     variance : {"model", "cluster"}
         Observed information, or the sandwich by partner, right where partners differ more than the model says.
     level : float
@@ -95,16 +101,16 @@ def estimate_generator(  # noqa: PLR0913 - each a question of its own
     if variance not in VARIANCES:
         raise ParameterError(f"variance is {variance!r}{nearest(str(variance), VARIANCES)}")
     if isinstance(observations, Spells):
-        if len(covariates) or len(equal) or fixed:
-            told = "covariates, equal and fixed belong to looks now and then"
+        if len(covariates) or len(equal) or fixed or len(breaks):
+            told = "covariates, equal, fixed and breaks belong to looks now and then"
             raise ParameterError(f"{told}; of stays seen whole the intensities are counts over time")
         return fit_durations(observations, allowed=allowed, variance=variance, level=level)
-    rows, coded, terms, missing = _read(observations, covariates, shared)
+    rows, coded, terms, pieces, missing = _read(observations, covariates, shared, breaks)
     can = read_allowed(allowed, rows)
     if not len(rows.origin) or not can.any():
         raise SampleError(f"not enough data (n = {len(rows.origin)}): nobody was seen to move")
     check_possible(rows, can)
-    model = build_model(rows, can, equal=equal, fixed=fixed or {}, terms=terms)
+    model = build_model(rows, can, equal=equal, fixed=fixed or {}, terms=terms, pieces=pieces)
     fit, place, panel_of = _fit(rows, model, coded)
     found = fit.covariance, fit.spread
     if variance == "cluster":
@@ -112,24 +118,34 @@ def estimate_generator(  # noqa: PLR0913 - each a question of its own
     return _result(rows, model, fit, found, missing=missing, level=level)
 
 
-def _read(looks: Looks, covariates: Covariates, shared: Shared) -> tuple[PanelRows, np.ndarray, Terms, int]:
+def _read(
+    looks: Looks, covariates: Covariates, shared: Shared, breaks: Sequence[float | str]
+) -> tuple[PanelRows, np.ndarray, Terms, Pieces, int]:
     """Read intervals with known covariates, these as numbers, and how many intervals lack one."""
-    rows = read_looks(looks, list(covariates))
+    columns = [name for name in covariates if name != CLOCK or not len(breaks)]
+    rows = read_looks(looks, columns)
+    pieces = read_breaks(breaks, rows)
     coded, names, levels, known = code_covariates(rows.covariates)
     rows, coded = rows.rows(known), coded[known]
     means = np.average(coded, axis=0, weights=rows.weight) if coded.size else np.zeros(coded.shape[1])
+    if pieces:  # what is shown stands at the first piece
+        names, means = (*names, *pieces.terms), np.append(means, np.zeros(len(pieces.times)))
+        levels = {**levels, CLOCK: pieces.labels[1:], f"{CLOCK}:first": pieces.labels[:1]}
+        columns = [*columns, CLOCK]
     for name in shared:
-        if name not in covariates:
-            raise ParameterError(f"shared: {name!r} is not among the covariates{nearest(name, list(covariates))}")
+        if name not in columns:
+            raise ParameterError(f"shared: {name!r} is not among the covariates{nearest(name, columns)}")
     only = covariates if isinstance(covariates, Mapping) else {}
-    return rows, coded, Terms(names, means, levels, only, shared), int((~known).sum())
+    return rows, coded, Terms(names, means, levels, only, shared), pieces, int((~known).sum())
 
 
 def _fit(rows: PanelRows, model: RateModel, coded: np.ndarray) -> tuple[RateFit, np.ndarray, tuple[PanelCounts, RateDesign]]:
     """Compress, start from crude intensities, and maximise."""
     pattern, patterns = unique_patterns(coded)
-    panel, place = compress(rows, pattern)
-    design = model.design(patterns)
+    length, piece = model.pieces.legs(rows.start, rows.time)
+    in_piece = np.eye(len(model.pieces.labels))[:, 1:]
+    panel, place = compress(rows, pattern[:, None] * len(in_piece) + piece, length)
+    design = model.design(np.hstack([np.repeat(patterns, len(in_piece), axis=0), np.tile(in_piece, (len(patterns), 1))]))
     exposure = np.bincount(rows.origin, weights=rows.weight * rows.time, minlength=len(rows.states))
     crude = np.maximum(rows.moved[model.origin, model.target], 0.5) / np.maximum(exposure[model.origin], 1e-9)
     start = np.zeros(model.base.shape[1])
@@ -137,23 +153,6 @@ def _fit(rows: PanelRows, model: RateModel, coded: np.ndarray) -> tuple[RateFit,
         at = np.flatnonzero(model.base[:, parameter])
         start[parameter] = np.log(crude[at].mean()) if len(at) else 0.0
     return fit_rates(panel, design, start), place, (panel, design)
-
-
-def unique_patterns(coded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give a number to each different row: the code of each row ``(m,)`` and the rows themselves ``(g, c)``.
-
-    Examples
-    --------
-    >>> code, rows = unique_patterns(np.array([[1.0], [0.0], [1.0]]))
-    >>> code.tolist(), rows.tolist()
-    ([1, 0, 1], [[0.0], [1.0]])
-    """
-    code = np.zeros(len(coded), dtype=np.int64)
-    for column in coded.T:
-        code = code * (len(column) + 1) + np.unique(column, return_inverse=True)[1].reshape(-1)
-        code = np.unique(code, return_inverse=True)[1].reshape(-1)
-    first = np.unique(code, return_index=True)[1]
-    return code, coded[first]
 
 
 def _clustered(rows: PanelRows, fit: RateFit, bread: np.ndarray, place: np.ndarray, panel_of: tuple[PanelCounts, RateDesign]) -> np.ndarray:
@@ -179,7 +178,8 @@ def _result(
     keys = pd.MultiIndex.from_product([rows.states, rows.states], names=["from_state", "to_state"]).to_frame(index=False)
     began = np.bincount(rows.origin, weights=rows.weight, minlength=s)
     blank = keys.assign(estimate=np.nan, std_error=np.nan, conf_low=np.nan, conf_high=np.nan, n=np.repeat(began, s).astype(int))
-    at = "" if not model.terms else ", at the mean of the covariates"
+    at = f", {model.pieces.labels[0]}" if model.pieces else ""
+    at += ", at the mean of the covariates" if len(model.terms) >= len(model.pieces.labels) else ""
     shell = GeneratorEstimate(
         estimand=f"Intensity of each move per {rows.unit}{at}", table=blank, level=level, states=rows.states, model=model,
         parameters=fit.parameters, covariance=covariance, spread=spread,

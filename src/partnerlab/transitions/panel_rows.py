@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
+from partnerlab.periods import Calendar
 from partnerlab.results import Check
 from partnerlab.spells.observations import Observations
 from partnerlab.stats.states.panel_likelihood import PanelCounts
@@ -33,6 +34,8 @@ class PanelRows:
         Index into ``endings``.
     time : ndarray, shape (m,)
         Length.
+    start : ndarray, shape (m,)
+        When it began: on the observations' clock, or the end of a quarter as the beginning of the next; NaN where it is not known.
     weight : ndarray, shape (m,)
     partner : ndarray of int, shape (m,)
         Code of the partner, -1 where it is not known.
@@ -43,6 +46,8 @@ class PanelRows:
     names : tuple of str
         Name of each ending.
     unit : str
+    calendar : Calendar, optional
+        Names the quarters of ``start``.
     checks : tuple of Check
     """
 
@@ -50,6 +55,7 @@ class PanelRows:
     origin: np.ndarray
     ending: np.ndarray
     time: np.ndarray
+    start: np.ndarray
     weight: np.ndarray
     partner: np.ndarray
     covariates: pd.DataFrame
@@ -57,11 +63,12 @@ class PanelRows:
     exact: np.ndarray
     names: tuple[str, ...]
     unit: str
+    calendar: Calendar | None = None
     checks: tuple[Check, ...] = ()
 
     def rows(self, mask: np.ndarray) -> PanelRows:
         """Keep the intervals where ``mask`` is True."""
-        kept = {name: getattr(self, name)[mask] for name in ("origin", "ending", "time", "weight", "partner")}
+        kept = {name: getattr(self, name)[mask] for name in ("origin", "ending", "time", "start", "weight", "partner")}
         return dataclasses.replace(self, **kept, covariates=self.covariates.loc[mask].reset_index(drop=True))
 
     @property
@@ -86,7 +93,7 @@ def read_looks(looks: Looks, names: Sequence[str]) -> PanelRows:
     if isinstance(looks, Transitions):
         rows = _from_pairs(looks, names)
     elif isinstance(looks, TierHistory):
-        rows = _from_observations(_look_at(looks), names)
+        rows = dataclasses.replace(_from_observations(_look_at(looks), names), calendar=looks.calendar)
     elif isinstance(looks, Observations):
         rows = _from_observations(looks, names)
     else:
@@ -102,7 +109,8 @@ def _look_at(history: TierHistory) -> Observations:
     whole = ~np.asarray(history.partial, dtype=bool)
     row, column = np.nonzero((flow.codes >= 0) & whole)
     named = pd.Categorical.from_codes(flow.codes[row, column], categories=list(flow.names), ordered=True)
-    frame = pd.DataFrame({"partner": np.asarray(history.partners)[row], "time": column, "state": named.astype(str)})
+    looks_end = history.first + 1 + np.arange(history.shape[1])
+    frame = pd.DataFrame({"partner": np.asarray(history.partners)[row], "time": looks_end[column], "state": named.astype(str)})
     carried = history.attributes.drop(columns=[name for name in ("partner", "time", "state") if name in history.attributes])
     frame = pd.concat([frame, carried.take(row).reset_index(drop=True)], axis=1)
     seen = set(frame["state"])
@@ -127,6 +135,7 @@ def _from_observations(looks: Observations, names: Sequence[str]) -> PanelRows:
     told = Check("Looks at each partner", once == 0, f"{once} partners were seen only once and say nothing about moves.")
     return PanelRows(
         states=looks.states, origin=code[at].astype(np.int64), ending=code[at + 1].astype(np.int64), time=time[at + 1] - time[at],
+        start=time[at],
         weight=np.ones(len(at)), partner=partner[at], covariates=frame[list(names)].iloc[at].reset_index(drop=True),
         endings=endings, exact=exact, names=labels, unit=looks.unit, checks=(*looks.checks, told),
     )  # fmt: skip
@@ -137,28 +146,46 @@ def _from_pairs(pairs: Transitions, names: Sequence[str]) -> PanelRows:
     columns = pd.DataFrame({name: pairs.column(name) for name in names}, index=range(len(pairs)))
     return PanelRows(
         states=pairs.states, origin=pairs.origin.astype(np.int64), ending=pairs.target.astype(np.int64),
-        time=np.full(len(pairs), float(pairs.step)), weight=pairs.weight.astype(float), partner=pairs.partner.astype(np.int64),
+        time=np.full(len(pairs), float(pairs.step)),
+        start=np.full(len(pairs), np.nan) if pairs.clock == "none" else pairs.period - pairs.step + 1.0,
+        weight=pairs.weight.astype(float), partner=pairs.partner.astype(np.int64),
         covariates=columns, endings=np.eye(s), exact=np.full(s, -1), names=pairs.states,
-        unit=pairs.calendar.cadence if pairs.calendar is not None else "quarter", checks=pairs.checks,
+        unit=pairs.calendar.cadence if pairs.calendar is not None else "quarter", calendar=pairs.calendar,
+        checks=pairs.checks,
     )  # fmt: skip
 
 
-def compress(rows: PanelRows, pattern: np.ndarray) -> tuple[PanelCounts, np.ndarray]:
+def unique_patterns(coded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give a number to each different row: the code of each row ``(m,)`` and the rows themselves ``(g, c)``.
+
+    Examples
+    --------
+    >>> code, rows = unique_patterns(np.array([[1.0], [0.0], [1.0]]))
+    >>> code.tolist(), rows.tolist()
+    ([1, 0, 1], [[0.0], [1.0]])
+    """
+    code = np.zeros(len(coded), dtype=np.int64)
+    for column in coded.T:
+        code = code * (len(column) + 1) + np.unique(column, return_inverse=True)[1].reshape(-1)
+        code = np.unique(code, return_inverse=True)[1].reshape(-1)
+    first = np.unique(code, return_index=True)[1]
+    return code, coded[first]
+
+
+def compress(rows: PanelRows, pattern: np.ndarray, length: np.ndarray) -> tuple[PanelCounts, np.ndarray]:
     """Count equal intervals, and say in which place of ``time`` each row counts, shape ``(m,)``.
 
     Parameters
     ----------
     rows : PanelRows
-    pattern : ndarray of int, shape (m,)
-        Covariate pattern of each row.
+    pattern : ndarray of int, shape (m, k)
+        Covariate pattern of each leg of each row.
+    length : ndarray, shape (m, k)
+        Lengths of the legs.
     """
-    lengths, length = np.unique(rows.time, return_inverse=True)
-    used, place = np.unique(pattern * len(lengths) + length.reshape(-1), return_inverse=True)
-    place = place.reshape(-1)
-    s, e = len(rows.states), len(rows.names)
+    place, found = unique_patterns(np.column_stack([pattern, length]))
+    s, e, k = len(rows.states), len(rows.names), length.shape[1]
     cell = (place * s + rows.origin) * e + rows.ending
-    counts = np.bincount(cell, weights=rows.weight, minlength=len(used) * s * e).reshape(len(used), s, e)
-    panel = PanelCounts(
-        time=lengths[used % len(lengths)], which=used // len(lengths), counts=counts, endings=rows.endings, exact=rows.exact
-    )
+    counts = np.bincount(cell, weights=rows.weight, minlength=len(found) * s * e).reshape(len(found), s, e)
+    panel = PanelCounts(time=found[:, k:], which=found[:, :k].astype(np.int64), counts=counts, endings=rows.endings, exact=rows.exact)
     return panel, place

@@ -11,6 +11,7 @@ import pandas as pd
 
 from partnerlab.errors import ParameterError, SampleError, nearest
 from partnerlab.stats.states.panel_likelihood import RateDesign, fill_generators
+from partnerlab.transitions.clock_pieces import CLOCK, Pieces, read_time
 from partnerlab.transitions.panel_rows import PanelRows
 
 Move = tuple[str, str]
@@ -38,6 +39,8 @@ class RateModel:
         Mean of each term over the intervals: there the generator is shown.
     levels : mapping
         Levels of each category after the first; numbers have none.
+    pieces : Pieces
+        Of the clock, where intensities change; the last terms.
     """
 
     states: tuple[str, ...]
@@ -49,6 +52,7 @@ class RateModel:
     terms: tuple[str, ...]
     means: np.ndarray
     levels: Mapping[str, tuple[str, ...]]
+    pieces: Pieces = dataclasses.field(default_factory=Pieces)
 
     def design(self, patterns: np.ndarray) -> RateDesign:
         """Design for covariate patterns, shape ``(g, c)``."""
@@ -63,6 +67,25 @@ class RateModel:
     def generator(self, parameters: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Give the generator at one pattern, shape ``(s, s)``."""
         return fill_generators(self.rates(parameters, values)[None], self.origin, self.target, len(self.states))[0]
+
+    def read_legs(
+        self, time: float, start: float | str | None, covariates: Mapping[str, object] | None
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Read lengths ``(k,)`` and patterns of the legs from ``start`` on; with a piece of the clock named there is one.
+
+        Raises
+        ------
+        ParameterError
+            If intensities change and neither is given.
+        """
+        values = self.read_values(covariates)
+        if not self.pieces or CLOCK in (covariates or {}):
+            return np.array([time]), (values,)
+        if start is None:
+            raise ParameterError(f"start: intensities change over time; give a start, or a piece as covariates={{{CLOCK!r}: ...}}")
+        begin = np.array([read_time(start, "start", self.pieces.calendar)])
+        length, piece = self.pieces.legs(begin, np.array([time]))
+        return length[0], tuple(self.read_values({**(covariates or {}), CLOCK: self.pieces.labels[at]}) for at in piece[0])
 
     def read_values(self, covariates: Mapping[str, object] | None) -> np.ndarray:
         """Read one pattern; terms not named stay at their mean.
@@ -196,7 +219,13 @@ def _groups_of(name: str, moves: np.ndarray, shared: Shared, place: Mapping[Move
 
 
 def build_model(
-    rows: PanelRows, allowed: np.ndarray, *, equal: Sequence[Sequence[Move]], fixed: Mapping[Move, float], terms: Terms
+    rows: PanelRows,
+    allowed: np.ndarray,
+    *,
+    equal: Sequence[Sequence[Move]],
+    fixed: Mapping[Move, float],
+    terms: Terms,
+    pieces: Pieces,
 ) -> RateModel:
     """Lay out the parameters: intensities that are free (equal ones once), then effects of each term on them."""
     origin, target = np.nonzero(allowed)
@@ -229,7 +258,7 @@ def build_model(
         (base if term_index is None else effects[term_index])[at, parameter] = 1.0
     return RateModel(
         states=rows.states, origin=origin, target=target, offset=offset, base=base, effects=effects, terms=terms.names,
-        means=terms.means, levels=terms.levels,
+        means=terms.means, levels=terms.levels, pieces=pieces,
     )  # fmt: skip
 
 

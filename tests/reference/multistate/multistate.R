@@ -151,6 +151,15 @@ cov <- fit_one("covariate", covariates = ~big)
 shared <- fit_one("shared", covariates = ~big, constraint = list(big = rep(1, 7)))
 l <- lrtest.msm(shared, cov)
 keep("lrt", "", "statistic", l[1, 1]); keep("lrt", "", "df", l[1, 2]); keep("lrt", "", "p_value", l[1, 3])
+# intensities that change at time 3: the generator of each piece, and a walk through both from 1 to 5
+pci <- fit_one("changing", pci = 3)
+for (piece in c("[-Inf,3)", "[3,Inf)")) {
+  q <- qmatrix.msm(pci, covariates = list(timeperiod = piece))
+  for (i in 1:3) for (j in 1:4) if (q$estimates[i, j] != 0) for (what in c("estimates", "SE", "L", "U"))
+    keep("changing", paste(i, j), paste0(piece, "_", what), q[[what]][i, j])
+}
+p <- pmatrix.msm(pci, t = 4, t1 = 1)
+for (i in 1:3) for (j in 1:4) keep("changing", paste(i, j), "walk_estimates", p[i, j])
 
 values <- do.call(rbind, out)
 values$value <- formatC(values$value, digits = 15, format = "g")

@@ -1,8 +1,9 @@
 """The likelihood of a Markov process in continuous time that is seen only now and then.
 
 Kalbfleisch and Lawless (1985), doi:10.1080/01621459.1985.10478195; times of entry into some states may be known exactly, and
-the last state may be known only as one of several (Jackson 2011, doi:10.18637/jss.v038.i08). What is seen is compressed to
-counts of (covariate pattern, time between, state before, ending), so that the cost grows with patterns, not with rows.
+the last state may be known only as one of several (Jackson 2011, doi:10.18637/jss.v038.i08). Where intensities change within an
+interval, it is walked in legs, and its probabilities are the product of theirs. What is seen is compressed to counts of (covariate
+pattern and length of each leg, state before, ending), so that the cost grows with patterns, not with rows.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ class PanelCounts:
 
     Parameters
     ----------
-    time : ndarray, shape (u,)
-        Lengths of intervals.
-    which : ndarray of int, shape (u,)
-        Covariate pattern of each.
+    time : ndarray, shape (u, k)
+        Lengths of the legs of each interval, one after another; 0 before the first where there are fewer.
+    which : ndarray of int, shape (u, k)
+        Covariate pattern of each leg.
     counts : ndarray, shape (u, s, e)
         How often an interval began in a state and came to an ending.
     endings : ndarray, shape (e, s)
@@ -93,7 +94,7 @@ def log_likelihood(parameters: np.ndarray, panel: PanelCounts, design: RateDesig
     --------
     One partner leaves within one period, one stays: log(1 - exp(-q)) - q.
 
-    >>> panel = PanelCounts(time=np.ones(1), which=np.zeros(1, int), counts=np.array([[[1.0, 1.0], [0.0, 0.0]]]),
+    >>> panel = PanelCounts(time=np.ones((1, 1)), which=np.zeros((1, 1), int), counts=np.array([[[1.0, 1.0], [0.0, 0.0]]]),
     ...                     endings=np.eye(2), exact=np.array([-1, -1]))
     >>> design = RateDesign(origin=np.array([0]), target=np.array([1]), offset=np.zeros((1, 1)), slopes=np.ones((1, 1, 1)), states=2)
     >>> value, slope = log_likelihood(np.log([np.log(2.0)]), panel, design)
@@ -102,17 +103,28 @@ def log_likelihood(parameters: np.ndarray, panel: PanelCounts, design: RateDesig
     """
     rates = design.rates(parameters)
     generators = fill_generators(rates, design.origin, design.target, design.states)
-    flows = Flows.of(generators, panel.time, panel.which)
-    probability = flows.probabilities()
-    reach = _reach(generators, panel)[panel.which]
+    flows = Flows.of(generators, panel.time.ravel(), panel.which.ravel())
+    before, after, probability = _walk(flows.probabilities().reshape(*panel.time.shape, design.states, design.states))
+    reach = _reach(generators, panel)[panel.which[:, -1]]
     value = np.maximum(probability @ reach, _TINY)
     ratio = np.divide(panel.counts, value, out=np.zeros(value.shape), where=panel.counts > 0)
     total = float(np.sum(panel.counts * np.log(value), where=panel.counts > 0))
-    by_entry = flows.pull_back(ratio @ reach.transpose(0, 2, 1))
+    by_leg = before.swapaxes(2, 3) @ (ratio @ reach.swapaxes(1, 2))[:, None] @ after.swapaxes(2, 3)
+    by_entry = flows.pull_back(by_leg.reshape(-1, design.states, design.states))
     diagonal = np.diagonal(by_entry, axis1=1, axis2=2)
     slope = by_entry[:, design.origin, design.target] - diagonal[:, design.origin]
     slope += _exact_slopes(probability, ratio, panel, design, len(generators))
     return total, np.einsum("gm,gmp->p", slope * rates, design.slopes)
+
+
+def _walk(legs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Multiply the legs of each interval ``(u, k, s, s)``: what comes before and after each leg, same shape, and all ``(u, s, s)``."""
+    before, after = np.empty_like(legs), np.empty_like(legs)
+    before[:, 0] = after[:, -1] = np.eye(legs.shape[-1])
+    for leg in range(1, legs.shape[1]):
+        before[:, leg] = before[:, leg - 1] @ legs[:, leg - 1]
+        after[:, -1 - leg] = legs[:, -leg] @ after[:, -leg]
+    return before, after, before[:, -1] @ legs[:, -1]
 
 
 def _reach(generators: np.ndarray, panel: PanelCounts) -> np.ndarray:
@@ -131,7 +143,7 @@ def _exact_slopes(probability: np.ndarray, ratio: np.ndarray, panel: PanelCounts
     for ending in np.flatnonzero(panel.exact >= 0):
         into = np.flatnonzero(design.target == panel.exact[ending])
         there = np.einsum("us,usm->um", ratio[:, :, ending], probability[:, :, design.origin[into]])
-        slope[:, into] += sum_clusters(there, panel.which, clusters=patterns)
+        slope[:, into] += sum_clusters(there, panel.which[:, -1], clusters=patterns)
     return slope
 
 
@@ -276,8 +288,9 @@ def cell_scores(parameters: np.ndarray, panel: PanelCounts, design: RateDesign) 
 
     def logs(at: np.ndarray) -> np.ndarray:
         generators = design.generators(at)
-        probability = Flows.of(generators, panel.time, panel.which).probabilities()
-        return np.log(np.maximum(probability @ _reach(generators, panel)[panel.which], _TINY))
+        flows = Flows.of(generators, panel.time.ravel(), panel.which.ravel())
+        probability = _walk(flows.probabilities().reshape(*panel.time.shape, design.states, design.states))[2]
+        return np.log(np.maximum(probability @ _reach(generators, panel)[panel.which[:, -1]], _TINY))
 
     found = np.zeros((len(parameters), *panel.counts.shape))
     for place in range(len(parameters)):
