@@ -10,7 +10,7 @@ from partnerlab.errors import ParameterError
 from partnerlab.report.attempts import Unavailable, attempt
 from partnerlab.report.metrics import Metric
 from partnerlab.report.page import render_figure, render_metric, render_note, render_table
-from partnerlab.report.pieces import Piece, check_images, collect_pieces
+from partnerlab.report.pieces import Piece, answer_of, check_images, collect_pieces
 
 
 def executed(*pieces, extra=()):
@@ -110,3 +110,13 @@ def test_an_optional_input_is_left_out_when_it_is_refused():
 def test_any_other_error_stops_the_notebook():
     with pytest.raises(ParameterError):
         attempt(lambda noun: (_ for _ in ()).throw(ParameterError("wrong")), 1)
+
+
+def test_the_one_sentence_of_a_page_is_its_verdict_where_there_is_one():
+    first = Piece(kind="note", name="declared", text="It runs.\nFor two quarters.")
+    refused = Piece(kind="note", name="verdict", text="Not available: it is read once, at its end.")
+    verdict = Piece(kind="note", name="verdict-in-words", text="Grade B, it helped.\nWhat to do: keep.")
+
+    assert answer_of([first, refused]) == "It runs."
+    assert answer_of([first, verdict]) == "Grade B, it helped."
+    assert not answer_of([Piece(kind="table", name="numbers", text="Numbers")])

@@ -127,7 +127,7 @@ def _dirt(quality: Any) -> list[str]:
     worst = aside.sort_values("rows", ascending=False).iloc[0]
     return [
         f"{int(aside['rows'].sum()):,} rows or values are set aside from the counts, most in {worst['table']} "
-        f"({worst['rule']}: {int(worst['rows']):,}); see the data-quality page."
+        f"({int(worst['rows']):,} by check {worst['rule']}); see the data-quality page."
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from partnerlab.errors import ParameterError
@@ -128,3 +128,21 @@ def _check_links(pieces: Iterable[Piece]) -> None:
         target = piece.numbers.get("table")
         if target and target not in names:
             raise ParameterError(f"metric {piece.name!r} names the table {target!r}, which is not on the page")
+
+
+#: Anchors of the notes that hold the answer of a page, which may stand far down.
+VERDICTS = ("verdict", "verdict-in-words")
+
+
+def answer_of(pieces: Sequence[Piece]) -> str:
+    """Give a page without a headline its one sentence: its verdict where it has one, else what it says first.
+
+    Examples
+    --------
+    >>> asked = Piece(kind="note", name="asked", text="What did it do?")
+    >>> answer_of([asked, Piece(kind="note", name="verdict", text="Grade B: it helped.")])
+    'Grade B: it helped.'
+    """
+    told = [piece for piece in pieces if piece.kind in ("note", "figure")]
+    verdicts = [piece for piece in told if piece.name in VERDICTS and not piece.text.startswith("Not available")]
+    return next((piece.text for piece in (*verdicts, *told)), "").partition("\n")[0]

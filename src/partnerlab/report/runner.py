@@ -16,6 +16,7 @@ from partnerlab.report.changes import compare_pages
 from partnerlab.report.demo import DEMO_SEED, remember_demo
 from partnerlab.report.execution import Outcome, Page, Watcher, execute_pages
 from partnerlab.report.html import Frame, render_index, render_page
+from partnerlab.report.pieces import answer_of
 from partnerlab.report.plan import QUESTIONS, REVIEW, Template, find_notebooks, load_template, parse_extra, plan_pages
 from partnerlab.report.request import open_request, parameters_of
 from partnerlab.report.sources import DEMO, locate_source
@@ -268,8 +269,7 @@ def _entry(outcome: Outcome, folder: Path, record: Mapping[str, Any]) -> dict[st
         "notebook": page.notebook.name,
         "state": "failed" if outcome.error else "done",
         "error": outcome.error,
-        "headline": record["headline"]
-        or next((piece.text for piece in outcome.pieces if piece.kind in ("note", "figure")), "").partition("\n")[0],
+        "headline": record["headline"] or answer_of(outcome.pieces),
         "figures": len(record["metrics"]),
         "seconds": round(outcome.seconds, 1),
         "files": archive.digests(folder),
