@@ -310,6 +310,12 @@ def test_looks_that_cannot_be_are_refused(rows, options, message):
         looks_at(rows, **options)
 
 
+def test_a_second_column_for_one_thing_is_refused_by_name():
+    visits = pd.DataFrame(LOOKS, columns=["partner", "time", "state"]).assign(worst="A")
+    with pytest.raises(ContractError, match="there is a column 'state' beside the one that is read as state; rename or drop it"):
+        lab.Observations.from_frame(visits, state="worst")
+
+
 def test_a_move_that_the_looks_speak_against_has_intensity_0_and_no_interval():
     rows = [(p, t, s) for p, path in enumerate(["AABC", "ABBC", "ABCC", "AAAB", "ABCC", "AABB"]) for t, s in enumerate(path)]
 

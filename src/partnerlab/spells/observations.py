@@ -99,10 +99,13 @@ class Observations:
         Traceback (most recent call last):
         partnerlab.errors.ContractError: observations: 1 row(s) give a second state at one time (first: partner 7); keep one of them
         """
-        for ours, theirs in (("partner", partner), ("time", time), ("state", state)):
+        read = {"partner": partner, "time": time, "state": state}
+        for ours, theirs in read.items():
             if theirs not in frame.columns:
                 raise ContractError(f"observations: no column {theirs!r} for {ours}{nearest(theirs, frame.columns)}", column=theirs)
-        table = frame.rename(columns={partner: "partner", time: "time", state: "state"}).reset_index(drop=True)
+            if ours != theirs and ours in frame.columns and ours not in read.values():
+                raise ContractError(f"observations: there is a column {ours!r} beside the one that is read as {ours}; rename or drop it")
+        table = frame.rename(columns={theirs: ours for ours, theirs in read.items()}).reset_index(drop=True)
         _check_looks(table)
         named = name_states(table["state"], column="observations.state")
         labels = {str(label): tuple(map(str, among)) for label, among in (uncertain or {}).items()}
