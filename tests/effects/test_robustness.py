@@ -10,8 +10,10 @@ from partnerlab.effects import EventPath, Likeness, Strength
 from partnerlab.effects.robustness import check_verdict
 from partnerlab.errors import MissingTableError, ParameterError, SampleError
 from partnerlab.results import Evidence
+from partnerlab.stats.causes.relative_trends import relative_interval
 from partnerlab.stats.shrinkage.rebound import expected_rebound
 from partnerlab.verdicts import Stakes, Verdict
+from partnerlab.words import say_number
 
 
 def _verdict(estimate=0.3, std_error=0.08, df=29.0):
@@ -57,6 +59,15 @@ def test_a_finding_that_survives_keeps_its_grade_and_says_what_it_would_take(car
     assert card.evidence is Evidence.B
     assert card.overturned_by.startswith("an unseen cause tied to tactic and outcome by a risk ratio of")
     assert "a trend that bends by" in card.overturned_by
+
+
+def test_what_is_left_if_the_gap_moves_no_more_than_before_is_said():
+    events = EventPath(estimates=np.array([0.02, -0.01, 0.3, 0.4]), covariance=0.0009 * np.eye(4), before=2)
+    row = check_verdict(_verdict(df=np.inf), events=events).table.set_index("check").loc["moves as before"]
+    low, high = relative_interval(events.estimates, events.covariance, before=2, times=1.0, weights=np.array([0.5, 0.5]))
+
+    assert [row["conf_low"], row["conf_high"]] == pytest.approx([low, high])
+    assert row["says"].endswith(f"the effect lies between {say_number(low)} and {say_number(high)}")
 
 
 def test_the_manager_who_carries_the_finding_is_named(card):

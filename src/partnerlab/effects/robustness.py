@@ -18,7 +18,7 @@ from partnerlab.errors import ParameterError, SampleError
 from partnerlab.results import Check, Evidence, Result
 from partnerlab.stats.causes.hidden_bias import largest_gamma, signed_rank_bounds
 from partnerlab.stats.causes.honest import breakdown_bend, largest_bend, smoothness_interval
-from partnerlab.stats.causes.relative_trends import breakdown_times
+from partnerlab.stats.causes.relative_trends import breakdown_times, relative_interval
 from partnerlab.stats.causes.sensitivity import benchmark_bound, difference_as_risk, e_value, e_value_limit, robustness_value
 from partnerlab.stats.inference.intervals import critical_value
 from partnerlab.stats.inference.multiplicity import adjust_p_values
@@ -37,7 +37,8 @@ class RobustnessCard(Result):
     """Checks that could overturn a finding; keys ``check`` and ``about``.
 
     ``estimate`` is the check's own number (an E-value, a bend, a placebo's effect), ``bar`` what it is held against, ``stands`` whether
-    the finding survives it (missing where that cannot be said), ``says`` the reading in words.
+    the finding survives it (missing where that cannot be said), ``says`` the reading in words. The interval beside "moves as before" is
+    that of the effect if the gap between the sides moves no more than it did before (Rambachan and Roth 2023).
 
     Parameters
     ----------
@@ -237,7 +238,10 @@ def _by_trends(verdict: Verdict, events: EventPath) -> list[dict[str, object]]:
     if times == 0:
         says = "nothing is clear of zero even if the gap moves no more"
     stands = True if times >= 1 else (False if sloped else None)
-    rows.append(_row("moves as before", "", times, bar=1.0, stands=stands, says=says))
+    low, high = relative_interval(events.estimates, covariance, times=1.0, **asked)
+    if np.isfinite(low):
+        says += f"; if it moves no more than before, the effect lies between {say_number(low)} and {say_number(high)}"
+    rows.append(_row("moves as before", "", times, bar=1.0, stands=stands, says=says, conf_low=low, conf_high=high))
     return rows
 
 
