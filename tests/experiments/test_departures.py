@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from partnerlab.errors import ParameterError, SpecError
-from partnerlab.experiments import Assignment, Experiment, Metric, Spillover, Trial, analyze_experiment, assign_variants
+from partnerlab.experiments import Assignment, Experiment, Looks, Metric, Spillover, Trial, analyze_experiment, assign_variants
 from partnerlab.results import Evidence
 from partnerlab.verdicts import Stakes
 
@@ -167,10 +167,43 @@ def test_another_window_is_shown_and_costs_the_grade():
     assert reading.evidence is Evidence.B
 
 
-def test_units_that_are_gone_are_counted():
+def test_units_dealt_that_are_not_in_the_table_are_counted_by_variant():
     reading = _read(_experiment(), change=lambda frame: frame.iloc[2:])
+    check = _check(reading, "outcomes of all dealt")
 
-    assert "2 units of 120 dealt are not in the table" in _check(reading, "departures").detail
+    assert check.passed
+    assert check.detail.startswith("not in the table alike in all variants")
+    assert " of 60 (" in check.detail
+    assert reading.evidence is Evidence.A
+
+
+def test_many_that_are_gone_alike_cost_the_grade_as_empty_outcomes_do():
+    experiment = _experiment()
+    gone = _read(experiment, change=lambda frame: frame.iloc[12:])
+    empty = _read(experiment, change=lambda frame: frame.assign(leads=frame["leads"].where(frame.index >= 12)))
+
+    assert _check(gone, "outcomes of all dealt").passed is None
+    assert gone.evidence is empty.evidence is Evidence.B
+
+
+def test_units_of_one_variant_that_are_not_back_at_a_look_stop_the_page():
+    late = {"treatment": 15}
+    reading = _read(
+        _experiment(quarters=2, looks=Looks(planned=2, stopping="group sequential")),
+        look=1,
+        change=lambda frame: frame[frame.groupby("variant").cumcount() >= frame["variant"].map(late).fillna(0)],
+    )
+    check = _check(reading, "outcomes of all dealt")
+
+    assert check.passed is False
+    assert "15 of 60 (25 %)" in check.detail.replace("\u00a0", " ")
+    assert reading.stopped
+
+
+def test_partners_of_few_managers_who_are_not_back_are_judged_by_manager():
+    reading = _read(_experiment(cluster="manager"), change=lambda frame: frame[frame["manager"] != frame["manager"].iloc[0]])
+
+    assert _check(reading, "outcomes of all dealt").passed is not True
 
 
 def test_partners_who_change_manager_are_read_in_the_one_dealt():

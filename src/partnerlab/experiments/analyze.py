@@ -130,7 +130,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
             check
             for check in (
                 check_spillover(trial, experiment, assignment),
-                check_departures(trial, experiment, assignment, quarters=quarters, moved=moved),
+                check_departures(trial, experiment, quarters=quarters, moved=moved),
             )
             if check is not None
         ),
@@ -163,7 +163,7 @@ def analyze_experiment(  # noqa: PLR0913 - what may be asked of a reading
             told = frame.stakes_of(metric, first=place == 0)
             rows += effect_rows(trial, metric, code, found, level=own, first=place == 0, material=told.material)
             verdicts.append(_verdict(trial, frame, metric, code, found, told, level=own))
-    checks = (*checks, *dict.fromkeys(notes), _sharing(trial, experiment, level))
+    checks = (*checks, *dict.fromkeys(notes), _sharing(trial, experiment, level, draws=draws))
     table = adjust_families(pd.DataFrame(rows))
     return ExperimentReading(
         estimand=_estimand(trial, experiment),
@@ -257,13 +257,15 @@ def _of_variant(notes: list[Check], variant: str, trial: Trial, experiment: Expe
     return [dataclasses.replace(note, detail=f"{variant}: {note.detail}") for note in notes]
 
 
-def _sharing(trial: Trial, experiment: Experiment | None, level: float) -> Check:
+def _sharing(trial: Trial, experiment: Experiment | None, level: float, *, draws: int) -> Check:
     first = len(trial.compared)
     others = (len(trial.metrics) - 1) * first
     said = f"{plural(first, 'comparison')} of the deciding metric" + (f", {others} of the others" if others else "")
     said += f"; each family shares an error of {say_share(1 - level)} (intervals by Bonferroni, p_adjusted by Holm)"
     if experiment is not None and experiment.looks.stopping != "fixed":
         said += "; intervals and claims hold over all looks, p-values are those of one look alone"
+    if draws:
+        said += f"; dealing again goes through all deals where they can be counted, else through {plural(draws, 'deal')} drawn by chance"
     return Check("comparisons", None, said)
 
 

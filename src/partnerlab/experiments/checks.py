@@ -75,6 +75,7 @@ def check_trial(
     return (
         check_dealt(trial, assignment),
         _ratio(trial, experiment, assignment),
+        *_absent(trial, assignment),
         *lost,
         *_exposure(trial),
         *_before(trial),
@@ -108,8 +109,7 @@ def check_dealt(trial: Trial, assignment: Assignment | None) -> Check:
             f"the first {seen.index[moved][0]!r}; "
             "read them as dealt and say in received= what they had"
         )
-    absent = len(dealt) - len(seen)
-    return Check("dealt as declared", True, f"{plural(len(seen), 'unit')} as in the assignment; {absent} of it did not come back")
+    return Check("dealt as declared", True, f"{plural(len(seen), 'unit')} as in the assignment")
 
 
 def _ratio(trial: Trial, experiment: Experiment | None, assignment: Assignment | None) -> Check:
@@ -128,6 +128,36 @@ def _ratio(trial: Trial, experiment: Experiment | None, assignment: Assignment |
         return Check("sample ratio", None, f"no shares were declared; seen: {_said(trial.variants, counts)}")
     detail = f"{_said(trial.variants, counts)} {noun}s; {say_p(p)} for the shares planned"
     return Check("sample ratio", bool(p >= DOUBT), detail)
+
+
+def _absent(trial: Trial, assignment: Assignment | None) -> list[Check]:
+    """Whether units dealt a variant that are not in the table (not back yet at a look, lost at the end) are alike in all variants."""
+    if assignment is None:
+        return []
+    dealt, name = assignment.table, "outcomes of all dealt"
+    gone = ~dealt["unit"].isin(trial.units).to_numpy()
+    if not gone.any():
+        return [Check(name, True, f"all {len(dealt):,} units dealt are in the table")]
+    asked = {"cluster": assignment.experiment.cluster, "stratum": assignment.experiment.strata}
+    groups = {column: pd.factorize(dealt[column], sort=True)[0] if named else None for column, named in asked.items()}
+    codes = dealt["variant"].map({variant: code for code, variant in enumerate(trial.variants)}).to_numpy()
+    whole = dataclasses.replace(trial, ids=dealt["unit"].to_numpy(), variant=codes, pre={}, **groups)
+    return [_judge_missing(name, whole, gone, "not in the table")]
+
+
+def _judge_missing(name: str, trial: Trial, lost: np.ndarray, said: str) -> Check:
+    """Judge units without an outcome, bool of shape ``(n,)``, by whether they are alike in all variants, and few."""
+    names, variant = trial.variants, trial.variant
+    hits, counts = (np.bincount(variant, weights=weights, minlength=len(names)) for weights in (lost, None))
+    by = ", ".join(
+        f"{one} {int(hit):,} of {count:,} ({say_share(hit / count)})" for one, hit, count in zip(names, hits, counts, strict=True)
+    )
+    p = _least_p(trial, lost.astype(float)) if trial.by_cluster or trial.stratum is not None else share_mismatch(hits, counts)[1]
+    if p < DOUBT:
+        return Check(name, False, f"{said} more often in some variants ({say_p(p)}): {by}")
+    if np.isnan(p):
+        return Check(name, None, f"{said}, and whether alike in all variants cannot be told: {by}")
+    return Check(name, True if lost.mean() < MISSING else None, f"{said} alike in all variants ({say_p(p)}): {by}")
 
 
 def _said(names: tuple[str, ...], counts: np.ndarray) -> str:
@@ -155,16 +185,7 @@ def check_attrition(trial: Trial, metric: Metric) -> Check:
         return Check(name, True, "all observed")
     if lost.all():
         return Check(name, None, f"no unit has one, so that nothing can be read of {metric.name}; was it recorded in this table?")
-    shares = np.bincount(trial.variant, weights=lost, minlength=len(trial.variants)) / trial.counts
-    said = ", ".join(f"{variant} {say_share(share)}" for variant, share in zip(trial.variants, shares, strict=True))
-    if trial.by_cluster or trial.stratum is not None:
-        p = _least_p(trial, lost.astype(float))
-    else:
-        p = share_mismatch(shares * trial.counts, trial.counts)[1]
-    if p < DOUBT:
-        return Check(name, False, f"missing more often in some variants ({say_p(p)}): {said}")
-    detail = f"missing alike in all variants ({say_p(p)}): {said}"
-    return Check(name, True if lost.mean() < MISSING else None, detail)
+    return _judge_missing(name, trial, lost, "missing")
 
 
 def _exposure(trial: Trial) -> list[Check]:

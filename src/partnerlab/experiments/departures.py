@@ -1,4 +1,4 @@
-"""What was done otherwise than declared: other metrics, another window, units gone or moved; and whether variants could meet."""
+"""What was done otherwise than declared: other metrics, another window, units moved; and whether variants could meet."""
 
 from __future__ import annotations
 
@@ -47,18 +47,11 @@ def _moved(now: np.ndarray | None, then: np.ndarray) -> int:
     return int(len(then) - pairs.groupby(level=0).max().sum())
 
 
-def check_departures(
-    trial: Trial, experiment: Experiment | None, assignment: Assignment | None, *, quarters: float | None, moved: list[str]
-) -> Check | None:
+def check_departures(trial: Trial, experiment: Experiment | None, *, quarters: float | None, moved: list[str]) -> Check | None:
     """Show what was done otherwise than declared; None without a declaration."""
     if experiment is None:
         return None
     said = [*_metrics(trial, experiment), *_window(trial, experiment, quarters), *trial.departed, *moved]
-    if assignment is not None:
-        gone = len(assignment.table) - len(trial)
-        said += (
-            [f"{plural(gone, 'unit')} of {len(assignment.table):,} dealt {'is' if gone == 1 else 'are'} not in the table"] if gone else []
-        )
     return Check(DEPARTURES, None if said else True, "; ".join(said) if said else "metrics, window and units as declared")
 
 
