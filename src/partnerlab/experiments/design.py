@@ -226,8 +226,6 @@ def _row(
 
     def chance(effect: float) -> float:
         normal = _power(experiment, effect / error(effect), df, own)
-        if size.on is not None:
-            return normal
         control, treated = _arms(experiment, metric, outlook, size, effect)
         return skewed_power(normal, critical=critical_value(own, df), df=df, control=control, treated=treated)
 
@@ -312,16 +310,21 @@ def _variance(experiment: Experiment, metric: Metric, outlook: Outlook, size: _S
 
 
 def _arms(experiment: Experiment, metric: Metric, outlook: Outlook, size: _Size, effect: float) -> tuple[Arm, Arm]:
-    """Describe the control and the smallest other arm of a trial side by side."""
+    """Describe the control and the smallest other arm of a trial side by side, or the cluster-quarters off and on of a schedule."""
     mean_size = size.units / size.things
     wider = 1.0 + ((1.0 + size.size_cv**2) * mean_size - 1.0) * outlook.icc if size.clusters is not None else 1.0
-    total = sum(variant.share for variant in experiment.variants)
-    first, *others = (variant.share / total * size.things for variant in experiment.variants)
-    variances = outlook.variance(metric, effect=effect, quarters=size.quarters)
-    shapes = outlook.shapes(metric, effect=effect, quarters=size.quarters, size=mean_size)
+    if size.on is None:
+        total = sum(variant.share for variant in experiment.variants)
+        first, *others = (variant.share / total * size.things for variant in experiment.variants)
+        things, quarters = (first, min(others)), size.quarters
+    else:
+        on = size.things * float(size.share @ size.on.sum(axis=1))
+        things, quarters = (size.things * size.quarters - on, on), 1
+    variances = outlook.variance(metric, effect=effect, quarters=quarters)
+    shapes = outlook.shapes(metric, effect=effect, quarters=quarters, size=mean_size)
     return tuple(
-        Arm(things=things, variance=(1.0 - outlook.known**2) * wider * variance / mean_size, shape=shape)
-        for things, variance, shape in zip((first, min(others)), variances, shapes, strict=True)
+        Arm(things=count, variance=(1.0 - outlook.known**2) * wider * variance / mean_size, shape=shape)
+        for count, variance, shape in zip(things, variances, shapes, strict=True)
     )
 
 
