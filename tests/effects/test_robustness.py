@@ -129,6 +129,11 @@ def test_where_nothing_was_found_nothing_can_be_overturned():
     assert card.evidence is Evidence.D
 
 
+def test_pairs_without_any_difference_are_refused():
+    with pytest.raises(SampleError, match="no pair has a difference"):
+        check_verdict(_verdict(), differences=np.array([]))
+
+
 def test_a_card_without_anything_to_hold_against_is_refused():
     with pytest.raises(SampleError, match="nothing was given"):
         check_verdict(_verdict())

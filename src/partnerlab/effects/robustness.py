@@ -256,9 +256,11 @@ def _slope_is_clear(verdict: Verdict, events: EventPath, weights: np.ndarray) ->
 
 
 def _by_hidden_bias(verdict: Verdict, differences: np.ndarray) -> dict[str, object]:
+    pairs = int(np.isfinite(differences).sum())
+    if not pairs:
+        raise SampleError(f"robustness of {verdict.tactic}: no pair has a difference; leave differences out")
     upward = differences if verdict.estimate >= 0 else -differences
     gamma = largest_gamma(lambda ratio: float(signed_rank_bounds(upward, ratio)[1][0]), alpha=(1 - verdict.level) / 2)
-    pairs = int(np.isfinite(differences).sum())
     says = "the pairs show nothing even without hidden bias"
     if not math.isnan(gamma):
         says = f"an unseen cause must change the odds of the tactic {say_number(gamma)}-fold within pairs to explain it"
